@@ -1,0 +1,169 @@
+// Package reason is the closed list of what a Check can end in, and what each
+// end means on the wire: the HTTP status, the OAuth error code (RFC 6750,
+// section 3.1) and the fixed words a client and an operator read.
+//
+// A reason alone picks status and challenge; nothing a token, a request or a
+// policy says can add to the list.
+package reason
+
+import "net/http"
+
+// Reason is one entry of the closed list. The zero value is [Internal], which
+// denies: a verdict nobody filled in is a refusal.
+type Reason uint8
+
+// The reasons. From [Misconfigured] on they stand in the order in which they
+// win: where several apply to one request, the first is its answer.
+const (
+	Internal            Reason = iota // a fault of ours, or a request without its parts
+	Allowed                           // the only reason that lets a request through
+	Metadata                          // an RFC 9728 document was the answer
+	Misconfigured                     // the mesh names a resource that is not configured
+	NoResource                        // authority and path belong to no resource
+	OriginNotAllowed                  // Origin is present and not on the list
+	InvalidRequest                    // more than one credential (RFC 6750, section 3.1)
+	NoCredentials                     // no bearer token in the Authorization header
+	TokenMalformed                    // not a compact JWS by the letter of RFC 7515
+	AlgorithmNotAllowed               // alg is not on the issuer's list, or not its key's
+	TypeNotAllowed                    // typ or claims betray another kind of token
+	IssuerUnknown                     // iss is not trusted for this resource
+	ClaimsMissing                     // a required claim is absent or of the wrong type
+	TokenExpired                      // now is at or past exp, clock skew included
+	TokenNotYetValid                  // nbf or iat lies in the future
+	KeysUnavailable                   // the issuer's keys cannot be had now
+	Overloaded                        // too many signatures are being verified already
+	KeyUnknown                        // the issuer's set has no such key
+	SignatureInvalid                  // the signature does not verify
+	BindingUnproven                   // cnf demands a proof that was not given
+	AudienceMismatch                  // aud does not name this resource (RFC 8707)
+	Passthrough                       // the decision would leave the credential on the request
+	PolicyError                       // the policy is undefined, failed, or of the wrong shape
+	PolicyDenied                      // a rule of the team said no
+	InsufficientScope                 // the token lacks a scope of this operation
+	count
+)
+
+// meaning is one row of the list.
+type meaning struct {
+	code        string // what logs, labels and metadata show
+	status      int    // HTTP status
+	oauth       string // RFC 6750 error code, "" where there is none
+	description string // what the client reads; no quote, backslash or equals sign
+	advice      string // what the operator reads
+}
+
+const (
+	invalidRequest    = "invalid_request"
+	invalidToken      = "invalid_token"
+	insufficientScope = "insufficient_scope"
+)
+
+var meanings = [count]meaning{
+	Internal: {"internal", http.StatusServiceUnavailable, "",
+		"The request could not be checked",
+		"a fault inside doorward, or bytes that are no CheckRequest: see cause"},
+	Allowed: {"allowed", http.StatusOK, "", "", ""},
+	Metadata: {"metadata", http.StatusOK, "",
+		"", "a protected resource metadata document was asked for"},
+	Misconfigured: {"misconfigured", http.StatusServiceUnavailable, "",
+		"The request could not be checked",
+		"context_extensions names a resource that is not configured: correct the route in Envoy, or add the resource"},
+	NoResource: {"no_resource", http.StatusForbidden, "",
+		"No protected resource is served here",
+		"authority and path match no resource: add the URL as resource or also_at, or stop routing it here"},
+	OriginNotAllowed: {"origin_not_allowed", http.StatusForbidden, "",
+		"Requests from this origin are not allowed",
+		"the Origin header is not on the list: add it to the resource's origins if the page is yours"},
+	InvalidRequest: {"invalid_request", http.StatusBadRequest, invalidRequest,
+		"The request carries a credential in more than one place",
+		"the client sent two credentials, or hid a token behind a semicolon in the query: mend the client"},
+	NoCredentials: {"no_credentials", http.StatusUnauthorized, "",
+		"This resource needs a bearer token in the Authorization header",
+		"the request has no bearer token: the challenge starts the client's login"},
+	TokenMalformed: {"token_malformed", http.StatusUnauthorized, invalidToken,
+		"The access token is malformed",
+		"not a compact JWS by the letter of RFC 7515: opaque and encrypted tokens cannot be verified here"},
+	AlgorithmNotAllowed: {"algorithm_not_allowed", http.StatusUnauthorized, invalidToken,
+		"The access token is signed with an algorithm that is not accepted",
+		"alg is not in the issuer's algorithms, or is not the algorithm of the key that kid names"},
+	TypeNotAllowed: {"type_not_allowed", http.StatusUnauthorized, invalidToken,
+		"The token is not an access token",
+		"typ or the claims show an ID token or another kind: send the access token, or see the issuer's profile"},
+	IssuerUnknown: {"issuer_unknown", http.StatusUnauthorized, invalidToken,
+		"The access token comes from an issuer that is not accepted here",
+		"iss is not one of the issuers of this resource, byte for byte"},
+	ClaimsMissing: {"claims_missing", http.StatusUnauthorized, invalidToken,
+		"The access token lacks a required claim",
+		"a claim that the issuer's profile demands is absent or of the wrong type: see cause"},
+	TokenExpired: {"token_expired", http.StatusUnauthorized, invalidToken,
+		"The access token expired",
+		"exp has passed: the client should refresh; compare the clocks if it happens to fresh tokens"},
+	TokenNotYetValid: {"token_not_yet_valid", http.StatusUnauthorized, invalidToken,
+		"The access token is not valid yet",
+		"nbf or iat lies in the future: compare the clocks, or raise clock_skew"},
+	KeysUnavailable: {"keys_unavailable", http.StatusServiceUnavailable, "",
+		"The keys of the issuer cannot be had at the moment",
+		"the issuer's keys could not be fetched: see readyz and the last line about this issuer"},
+	Overloaded: {"overloaded", http.StatusServiceUnavailable, "",
+		"Too many requests are being checked at the moment",
+		"signatures_in_flight and signatures_waiting are used up: add replicas, or look for a flood of forged tokens"},
+	KeyUnknown: {"key_unknown", http.StatusUnauthorized, invalidToken,
+		"The access token is signed with a key that is not accepted",
+		"a fresh key set of this issuer has no such key: the token is forged or the key was withdrawn"},
+	SignatureInvalid: {"signature_invalid", http.StatusUnauthorized, invalidToken,
+		"The signature of the access token does not verify",
+		"the token was changed or forged, or the issuer reused a key id for a new key"},
+	BindingUnproven: {"binding_unproven", http.StatusUnauthorized, invalidToken,
+		"The access token is bound to a key whose possession was not proven",
+		"the token carries cnf (RFC 7800) and nothing on the request proves it"},
+	AudienceMismatch: {"audience_mismatch", http.StatusUnauthorized, invalidToken,
+		"The access token was not issued for this resource",
+		"aud names neither the resource nor one of its audiences: have the client send resource (RFC 8707), or add the exact value to audiences"},
+	Passthrough: {"passthrough", http.StatusForbidden, "",
+		"The request was refused",
+		"the decision does not strip the credential: the built-in passthrough rule is missing or was changed"},
+	PolicyError: {"policy_error", http.StatusServiceUnavailable, "",
+		"The request could not be checked",
+		"the policy failed, took too long or returned the wrong shape: see cause"},
+	PolicyDenied: {"policy_denied", http.StatusForbidden, "",
+		"The request was refused by policy",
+		"a rule of the team's policy said no: see rule, code and message"},
+	InsufficientScope: {"insufficient_scope", http.StatusForbidden, insufficientScope,
+		"The access token lacks a scope that this operation needs",
+		"the client should ask for the scopes in the challenge"},
+}
+
+// All lists every reason once.
+func All() []Reason {
+	all := make([]Reason, count)
+	for i := range all {
+		all[i] = Reason(i)
+	}
+	return all
+}
+
+func (r Reason) meaning() meaning {
+	if r >= count {
+		return meanings[Internal]
+	}
+	return meanings[r]
+}
+
+// String is the code that metrics, logs and dynamic metadata show.
+func (r Reason) String() string { return r.meaning().code }
+
+// HTTPStatus is the status of the answer. For [Metadata] it is the usual one;
+// the document knows the exact one.
+func (r Reason) HTTPStatus() int { return r.meaning().status }
+
+// OAuthError is the error code of RFC 6750, section 3.1, or "" where the
+// answer carries none.
+func (r Reason) OAuthError() string { return r.meaning().oauth }
+
+// Description is what the client reads, as `error_description` and in the
+// body. It is fixed text without quote, backslash or equals sign, so that it
+// needs no escaping in a quoted-string (RFC 9110, section 5.6.4).
+func (r Reason) Description() string { return r.meaning().description }
+
+// Advice is what an operator should know and do, for the log alone.
+func (r Reason) Advice() string { return r.meaning().advice }
