@@ -1,0 +1,222 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+)
+
+// refused lists the built-ins no policy may use: those that reach the network,
+// the process's environment or, through a schema's $ref, files and the network.
+func refused() []string {
+	return []string{"http.send", "net.lookup_ip_addr", "opa.runtime", "json.match_schema", "json.verify_schema"}
+}
+
+// Compile reads, checks and prepares a policy. Every problem is reported at
+// once, sorted by place; the engine is nil if one of them is not a warning.
+// Without paths the policy is the built-in rules alone.
+func Compile(ctx context.Context, src Sources) (*Engine, []Problem) {
+	library, err := parseLibrary(src.Library)
+	if err != nil {
+		return nil, []Problem{{Message: fmt.Sprintf("the built-in rules are broken: %v: install doorward again", err)}}
+	}
+	t, problems := load(src.Paths)
+	c := readContract(t)
+	problems = append(problems, c.problems...)
+	if blocking(problems) {
+		return nil, sorted(problems)
+	}
+	e, found := build(ctx, library, t, c)
+	problems = sorted(append(problems, found...))
+	if blocking(problems) {
+		return nil, problems
+	}
+	return e, problems
+}
+
+// libraryFile marks the built-in modules among the files of a policy.
+const libraryFile = "doorward:"
+
+func parseLibrary(library fs.FS) (map[string]*ast.Module, error) {
+	files, err := fs.Glob(library, "*.rego")
+	if err != nil {
+		return nil, err
+	}
+	modules := map[string]*ast.Module{}
+	for _, file := range files {
+		if kindOf(file) != module {
+			continue
+		}
+		source, err := fs.ReadFile(library, file)
+		if err != nil {
+			return nil, err
+		}
+		m, err := ast.ParseModuleWithOpts(libraryFile+file, string(source), ast.ParserOptions{RegoVersion: ast.RegoV1})
+		if err != nil {
+			return nil, err
+		}
+		modules[libraryFile+file] = m
+	}
+	return modules, nil
+}
+
+// build compiles both together and prepares the one query.
+func build(ctx context.Context, library map[string]*ast.Module, t team, c contract) (*Engine, []Problem) {
+	store := inmem.NewFromObjectWithOpts(documents(t.data, c.requirements), inmem.OptReturnASTValuesOnRead(true))
+	transaction, err := store.NewTransaction(ctx)
+	if err != nil {
+		return nil, []Problem{{Message: fmt.Sprintf("the data cannot be read: %v: correct data.json", err)}}
+	}
+	compiler := ast.NewCompiler().
+		SetErrorLimit(0).
+		WithCapabilities(capabilities()).
+		WithPathConflictsCheck(storage.NonEmpty(ctx, store, transaction))
+	modules := maps.Clone(library)
+	maps.Copy(modules, t.modules)
+	compiler.Compile(modules)
+	if compiler.Failed() {
+		return nil, compileProblems(compiler.Errors)
+	}
+	prepared, err := rego.New(
+		rego.Query("data.doorward.decision"),
+		rego.Compiler(compiler),
+		rego.Store(store),
+		rego.Transaction(transaction),
+		rego.StrictBuiltinErrors(true),
+		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t.Value, nil }),
+	).PrepareForEval(ctx)
+	if err != nil {
+		return nil, []Problem{{Message: fmt.Sprintf("the policy cannot be prepared: %v: report this", err)}}
+	}
+	e := &Engine{compiler: compiler, query: prepared, transaction: transaction, headers: c.headers}
+	return e, unread(compiler, t)
+}
+
+// documents are the team's data, and the names of the requirements where the
+// library looks for them. Nobody else can write there: a team's modules and
+// data under this name were refused.
+func documents(data map[string]any, requirements []string) map[string]any {
+	all := map[string]any{}
+	maps.Copy(all, data)
+	list := make([]any, len(requirements))
+	for i, name := range requirements {
+		list[i] = name
+	}
+	all[ownPackage] = map[string]any{"requirements": list}
+	return all
+}
+
+// capabilities are OPA's own without the refused built-ins, and with no host
+// that a schema may come from.
+func capabilities() *ast.Capabilities {
+	c := ast.CapabilitiesForThisVersion()
+	c.AllowNet = []string{}
+	c.Builtins = slices.DeleteFunc(c.Builtins, func(b *ast.Builtin) bool { return slices.Contains(refused(), b.Name) })
+	return c
+}
+
+// unread warns about rules of the team's package that doorward does not read
+// and no other rule does: mostly `allow`, or a name misspelt.
+func unread(compiler *ast.Compiler, t team) []Problem {
+	var problems []Problem
+	seen := map[string]bool{}
+	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
+		for _, rule := range compiler.Modules[file].Rules {
+			path := names(rule.Ref())
+			if len(path) < 2 || path[0] != teamPackage || seen[path[1]] || slices.Contains(outputs(), path[1]) {
+				continue
+			}
+			if len(names(rule.Module.Package.Path)) > 1 || len(compiler.Graph.Dependents(rule)) > 0 {
+				continue
+			}
+			seen[path[1]] = true
+			problems = append(problems, Problem{
+				File: file, Line: rule.Location.Row, Column: rule.Location.Col, Warning: true,
+				Message: fmt.Sprintf("%s decides nothing, no rule reads it: write %s.NAME if … for what must hold, or %s contains … for what must not", path[1], requireName, denyName),
+			})
+		}
+	}
+	return problems
+}
+
+// compileProblems reports the errors of the compiler. One that stands in the
+// library is the echo of one in the team's modules (a circle through the
+// decision), and is told only where nothing else is.
+func compileProblems(errs ast.Errors) []Problem {
+	all := regoProblems(errs, "")
+	own := slices.DeleteFunc(slices.Clone(all), func(p Problem) bool { return strings.HasPrefix(p.File, libraryFile) })
+	if len(own) == 0 {
+		return all
+	}
+	return own
+}
+
+// regoProblems puts errors of OPA's parser and compiler into our words.
+func regoProblems(err error, file string) []Problem {
+	var errs ast.Errors
+	if one := (*ast.Error)(nil); errors.As(err, &one) {
+		errs = ast.Errors{one}
+	} else if !errors.As(err, &errs) {
+		return []Problem{{File: file, Message: err.Error() + ": correct the module"}}
+	}
+	var problems []Problem
+	for _, e := range errs {
+		p := Problem{File: file, Message: explain(e)}
+		if e.Location != nil {
+			p.File, p.Line, p.Column = e.Location.File, e.Location.Row, max(e.Location.Col, 1)
+		}
+		problems = append(problems, p)
+	}
+	return problems
+}
+
+// explain says what is wrong and what to write instead.
+func explain(e *ast.Error) string {
+	if name, found := strings.CutPrefix(e.Message, "undefined function "); found && slices.Contains(refused(), name) {
+		return fmt.Sprintf("built-in function %s is not allowed: network, files and environment are closed to policies, put the facts into data.json", name)
+	}
+	return e.Message + ": " + remedy(e)
+}
+
+func remedy(e *ast.Error) string {
+	if e.Message == "empty module" {
+		return "begin with `package authz`, or remove the file"
+	}
+	switch e.Code {
+	case ast.ParseErr:
+		return "correct the syntax (Rego v1: `if` before a body, `contains` for a set)"
+	case ast.UnsafeVarErr:
+		return "give the variable a value first, for instance with `some x in …`"
+	case ast.RecursionErr:
+		return "break the circle; a team's rules cannot read data.doorward or all of data"
+	case ast.TypeErr:
+		return "correct the name or the type; `opa check` shows more"
+	}
+	return "correct the module; `opa check` shows more"
+}
+
+// blocking is true if the policy cannot be served.
+func blocking(problems []Problem) bool {
+	return slices.ContainsFunc(problems, func(p Problem) bool { return !p.Warning })
+}
+
+func sorted(problems []Problem) []Problem {
+	slices.SortStableFunc(problems, func(a, b Problem) int {
+		return strings.Compare(a.place(), b.place())
+	})
+	return slices.Compact(problems)
+}
+
+// place sorts as file, line, column.
+func (p Problem) place() string {
+	return fmt.Sprintf("%s\x00%08d\x00%08d\x00%s", p.File, p.Line, p.Column, p.Message)
+}

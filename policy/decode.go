@@ -1,0 +1,301 @@
+package policy
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// maxOutput bounds what a decision may say in all, in bytes of text, and
+// maxElements how many elements it may say it in.
+const (
+	maxOutput   = 64 << 10
+	maxElements = 1 << 10
+)
+
+// codeForm is the form of a `deny` code, from the contract.
+var codeForm = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
+
+var (
+	errUndefined = errors.New("policy: data.doorward.decision is undefined")
+	errTooLarge  = errors.New("policy: the decision is too large")
+)
+
+func shape(format string, args ...any) error {
+	return fmt.Errorf("policy: wrong shape: "+format, args...)
+}
+
+// decoder reads the value of data.doorward.decision. Whatever is not exactly
+// as expected is an error, and no error repeats a value.
+type decoder struct {
+	textLeft, elementsLeft int
+	headers                []string // those that rules declare
+}
+
+// said is the decision with what the team's rules said.
+type said struct {
+	outcome Outcome
+	strip   Strip
+	deny    []Note
+	unmet   []string
+	scopes  []string
+	warn    []Note
+	headers map[string]string
+}
+
+// outcomeOf knows the words of decision.rego, and the members that go with each.
+func outcomeOf(word string) (Outcome, []string) {
+	switch word {
+	case "audience_mismatch":
+		return AudienceMismatch, []string{"outcome"}
+	case "passthrough":
+		return Passthrough, []string{"outcome"}
+	case "policy_denied":
+		return Denied, []string{"outcome", "team"}
+	case "insufficient_scope":
+		return InsufficientScope, []string{"outcome", "team"}
+	case "allowed":
+		return Allowed, []string{"outcome", "strip", "team"}
+	}
+	return Failed, nil
+}
+
+func (d *decoder) decision(v ast.Value) (said, error) {
+	var s said
+	o, ok := v.(ast.Object)
+	if !ok {
+		return s, shape("data.doorward.decision is no object")
+	}
+	word, err := d.text(o.Get(ast.InternedTerm("outcome")), "outcome")
+	if err != nil {
+		return s, err
+	}
+	outcome, members := outcomeOf(word)
+	if outcome == Failed || !exactly(o, members) {
+		return s, shape("data.doorward.decision has an unknown outcome or other members than that outcome has")
+	}
+	if outcome == Allowed {
+		if s.strip, err = d.strip(o.Get(ast.InternedTerm("strip"))); err != nil {
+			return s, err
+		}
+	}
+	if outcome != AudienceMismatch && outcome != Passthrough {
+		if err := d.team(o.Get(ast.InternedTerm("team")), &s); err != nil {
+			return s, err
+		}
+	}
+	s.outcome = outcome
+	return s, nil
+}
+
+func (d *decoder) strip(t *ast.Term) (Strip, error) {
+	var s Strip
+	o, ok := t.Value.(ast.Object)
+	if !ok || !exactly(o, []string{"headers", "query"}) {
+		return s, shape("strip is not exactly headers and query")
+	}
+	var err error
+	if s.Headers, err = d.texts(o.Get(ast.InternedTerm("headers")), "strip.headers"); err != nil {
+		return s, err
+	}
+	s.Query, err = d.texts(o.Get(ast.InternedTerm("query")), "strip.query")
+	return s, err
+}
+
+func (d *decoder) team(t *ast.Term, s *said) error {
+	o, ok := t.Value.(ast.Object)
+	if !ok || !exactly(o, []string{"deny", "unmet", "scopes", "warn", "headers"}) {
+		return shape("team is not exactly deny, unmet, scopes, warn and headers")
+	}
+	get := func(name string) *ast.Term { return o.Get(ast.InternedTerm(name)) }
+	var err error
+	if s.deny, err = d.denials(get(denyName)); err != nil {
+		return err
+	}
+	if s.unmet, err = d.texts(get("unmet"), "unmet"); err != nil {
+		return err
+	}
+	if s.scopes, err = d.scopes(get(scopesName)); err != nil {
+		return err
+	}
+	if s.warn, err = d.warnings(get(warnName)); err != nil {
+		return err
+	}
+	s.headers, err = d.headerValues(get(headersName))
+	return err
+}
+
+// denials reads authz.deny: elements of exactly code and message, sorted.
+func (d *decoder) denials(t *ast.Term) ([]Note, error) {
+	elements, err := d.elements(t, "authz.deny")
+	if err != nil {
+		return nil, err
+	}
+	var notes []Note
+	for _, element := range elements {
+		o, ok := element.Value.(ast.Object)
+		if !ok || !exactly(o, []string{"code", "message"}) {
+			return nil, shape("an element of authz.deny is not exactly code and message")
+		}
+		code, err := d.text(o.Get(ast.InternedTerm("code")), "a code in authz.deny")
+		if err != nil {
+			return nil, err
+		}
+		if !codeForm.MatchString(code) {
+			return nil, shape("a code in authz.deny is not of the form %s", codeForm)
+		}
+		message, err := d.text(o.Get(ast.InternedTerm("message")), "a message in authz.deny")
+		if err != nil {
+			return nil, err
+		}
+		notes = append(notes, Note{code, message})
+	}
+	return sortNotes(notes), nil
+}
+
+// warnings reads authz.warn: any objects, sorted by what is used of them.
+func (d *decoder) warnings(t *ast.Term) ([]Note, error) {
+	elements, err := d.elements(t, "authz.warn")
+	if err != nil {
+		return nil, err
+	}
+	var notes []Note
+	for _, element := range elements {
+		o, ok := element.Value.(ast.Object)
+		if !ok {
+			return nil, shape("an element of authz.warn is no object")
+		}
+		var note Note
+		for name, into := range map[string]*string{"code": &note.Code, "message": &note.Message} {
+			member := o.Get(ast.InternedTerm(name))
+			if member == nil {
+				continue
+			}
+			if _, ok := member.Value.(ast.String); !ok {
+				continue
+			}
+			if *into, err = d.text(member, "authz.warn"); err != nil {
+				return nil, err
+			}
+		}
+		notes = append(notes, note)
+	}
+	return sortNotes(notes), nil
+}
+
+func (d *decoder) scopes(t *ast.Term) ([]string, error) {
+	scopes, err := d.texts(t, "authz.scopes")
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(scopes, func(s string) bool { return !isScopeToken(s) }) {
+		return nil, shape("an element of authz.scopes is no scope-token (RFC 6749, section 3.3)")
+	}
+	return scopes, nil
+}
+
+func (d *decoder) headerValues(t *ast.Term) (map[string]string, error) {
+	o, ok := t.Value.(ast.Object)
+	if !ok {
+		return nil, shape("authz.headers is no object")
+	}
+	if d.elementsLeft -= o.Len(); d.elementsLeft < 0 {
+		return nil, errTooLarge
+	}
+	if o.Len() == 0 {
+		return nil, nil
+	}
+	values := make(map[string]string, o.Len())
+	err := o.Iter(func(k, v *ast.Term) error {
+		name, err := d.text(k, "a name in authz.headers")
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(d.headers, name) {
+			return shape("authz.headers has a name that no rule declares")
+		}
+		value, err := d.text(v, "a value in authz.headers")
+		if err != nil {
+			return err
+		}
+		if strings.ContainsFunc(value, func(r rune) bool { return r < 0x20 || r > 0x7E }) {
+			return shape("authz.headers[%q] has a character that is not printable ASCII", name)
+		}
+		values[name] = value
+		return nil
+	})
+	return values, err
+}
+
+// elements are those of a set or an array, in the order of OPA.
+func (d *decoder) elements(t *ast.Term, what string) ([]*ast.Term, error) {
+	var elements []*ast.Term
+	switch v := t.Value.(type) {
+	case ast.Set:
+		elements = v.Slice()
+	case *ast.Array:
+		v.Foreach(func(e *ast.Term) { elements = append(elements, e) })
+	default:
+		return nil, shape("%s is no set", what)
+	}
+	if d.elementsLeft -= len(elements); d.elementsLeft < 0 {
+		return nil, errTooLarge
+	}
+	return elements, nil
+}
+
+func (d *decoder) texts(t *ast.Term, what string) ([]string, error) {
+	elements, err := d.elements(t, what)
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, element := range elements {
+		s, err := d.text(element, "an element of "+what)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func (d *decoder) text(t *ast.Term, what string) (string, error) {
+	if t == nil {
+		return "", shape("%s is missing", what)
+	}
+	s, ok := t.Value.(ast.String)
+	if !ok {
+		return "", shape("%s is no string", what)
+	}
+	if d.textLeft -= len(s); d.textLeft < 0 {
+		return "", errTooLarge
+	}
+	return string(s), nil
+}
+
+// exactly is true if the object has these members and no other.
+func exactly(o ast.Object, members []string) bool {
+	return o.Len() == len(members) && !slices.ContainsFunc(members, func(name string) bool {
+		return o.Get(ast.InternedTerm(name)) == nil
+	})
+}
+
+func sortNotes(notes []Note) []Note {
+	slices.SortFunc(notes, func(a, b Note) int {
+		return cmp.Or(strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message))
+	})
+	return notes
+}
+
+// isScopeToken is RFC 6749, section 3.3: 1*( %x21 / %x23-5B / %x5D-7E ).
+func isScopeToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r < 0x21 || r > 0x7E || r == '"' || r == '\\'
+	})
+}

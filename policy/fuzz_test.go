@@ -1,0 +1,157 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// document is the contract's `input` for an Input, as plain JSON values; it is
+// written down a second time on purpose.
+func document(in Input) map[string]any {
+	headers, query := maps.Clone(in.Request.Headers), maps.Clone(in.Request.Query)
+	for _, name := range []string{"authorization", "dpop", "cookie"} {
+		delete(headers, name)
+	}
+	delete(query, "access_token")
+	request := map[string]any{
+		"method": in.Request.Method, "scheme": in.Request.Scheme, "host": in.Request.Host, "path": in.Request.Path,
+		"query": query, "headers": headers,
+	}
+	token := map[string]any{
+		"issuer": in.Token.Issuer, "scopes": in.Token.Scopes, "profile": in.Token.Profile, "binding": "none",
+	}
+	for name, value := range map[string]string{
+		"id": in.Request.ID, "source_address": in.Request.SourceAddress, "source_principal": in.Request.SourcePrincipal,
+	} {
+		if value != "" {
+			request[name] = value
+		}
+	}
+	if in.Token.Client != "" {
+		token["client"] = in.Token.Client
+	}
+	return map[string]any{
+		"version": 1, "request": request, "claims": in.Claims, "token": token,
+		"resource": map[string]any{
+			"name": in.Resource.Name, "uri": in.Resource.URI, "audiences": in.Resource.Audiences,
+			"scopes": in.Resource.Scopes, "labels": in.Resource.Labels,
+		},
+	}
+}
+
+// roundTrip is what OPA makes of a document that comes as JSON.
+func roundTrip(t *testing.T, document any) ast.Value {
+	t.Helper()
+	encoded, err := json.Marshal(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := ast.ValueFromReader(bytes.NewReader(encoded))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// Encoding an Input never panics, and gives what the same document gives by way
+// of JSON; or it is an error, and then only for a number out of range.
+func FuzzInput(f *testing.F) {
+	f.Add("GET", "mcp.example.com", "x-a", "value", "client", `{"aud": ["a", 1, null, true], "a": {"b": [{}, []]}, "exp": 1700000000.5}`)
+	f.Add("", "", "authorization", "Bearer a.b.c", "", `{}`)
+	f.Add("POST", "[::1]:80", "Cookie", "a=b", "\xff\xfe", `{"n": 1e400, "m": -0, "z": 1E2, "i": 1e-999}`)
+	f.Add("\x00", "a\xffb", "access_token", "\xf0\x28", "\u2028", `{"\ud800": "\ud800", "big": 123456789012345678901234567890, "": ""}`)
+	f.Fuzz(func(t *testing.T, method, host, name, value, client, claims string) {
+		decoder := json.NewDecoder(bytes.NewReader([]byte(claims)))
+		decoder.UseNumber()
+		var all map[string]any
+		if decoder.Decode(&all) != nil || all == nil {
+			all = map[string]any{}
+		}
+		in := Input{
+			Request: Request{
+				ID: value, Method: method, Scheme: "https", Host: host, Path: "/" + name,
+				Query:   map[string][]string{name: {value, client}, "empty": {}},
+				Headers: map[string][]string{name: {value}, "x-fixed": {client}},
+			},
+			Resource: Resource{
+				Name: name, URI: host, Audiences: []string{value}, Scopes: []string{}, Labels: map[string]string{name: value},
+			},
+			Claims: all,
+			Token:  Token{Issuer: host, Client: client, Scopes: []string{value, client}, Profile: "standard"},
+		}
+		got, err := in.value()
+		if err != nil {
+			if _, err := json.Marshal(all); err == nil && allFloats(all) {
+				t.Fatalf("refused, and every number is in range: %v", err)
+			}
+			return
+		}
+		if credential(name) { // the document drops lower-case names, the encoder any
+			delete(in.Request.Headers, name)
+		}
+		if want := roundTrip(t, document(in)); want.Compare(got) != 0 && utf8.ValidString(name) {
+			t.Fatalf("by JSON:\n%v\ndirectly:\n%v", want, got)
+		}
+	})
+}
+
+// allFloats is true if every number fits a float64.
+func allFloats(v any) bool {
+	switch v := v.(type) {
+	case json.Number:
+		_, err := v.Float64()
+		return err == nil
+	case []any:
+		for _, e := range v {
+			if !allFloats(e) {
+				return false
+			}
+		}
+	case map[string]any:
+		for _, e := range v {
+			if !allFloats(e) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// No policy ever sees a credential, whoever put it there.
+func TestInputHoldsNoCredential(t *testing.T) {
+	v, err := Input{Request: Request{
+		Headers: map[string][]string{
+			"authorization": {"secret"}, "Authorization": {"secret"}, "dpop": {"secret"}, "cookie": {"secret"}, "x-fine": {"fine"},
+		},
+		Query: map[string][]string{"access_token": {"secret"}, "page": {"1"}},
+	}}.value()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := v.String(); bytes.Contains([]byte(text), []byte("secret")) || !bytes.Contains([]byte(text), []byte("fine")) {
+		t.Error(text)
+	}
+}
+
+// What is not known is absent: a requirement that asks for it is undefined.
+func TestUnknownIsAbsent(t *testing.T) {
+	v, err := Input{}.value()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := roundTrip(t, map[string]any{
+		"version":  1,
+		"request":  map[string]any{"method": "", "scheme": "", "host": "", "path": "", "query": map[string]any{}, "headers": map[string]any{}},
+		"resource": map[string]any{"name": "", "uri": "", "audiences": []any{}, "scopes": []any{}, "labels": map[string]any{}},
+		"claims":   map[string]any{},
+		"token":    map[string]any{"issuer": "", "scopes": []any{}, "profile": "", "binding": "none"},
+	})
+	if v.Compare(want) != 0 {
+		t.Errorf("got %v\nwant %v", v, want)
+	}
+}

@@ -1,0 +1,262 @@
+package policy
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/loader"
+)
+
+// team is what the team's paths hold.
+type team struct {
+	modules map[string]*ast.Module // by file
+	data    map[string]any         // rooted by folder, as `opa run` does
+	paths   []string               // where both were read
+}
+
+// dataFile finds the file that holds a value, "" if it cannot be told. It reads
+// the files again one by one, as it is asked only where a problem has been found.
+func (t team) dataFile(keys ...string) string {
+	files, err := loader.FilteredPaths(t.paths, except(data))
+	if err != nil {
+		return ""
+	}
+	for _, file := range files {
+		alone := func(path string, info fs.FileInfo, depth int) bool {
+			return except(data)(path, info, depth) || (!info.IsDir() && path != file)
+		}
+		result, err := loader.NewFileLoader().Filtered(t.paths, alone)
+		if err == nil && holds(result.Documents, keys) {
+			return file
+		}
+	}
+	return ""
+}
+
+func holds(document any, keys []string) bool {
+	for _, key := range keys {
+		object, _ := document.(map[string]any)
+		value, there := object[key]
+		if !there {
+			return false
+		}
+		document = value
+	}
+	return true
+}
+
+// kind tells what a file is to us.
+type kind uint8
+
+const (
+	other   kind = iota
+	module       // a Rego module
+	test         // a Rego test: for `doorward test`, never for serving
+	data         // data.json, data.yaml
+	nearly       // JSON or YAML under another name: `opa run` reads it, we do not
+	archive      // a bundle
+)
+
+func kindOf(name string) kind {
+	ext := filepath.Ext(name)
+	switch {
+	case strings.HasSuffix(name, "_test.rego"):
+		return test
+	case ext == ".rego":
+		return module
+	case name == "data.json", name == "data.yaml", name == "data.yml":
+		return data
+	case ext == ".json", ext == ".yaml", ext == ".yml":
+		return nearly
+	case strings.HasSuffix(name, ".tar.gz"):
+		return archive
+	}
+	return other
+}
+
+// skipped is true for what no path reads: dot-folders and dot-files below it,
+// which is also where a mounted ConfigMap keeps its second copy of each file.
+func skipped(info fs.FileInfo, depth int) bool {
+	return depth > 0 && strings.HasPrefix(info.Name(), ".")
+}
+
+// except makes a loader filter that drops every file that is none of the wanted
+// kinds. A data file that a path names itself may have any JSON or YAML name.
+func except(wanted ...kind) loader.Filter {
+	return func(_ string, info fs.FileInfo, depth int) bool {
+		if info.IsDir() {
+			return skipped(info, depth)
+		}
+		k := kindOf(info.Name())
+		if k == nearly && depth == 0 {
+			k = data
+		}
+		return skipped(info, depth) || !slices.Contains(wanted, k)
+	}
+}
+
+// Files lists the files that [Compile] would read for these paths, sorted. The
+// error joins one for each path that cannot be read; the files of the other
+// paths are still listed.
+func Files(paths []string) ([]string, error) {
+	var files []string
+	var errs []error
+	for _, path := range paths {
+		found, err := loader.FilteredPaths([]string{path}, except(module, data))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("policy: %w", err))
+		}
+		files = append(files, found...)
+	}
+	slices.Sort(files)
+	return slices.Compact(files), errors.Join(errs...)
+}
+
+// load reads the team's paths. It goes on after a problem, to report all.
+func load(paths []string) (team, []Problem) {
+	t := team{modules: map[string]*ast.Module{}}
+	var problems []Problem
+	var readable []string
+	for _, path := range paths {
+		found := inspect(path)
+		problems = append(problems, found...)
+		if !blocking(found) {
+			readable = append(readable, path)
+		}
+	}
+	files, err := loader.FilteredPaths(readable, except(module))
+	if err != nil {
+		problems = append(problems, loadProblems(err)...)
+	}
+	for _, file := range files {
+		m, found := parse(file)
+		problems = append(problems, found...)
+		if m != nil {
+			t.modules[file] = m
+		}
+	}
+	documents, err := loader.NewFileLoader().Filtered(readable, except(data))
+	if err != nil {
+		return t, append(problems, loadProblems(err)...)
+	}
+	t.data, t.paths = documents.Documents, readable
+	return t, problems
+}
+
+// inspect looks at one path of the configuration: is it there, does it hold
+// anything, and does it hold files that look like data and are not read?
+func inspect(path string) []Problem {
+	_, bare := loader.SplitPrefix(path)
+	if _, err := os.Stat(strings.TrimPrefix(bare, "file://")); err != nil {
+		return []Problem{{File: path, Message: cause(err) + ": name a file or folder that is there, and that we may read"}}
+	}
+	files, err := loader.FilteredPaths([]string{path}, except(module, test, data, nearly, archive))
+	if err != nil {
+		return loadProblems(err)
+	}
+	var problems []Problem
+	empty := true
+	for _, file := range files {
+		switch k := kindOf(filepath.Base(file)); {
+		case k == module, k == data, k == nearly && file == filepath.Clean(bare):
+			empty = false
+		case k == nearly:
+			problems = append(problems, Problem{
+				File: file, Warning: true,
+				Message: "this file is not read: name it data.json or data.yaml, in the folder where it belongs",
+			})
+		case k == archive:
+			problems = append(problems, Problem{
+				File: file, Warning: file != filepath.Clean(bare),
+				Message: "bundles are not read from policy.paths: unpack it",
+			})
+		}
+	}
+	if empty {
+		problems = append(problems, Problem{
+			File: path, Warning: true,
+			Message: "no policy here: put *.rego, data.json or data.yaml there, or leave the path out",
+		})
+	}
+	return problems
+}
+
+func parse(file string) (*ast.Module, []Problem) {
+	loaded, err := loader.RegoWithOpts(file, ast.ParserOptions{RegoVersion: ast.RegoV1})
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return nil, []Problem{{File: file, Message: cause(err) + ": make it a file that we may read"}}
+	}
+	if err != nil {
+		return nil, regoProblems(err, file)
+	}
+	return loaded.Parsed, nil
+}
+
+// loadProblems puts the errors of OPA's loader into our words.
+func loadProblems(err error) []Problem {
+	var many loader.Errors
+	if !errors.As(err, &many) {
+		many = loader.Errors{err}
+	}
+	var problems []Problem
+	for _, err := range many {
+		problems = append(problems, dataProblem(err))
+	}
+	return problems
+}
+
+// dataProblem finds the file and line of a broken data file. OPA's errors
+// begin with the file; YAML ones say "line N"; JSON ones carry an offset.
+func dataProblem(err error) Problem {
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return Problem{File: pe.Path, Message: cause(err) + ": make it a file that we may read"}
+	}
+	file, what, found := strings.Cut(err.Error(), ": ")
+	if !found {
+		return Problem{Message: err.Error() + ": correct the data file"}
+	}
+	p := Problem{File: file, Message: strings.TrimSpace(what)}
+	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
+		p.Line, p.Column = position(file, syntax.Offset)
+		p.Message = "not JSON: " + p.Message
+	}
+	if line := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(what); line != nil {
+		p.Line, _ = strconv.Atoi(line[1])
+	}
+	switch {
+	case strings.Contains(what, "merge error"):
+		p.Message += ": give each value one place"
+	case strings.Contains(what, "must be of type object"):
+		p.Message += ": write an object, or put the file into a folder that names it"
+	default:
+		p.Message += ": correct the data file"
+	}
+	return p
+}
+
+// position turns an offset in a file into line and column, 0 if it has changed.
+func position(file string, offset int64) (line, column int) {
+	source, err := fs.ReadFile(os.DirFS(filepath.Dir(file)), filepath.Base(file))
+	if err != nil || offset < 1 || offset > int64(len(source)) {
+		return 0, 0
+	}
+	before := string(source[:offset-1])
+	return 1 + strings.Count(before, "\n"), len(before) - strings.LastIndexByte(before, '\n')
+}
+
+// cause is an error without the operation and the path that the problem names.
+func cause(err error) string {
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return pe.Err.Error()
+	}
+	return err.Error()
+}

@@ -1,0 +1,60 @@
+# The order of the answers.
+package doorward.decision_test
+
+allowed := {
+	"request": {},
+	"resource": {"uri": "https://mcp.example.com/mcp", "audiences": [], "scopes": ["mcp:read"]},
+	"claims": {"aud": "https://mcp.example.com/mcp"},
+	"token": {"profile": "standard", "scopes": ["mcp:read"]},
+}
+
+stranger := object.union(allowed, {"claims": {"aud": "https://other.example.com/mcp"}})
+
+scopeless := object.union(allowed, {"token": {"profile": "standard", "scopes": []}})
+
+denial := {{"code": "closed", "message": "closed on Sundays"}}
+
+outcome(document) := answer if {
+	answer := data.doorward.decision.outcome with input as document with data.doorward.requirements as []
+}
+
+denied(document) := answer if {
+	answer := data.doorward.decision.outcome with input as document
+		with data.doorward.requirements as []
+		with data.authz.deny as denial
+}
+
+test_allowed if outcome(allowed) == "allowed"
+
+# PT-2: an allow carries what must leave the request.
+test_allowed_strips_the_credential if {
+	strip := data.doorward.decision.strip with input as allowed with data.doorward.requirements as []
+	strip == {"headers": ["authorization", "dpop"], "query": ["access_token"]}
+}
+
+test_audience_comes_first if {
+	denied(object.union(stranger, {"token": {"profile": "standard", "scopes": []}})) == "audience_mismatch"
+}
+
+test_passthrough_comes_before_the_team if {
+	answer := data.doorward.decision with input as allowed
+		with data.doorward.requirements as []
+		with data.authz.deny as denial
+		with data.doorward.passthrough.strip as {}
+	answer == {"outcome": "passthrough"}
+}
+
+test_the_team_comes_before_scope if denied(scopeless) == "policy_denied"
+
+test_scope_comes_last if outcome(scopeless) == "insufficient_scope"
+
+# SC: a scope the team asks for counts like one of the resource.
+test_scope_of_the_team if {
+	answer := data.doorward.decision with input as allowed
+		with data.doorward.requirements as []
+		with data.authz.scopes as {"mcp:write"}
+	answer.outcome == "insufficient_scope"
+	answer.team.scopes == {"mcp:write"}
+}
+
+test_nothing_is_known_of_an_empty_input if outcome({}) == "audience_mismatch"
