@@ -1,0 +1,93 @@
+package jwks
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// uri is where the key set is: configured, or discovered and not too old.
+func (f *fetcher) uri(ctx context.Context) (string, *failure) {
+	if f.configuredURI != "" {
+		return f.configuredURI, nil
+	}
+	if f.discoveredURI != "" && time.Since(f.discoveredAt) < f.silent {
+		return f.discoveredURI, nil
+	}
+	uri, failed := f.discover(ctx)
+	if failed != nil {
+		return "", failed
+	}
+	f.discoveredURI, f.discoveredAt = uri, time.Now()
+	return uri, nil
+}
+
+// discover tries the well-known places in turn. One that answers with another
+// status or another issuer's document is passed over; a host that does not
+// answer at all is asked no further. Of several failures it tells the one that
+// an operator can mend: a document that is there and wrong, before one that is
+// not there.
+func (f *fetcher) discover(ctx context.Context) (string, *failure) {
+	var worst *failure
+	for _, place := range wellKnown(f.issuer) {
+		answer, failed := f.get(ctx, place, "")
+		if failed == nil {
+			var uri string
+			if uri, failed = f.readMetadata(place, answer.body); failed == nil {
+				return uri, nil
+			}
+		}
+		if worst == nil || worst.result != ResultInvalid {
+			worst = failed
+		}
+		if failed.result == ResultNetwork {
+			break
+		}
+	}
+	return "", worst
+}
+
+// wellKnown lists where an issuer's metadata may be: RFC 8414, section 3.1
+// (between host and path), the same for OpenID Connect (RFC 8414, section 5),
+// and OpenID Connect Discovery 1.0, section 4 (after the path).
+func wellKnown(issuer string) []string {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return nil
+	}
+	origin := u.Scheme + "://" + u.Host
+	path := strings.TrimSuffix(u.EscapedPath(), "/")
+	places := []string{
+		origin + "/.well-known/oauth-authorization-server" + path,
+		origin + "/.well-known/openid-configuration" + path,
+	}
+	if path != "" {
+		places = append(places, origin+path+"/.well-known/openid-configuration")
+	}
+	return places
+}
+
+// readMetadata takes the jwks_uri from a document that is this issuer's own:
+// its issuer must be the configured one byte for byte (RFC 8414, section 3.3).
+func (f *fetcher) readMetadata(place string, body []byte) (string, *failure) {
+	invalid := func(problem string, cause error) (string, *failure) {
+		return "", &failure{result: ResultInvalid, problem: "metadata of " + host(place) + " " + problem, cause: cause}
+	}
+	document, err := members(body)
+	if err != nil {
+		return invalid("is invalid", err)
+	}
+	issuer, _, err := text(document, "issuer")
+	if err != nil || issuer != f.issuer {
+		return invalid("names another issuer", err)
+	}
+	uri, _, err := text(document, "jwks_uri")
+	if err != nil || uri == "" {
+		return invalid("has no jwks_uri", err)
+	}
+	if _, err := secureURL(uri, f.insecureHosts); err != nil {
+		return invalid("has an unusable jwks_uri", err)
+	}
+	return uri, nil
+}

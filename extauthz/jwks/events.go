@@ -1,0 +1,88 @@
+package jwks
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+)
+
+// events writes the log of one source: a line when something changed, and none
+// for its going on. During an outage that is one line per kind of failure, and
+// one when the pace of retries has settled.
+type events struct {
+	log *slog.Logger
+
+	mu          sync.Mutex
+	lastSkipped []Skipped
+	told        []string // results logged since the last success
+	settled     bool     // the back-off reached its ceiling since then
+}
+
+func newEvents(log *slog.Logger, issuer string) *events {
+	return &events{log: log.With(slog.String("issuer", issuer))}
+}
+
+func (e *events) write(level slog.Level, message string, attrs ...slog.Attr) {
+	e.log.LogAttrs(context.Background(), level, message, attrs...)
+}
+
+// loaded tells of the first set, and of changes to it.
+func (e *events) loaded(c change) {
+	counts := []slog.Attr{slog.Int("added", c.added), slog.Int("removed", c.removed), slog.Int("keys", c.keys)}
+	switch {
+	case c.first:
+		e.write(slog.LevelInfo, "keys loaded", counts...)
+	case c.added+c.removed > 0:
+		e.write(slog.LevelInfo, "keys rotated", counts...)
+	}
+}
+
+// skipped tells of keys that are not used, once per change of them.
+func (e *events) skipped(now []Skipped) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if slices.Equal(now, e.lastSkipped) {
+		return
+	}
+	e.lastSkipped = now
+	for _, s := range now {
+		e.write(slog.LevelWarn, "key skipped", slog.Int("index", s.Index), slog.String("kid", s.ID), slog.String("why", s.Why))
+	}
+}
+
+func (e *events) failed(f *failure, atCeiling bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	attrs := []slog.Attr{slog.String("result", f.result), slog.String("problem", f.problem)}
+	if f.cause != nil {
+		attrs = append(attrs, slog.String("cause", f.cause.Error()))
+	}
+	switch {
+	case !slices.Contains(e.told, f.result):
+		e.told = append(e.told, f.result)
+		e.write(slog.LevelWarn, "fetch of keys failed", attrs...)
+	case atCeiling && !e.settled:
+		e.write(slog.LevelWarn, "fetch of keys keeps failing", attrs...)
+	}
+	e.settled = e.settled || atCeiling
+}
+
+func (e *events) succeeded() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.told) > 0 {
+		e.write(slog.LevelInfo, "fetch of keys recovered")
+	}
+	e.told, e.settled = nil, false
+}
+
+func (e *events) stale() {
+	e.write(slog.LevelError, "keys are stale: none is used until a fetch succeeds")
+}
+
+func (e *events) emptied(withdrawn int) {
+	if withdrawn > 0 {
+		e.write(slog.LevelError, "every key withdrawn: the issuer publishes no usable one", slog.Int("removed", withdrawn))
+	}
+}

@@ -1,0 +1,93 @@
+package jwks
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"sync/atomic"
+)
+
+// The signature algorithms a key may serve, by type and curve (RFC 7518,
+// section 3.1; RFC 8037, section 3.1; RFC 9864, section 2.2). HMAC and "none"
+// have no line here, so no key fits them.
+var (
+	rsaAlgorithms     = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+	p256Algorithms    = []string{"ES256"}
+	p384Algorithms    = []string{"ES384"}
+	p521Algorithms    = []string{"ES512"}
+	ed25519Algorithms = []string{"EdDSA", "Ed25519"}
+)
+
+// Key is one public key of an issuer. It is the same object as long as the
+// issuer publishes the same JWK, whatever refreshes lie between, so a cache
+// may hold it and ask it [Key.Withdrawn] at every hit. Keys come from [Parse]
+// and a [Source]; the zero Key fits no algorithm.
+type Key struct {
+	// ID is the JWK's "kid" (RFC 7517, section 4.5), "" where it has none.
+	ID string
+	// Algorithm is the JWK's "alg" (RFC 7517, section 4.4), "" where it has
+	// none: the key then serves every algorithm its type and curve fit.
+	Algorithm string
+	// Thumbprint is the SHA-256 thumbprint (RFC 7638) in base64url.
+	Thumbprint string
+	// Public is an *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey.
+	Public crypto.PublicKey
+
+	withdrawn atomic.Bool
+}
+
+// Withdrawn says that the issuer no longer vouches for this key: it left the
+// set, the set outlived its staleness, or the issuer left the configuration.
+// It never turns back: a JWK that returns is a new Key.
+func (k *Key) Withdrawn() bool { return k.withdrawn.Load() }
+
+// Fits says whether a signature under alg may be verified with this key
+// (RFC 8725, section 3.1): type and curve must suit, and a key with an
+// algorithm of its own serves that one alone. Names are compared with case.
+func (k *Key) Fits(alg string) bool {
+	if k.Algorithm != "" && family(k.Algorithm) != family(alg) {
+		return false
+	}
+	for _, name := range algorithmsOf(k.Public) {
+		if name == alg {
+			return true
+		}
+	}
+	return false
+}
+
+// family folds the two names of one algorithm: RFC 9864 calls "Ed25519" what
+// RFC 8037 called "EdDSA" on that curve.
+func family(alg string) string {
+	if alg == "Ed25519" {
+		return "EdDSA"
+	}
+	return alg
+}
+
+// algorithmsOf is nil for a type or curve that is not supported.
+func algorithmsOf(public crypto.PublicKey) []string {
+	switch p := public.(type) {
+	case *rsa.PublicKey:
+		return rsaAlgorithms
+	case *ecdsa.PublicKey:
+		switch p.Curve.Params().Name {
+		case "P-256":
+			return p256Algorithms
+		case "P-384":
+			return p384Algorithms
+		case "P-521":
+			return p521Algorithms
+		}
+	case ed25519.PublicKey:
+		return ed25519Algorithms
+	}
+	return nil
+}
+
+// identity is what makes two JWKs the same key. "use" has no part in it: a
+// key that is here is for signatures, said or unsaid.
+type identity struct{ id, algorithm, thumbprint string }
+
+func (k *Key) identity() identity { return identity{k.ID, k.Algorithm, k.Thumbprint} }

@@ -1,0 +1,188 @@
+package jwks
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What zero durations mean.
+const (
+	defaultRefreshMin = time.Minute
+	defaultRefreshMax = time.Hour
+	defaultMaxStale   = 24 * time.Hour
+)
+
+// Options say where one issuer's keys come from. They are compared with
+// [Options.Equal]: an issuer whose options stay keeps its [Source].
+type Options struct {
+	// Issuer is the exact "iss" and, without the next two, where discovery
+	// starts (RFC 8414, section 3).
+	Issuer string
+	// JWKSURI is where the JWK Set is; discovery is skipped.
+	JWKSURI string
+	// Static is the JWK Set itself, from a file or the configuration; nothing
+	// is ever fetched.
+	Static []byte
+	// CAPEM holds certificates trusted for fetches besides the system's roots.
+	CAPEM []byte
+	// InsecureHTTPHosts are the hosts that may be spoken to without TLS: exact,
+	// with or without port, or "loopback".
+	InsecureHTTPHosts []string
+
+	// RefreshMin and RefreshMax bound the time between two refreshes; an issuer
+	// that names no max-age is asked every RefreshMax. Zero: 1 minute, 1 hour.
+	RefreshMin, RefreshMax time.Duration
+	// MaxStale is how long the last good keys serve after the last successful
+	// fetch. Zero: 24 hours.
+	MaxStale time.Duration
+}
+
+// Problem is one finding of [Options.Check]. Path is a configuration key below
+// the issuer's entry, like "refresh.min".
+type Problem struct {
+	Path, Message string
+	Warning       bool
+}
+
+// Equal says whether o and p describe the same source.
+func (o Options) Equal(p Options) bool {
+	return o.Issuer == p.Issuer && o.JWKSURI == p.JWKSURI &&
+		(o.Static == nil) == (p.Static == nil) && bytes.Equal(o.Static, p.Static) && bytes.Equal(o.CAPEM, p.CAPEM) &&
+		slices.Equal(o.InsecureHTTPHosts, p.InsecureHTTPHosts) &&
+		o.refresh() == p.refresh()
+}
+
+// refresh holds the durations with their defaults.
+type refresh struct{ min, max, maxStale time.Duration }
+
+func (o Options) refresh() refresh {
+	return refresh{
+		min:      cmp.Or(o.RefreshMin, defaultRefreshMin),
+		max:      cmp.Or(o.RefreshMax, defaultRefreshMax),
+		maxStale: cmp.Or(o.MaxStale, defaultMaxStale),
+	}
+}
+
+// Check finds what is wrong with the options, without the network.
+func (o Options) Check() []Problem {
+	problems := o.checkURLs()
+	problems = append(problems, o.checkStatic()...)
+	if len(o.CAPEM) > 0 && !x509.NewCertPool().AppendCertsFromPEM(o.CAPEM) {
+		problems = append(problems, Problem{Path: "ca_file", Message: "no certificate in it: give PEM blocks of type CERTIFICATE"})
+	}
+	return append(problems, o.checkRefresh()...)
+}
+
+func (o Options) checkURLs() []Problem {
+	var problems []Problem
+	check := func(path, value string) *url.URL {
+		u, err := secureURL(value, o.InsecureHTTPHosts)
+		switch {
+		case err != nil:
+			problems = append(problems, Problem{Path: path, Message: err.Error()})
+			return nil
+		case u.Scheme == "http":
+			problems = append(problems, Problem{Path: path, Warning: true, Message: "plain http: whoever is on the way can replace the keys: use https outside of tests"})
+		}
+		return u
+	}
+	if u := check("issuer", o.Issuer); u != nil && (u.RawQuery != "" || u.ForceQuery) {
+		problems = append(problems, Problem{Path: "issuer", Message: "has a query: an issuer is scheme, host and path alone (RFC 8414, section 2)"})
+	}
+	if o.JWKSURI != "" {
+		check("jwks_uri", o.JWKSURI)
+	}
+	return problems
+}
+
+func (o Options) checkStatic() []Problem {
+	if o.Static == nil {
+		return nil
+	}
+	var problems []Problem
+	if o.JWKSURI != "" {
+		problems = append(problems, Problem{Path: "jwks_uri", Message: "the keys are given already: write one of jwks_uri, jwks_file and jwks"})
+	}
+	set, skipped, err := Parse(o.Static)
+	if err != nil {
+		return append(problems, Problem{Path: "jwks", Message: err.Error()})
+	}
+	if set.Len() == 0 {
+		problems = append(problems, Problem{Path: "jwks", Message: "no usable key: give at least one public RSA, EC or Ed25519 key for signatures"})
+	}
+	for _, s := range skipped {
+		problems = append(problems, Problem{Path: fmt.Sprintf("jwks.keys[%d]", s.Index), Message: "is not used: " + s.Why, Warning: true})
+	}
+	return problems
+}
+
+func (o Options) checkRefresh() []Problem {
+	var problems []Problem
+	given := []struct {
+		path  string
+		value time.Duration
+	}{{"refresh.min", o.RefreshMin}, {"refresh.max", o.RefreshMax}, {"refresh.max_stale", o.MaxStale}}
+	for _, g := range given {
+		if g.value < 0 {
+			problems = append(problems, Problem{Path: g.path, Message: "is negative: give a duration like 1m"})
+		}
+	}
+	if problems != nil {
+		return problems
+	}
+	r := o.refresh()
+	if r.min > r.max {
+		problems = append(problems, Problem{Path: "refresh.min", Message: fmt.Sprintf("%s is longer than refresh.max, %s: make it shorter", r.min, r.max)})
+	}
+	if r.max > r.maxStale {
+		problems = append(problems, Problem{Path: "refresh.max_stale", Message: fmt.Sprintf("%s is shorter than refresh.max, %s: keys would go stale between two refreshes", r.maxStale, r.max)})
+	}
+	return problems
+}
+
+// secureURL parses a URL that keys may come from: absolute, https, or http on
+// a host that is named for it (J-8). Errors are fixed words.
+func secureURL(value string, insecureHosts []string) (*url.URL, error) {
+	u, err := url.Parse(value)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Opaque != "":
+		return nil, errors.New("is no absolute URL: write https://host/path")
+	case u.User != nil:
+		return nil, errors.New("holds user information: leave it out")
+	case u.Fragment != "" || strings.Contains(value, "#"):
+		return nil, errors.New("has a fragment: leave it out")
+	case u.Scheme == "https":
+		return u, nil
+	case u.Scheme == "http" && insecureAllowed(u, insecureHosts):
+		return u, nil
+	}
+	return nil, errors.New("is not https: use https, or name its host in insecure_http_hosts")
+}
+
+func insecureAllowed(u *url.URL, hosts []string) bool {
+	for _, h := range hosts {
+		if h == "loopback" && isLoopback(u.Hostname()) {
+			return true
+		}
+		if strings.EqualFold(h, u.Hostname()) || strings.EqualFold(h, u.Host) {
+			return true
+		}
+	}
+	return false
+}
+
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.IsLoopback()
+}

@@ -1,0 +1,275 @@
+package jwks
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+
+	"github.com/lestrrat-go/jwx/v2/jwk"
+)
+
+// Bounds on what an issuer may make us read and compute.
+const (
+	maxDocument = 1 << 20 // bytes, of a key set and of a metadata document
+	maxKeys     = 256     // elements of a set, usable or not
+	maxKeyID    = 1024    // bytes
+
+	minRSABits      = 2048  // RFC 7518, section 3.3
+	maxRSABits      = 16384 // a verification costs the square of it
+	maxExponentBits = 31    // what crypto/rsa verifies with
+)
+
+// Skipped tells of one element of a set that is not used.
+type Skipped struct {
+	Index int    // place in "keys", from 0
+	ID    string // its kid, "" where it has none that can be read
+	Why   string // fixed words, for the log
+}
+
+// Parse reads a JWK Set (RFC 7517, section 5) element by element: a key that
+// cannot be used is skipped and told of, and takes no other with it. Unknown
+// members are ignored, x5c and x5u among them: trust comes from where the set
+// was found, not from certificates in it.
+//
+// The error says that doc is no JWK Set at all, or over the bounds: 1 MiB, 256
+// elements. A set without a single usable key is no error here.
+func Parse(doc []byte) (*Set, []Skipped, error) {
+	elements, err := elements(doc)
+	if err != nil {
+		return nil, nil, fmt.Errorf("not a JWK Set: %w", err)
+	}
+	var (
+		keys    []*Key
+		at      []int // index of each key's element
+		skipped []Skipped
+		seen    = map[identity]bool{}
+	)
+	for i, element := range elements {
+		key, id, err := parseKey(element)
+		switch {
+		case err != nil:
+			skipped = append(skipped, Skipped{Index: i, ID: id, Why: err.Error()})
+		case seen[key.identity()]: // the same JWK again says nothing new
+		default:
+			seen[key.identity()] = true
+			keys, at = append(keys, key), append(at, i)
+		}
+	}
+	usable := make([]*Key, 0, len(keys))
+	for i, k := range keys {
+		if ambiguous(k, keys) {
+			skipped = append(skipped, Skipped{Index: at[i], ID: k.ID, Why: "another key has the same kid and fits the same algorithm"})
+			continue
+		}
+		usable = append(usable, k)
+	}
+	slices.SortFunc(skipped, func(a, b Skipped) int { return a.Index - b.Index })
+	return newSet(usable), skipped, nil
+}
+
+func elements(doc []byte) ([]json.RawMessage, error) {
+	if len(doc) > maxDocument {
+		return nil, errors.New("larger than 1 MiB")
+	}
+	set, err := members(doc)
+	if err != nil {
+		return nil, err
+	}
+	keys := set["keys"]
+	if len(keys) == 0 || keys[0] != '[' {
+		return nil, errors.New("keys is not an array")
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(keys, &list); err != nil {
+		return nil, errors.New("keys is not an array")
+	}
+	if len(list) > maxKeys {
+		return nil, errors.New("more than 256 keys")
+	}
+	return list, nil
+}
+
+// ambiguous says that k's id names another key too, for a common algorithm.
+// RFC 7517, section 4.5, allows one id for keys that differ in type; within a
+// type there is no telling which is meant, and a guess would hang on the order
+// of the document. So neither is used.
+func ambiguous(k *Key, keys []*Key) bool {
+	for _, other := range keys {
+		if k.ID == "" || other.ID != k.ID || other.Thumbprint == k.Thumbprint {
+			continue
+		}
+		if slices.ContainsFunc(algorithmsOf(k.Public), func(alg string) bool { return k.Fits(alg) && other.Fits(alg) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// material are the members that jwx gets to see. The others are read here,
+// where a wrong type is told apart from an absent one and nothing is guessed.
+var material = []string{"kty", "crv", "n", "e", "x", "y"}
+
+// private are the members that make a JWK a private or symmetric key (RFC 7518,
+// sections 6.2.2, 6.3.2 and 6.4). A key that lies open like that protects nothing.
+var private = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+
+// parseKey reads one element. The id is given beside an error too, for the log.
+func parseKey(element json.RawMessage) (key *Key, id string, err error) {
+	jwkMembers, err := members(element)
+	if err != nil {
+		return nil, "", err
+	}
+	id, _, err = text(jwkMembers, "kid")
+	if err != nil {
+		return nil, "", err
+	}
+	if len(id) > maxKeyID {
+		return nil, "", errors.New("kid is longer than 1024 bytes")
+	}
+	if err := purpose(jwkMembers); err != nil {
+		return nil, id, err
+	}
+	public, err := publicKey(jwkMembers)
+	if err != nil {
+		return nil, id, err
+	}
+	alg, present, err := text(jwkMembers, "alg")
+	if err != nil {
+		return nil, id, err
+	}
+	key = &Key{ID: id, Algorithm: alg, Public: public}
+	if present && !key.Fits(alg) {
+		return nil, id, errors.New("alg is not a signature algorithm of this type and curve")
+	}
+	key.Thumbprint, err = thumbprint(public)
+	return key, id, err
+}
+
+// purpose refuses what is not for verifying signatures (RFC 7517, sections 4.2
+// and 4.3) and what should not be public.
+func purpose(jwkMembers map[string]json.RawMessage) error {
+	for _, name := range private {
+		if _, present := jwkMembers[name]; present {
+			return errors.New("a private or symmetric key")
+		}
+	}
+	use, present, err := text(jwkMembers, "use")
+	if err != nil {
+		return err
+	}
+	if present && use != "sig" {
+		return errors.New("use is not sig")
+	}
+	raw, present := jwkMembers["key_ops"]
+	if !present {
+		return nil
+	}
+	var operations []string
+	if err := json.Unmarshal(raw, &operations); err != nil {
+		return errors.New("key_ops is not an array of strings")
+	}
+	if !slices.Contains(operations, "verify") {
+		return errors.New("key_ops lacks verify")
+	}
+	return nil
+}
+
+func publicKey(jwkMembers map[string]json.RawMessage) (crypto.PublicKey, error) {
+	kty, _, err := text(jwkMembers, "kty")
+	if err != nil {
+		return nil, err
+	}
+	if kty != "RSA" && kty != "EC" && kty != "OKP" {
+		return nil, errors.New("kty is not supported")
+	}
+	only := map[string]json.RawMessage{}
+	for _, name := range material {
+		if value, present := jwkMembers[name]; present {
+			only[name] = value
+		}
+	}
+	doc, err := json.Marshal(only)
+	if err != nil {
+		return nil, errors.New("not readable as a JWK")
+	}
+	// The texts of jwx's errors may quote the document: fixed words instead.
+	parsed, err := jwk.ParseKey(doc)
+	if err != nil {
+		return nil, errors.New("not readable as a JWK of its kty, or its crv is not supported")
+	}
+	if err := parsed.Validate(); err != nil {
+		return nil, errors.New("the key material is not valid")
+	}
+	if r, ok := parsed.(jwk.RSAPublicKey); ok {
+		if err := checkRSA(r.N(), r.E()); err != nil {
+			return nil, err
+		}
+	}
+	var public any
+	if err := parsed.Raw(&public); err != nil {
+		return nil, errors.New("the key material is not valid")
+	}
+	return supported(public)
+}
+
+// checkRSA looks at the bytes: jwx cuts a long exponent down to an int, and
+// both numbers are bounded before anything computes with them.
+func checkRSA(n, e []byte) error {
+	n, e = bytes.TrimLeft(n, "\x00"), bytes.TrimLeft(e, "\x00")
+	if len(n) > maxRSABits/8 || len(e) > 8 {
+		return errors.New("RSA modulus over 16384 bits or exponent over 31 bits")
+	}
+	modulus, exponent := new(big.Int).SetBytes(n), new(big.Int).SetBytes(e)
+	switch {
+	case modulus.BitLen() < minRSABits:
+		return errors.New("RSA modulus under 2048 bits")
+	case modulus.Bit(0) == 0:
+		return errors.New("RSA modulus is even")
+	case exponent.BitLen() > maxExponentBits:
+		return errors.New("RSA exponent over 31 bits")
+	case exponent.BitLen() < 2 || exponent.Bit(0) == 0:
+		return errors.New("RSA exponent is 1 or even")
+	}
+	return nil
+}
+
+// supported gives the three types of [Key.Public] and refuses every other.
+func supported(public any) (crypto.PublicKey, error) {
+	switch p := public.(type) {
+	case *rsa.PublicKey:
+		return p, nil
+	case *ecdsa.PublicKey:
+		if _, err := p.ECDH(); err != nil {
+			return nil, errors.New("the EC point is not on its curve")
+		}
+		return p, nil
+	case ed25519.PublicKey:
+		if len(p) != ed25519.PublicKeySize {
+			return nil, errors.New("the Ed25519 key is not 32 bytes long")
+		}
+		return p, nil
+	}
+	return nil, errors.New("crv is not supported")
+}
+
+// thumbprint is RFC 7638 over the key itself, not over the document's spelling
+// of it: another padding of the same number is the same key.
+func thumbprint(public crypto.PublicKey) (string, error) {
+	canonical, err := jwk.FromRaw(public)
+	if err != nil {
+		return "", errors.New("the key material is not valid")
+	}
+	sum, err := canonical.Thumbprint(crypto.SHA256)
+	if err != nil {
+		return "", errors.New("the key material is not valid")
+	}
+	return base64.RawURLEncoding.EncodeToString(sum), nil
+}

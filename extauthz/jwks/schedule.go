@@ -1,0 +1,131 @@
+package jwks
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	firstBackoff = 100 * time.Millisecond
+	// keylessBackoff bounds the time between two tries while there are no keys:
+	// tokens are waiting.
+	keylessBackoff = time.Second
+)
+
+// fetch does one fetch, publishes what it brought, and says how long to wait
+// for the next.
+//
+// A JWK Set without a single usable key is a failed refresh, and yet its word
+// counts: the issuer, over TLS, vouches for none of the keys we hold. Serving
+// them on until MaxStale would void the promise that a removed key is refused
+// at once, just when an issuer pulls its only key in an emergency. So they are
+// withdrawn, tokens get keys_unavailable, which is worth a retry, and we ask
+// again within a second; if it was a slip of the issuer it costs no more.
+func (s *Source) fetch(ctx context.Context) time.Duration {
+	s.expire(time.Now())
+	s.begin()
+	got, failed := s.fetcher.keySet(ctx)
+	if ctx.Err() != nil {
+		s.end("") // going down is no failure of the issuer's
+		return 0
+	}
+	if failed != nil {
+		if failed.withdraws {
+			s.events.skipped(got.skipped)
+			s.empty()
+		}
+		return s.failed(got.began, failed)
+	}
+	s.failures = 0
+	if got.set == nil {
+		s.confirm(got.began)
+	} else {
+		s.events.skipped(got.skipped)
+		s.publish(&snapshot{set: got.set, at: got.began, until: got.began.Add(s.refresh.maxStale)})
+	}
+	s.end("")
+	s.events.succeeded()
+	s.tell(got.result(), got.began)
+	return s.untilStale(s.refresh.after(got.lifetime, s.jitter()))
+}
+
+// confirm renews the current set: the issuer said it has not changed.
+func (s *Source) confirm(at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if snap := s.current.Load(); snap != nil {
+		s.current.Store(&snapshot{set: snap.set, at: at, until: at.Add(s.refresh.maxStale)})
+		s.success = at
+	}
+}
+
+// empty follows an issuer that publishes no usable key.
+func (s *Source) empty() {
+	withdrawn := s.Set().Len()
+	s.mu.Lock()
+	s.drop()
+	s.mu.Unlock()
+	s.events.emptied(withdrawn)
+}
+
+func (s *Source) failed(at time.Time, f *failure) time.Duration {
+	s.failures++
+	ceiling := s.refresh.min
+	if s.Set() == nil {
+		ceiling = min(ceiling, keylessBackoff)
+	}
+	delay := backoff(s.failures, ceiling)
+	s.events.failed(f, delay == ceiling)
+	s.end(f.problem)
+	s.tell(f.result, at)
+	// Half to all of it, so that replicas which failed together part.
+	return s.untilStale(time.Duration(float64(delay) * (1 + s.jitter()) / 2))
+}
+
+// untilStale cuts a delay short where the keys go stale within it: that is
+// when they are withdrawn and the pace changes.
+func (s *Source) untilStale(delay time.Duration) time.Duration {
+	snap := s.usable(time.Now())
+	if snap == nil {
+		return delay
+	}
+	return min(delay, time.Until(snap.until))
+}
+
+// expire withdraws the keys of a set that went stale. Lookups see that by the
+// clock; this is for those who hold a key from before.
+func (s *Source) expire(now time.Time) {
+	snap := s.current.Load()
+	if snap == nil || snap == s.expired || !snap.stale(now) {
+		return
+	}
+	s.expired = snap
+	withdraw(snap.set.keys)
+	s.fetcher.forget()
+	s.events.stale()
+}
+
+func (s *Source) tell(result string, at time.Time) {
+	if s.refreshed != nil {
+		s.refreshed(s.issuer, result, s.Set().Len(), at)
+	}
+}
+
+// backoff doubles with every failure in a row, up to ceiling.
+func backoff(failures int, ceiling time.Duration) time.Duration {
+	delay := firstBackoff
+	for i := 1; i < failures && delay < ceiling; i++ {
+		delay *= 2
+	}
+	return min(delay, ceiling)
+}
+
+// after is the time to the next refresh of a set that is fresh for lifetime.
+// Jitter, in [0, 1), moves it within a tenth: before the set's time is up where
+// that is not under the floor, after it otherwise, and never over the ceiling.
+func (r refresh) after(lifetime time.Duration, jitter float64) time.Duration {
+	base := min(max(lifetime, r.min), r.max)
+	low := max(base-base/10, r.min)
+	high := min(low+base/10, r.max)
+	return low + time.Duration(jitter*float64(high-low))
+}

@@ -1,0 +1,256 @@
+// Package jwks answers the question: which public keys does this issuer sign
+// with, right now?
+//
+// A [Source] keeps one issuer's keys: found by discovery (RFC 8414, OpenID
+// Connect Discovery 1.0), at a configured URI, or given outright. Readers take
+// one atomic pointer and no lock; one goroutine per issuer does every fetch.
+// What a key is used for, and by whom, is for package token to say; this
+// package never sees a token.
+package jwks
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Environment is what a [Source] uses of its surroundings.
+type Environment struct {
+	// Log gets one line per event, never one per request. Nil: nothing is logged.
+	Log *slog.Logger
+	// Transport does the fetches. Nil: one with the system's roots and CAPEM,
+	// through the proxy that the environment names.
+	Transport http.RoundTripper
+	// Refreshed is told of every finished attempt to fetch: one of the Result
+	// constants, the number of usable keys after it, and when it began. It is
+	// called by [Source.Run] and must not wait. Nil: nobody is told.
+	Refreshed func(issuer, result string, keys int, at time.Time)
+}
+
+// Source keeps the keys of one issuer. Its methods may be called from any
+// number of goroutines; [Source.Run] is called once.
+type Source struct {
+	issuer    string
+	static    bool
+	refresh   refresh
+	events    *events
+	refreshed func(issuer, result string, keys int, at time.Time)
+	jitter    func() float64 // in [0, 1)
+
+	// Run's alone.
+	fetcher  *fetcher
+	failures int       // in a row, since the last success
+	expired  *snapshot // the last one that went stale, told of and withdrawn
+
+	current atomic.Pointer[snapshot]
+
+	mu      sync.Mutex    // never taken for a key that is known
+	attempt chan struct{} // closed when the fetch under way, or else the next one, has ended
+	asked   bool          // a fetch is under way or asked for
+	waiting int           // callers of Find that wait for a fetch
+	bucket  *rate.Limiter // fetches that requests may cause
+	success time.Time     // when the last successful fetch began
+	problem string        // of the last fetch, "" when it succeeded
+
+	wake   chan struct{} // asks Run for a fetch; holds one
+	closed chan struct{}
+	close  func()
+}
+
+// snapshot is what the last successful fetch gave.
+type snapshot struct {
+	set   *Set
+	at    time.Time // when the fetch began: the keys were surely the issuer's then
+	until time.Time // when the set goes stale; zero: never
+}
+
+// NewSource makes a source for options that [Options.Check] found no fault
+// with. It does no I/O; static keys are there at once.
+func NewSource(o Options, env Environment) *Source {
+	log := env.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Source{
+		issuer:    o.Issuer,
+		static:    o.Static != nil,
+		refresh:   o.refresh(),
+		events:    newEvents(log, o.Issuer),
+		refreshed: env.Refreshed,
+		fetcher:   newFetcher(o, env.Transport),
+		jitter:    rand.Float64,
+		attempt:   make(chan struct{}),
+		bucket:    rate.NewLimiter(rate.Every(bucketInterval), bucketSize),
+		wake:      make(chan struct{}, 1),
+		closed:    make(chan struct{}),
+	}
+	s.close = sync.OnceFunc(func() { close(s.closed) })
+	if s.static {
+		s.Replace(o.Static)
+	}
+	return s
+}
+
+// Set is the current usable set, or nil: none yet, or stale. It takes no lock.
+func (s *Source) Set() *Set {
+	if snap := s.usable(time.Now()); snap != nil {
+		return snap.set
+	}
+	return nil
+}
+
+func (s *Source) usable(now time.Time) *snapshot {
+	snap := s.current.Load()
+	if snap == nil || snap.stale(now) {
+		return nil
+	}
+	return snap
+}
+
+func (s *snapshot) stale(now time.Time) bool {
+	return !s.until.IsZero() && !now.Before(s.until)
+}
+
+// Replace gives a static source the new content of its file. A document that
+// is no JWK Set, or has no usable key, changes nothing: files are seen half
+// written, and whoever wants an issuer gone takes it out of the configuration.
+// The answer tells what was not used; Index -1 stands for the whole document.
+func (s *Source) Replace(static []byte) []Skipped {
+	set, skipped, err := Parse(static)
+	switch {
+	case err != nil:
+		return []Skipped{{Index: -1, Why: err.Error()}}
+	case set.Len() == 0:
+		return append([]Skipped{{Index: -1, Why: "no usable key"}}, skipped...)
+	}
+	s.events.skipped(skipped)
+	s.publish(&snapshot{set: set, at: time.Now()})
+	return skipped
+}
+
+// publish makes next current and tells the log.
+func (s *Source) publish(next *snapshot) {
+	if c, ok := s.exchange(next); ok {
+		s.events.loaded(c)
+	}
+}
+
+// change is what a new set changed.
+type change struct {
+	first                bool
+	added, removed, keys int
+}
+
+// exchange puts next in the place of the current snapshot. Unchanged keys keep
+// their objects; those that left are withdrawn only once no reader can find
+// them any more. False: the source was closed meanwhile, and a fetch that
+// outlived Close brings nothing back.
+func (s *Source) exchange(next *snapshot) (change, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.closed:
+		return change{}, false
+	default:
+	}
+	var old *Set
+	if snap := s.current.Load(); snap != nil {
+		old = snap.set
+	}
+	set, added, left := next.set.succeed(old)
+	s.current.Store(&snapshot{set: set, at: next.at, until: next.until})
+	withdraw(left)
+	s.success = next.at
+	return change{first: old == nil, added: added, removed: len(left), keys: set.Len()}, true
+}
+
+// Close is for an issuer that leaves the configuration: every key is withdrawn,
+// nothing is found any more, and Run returns.
+func (s *Source) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.close()
+	s.drop()
+}
+
+// drop withdraws every key and forgets the set. The caller holds mu.
+func (s *Source) drop() {
+	if old := s.current.Swap(nil); old != nil {
+		withdraw(old.set.keys)
+	}
+}
+
+// The states of [Status].
+const (
+	Missing = "missing" // no usable keys yet, or the issuer published none
+	Stale   = "stale"   // the last good keys are older than MaxStale
+	Well    = "well"    // keys are there, be the last refresh what it may
+)
+
+// Status is what readyz tells of an issuer.
+type Status struct {
+	Issuer      string
+	State       string    // Missing, Stale or Well
+	Keys        int       // usable now
+	LastSuccess time.Time // when the last successful fetch began; zero: none yet
+	Problem     string    // of the last fetch: fixed words and the URL's host; "" if it succeeded
+}
+
+// Status takes the lock of the slow path; it is for health checks, not for requests.
+func (s *Source) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status := Status{Issuer: s.issuer, State: Missing, LastSuccess: s.success, Problem: s.problem}
+	snap := s.current.Load()
+	switch {
+	case snap == nil:
+	case snap.stale(time.Now()):
+		status.State = Stale
+	default:
+		status.State, status.Keys = Well, snap.set.Len()
+	}
+	return status
+}
+
+// Run fetches the keys now, refreshes them in the background and does the
+// fetches that requests ask for. It returns when ctx ends or after Close.
+// Fetches run on ctx, never on a caller's: who asked first and gave up takes
+// the fetch of nobody else along.
+func (s *Source) Run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-s.closed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if s.static {
+		<-ctx.Done()
+		return
+	}
+	defer s.fetcher.closeIdle()
+	delay := time.Duration(0)
+	for s.sleep(ctx, delay) {
+		delay = s.fetch(ctx)
+	}
+}
+
+// sleep waits for delay or until a fetch is asked for. False: it is over.
+func (s *Source) sleep(ctx context.Context, delay time.Duration) bool {
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.wake:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}

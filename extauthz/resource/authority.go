@@ -1,0 +1,79 @@
+package resource
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// authority is a host and a port in the one spelling that is compared.
+type authority struct {
+	host string // lower case; an IPv6 address in brackets as RFC 5952 writes it
+	port uint16 // 0 where none is written
+}
+
+// parseAuthority reads the authority of a request (RFC 9110, section 7.2).
+// What is not plainly a host with at most a port is refused: user information,
+// a percent sign, a zone, a space, a trailing dot, a name outside ASCII, an
+// empty or zero-padded port.
+func parseAuthority(s string) (authority, bool) {
+	host, port, hasPort := splitPort(s)
+	host, ok := canonicalHost(host)
+	if !ok {
+		return authority{}, false
+	}
+	if !hasPort {
+		return authority{host: host}, true
+	}
+	number, ok := parsePort(port)
+	return authority{host: host, port: number}, ok
+}
+
+// splitPort cuts at the first colon after the brackets of an IPv6 address.
+func splitPort(s string) (host, port string, hasPort bool) {
+	end := strings.IndexByte(s, ']') + 1
+	colon := strings.IndexByte(s[end:], ':')
+	if colon < 0 {
+		return s, "", false
+	}
+	return s[:end+colon], s[end+colon+1:], true
+}
+
+// parsePort reads a port from 1 to 65535 without sign or padding.
+func parsePort(s string) (uint16, bool) {
+	if s == "" || s[0] < '1' || s[0] > '9' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s, 10, 16)
+	return uint16(n), err == nil
+}
+
+// canonicalHost gives the one spelling of a host: a name of letters, digits,
+// '-' and '_' in labels, in ASCII lower case, or an IPv6 address in brackets.
+// It allocates only for capital letters and IPv6.
+func canonicalHost(s string) (string, bool) {
+	if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		addr, err := netip.ParseAddr(s[1 : len(s)-1])
+		if err != nil || !addr.Is6() || addr.Zone() != "" {
+			return "", false
+		}
+		return "[" + addr.String() + "]", true
+	}
+	label := 0 // bytes of the label so far
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '.' && label > 0:
+			label = 0
+		case isAlphanumeric(c), c == '-', c == '_':
+			label++
+		default:
+			return "", false
+		}
+	}
+	// An empty last label is an empty host or a trailing dot.
+	return strings.ToLower(s), label > 0
+}
+
+func isAlphanumeric(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}

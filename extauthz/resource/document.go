@@ -1,0 +1,210 @@
+package resource
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// wellKnown is where metadata documents live (RFC 9728, section 3).
+const wellKnown = "/.well-known/oauth-protected-resource"
+
+// documentMethods are the methods a document answers.
+const documentMethods = "GET, HEAD, OPTIONS"
+
+// Document is the answer to a request for metadata. The zero Document is no
+// answer; [Table.Document] never returns it.
+type Document struct {
+	Status int    // 200, 204, 404 or 405
+	Allow  string // value of the Allow header of a 405, otherwise ""
+	Body   []byte // JSON, nil for a 204; for HEAD the caller leaves it out. Not to be changed
+}
+
+// IsMetadataPath tells whether a path asks for metadata, whichever document it
+// means and whether there is one. A query is ignored.
+func IsMetadataPath(path string) bool {
+	path, _, _ = strings.Cut(path, "?")
+	rest, ok := strings.CutPrefix(path, wellKnown)
+	return ok && (rest == "" || rest[0] == '/')
+}
+
+// Document answers a request for metadata (RFC 9728, section 3.1): the
+// document of the resource whose path follows the well-known prefix, on an
+// authority of that resource. The prefix alone, with or without a slash, is
+// answered where exactly one resource lives. Everything else is a 404,
+// whatever the method.
+func (t *Table) Document(method, authority, path string) Document {
+	r := t.described(authority, path)
+	switch {
+	case r == nil:
+		return Document{Status: http.StatusNotFound, Body: []byte(`{"error":"not_found"}`)}
+	case method == http.MethodGet, method == http.MethodHead:
+		return Document{Status: http.StatusOK, Body: r.document}
+	case method == http.MethodOptions:
+		return Document{Status: http.StatusNoContent}
+	}
+	return Document{
+		Status: http.StatusMethodNotAllowed,
+		Allow:  documentMethods,
+		Body:   []byte(`{"error":"method_not_allowed"}`),
+	}
+}
+
+// described finds the resource whose document a path asks for.
+func (t *Table) described(authority, path string) *Resource {
+	if !IsMetadataPath(path) {
+		return nil
+	}
+	a, ok := parseAuthority(authority)
+	s := t.sites[a]
+	if !ok || s == nil {
+		return nil
+	}
+	path, _, _ = strings.Cut(path, "?")
+	// Only paths of the configuration are keys, and those are all SafePath.
+	return s.documents[path[len(wellKnown):]]
+}
+
+// Headers are the exact response headers, in order. Documents are public, so
+// that any page may read them: browser clients ask before they have a token
+// (RFC 9728 says nothing about CORS, the MCP SDKs depend on it).
+func (d Document) Headers() [][2]string {
+	headers := [][2]string{{"access-control-allow-origin", "*"}}
+	switch d.Status {
+	case http.StatusNoContent:
+		return append(headers,
+			[2]string{"access-control-allow-methods", documentMethods},
+			// The star does not cover authorization, and old browsers do not know it.
+			[2]string{"access-control-allow-headers", "authorization, accept, content-type, mcp-protocol-version, *"},
+			[2]string{"access-control-max-age", "3600"})
+	case http.StatusOK:
+		headers = append(headers, [2]string{"cache-control", "public, max-age=3600"})
+	default:
+		headers = append(headers, [2]string{"cache-control", "no-store"})
+	}
+	headers = append(headers, [2]string{"content-type", "application/json"})
+	if d.Allow != "" {
+		headers = append(headers, [2]string{"allow", d.Allow})
+	}
+	return headers
+}
+
+// publish enters the documents of all resources in all sites.
+func (t *Table) publish() {
+	for _, r := range t.resources {
+		for _, l := range r.locations {
+			for _, a := range l.authorities() {
+				t.sites[a].documents[l.prefix()] = r
+			}
+		}
+	}
+	for _, s := range t.sites {
+		s.publishCanonical()
+		s.publishBare()
+	}
+}
+
+// publishCanonical lets a site answer the canonical path of its resources too,
+// unless that path is taken or two resources would have it: a mesh that
+// rewrites the host and not the path asks so.
+func (s *site) publishCanonical() {
+	wanted := map[string]*Resource{}
+	for _, p := range s.places {
+		path := p.resource.locations[0].prefix()
+		if other, ok := wanted[path]; ok && other != p.resource {
+			wanted[path] = nil
+			continue
+		}
+		wanted[path] = p.resource
+	}
+	delete(wanted, "") // the bare form has its own rule
+	for path, r := range wanted {
+		if r != nil && s.documents[path] == nil {
+			s.documents[path] = r
+		}
+	}
+}
+
+// publishBare lets the prefix alone stand for the only resource of a site. A
+// resource that has the whole host owns the bare form in any case.
+func (s *site) publishBare() {
+	r := s.documents[""]
+	if r == nil {
+		r = s.places[0].resource
+		if slices.ContainsFunc(s.places, func(p place) bool { return p.resource != r }) {
+			return
+		}
+	}
+	s.documents[""] = r
+	s.documents["/"] = r
+}
+
+// encodeDocument writes the document of a spec (RFC 9728, section 2): first
+// the members that are ours, then what metadata adds, sorted by name. Members
+// without a value are left out (section 3.2).
+func encodeDocument(s Spec) ([]byte, error) {
+	members := map[string]any{
+		"resource":                 s.URI,
+		"authorization_servers":    s.Issuers,
+		"scopes_supported":         s.Scopes,
+		"bearer_methods_supported": []string{"header"},
+	}
+	maps.Copy(members, s.Metadata)
+	order := []string{"resource", "authorization_servers", "scopes_supported", "bearer_methods_supported"}
+	for _, name := range slices.Sorted(maps.Keys(s.Metadata)) {
+		if name != "scopes_supported" {
+			order = append(order, name)
+		}
+	}
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for _, name := range order {
+		value := members[name]
+		if isEmpty(value) {
+			continue
+		}
+		if b.Len() > 1 {
+			b.WriteByte(',')
+		}
+		if err := writeJSON(&b, name); err != nil {
+			return nil, err
+		}
+		b.WriteByte(':')
+		if err := writeJSON(&b, value); err != nil {
+			return nil, err
+		}
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+func isEmpty(value any) bool {
+	switch v := value.(type) {
+	case nil:
+		return true
+	case string:
+		return v == ""
+	case []string:
+		return len(v) == 0
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	}
+	return false
+}
+
+// writeJSON writes one value without a line end and without the escapes that
+// only HTML needs, so that a URL stays readable.
+func writeJSON(b *bytes.Buffer, value any) error {
+	encoder := json.NewEncoder(b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return err
+	}
+	b.Truncate(b.Len() - 1)
+	return nil
+}

@@ -1,0 +1,131 @@
+package resource
+
+import (
+	"fmt"
+	"strings"
+)
+
+// names checks that a name means one resource, since the mesh may select by
+// name or URI.
+func (c *checker) names(resources []*Resource) {
+	byName, byURI := map[string]int{}, map[string]int{}
+	for i, r := range resources {
+		byURI[r.URI] = i
+	}
+	for i, r := range resources {
+		if r.Name == r.URI {
+			continue // the same URI twice is found as the same path twice
+		}
+		at := fmt.Sprintf("resources[%d].name", i)
+		if other, ok := byName[r.Name]; ok {
+			c.problem(at, "is also the name of resources[%d]: give each resource its own", other)
+		}
+		if other, ok := byURI[r.Name]; ok {
+			c.problem(at, "is the URL of resources[%d]: write a short name", other)
+		}
+		byName[r.Name] = i
+	}
+}
+
+// address is what a request shows of a location: everything but the scheme.
+type address struct {
+	authority authority
+	folded    string
+}
+
+// claimed is who has an address, and the configuration key that says so.
+type claimed struct {
+	resource *Resource
+	location location
+	at       string
+}
+
+// overlaps checks that no address belongs to two resources. Addresses are
+// compared folded: of two paths that differ in case alone, a server that
+// ignores case would serve one for the other.
+func (c *checker) overlaps(resources []*Resource) {
+	taken := map[address]claimed{}
+	for i, r := range resources {
+		for j, l := range r.locations {
+			at := fmt.Sprintf("resources[%d].resource", i)
+			if j > 0 {
+				at = fmt.Sprintf("resources[%d].also_at[%d]", i, j-1)
+			}
+			if l != (location{}) {
+				c.claim(taken, claimed{r, l, at})
+			}
+		}
+	}
+}
+
+// claim enters a location and reports at most one conflict.
+func (c *checker) claim(taken map[address]claimed, mine claimed) {
+	reported := false
+	for _, a := range mine.location.authorities() {
+		key := address{a, fold(mine.location.prefix())}
+		other, found := taken[key]
+		if !found {
+			taken[key] = mine
+			continue
+		}
+		message := conflict(mine, other)
+		if message != "" && !reported {
+			c.problem(mine.at, "%s", message)
+			reported = true
+		}
+	}
+}
+
+// conflict says what is wrong with two claims on one address, "" if nothing.
+func conflict(mine, other claimed) string {
+	same := mine.location.prefix() == other.location.prefix()
+	switch {
+	case mine.resource == other.resource && same && mine.location.scheme == other.location.scheme:
+		return fmt.Sprintf("is the same URL as %s: leave it out", other.at)
+	case mine.resource == other.resource:
+		return ""
+	case same:
+		return fmt.Sprintf("is the same authority and path as %s: give each URL to one resource", other.at)
+	}
+	return fmt.Sprintf("differs from %s in case or escapes alone: write paths that no server takes for each other", other.at)
+}
+
+// sharedAudiences warns of a token that two resources would accept.
+func (c *checker) sharedAudiences(resources []*Resource) {
+	owners := map[string]int{} // of URIs
+	for i, r := range resources {
+		owners[audienceKey(r.URI)] = i
+	}
+	first := map[string]int{} // resource that names an audience first
+	for i, r := range resources {
+		for j, audience := range r.Audiences {
+			at := fmt.Sprintf("resources[%d].audiences[%d]", i, j)
+			if owner, ok := owners[audienceKey(audience)]; ok && owner != i {
+				c.warning(at, "is the URL of resources[%d], so that its tokens open this resource too: leave it out", owner)
+				continue
+			}
+			if other, ok := first[audience]; ok && other != i {
+				c.warning(at, "is also accepted by resources[%d], so that a token for one opens both: give each its own", other)
+				continue
+			}
+			first[audience] = i
+		}
+	}
+}
+
+// audienceKey is equal for two values that one aud may match as a resource:
+// scheme and host in lower case, without the default port, an empty path as a
+// slash. A value that is no such URL stands for itself.
+func audienceKey(audience string) string {
+	if strings.ContainsAny(audience, "?#@") {
+		return audience
+	}
+	l, _ := parseLocation(audience)
+	switch {
+	case l.host == "":
+		return audience
+	case l.path == "":
+		return l.origin() + "/"
+	}
+	return l.origin() + l.path
+}

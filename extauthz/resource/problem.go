@@ -1,0 +1,242 @@
+package resource
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Problem is one thing wrong with a spec.
+type Problem struct {
+	Path    string // of the offending key, such as "resources[1].also_at[0]"
+	Message string // "what is wrong: what to write instead"
+	Warning bool   // the table can be used all the same
+}
+
+// checker collects the problems of a list of specs.
+type checker struct {
+	problems []Problem
+	insecure []string // hosts that may be http://, canonical, or "loopback"
+}
+
+// check finds everything that is wrong with specs. The resources are good for
+// use if no problem is more than a warning.
+func check(specs []Spec, insecureHTTPHosts []string) ([]*Resource, []Problem) {
+	c := &checker{}
+	for _, host := range insecureHTTPHosts {
+		c.insecure = append(c.insecure, insecureHost(host))
+	}
+	var resources []*Resource
+	for i, s := range specs {
+		resources = append(resources, c.spec(fmt.Sprintf("resources[%d]", i), s))
+	}
+	c.names(resources)
+	c.overlaps(resources)
+	c.sharedAudiences(resources)
+	return resources, c.problems
+}
+
+func (c *checker) problem(path, format string, args ...any) {
+	c.problems = append(c.problems, Problem{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) warning(path, format string, args ...any) {
+	c.problems = append(c.problems, Problem{Path: path, Message: fmt.Sprintf(format, args...), Warning: true})
+}
+
+// spec checks what can be seen of one spec alone. A URL that cannot be read
+// leaves a zero location in its place.
+func (c *checker) spec(at string, s Spec) *Resource {
+	r := &Resource{Spec: s.clone()}
+	if r.Name == "" {
+		r.Name = r.URI
+	}
+	r.locations = append(r.locations, c.canonicalURI(at+".resource", s.URI))
+	for i, raw := range s.AlsoAt {
+		r.locations = append(r.locations, c.location(fmt.Sprintf("%s.also_at[%d]", at, i), raw))
+	}
+	r.origin = r.locations[0].origin()
+	r.MetadataURL = r.origin + wellKnown + r.locations[0].prefix()
+	c.name(at+".name", s.Name)
+	c.audiences(at+".audiences", r)
+	if len(s.Issuers) == 0 {
+		c.problem(at+".issuers", "is empty, so that no token could be accepted: write [https://issuer]")
+	}
+	c.duplicates(at+".issuers", s.Issuers)
+	c.scopes(at+".scopes", s.Scopes)
+	c.origins(at+".origins", s.Origins)
+	c.metadata(at+".metadata", s.Metadata)
+	return r
+}
+
+// canonicalURI checks the resource's own URL. Only this one tells clients
+// where to send tokens, so only this one must be https (OAuth 2.1, section
+// 1.5); what a mesh does inside is its own affair.
+func (c *checker) canonicalURI(at, raw string) location {
+	if raw == "" {
+		c.problem(at, "is missing: write the URL that users give to their clients, such as https://mcp.example.com/mcp")
+		return location{}
+	}
+	l := c.location(at, raw)
+	switch {
+	case l.scheme != schemeHTTP:
+	case c.allowsHTTP(l.host):
+		c.warning(at, "is http://: tokens travel in the clear")
+	default:
+		c.problem(at, "is http://: write https://, or name the host in insecure_http_hosts")
+	}
+	return l
+}
+
+func (c *checker) location(at, raw string) location {
+	l, faults := parseLocation(raw)
+	for _, fault := range faults {
+		c.problem(at, "%s", fault)
+	}
+	if len(faults) > 0 {
+		return location{}
+	}
+	return l
+}
+
+func (c *checker) allowsHTTP(host string) bool {
+	return slices.ContainsFunc(c.insecure, func(allowed string) bool {
+		if allowed == loopback {
+			return isLoopback(host)
+		}
+		return allowed == host
+	})
+}
+
+// loopback is the word for all hosts that never leave the machine.
+const loopback = "loopback"
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+// insecureHost brings an entry of the configuration into the spelling of
+// authority.host. An IPv6 address may come without brackets.
+func insecureHost(s string) string {
+	if strings.Contains(s, ":") && !strings.HasPrefix(s, "[") {
+		s = "[" + s + "]"
+	}
+	host, _ := canonicalHost(s)
+	return host
+}
+
+// nameBytes bounds a name, which is a label of every metric.
+const nameBytes = 128
+
+func (c *checker) name(at, name string) {
+	unprintable := strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r > '~' })
+	if unprintable || len(name) > nameBytes || strings.TrimSpace(name) != name {
+		c.problem(at, "is not usable as a label: write at most %d printable ASCII characters", nameBytes)
+	}
+}
+
+// audiences checks the further aud values of one resource.
+func (c *checker) audiences(at string, r *Resource) {
+	for i, audience := range r.Audiences {
+		entry := fmt.Sprintf("%s[%d]", at, i)
+		switch {
+		case audience == "":
+			c.problem(entry, "is empty: write an exact aud value, or leave it out")
+		case audienceKey(audience) == audienceKey(r.URI):
+			c.warning(entry, "is the resource itself, which is always accepted: leave it out")
+		case isGeneric(audience):
+			c.warning(entry, "is a word that other services use too, so that their tokens would open this one: have the issuer put the resource in aud")
+		}
+	}
+	c.duplicates(at, r.Audiences)
+}
+
+// isGeneric tells a word such as api or account from a URI, an address or an
+// identifier that somebody drew.
+func isGeneric(audience string) bool {
+	return !strings.ContainsAny(audience, ":.0123456789")
+}
+
+// offlineAccess is a scope that asks the authorization server for a refresh
+// token; no resource has a use for it (MCP authorization, "Refresh Tokens").
+const offlineAccess = "offline_access"
+
+// scopes checks a list of scope-tokens (RFC 6749, section 3.3).
+func (c *checker) scopes(at string, scopes []string) {
+	for i, scope := range scopes {
+		entry := fmt.Sprintf("%s[%d]", at, i)
+		switch {
+		case scope == offlineAccess:
+			c.problem(entry, "is offline_access, which is between client and issuer: leave it out")
+		case !isScopeToken(scope):
+			c.problem(entry, "is not one scope: write visible ASCII without space, quote and backslash, one scope an entry")
+		}
+	}
+	c.duplicates(at, scopes)
+}
+
+func isScopeToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r > '~' || r == '"' || r == '\\'
+	})
+}
+
+// origins checks the further Origin values of one resource.
+func (c *checker) origins(at string, origins []string) {
+	for i, origin := range origins {
+		entry := fmt.Sprintf("%s[%d]", at, i)
+		switch origin {
+		case "*":
+			c.warning(entry, "lets every web page send requests: name the origins instead")
+		case "null":
+			c.problem(entry, "is what every sandboxed page sends: name the origin of the page, such as https://app.example.com")
+		default:
+			if fault := originFault(origin); fault != "" {
+				c.problem(entry, "%s", fault)
+			}
+		}
+	}
+	c.duplicates(at, origins)
+}
+
+// originFault tells how an entry differs from what browsers send (RFC 6454,
+// section 6.2), "" if it does not. Schemes of extensions and editors are as
+// good as https.
+func originFault(origin string) string {
+	const advice = ": write scheme://host or scheme://host:port"
+	scheme, rest, ok := strings.Cut(origin, "://")
+	if !ok || !isScheme(scheme) {
+		return "is not an origin" + advice
+	}
+	if strings.ContainsAny(rest, "/?#@") {
+		return "is more than an origin" + advice + ", without a slash after it"
+	}
+	if scheme == schemeHTTP || scheme == schemeHTTPS {
+		_, faults := parseLocation(origin)
+		return strings.Join(faults, "; ")
+	}
+	a, ok := parseAuthority(rest)
+	switch {
+	case !ok:
+		return "has no valid host or port" + advice
+	case lowerASCII(rest) != rest || a.host == "":
+		return "is not in lower case: write " + lowerASCII(origin)
+	}
+	return ""
+}
+
+// isScheme tells whether s is a scheme in lower case (RFC 3986, section 3.1).
+func isScheme(s string) bool {
+	return s != "" && s[0] >= 'a' && s[0] <= 'z' && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789+-.") == ""
+}
+
+// duplicates reports every entry that an earlier one repeats.
+func (c *checker) duplicates(at string, list []string) {
+	for i, entry := range list {
+		if slices.Contains(list[:i], entry) {
+			c.problem(fmt.Sprintf("%s[%d]", at, i), "is listed twice: leave one out")
+		}
+	}
+}

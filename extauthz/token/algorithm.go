@@ -1,0 +1,117 @@
+package token
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"slices"
+
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jws"
+
+	"github.com/doorward/doorward/extauthz/jwks"
+	"github.com/doorward/doorward/extauthz/reason"
+)
+
+// DefaultAlgorithms are the JWS algorithms that can be verified, and that an
+// issuer may use unless its configuration says less (RFC 7518, section 3.1; RFC
+// 8037, section 3.1; RFC 9864, section 2.2). Symmetric ones and "none" cannot
+// be had: keys here are public. The slice is the caller's own.
+func DefaultAlgorithms() []string {
+	return []string{
+		"RS256", "RS384", "RS512",
+		"PS256", "PS384", "PS512",
+		"ES256", "ES384", "ES512",
+		"EdDSA", "Ed25519",
+	}
+}
+
+const curveEd25519 = "Ed25519"
+
+// algorithm is one way to verify a signature.
+type algorithm struct {
+	curve    string // the one curve it goes with (RFC 7518, section 3.4); "" for RSA
+	verifier jws.Verifier
+}
+
+// newAlgorithms has one entry for each of [DefaultAlgorithms] and no other.
+func newAlgorithms() map[string]algorithm {
+	curves := map[string]string{
+		"ES256": "P-256", "ES384": "P-384", "ES512": "P-521",
+		"EdDSA": curveEd25519, "Ed25519": curveEd25519,
+	}
+	algorithms := map[string]algorithm{}
+	for _, name := range DefaultAlgorithms() {
+		jwxName := name
+		if name == "Ed25519" { // EdDSA by its fully specified name, unknown to jwx v2
+			jwxName = "EdDSA"
+		}
+		verifier, err := jws.NewVerifier(jwa.SignatureAlgorithm(jwxName))
+		if err != nil {
+			panic("token: jwx lost an algorithm: " + err.Error())
+		}
+		algorithms[name] = algorithm{curve: curves[name], verifier: verifier}
+	}
+	return algorithms
+}
+
+// signatureSize is the only length, in bytes, that a signature by this key can
+// have; -1 for a key of another kind than the algorithm's. Package jwks hands
+// out no such key, but jwx would take an ES256 signature of any curve.
+func (a algorithm) signatureSize(public crypto.PublicKey) int {
+	switch key := public.(type) {
+	case *rsa.PublicKey:
+		if a.curve == "" {
+			return key.Size() // RFC 8017, section 8.2.2, step 1
+		}
+	case *ecdsa.PublicKey:
+		if a.curve == key.Params().Name {
+			return 2 * ((key.Params().BitSize + 7) / 8) // RFC 7518, section 3.4
+		}
+	case ed25519.PublicKey:
+		if a.curve == curveEd25519 {
+			return ed25519.SignatureSize // RFC 8032, section 5.1.6
+		}
+	}
+	return -1
+}
+
+// refusesAlgorithm says why an issuer takes no token signed with this alg: it
+// is not on its list, or the key that kid names is for another one. Only the
+// current set is asked, without waiting; no set knows of no key. A nil issuer
+// refuses nothing.
+func (i *Issuer) refusesAlgorithm(h header) flaw {
+	if i == nil {
+		return ""
+	}
+	if !slices.Contains(i.Algorithms, h.alg) {
+		return "alg: not on the issuer's list"
+	}
+	if _, why := i.Keys.Set().Lookup(h.kid, h.alg); why == reason.AlgorithmNotAllowed {
+		return "alg: not the algorithm of the key that kid names"
+	}
+	return ""
+}
+
+// checkSignature verifies a signature (RFC 7515, section 5.2, step 8) when its
+// turn comes. A failing one makes the source look whether the issuer reused the
+// kid for a new key.
+func (v *Verifier) checkSignature(
+	ctx context.Context, token compactJWS, a algorithm, key *jwks.Key, keys *jwks.Source,
+) (reason.Reason, flaw) {
+	if len(token.signature) != a.signatureSize(key.Public) {
+		keys.Suspect()
+		return reason.SignatureInvalid, "signature: not of the length that key and alg demand"
+	}
+	if !v.gate.enter(ctx) {
+		return reason.Overloaded, "signatures: too many at once"
+	}
+	defer v.gate.leave()
+	if err := a.verifier.Verify([]byte(token.input), token.signature, key.Public); err != nil {
+		keys.Suspect()
+		return reason.SignatureInvalid, "signature: does not verify"
+	}
+	return reason.Allowed, ""
+}

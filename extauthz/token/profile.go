@@ -1,0 +1,85 @@
+package token
+
+import "strings"
+
+// Profile is the set of rules by which a token must show that it is an access
+// token.
+type Profile uint8
+
+// The profiles. The names are those of the configuration.
+const (
+	// Standard is for the servers there are: typ may be "JWT" or absent, and
+	// claims that only other kinds of token have are refused instead.
+	Standard Profile = iota
+	// RFC9068 is the JWT profile for access tokens: typ "at+jwt", and every
+	// claim that section 2.2 of the RFC demands.
+	RFC9068
+)
+
+// String is the name in the configuration and in a policy's input.
+func (p Profile) String() string {
+	if p == Standard {
+		return "standard"
+	}
+	return "rfc9068"
+}
+
+// otherKind finds what shows that a token is no access token (RFC 8725,
+// sections 3.11 and 3.12). Any profile but Standard is read as the strict one.
+func (p Profile) otherKind(h header, payload map[string]any) flaw {
+	if !p.acceptsType(h.typ) {
+		return "typ: not the type of an access token"
+	}
+	if p != Standard {
+		return ""
+	}
+	return betrayedByClaims(payload)
+}
+
+// acceptsType knows the types of access tokens and no others, so that id_token,
+// logout+jwt, dpop+jwt, secevent+jwt, oauth-id-jag+jwt and whatever comes next
+// are refused without a list.
+func (p Profile) acceptsType(typ *string) bool {
+	switch {
+	case typ == nil:
+		return p == Standard
+	case *typ == "at+jwt":
+		return true
+	case *typ == "jwt":
+		return p == Standard
+	}
+	return false
+}
+
+// betrayedByClaims looks for what an access token does not have: claims of ID
+// tokens (OpenID Connect Core, sections 2 and 3.3.2.11) and of security events
+// (RFC 8417, section 2.2), and the marks of Amazon Cognito (token_use) and of
+// Keycloak (typ in the payload).
+func betrayedByClaims(payload map[string]any) flaw {
+	for _, name := range []string{"nonce", "at_hash", "c_hash", "s_hash", "events"} {
+		if _, present := payload[name]; present {
+			return flaw(name + ": a claim of another kind of token")
+		}
+	}
+	if use, _ := payload["token_use"].(string); strings.EqualFold(use, "id") {
+		return "token_use: that of an ID token"
+	}
+	if value, present := payload["typ"]; present {
+		switch typ, isText := value.(string); {
+		case !isText:
+			return "typ in the payload: not a string"
+		case isOtherPayloadType(typ):
+			return "typ in the payload: another kind of token"
+		}
+	}
+	return ""
+}
+
+func isOtherPayloadType(typ string) bool {
+	for _, other := range []string{"ID", "Refresh", "Offline", "Logout"} {
+		if strings.EqualFold(typ, other) {
+			return true
+		}
+	}
+	return false
+}

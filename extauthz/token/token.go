@@ -1,0 +1,188 @@
+// Package token answers one question: who signed this compact JWS, and what
+// does it say? It takes the bytes of a bearer token and gives back verified
+// claims, or the one reason for which there are none.
+//
+// # What it knows
+//
+// A JWS is taken apart by the letter of RFC 7515; one that has two readings is
+// refused, whatever other libraries would make of it. An algorithm belongs to a
+// key (RFC 8725, section 3.1): what the header names must be on the issuer's
+// list and be the algorithm of the very key that verifies. Keys come from the
+// issuer's own set and nowhere else: jku, x5u, jwk and x5c in a header are not
+// read.
+//
+// # What it does not know
+//
+// Nothing here knows the resource: whether the audience is right, whether the
+// scopes suffice and what a team's policy says is decided later, over
+// [Claims.All]. Nothing is remembered between two calls either.
+//
+// # Order
+//
+// Where a token has several defects, the reason given is the first in the order
+// of package reason. [Verifier.Verify] reads downwards in that order, so that
+// every cheap refusal comes before any signature.
+package token
+
+import (
+	"context"
+	"time"
+
+	"github.com/doorward/doorward/extauthz/jwks"
+	"github.com/doorward/doorward/extauthz/reason"
+)
+
+// defaultMaxBytes is 16 KiB: Envoy itself refuses headers over 60 KiB.
+const defaultMaxBytes = 16 << 10
+
+// Issuer is an authorization server and the rules for its tokens.
+type Issuer struct {
+	ID         string       // the exact iss
+	Profile    Profile      // zero: Standard
+	Algorithms []string     // JWS names, case-sensitive; empty accepts none: see [DefaultAlgorithms]
+	Keys       *jwks.Source // never nil
+}
+
+// Options are the bounds of a [Verifier]. The zero value is usable and strict.
+type Options struct {
+	MaxBytes  int              // longest token accepted, in bytes; zero: 16 KiB
+	ClockSkew time.Duration    // how far clocks may differ, either way; not negative
+	InFlight  int              // signatures verified at once; zero: twice GOMAXPROCS
+	Waiting   int              // more that may wait for their turn; zero: none
+	Now       func() time.Time // nil: time.Now
+}
+
+// Verifier verifies tokens. It is safe for concurrent use.
+type Verifier struct {
+	maxBytes   int
+	skew       time.Duration
+	now        func() time.Time
+	gate       *gate
+	algorithms map[string]algorithm
+}
+
+// NewVerifier makes a verifier with these bounds.
+func NewVerifier(o Options) *Verifier {
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = defaultMaxBytes
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Verifier{
+		maxBytes:   o.MaxBytes,
+		skew:       o.ClockSkew,
+		now:        o.Now,
+		gate:       newGate(o.InFlight, o.Waiting),
+		algorithms: newAlgorithms(),
+	}
+}
+
+// InFlight is the number of signatures being verified now.
+func (v *Verifier) InFlight() int { return v.gate.inFlight() }
+
+// Refusal says why there are no claims.
+type Refusal struct {
+	Reason reason.Reason
+	Issuer string // the ID of a configured issuer; "" before one was found
+	Detail string // for the log: fixed words naming a claim or rule, never a value of the token
+}
+
+// Claims are what a verified token says. They are shared and must not be
+// changed.
+type Claims struct {
+	Issuer    string         // iss (RFC 7519, section 4.1.1)
+	Subject   string         // sub; "" where absent
+	Client    string         // client_id (RFC 9068, section 2.2), else azp, cid or appid; "" where absent
+	ID        string         // jti; "" where absent
+	KeyID     string         // kid of the key that verified, as its set has it
+	Scopes    []string       // scope (RFC 8693, section 4.2), else scp, in the token's order
+	Profile   Profile        // the rules it was read under
+	Expiry    time.Time      // exp, clock skew not included
+	NotBefore time.Time      // nbf; zero where absent
+	IssuedAt  time.Time      // iat; zero where absent
+	Key       *jwks.Key      // the key that verified; void once it is withdrawn
+	All       map[string]any // every claim; numbers are json.Number
+}
+
+// Verify gives the claims of a compact JWS (RFC 7515, section 3.1), or the
+// reason for which there are none; exactly one of the two is nil. trusted maps
+// an iss to the issuer that is trusted here, or to nil; it is called at most
+// once. ctx bounds the wait for keys and for a turn at the signature.
+//
+// The audience is present and well-formed, and is not compared with anything.
+func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss string) *Issuer) (*Claims, *Refusal) {
+	var nobody *Issuer
+	jws, flaw := parse(compact, v.maxBytes)
+	if flaw != "" {
+		return nil, nobody.refuse(reason.TokenMalformed, flaw)
+	}
+	algorithm, known := v.algorithms[jws.header.alg]
+	if !known {
+		return nil, nobody.refuse(reason.AlgorithmNotAllowed, "alg: none, symmetric or unknown")
+	}
+
+	iss, named := jws.payload["iss"].(string)
+	issuer := nobody
+	if named {
+		issuer = trusted(iss)
+	}
+	if flaw := issuer.refusesAlgorithm(jws.header); flaw != "" {
+		return nil, issuer.refuse(reason.AlgorithmNotAllowed, flaw)
+	}
+	if flaw := issuer.profile().otherKind(jws.header, jws.payload); flaw != "" {
+		return nil, issuer.refuse(reason.TypeNotAllowed, flaw)
+	}
+	if !named { // no issuer can be unknown that was never named
+		return nil, nobody.refuse(reason.ClaimsMissing, "iss: absent or not a string")
+	}
+	if issuer == nil {
+		return nil, nobody.refuse(reason.IssuerUnknown, "iss: not trusted for this resource")
+	}
+
+	claims, flaw := readClaims(jws.payload, issuer.Profile)
+	if flaw != "" {
+		return nil, issuer.refuse(reason.ClaimsMissing, flaw)
+	}
+	now := v.now()
+	if !now.Before(claims.Expiry.Add(v.skew)) {
+		return nil, issuer.refuse(reason.TokenExpired, "exp: passed")
+	}
+	if flaw := claims.tooEarly(now.Add(v.skew)); flaw != "" {
+		return nil, issuer.refuse(reason.TokenNotYetValid, flaw)
+	}
+
+	key, why := issuer.Keys.Find(ctx, jws.header.kid, jws.header.alg)
+	if why != reason.Allowed {
+		return nil, issuer.refuse(why, "kid and alg: no usable key in the issuer's set")
+	}
+	if why, flaw := v.checkSignature(ctx, jws, algorithm, key, issuer.Keys); why != reason.Allowed {
+		return nil, issuer.refuse(why, flaw)
+	}
+	if !v.now().Before(claims.Expiry.Add(v.skew)) { // the wait for keys was longer
+		return nil, issuer.refuse(reason.TokenExpired, "exp: passed while its keys were fetched")
+	}
+	if _, bound := claims.All["cnf"]; bound { // nothing here can prove possession (RFC 7800, section 3)
+		return nil, issuer.refuse(reason.BindingUnproven, "cnf: bound to a key, and no proof was given")
+	}
+	claims.Key, claims.KeyID = key, key.ID
+	return claims, nil
+}
+
+// refuse works on a nil issuer too: then no issuer was found.
+func (i *Issuer) refuse(why reason.Reason, f flaw) *Refusal {
+	refusal := &Refusal{Reason: why, Detail: string(f)}
+	if i != nil {
+		refusal.Issuer = i.ID
+	}
+	return refusal
+}
+
+// profile of a nil issuer is Standard: a token that even the wider profile
+// takes for another kind is that, whoever issued it.
+func (i *Issuer) profile() Profile {
+	if i == nil {
+		return Standard
+	}
+	return i.Profile
+}
