@@ -1,0 +1,275 @@
+package extauthz_test
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/extauthz"
+	"github.com/doorward/doorward/extauthz/jwks"
+	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/rego"
+)
+
+const (
+	issuerURL   = "https://as.example.com"
+	resourceURI = "https://mcp.example.com/mcp"
+	metadataURL = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
+	receiveMax  = 1 << 20
+)
+
+// noon is the time of every door: tokens are valid or not for ever.
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// plan is what a test may change about a door before it opens.
+type plan struct {
+	resources []resource.Spec
+	library   fs.FS
+	policy    []string
+	keys      []byte
+	verifier  token.Options
+	profile   token.Profile
+	timeout   time.Duration
+	subject   bool
+}
+
+// door is the service as Envoy sees it: over gRPC, from outside.
+type door struct {
+	client   authv3.AuthorizationClient
+	conn     *grpc.ClientConn
+	server   *extauthz.Server
+	state    *extauthz.State
+	registry *prometheus.Registry
+	log      *syncBuffer
+	key      *mint.Key
+}
+
+// syncBuffer is a log that a test may read while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func weather() resource.Spec {
+	return resource.Spec{
+		URI:       resourceURI,
+		Name:      "weather",
+		AlsoAt:    []string{"https://weather.ns.svc:8443/mcp"},
+		Audiences: []string{"app-1"},
+		Issuers:   []string{issuerURL},
+		Scopes:    []string{"mcp:read"},
+		Origins:   []string{"https://app.example.com"},
+		Labels:    map[string]string{"team": "weather"},
+	}
+}
+
+func openDoor(t testing.TB, changes ...func(*plan)) *door {
+	t.Helper()
+	key := mint.NewKey("ES256", "key-1")
+	p := plan{
+		resources: []resource.Spec{weather(), {
+			URI: "https://mcp.example.com/other", Name: "other", Issuers: []string{"https://elsewhere.example.com"},
+		}},
+		library:  rego.Files,
+		keys:     mint.JWKS(key),
+		verifier: token.Options{ClockSkew: 30 * time.Second, Waiting: 1000},
+		timeout:  2 * time.Second,
+	}
+	p.verifier.Now = func() time.Time { return noon }
+	for _, change := range changes {
+		change(&p)
+	}
+	d := &door{log: &syncBuffer{}, key: key, registry: prometheus.NewRegistry()}
+	d.server = extauthz.New(slog.New(slog.NewJSONHandler(d.log, nil)), extauthz.NewMetrics(d.registry))
+	d.state = p.state(t)
+	d.server.Swap(d.state)
+	d.listen(t)
+	return d
+}
+
+func (p *plan) state(t testing.TB) *extauthz.State {
+	t.Helper()
+	table, problems := resource.NewTable(p.resources, nil)
+	if table == nil {
+		t.Fatal(problems)
+	}
+	engine, faults := policy.Compile(context.Background(), policy.Sources{Library: p.library, Paths: p.policy})
+	if engine == nil {
+		t.Fatal(faults)
+	}
+	source := jwks.NewSource(jwks.Options{Issuer: issuerURL, Static: p.keys}, jwks.Environment{})
+	return &extauthz.State{
+		Resources: table,
+		Issuers: map[string]*token.Issuer{issuerURL: {
+			ID: issuerURL, Profile: p.profile, Algorithms: token.DefaultAlgorithms(), Keys: source,
+		}},
+		Verifier:        token.NewVerifier(p.verifier),
+		Policy:          engine,
+		CheckTimeout:    p.timeout,
+		MetadataSubject: p.subject,
+	}
+}
+
+func (d *door) listen(t testing.TB) {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(extauthz.ServerOptions(receiveMax)...)
+	d.server.Register(server)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	d.conn, err = grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.conn.Close() })
+	d.client = authv3.NewAuthorizationClient(d.conn)
+}
+
+// check asks over gRPC. That it ends in a gRPC error fails any test: Envoy may
+// take one for an allow.
+func (d *door) check(t testing.TB, request *authv3.CheckRequest) *authv3.CheckResponse {
+	t.Helper()
+	response, err := d.client.Check(context.Background(), request)
+	if err != nil {
+		t.Fatalf("Check ended in a gRPC error: %v", err)
+	}
+	return response
+}
+
+// claims are those of a good token, after changes; nil deletes.
+func claims(changes ...map[string]any) map[string]any {
+	all := map[string]any{
+		"iss": issuerURL, "sub": "alice", "aud": resourceURI, "client_id": "app", "jti": "id-1",
+		"iat": noon.Add(-time.Minute).Unix(), "exp": noon.Add(time.Hour).Unix(), "scope": "mcp:read mcp:write",
+	}
+	for _, change := range changes {
+		maps.Copy(all, change)
+		maps.DeleteFunc(all, func(_ string, value any) bool { return value == nil })
+	}
+	return all
+}
+
+func (d *door) token(changes ...map[string]any) string { return d.key.Sign(claims(changes...)) }
+
+// ask is one request of a client, as Envoy describes it.
+type ask struct {
+	method, host, path string
+	headers            [][2]string
+	extensions         map[string]string
+}
+
+func bearer(token string) ask { return ask{headers: [][2]string{{"authorization", "Bearer " + token}}} }
+
+// joined sends headers as Envoy does by default, apart as under
+// encode_raw_headers.
+func (a ask) joined() *authv3.CheckRequest {
+	http := a.http()
+	http.Headers = map[string]string{":authority": http.GetHost(), ":path": http.GetPath()}
+	for _, header := range a.headers {
+		if before, repeated := http.Headers[header[0]]; repeated {
+			header[1] = before + "," + header[1]
+		}
+		http.Headers[header[0]] = header[1]
+	}
+	return a.request(http)
+}
+
+func (a ask) apart() *authv3.CheckRequest {
+	http := a.http()
+	http.HeaderMap = &corev3.HeaderMap{}
+	for _, header := range append([][2]string{{":authority", http.GetHost()}, {":path", http.GetPath()}}, a.headers...) {
+		http.HeaderMap.Headers = append(http.HeaderMap.Headers, &corev3.HeaderValue{Key: header[0], RawValue: []byte(header[1])})
+	}
+	return a.request(http)
+}
+
+func (a ask) http() *authv3.AttributeContext_HttpRequest {
+	or := func(value, usual string) string {
+		if value == "" {
+			return usual
+		}
+		return value
+	}
+	return &authv3.AttributeContext_HttpRequest{
+		Id: "4711", Method: or(a.method, "POST"), Scheme: "https",
+		Host: or(a.host, "mcp.example.com"), Path: or(a.path, "/mcp"),
+	}
+}
+
+func (a ask) request(http *authv3.AttributeContext_HttpRequest) *authv3.CheckRequest {
+	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
+		Request:           &authv3.AttributeContext_Request{Http: http},
+		ContextExtensions: a.extensions,
+	}}
+}
+
+// said is an answer in the words of a test.
+type said struct {
+	reason    string
+	status    int
+	challenge string
+	body      string
+}
+
+func hear(t testing.TB, response *authv3.CheckResponse) said {
+	t.Helper()
+	heard := said{reason: response.GetDynamicMetadata().GetFields()["reason"].GetStringValue()}
+	switch answer := response.GetHttpResponse().(type) {
+	case *authv3.CheckResponse_OkResponse:
+		heard.status = 200
+		if response.GetStatus() == nil || response.GetStatus().GetCode() != 0 {
+			t.Errorf("an ok_response under status %v", response.GetStatus())
+		}
+	case *authv3.CheckResponse_DeniedResponse:
+		if response.GetStatus().GetCode() == 0 {
+			t.Error("a refusal with an unset status: Envoy would let the request through")
+		}
+		heard.status = int(answer.DeniedResponse.GetStatus().GetCode())
+		heard.body = answer.DeniedResponse.GetBody()
+		heard.challenge = strings.Join(deniedHeader(answer.DeniedResponse, "www-authenticate"), "\n")
+	default:
+		t.Errorf("the answer is a %T", answer)
+	}
+	return heard
+}
+
+func deniedHeader(denied *authv3.DeniedHttpResponse, name string) []string {
+	var values []string
+	for _, header := range denied.GetHeaders() {
+		if header.GetHeader().GetKey() == name {
+			values = append(values, header.GetHeader().GetValue())
+		}
+	}
+	return values
+}

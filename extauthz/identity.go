@@ -1,0 +1,98 @@
+package extauthz
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// The identity headers an upstream may rely on: on an allowed request they are
+// ours or they are gone (T-7, T-8).
+const (
+	identityPrefix = "x-mcp-auth-"
+	issuerHeader   = identityPrefix + "issuer"
+	subjectHeader  = identityPrefix + "subject"
+	clientHeader   = identityPrefix + "client"
+	scopeHeader    = identityPrefix + "scope"
+)
+
+func identityHeaders() []string {
+	return []string{issuerHeader, subjectHeader, clientHeader, scopeHeader}
+}
+
+// upstreamHeaders are the headers an allowed request carries on: who the token
+// speaks of, then what the team's policy adds, sorted by name.
+func (v *verdict) upstreamHeaders() [][2]string {
+	var set [][2]string
+	put := func(name, value string) {
+		if value != "" {
+			set = append(set, [2]string{name, value})
+		}
+	}
+	scopes := make([]string, len(v.claims.Scopes))
+	for i, scope := range v.claims.Scopes {
+		scopes[i] = percentEncode(scope)
+	}
+	put(issuerHeader, percentEncode(v.claims.Issuer))
+	put(subjectHeader, percentEncode(v.claims.Subject))
+	put(clientHeader, percentEncode(v.claims.Client))
+	put(scopeHeader, strings.Join(scopes, " "))
+	for _, name := range slices.Sorted(maps.Keys(v.decision.Headers)) {
+		put(name, v.decision.Headers[name])
+	}
+	return set
+}
+
+// removedHeaders are the credentials, as the decision's strip names them and
+// from nowhere else, and every header that could pass for one of ours: seen or
+// not, since some meshes show us only a part. Envoy sets before it removes, so
+// no name is in both lists.
+func (v *verdict) removedHeaders(in *request, set [][2]string) []string {
+	kept := make(map[string]bool, len(set))
+	for _, header := range set {
+		kept[header[0]] = true
+	}
+	var removed []string
+	remove := func(name string) {
+		if !kept[name] && !slices.Contains(removed, name) {
+			removed = append(removed, name)
+		}
+	}
+	for _, name := range v.decision.Strip.Headers {
+		remove(name)
+	}
+	for _, name := range identityHeaders() {
+		remove(name)
+	}
+	for _, name := range v.policyHeaders {
+		remove(name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(in.headers)) {
+		if v.passesForOurs(name) {
+			remove(name)
+		}
+	}
+	return removed
+}
+
+// passesForOurs sees `X_MCP_Auth_Subject` too: many servers read '_' as '-'.
+func (v *verdict) passesForOurs(name string) bool {
+	canonical := strings.ReplaceAll(name, "_", "-")
+	return strings.HasPrefix(canonical, identityPrefix) ||
+		canonical != name && slices.Contains(v.policyHeaders, canonical)
+}
+
+// percentEncode writes every byte outside 0x21-0x7E, and '%', as %XX, so that
+// the value is one header token whatever a claim holds.
+func percentEncode(s string) string {
+	var encoded strings.Builder
+	for _, b := range []byte(s) {
+		if b < 0x21 || b > 0x7e || b == '%' {
+			fmt.Fprintf(&encoded, "%%%02X", b)
+		} else {
+			encoded.WriteByte(b)
+		}
+	}
+	return encoded.String()
+}

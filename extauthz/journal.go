@@ -1,0 +1,114 @@
+package extauthz
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/doorward/doorward/extauthz/reason"
+)
+
+// perSecond is how many lines a reason may write in a second; a flood of
+// denials is a number, not a full disk.
+const perSecond = 10
+
+// journal writes one line per denial. It sees neither token nor headers; of
+// the claims it writes issuer, subject, client, token id and key id.
+type journal struct {
+	log     *slog.Logger
+	mu      sync.Mutex
+	reasons map[string]*quota
+}
+
+// quota is what one reason has written in the current second.
+type quota struct {
+	written, dropped int
+}
+
+func newJournal(log *slog.Logger) *journal {
+	return &journal{log: log, reasons: map[string]*quota{}}
+}
+
+func (j *journal) write(v *verdict, requestID string) {
+	level, text := slog.LevelInfo, "denied"
+	switch {
+	case v.allowed() || v.reason == reason.Metadata:
+		level, text = slog.LevelDebug, "answered"
+	case v.reason.HTTPStatus() == 503:
+		level = slog.LevelError
+	}
+	ctx := context.Background()
+	if j.log.Enabled(ctx, level) && (level == slog.LevelDebug || j.admit(v.reason.String())) {
+		j.log.LogAttrs(ctx, level, text, v.attributes(requestID)...)
+	}
+	for _, warning := range v.decision.Warnings {
+		if j.admit("policy_warning") {
+			j.log.LogAttrs(ctx, slog.LevelWarn, "policy warning", slog.String("resource", v.name()),
+				slog.String("request_id", requestID), slog.String("code", clip(warning.Code)), slog.String("message", clip(warning.Message)))
+		}
+	}
+}
+
+// admit takes one line from the quota of kind. The first line of a second
+// starts a timer that ends it and tells what was left out.
+func (j *journal) admit(kind string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	q := j.reasons[kind]
+	if q == nil {
+		q = &quota{}
+		j.reasons[kind] = q
+		time.AfterFunc(time.Second, func() { j.settle(kind) })
+	}
+	if q.written == perSecond {
+		q.dropped++
+		return false
+	}
+	q.written++
+	return true
+}
+
+func (j *journal) settle(kind string) {
+	j.mu.Lock()
+	dropped := j.reasons[kind].dropped
+	delete(j.reasons, kind)
+	j.mu.Unlock()
+	if dropped > 0 {
+		j.log.LogAttrs(context.Background(), slog.LevelWarn, "more of the same within a second, not written",
+			slog.String("reason", kind), slog.Int("count", dropped))
+	}
+}
+
+func (v *verdict) attributes(requestID string) []slog.Attr {
+	attributes := []slog.Attr{slog.String("reason", v.reason.String()), slog.Int("status", v.status())}
+	put := func(name, value string) {
+		if value != "" {
+			attributes = append(attributes, slog.String(name, clip(value)))
+		}
+	}
+	put("resource", v.name())
+	put("request_id", requestID)
+	put("issuer", v.issuer)
+	if v.claims != nil {
+		put("subject", v.claims.Subject)
+		put("client_id", v.claims.Client)
+		put("token_id", v.claims.ID)
+		put("key_id", v.claims.KeyID)
+	}
+	put("rule", v.decision.Rule)
+	put("code", v.decision.Code)
+	put("message", v.decision.Message)
+	put("cause", v.cause)
+	put("advice", v.reason.Advice())
+	return attributes
+}
+
+// clip bounds what one value of a token or a policy may take of a line.
+func clip(value string) string {
+	const longest = 256
+	if len(value) <= longest {
+		return value
+	}
+	return value[:longest] + "..."
+}

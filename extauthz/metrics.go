@@ -1,0 +1,67 @@
+package extauthz
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Metrics counts Checks. Every label value comes from configuration or from a
+// closed list, never from a request.
+type Metrics struct {
+	checks       *prometheus.CounterVec
+	duration     *prometheus.HistogramVec
+	evaluation   *prometheus.HistogramVec
+	warnings     *prometheus.CounterVec
+	queryRemoved *prometheus.CounterVec
+}
+
+// NewMetrics registers the metrics of a Server with registry. It panics if
+// they are registered there already.
+func NewMetrics(registry prometheus.Registerer) *Metrics {
+	factory := promauto.With(registry)
+	return &Metrics{
+		checks: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "doorward_checks_total",
+			Help: "Checks answered, by resource and reason.",
+		}, []string{"resource", "reason"}),
+		duration: factory.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "doorward_check_duration_seconds",
+			Help:    "Time from a decoded Check to its answer.",
+			Buckets: durations(),
+		}, []string{"resource"}),
+		evaluation: factory.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "doorward_policy_evaluation_duration_seconds",
+			Help:    "Time one policy decision took.",
+			Buckets: durations(),
+		}, []string{"resource"}),
+		warnings: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "doorward_policy_warnings_total",
+			Help: "Elements of the team's warn rules.",
+		}, []string{"resource"}),
+		queryRemoved: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "doorward_query_tokens_removed_total",
+			Help: "Allowed requests from whose query an access_token was removed.",
+		}, []string{"resource"}),
+	}
+}
+
+// durations spans 25 us to 1 s.
+func durations() []float64 {
+	return []float64{
+		.000025, .00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1,
+	}
+}
+
+func (m *Metrics) observe(v *verdict, in *request, took time.Duration) {
+	name := v.name()
+	m.checks.WithLabelValues(name, v.reason.String()).Inc()
+	m.duration.WithLabelValues(name).Observe(took.Seconds())
+	if n := len(v.decision.Warnings); n > 0 {
+		m.warnings.WithLabelValues(name).Add(float64(n))
+	}
+	if v.allowed() && len(in.query.tokens()) > 0 {
+		m.queryRemoved.WithLabelValues(name).Inc()
+	}
+}

@@ -1,0 +1,99 @@
+package extauthz
+
+import (
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// queryToken is the parameter that RFC 6750, section 2.3 once allowed and
+// OAuth 2.1 forbids: it is never read as a credential.
+const queryToken = "access_token"
+
+// query is a request's query, split at '&' alone, as Envoy splits it.
+type query []parameter
+
+// parameter is one `name=value` of a query as it was spelled.
+type parameter struct{ name, value string }
+
+func splitQuery(raw string) query {
+	if raw == "" {
+		return nil
+	}
+	var split query
+	for part := range strings.SplitSeq(raw, "&") {
+		name, value, _ := strings.Cut(part, "=")
+		split = append(split, parameter{name, value})
+	}
+	return split
+}
+
+// tokens are the spellings under which the query carries a token, each once.
+// Envoy removes a parameter by its very spelling and no other.
+func (q query) tokens() []string {
+	var spellings []string
+	seen := map[string]bool{}
+	for _, p := range q {
+		if unescape(p.name) == queryToken && !seen[p.name] {
+			seen[p.name] = true
+			spellings = append(spellings, p.name)
+		}
+	}
+	return spellings
+}
+
+// hidesToken reports a token behind a ';'. To Envoy `x=1;access_token=t` is one
+// parameter x, to some servers two, so that it could not be removed by name.
+func (q query) hidesToken() bool {
+	for _, p := range q {
+		_, rest, found := strings.Cut(p.name+"="+p.value, ";")
+		for found {
+			var part string
+			part, rest, found = strings.Cut(rest, ";")
+			name, _, _ := strings.Cut(part, "=")
+			if unescape(name) == queryToken {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// values is the query as a policy sees it: decoded, without tokens.
+func (q query) values() map[string][]string {
+	values := make(map[string][]string, len(q))
+	for _, p := range q {
+		name := unescape(p.name)
+		if name == queryToken || name == "" && p.value == "" {
+			continue
+		}
+		values[name] = append(values[name], unescape(p.value))
+	}
+	return values
+}
+
+// unescape percent-decodes; what cannot be decoded stays as it was spelled.
+func unescape(s string) string {
+	decoded, err := url.QueryUnescape(s)
+	if err != nil {
+		decoded = s
+	}
+	return replaceInvalidUTF8([]byte(decoded))
+}
+
+func replaceInvalidUTF8(raw []byte) string {
+	if utf8.Valid(raw) {
+		return string(raw)
+	}
+	var clean strings.Builder
+	for len(raw) > 0 {
+		r, size := utf8.DecodeRune(raw)
+		if r == utf8.RuneError && size == 1 {
+			clean.WriteByte('!')
+		} else {
+			clean.Write(raw[:size])
+		}
+		raw = raw[size:]
+	}
+	return clean.String()
+}

@@ -1,0 +1,331 @@
+package extauthz_test
+
+import (
+	"context"
+	"encoding/json"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/modelcontextprotocol/go-sdk/oauthex"
+
+	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/extauthz/jwks"
+	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/rego"
+)
+
+const rm = `Bearer resource_metadata="` + metadataURL + `"`
+
+// wireRow is one request and the whole answer it deserves.
+type wireRow struct {
+	intent    string
+	change    func(*plan)
+	ask       func(d *door) ask
+	reason    reason.Reason
+	status    int
+	challenge string
+}
+
+func invalidToken(why reason.Reason) string {
+	return rm + `, scope="mcp:read", error="invalid_token", error_description="` + why.Description() + `"`
+}
+
+func badToken(intent string, why reason.Reason, make func(d *door) string) wireRow {
+	return wireRow{intent, nil, func(d *door) ask { return bearer(make(d)) }, why, 401, invalidToken(why)}
+}
+
+// wireRows hold every reason marked "door" in the contract (CH-1 to CH-12,
+// TK-1 to TK-6).
+func wireRows() []wireRow {
+	at := noon.Unix()
+	rows := []wireRow{
+		{"TK-1: a good token", nil, func(d *door) ask { return bearer(d.token()) }, reason.Allowed, 200, ""},
+		{
+			"TK-5: the scheme has no case, and any number of spaces", nil,
+			func(d *door) ask { return ask{headers: [][2]string{{"authorization", "bEARER   " + d.token()}}} }, reason.Allowed, 200, "",
+		},
+		{
+			"PR-3: the document of the resource", nil,
+			func(*door) ask { return ask{method: "GET", path: "/.well-known/oauth-protected-resource/mcp?x=1"} }, reason.Metadata, 200, "",
+		},
+		{
+			"the mesh names a resource nobody configured", nil,
+			func(d *door) ask {
+				a := bearer(d.token())
+				a.extensions = map[string]string{"resource": "nobody"}
+				return a
+			}, reason.Misconfigured, 503, "",
+		},
+		{
+			"another path of the host", nil,
+			func(d *door) ask { a := bearer(d.token()); a.path = "/mcpx"; return a }, reason.NoResource, 403, "",
+		},
+		{
+			"T-2: a page of somebody else", nil,
+			func(d *door) ask {
+				a := bearer(d.token())
+				a.headers = append(a.headers, [2]string{"origin", "https://evil.example.com"})
+				return a
+			}, reason.OriginNotAllowed, 403, "",
+		},
+		{
+			"TK-6: two credentials", nil,
+			func(d *door) ask {
+				return ask{headers: [][2]string{{"authorization", "Bearer a"}, {"authorization", "Bearer b"}}}
+			},
+			reason.InvalidRequest, 400,
+			rm + `, error="invalid_request", error_description="` + reason.InvalidRequest.Description() + `"`,
+		},
+		{"CH-3: no credential, no error code", nil, func(*door) ask { return ask{} }, reason.NoCredentials, 401, rm + `, scope="mcp:read"`},
+		{
+			"CH-3: another scheme", nil,
+			func(*door) ask { return ask{headers: [][2]string{{"authorization", "Basic dTpw"}}} }, reason.NoCredentials, 401, rm + `, scope="mcp:read"`,
+		},
+		{
+			"TK-4: a token in the query alone", nil,
+			func(d *door) ask { return ask{path: "/mcp?access_token=" + d.token()} }, reason.NoCredentials, 401, rm + `, scope="mcp:read"`,
+		},
+		{"no keys were ever had", func(p *plan) { p.keys = nil }, func(d *door) ask { return bearer(d.token()) }, reason.KeysUnavailable, 503, ""},
+		{
+			"PT-1: a library without the passthrough rule", without("passthrough.rego"),
+			func(d *door) ask { return bearer(d.token()) }, reason.Passthrough, 403, "",
+		},
+		{
+			"AU-1: a library without the audience rule", without("audience.rego"),
+			func(d *door) ask { return bearer(d.token()) }, reason.AudienceMismatch, 401, invalidToken(reason.AudienceMismatch),
+		},
+		{
+			"a team's rule fails", team(`deny contains d if { d := {"code": "x", "message": input.claims.sub + 1} }`),
+			func(d *door) ask { return bearer(d.token()) }, reason.PolicyError, 503, "",
+		},
+		{
+			"a team's rule says no", team(`deny contains {"code": "closed", "message": "shut"} if input.request.method == "POST"`),
+			func(d *door) ask { return bearer(d.token()) }, reason.PolicyDenied, 403, "",
+		},
+		{
+			"CH-7, CH-8: all scopes of the operation at once", team(`scopes contains "mcp:admin" if input.request.method == "POST"`),
+			func(d *door) ask { return bearer(d.token(map[string]any{"scope": "x"})) }, reason.InsufficientScope, 403,
+			rm + `, scope="mcp:read mcp:admin", error="insufficient_scope", error_description="` + reason.InsufficientScope.Description() + `"`,
+		},
+	}
+	return append(rows,
+		badToken("Bearer alone", reason.TokenMalformed, func(*door) string { return "" }),
+		badToken("a comma in the token", reason.TokenMalformed, func(d *door) string { return d.token() + ",x" }),
+		badToken("an opaque token", reason.TokenMalformed, func(*door) string { return strings.Repeat("k", 43) }),
+		badToken("J-1: none", reason.AlgorithmNotAllowed, func(d *door) string {
+			return d.key.SignAs(map[string]any{"alg": "none"}, claims())
+		}),
+		badToken("J-2: an ID token", reason.TypeNotAllowed, func(d *door) string { return d.token(map[string]any{"nonce": "n"}) }),
+		badToken("J-8: another issuer", reason.IssuerUnknown, func(d *door) string { return d.token(map[string]any{"iss": "https://evil.example.com"}) }),
+		badToken("J-3: no exp", reason.ClaimsMissing, func(d *door) string { return d.token(map[string]any{"exp": nil}) }),
+		badToken("AU-2: no aud", reason.ClaimsMissing, func(d *door) string { return d.token(map[string]any{"aud": nil}) }),
+		badToken("TK-3: expired", reason.TokenExpired, func(d *door) string { return d.token(map[string]any{"exp": at - 30}) }),
+		badToken("not yet", reason.TokenNotYetValid, func(d *door) string { return d.token(map[string]any{"nbf": at + 31}) }),
+		badToken("a key nobody published", reason.KeyUnknown, func(*door) string { return mint.NewKey("ES256", "key-2").Sign(claims()) }),
+		badToken("forged", reason.SignatureInvalid, func(*door) string { return mint.NewKey("ES256", "key-1").Sign(claims()) }),
+		badToken("X-1: bound to a key", reason.BindingUnproven, func(d *door) string {
+			return d.token(map[string]any{"cnf": map[string]any{"jkt": "x"}})
+		}),
+		badToken("AU-1: for somebody else", reason.AudienceMismatch, func(d *door) string {
+			return d.token(map[string]any{"aud": "https://mcp.example.com/other"})
+		}),
+	)
+}
+
+// team writes one module of a team.
+func team(rule string) func(*plan) {
+	return func(p *plan) { p.policy = []string{teamFolder(rule)} }
+}
+
+func without(module string) func(*plan) {
+	return func(p *plan) {
+		library := fstest.MapFS{}
+		entries, _ := fs.ReadDir(rego.Files, ".")
+		for _, entry := range entries {
+			if content, _ := fs.ReadFile(rego.Files, entry.Name()); entry.Name() != module {
+				library[entry.Name()] = &fstest.MapFile{Data: content}
+			}
+		}
+		p.library = library
+	}
+}
+
+// TestEveryReasonOnTheWire asks for each reason over gRPC, in both forms in
+// which Envoy sends headers, and compares status, challenge and body. The Go
+// SDK's parser reads every challenge as we meant it.
+func TestEveryReasonOnTheWire(t *testing.T) {
+	seen := map[reason.Reason]bool{}
+	for _, row := range wireRows() {
+		seen[row.reason] = true
+		t.Run(row.reason.String()+"/"+row.intent, func(t *testing.T) {
+			d := openDoor(t, useTempFolder(t, row.change)...)
+			if row.reason == reason.KeysUnavailable {
+				d.state.Issuers[issuerURL].Keys.Close()
+			}
+			question := row.ask(d)
+			for form, request := range map[string]*authv3.CheckRequest{"headers": question.joined(), "header_map": question.apart()} {
+				got := hear(t, d.check(t, request))
+				if got.reason != row.reason.String() || got.status != row.status || got.challenge != row.challenge {
+					t.Errorf("%s: got %s, %d, %q\nwant %s, %d, %q", form, got.reason, got.status, got.challenge, row.reason, row.status, row.challenge)
+				}
+				checkBody(t, row.reason, got)
+				checkParsed(t, got)
+			}
+		})
+	}
+	// These two cannot be asked for with a request of a client; see
+	// TestBytesThatAreNoCheckRequest and TestOverload.
+	seen[reason.Internal], seen[reason.Overloaded] = true, true
+	for _, r := range reason.All() {
+		if !seen[r] {
+			t.Errorf("no row asks for %s", r)
+		}
+	}
+}
+
+func checkBody(t *testing.T, why reason.Reason, got said) {
+	t.Helper()
+	if why == reason.Allowed || why == reason.Metadata {
+		return
+	}
+	var body struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if err := json.Unmarshal([]byte(got.body), &body); err != nil {
+		t.Fatal(err)
+	}
+	want := why.OAuthError()
+	if want == "" {
+		want = why.String()
+	}
+	if body.Error != want || body.Description != why.Description() {
+		t.Errorf("body %s, want error %s", got.body, want)
+	}
+}
+
+func checkParsed(t *testing.T, got said) {
+	t.Helper()
+	if got.challenge == "" {
+		if got.status == 401 {
+			t.Error("CH-12: a 401 without a challenge")
+		}
+		return
+	}
+	parsed, err := oauthex.ParseWWWAuthenticate([]string{got.challenge})
+	if err != nil || len(parsed) != 1 || parsed[0].Scheme != "bearer" || parsed[0].Params["resource_metadata"] != metadataURL {
+		t.Errorf("the SDK reads %q as %v (%v)", got.challenge, parsed, err)
+	}
+}
+
+// TestRefusalsAreNotCached: every refusal but a document carries no-store, and
+// 503 says when to come back.
+func TestHeadersOfARefusal(t *testing.T) {
+	d := openDoor(t)
+	denied := d.check(t, ask{}.joined()).GetDeniedResponse()
+	for name, want := range map[string]string{"content-type": "application/json", "cache-control": "no-store"} {
+		if got := deniedHeader(denied, name); !slices.Equal(got, []string{want}) {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	for _, header := range denied.GetHeaders() {
+		if header.GetAppend() != nil { //nolint:staticcheck // deprecated, and all that Envoy reads here
+			t.Errorf("%s has append set: Envoy drops it", header.GetHeader().GetKey())
+		}
+	}
+	busy := d.check(t, ask{extensions: map[string]string{"resource": "nobody"}}.joined()).GetDeniedResponse()
+	if got := deniedHeader(busy, "retry-after"); !slices.Equal(got, []string{"1"}) {
+		t.Errorf("retry-after: %q", got)
+	}
+}
+
+// TestTheOrderOfReasons gives a request two faults and wants the one that comes
+// first in the contract (G-6: an expired token without scope is 401).
+func TestTheOrderOfReasons(t *testing.T) {
+	type fault struct {
+		why   reason.Reason
+		apply func(d *door, a *ask, c map[string]any)
+	}
+	set := func(name string, value any) func(*door, *ask, map[string]any) {
+		return func(_ *door, _ *ask, c map[string]any) { c[name] = value }
+	}
+	faults := []fault{
+		{reason.Metadata, func(_ *door, a *ask, _ map[string]any) { a.path = "/.well-known/oauth-protected-resource/mcp" }},
+		{reason.Misconfigured, func(_ *door, a *ask, _ map[string]any) { a.extensions = map[string]string{"resource": "nobody"} }},
+		{reason.NoResource, func(_ *door, a *ask, _ map[string]any) { a.host = "nowhere.example.com" }},
+		{reason.OriginNotAllowed, func(_ *door, a *ask, _ map[string]any) {
+			a.headers = append(a.headers, [2]string{"origin", "null"})
+		}},
+		{reason.InvalidRequest, func(_ *door, a *ask, _ map[string]any) {
+			a.path = "/mcp?x=1;access_token=y"
+		}},
+		{reason.TypeNotAllowed, set("nonce", "n")},
+		{reason.IssuerUnknown, set("iss", "https://evil.example.com")},
+		{reason.ClaimsMissing, set("exp", "soon")},
+		{reason.TokenNotYetValid, set("nbf", noon.Add(time.Hour).Unix())},
+		{reason.BindingUnproven, set("cnf", map[string]any{})},
+		{reason.AudienceMismatch, set("aud", "x")},
+		{reason.PolicyDenied, set("jti", "denied")},
+		{reason.InsufficientScope, set("scope", "x")},
+	}
+	d := openDoor(t, useTempFolder(t, team(`deny contains {"code": "x", "message": "x"} if input.claims.jti == "denied"`))...)
+	for i, first := range faults {
+		for _, second := range faults[i+1:] {
+			a, c := ask{}, claims()
+			second.apply(d, &a, c)
+			first.apply(d, &a, c)
+			a.headers = append(a.headers, [2]string{"authorization", "Bearer " + d.key.Sign(c)})
+			if got := hear(t, d.check(t, a.joined())).reason; got != first.why.String() && !hides(first.why, second.why) {
+				t.Errorf("%s and %s: got %s", first.why, second.why, got)
+			}
+		}
+	}
+}
+
+// hides names the pair that cannot stand in one request: a document is served
+// whatever the path of the resource was.
+func hides(first, second reason.Reason) bool {
+	return first == reason.Metadata && second == reason.NoResource
+}
+
+// TestOverload fills the one place for signatures with a wait for keys that
+// never come, so that nothing depends on time.
+func TestOverload(t *testing.T) {
+	d := openDoor(t, func(p *plan) { p.verifier.InFlight, p.verifier.Waiting = 1, 0 })
+	strong := mint.NewKey("ES512", "strong")
+	d.state.Issuers[issuerURL].Keys = jwks.NewSource(jwks.Options{Issuer: issuerURL, Static: mint.JWKS(strong)}, jwks.Environment{})
+	forged := mint.NewKey("ES512", "strong").Sign(claims())
+	answers := make(chan said)
+	const many, rounds = 32, 50
+	for range rounds {
+		for range many {
+			go func() {
+				response, err := d.client.Check(context.Background(), bearer(forged).joined())
+				if err != nil {
+					answers <- said{reason: err.Error()}
+					return
+				}
+				answers <- said{reason: response.GetDynamicMetadata().GetFields()["reason"].GetStringValue(), status: int(response.GetDeniedResponse().GetStatus().GetCode())}
+			}()
+		}
+		got := map[said]int{}
+		for range many {
+			got[<-answers]++
+		}
+		for _, answer := range slices.Collect(maps.Keys(got)) {
+			if answer != (said{reason: "signature_invalid", status: 401}) && answer != (said{reason: "overloaded", status: 503}) {
+				t.Fatalf("got %+v", answer)
+			}
+		}
+		if got[said{reason: "overloaded", status: 503}] > 0 {
+			return
+		}
+	}
+	t.Error("a flood of forged tokens was never overloaded")
+}

@@ -1,0 +1,51 @@
+package extauthz
+
+import (
+	"slices"
+
+	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/policy"
+)
+
+// verdict is the one value a Check ends in. The zero verdict denies.
+type verdict struct {
+	reason   reason.Reason
+	resource *resource.Resource // nil before one was found
+	document resource.Document  // with reason Metadata
+	issuer   string             // a configured issuer, "" before one was found
+	claims   *token.Claims      // nil before the token was verified
+	decision policy.Decision    // zero before a policy was asked
+
+	policyHeaders []string // every header the team's rules may set
+	cause         string   // for the log alone: our own words, nothing from the token
+}
+
+func refuse(why reason.Reason, cause string) verdict { return verdict{reason: why, cause: cause} }
+
+// name is the resource's name, or "" where there is none.
+func (v *verdict) name() string {
+	if v.resource == nil {
+		return ""
+	}
+	return v.resource.Name
+}
+
+// strips reports whether the decision takes every credential off the request:
+// the Authorization header always, a query token where the request has one. A
+// decision that does not is no allow (PT-1).
+func strips(d policy.Decision, in *request) bool {
+	return slices.Contains(d.Strip.Headers, "authorization") &&
+		(len(in.query.tokens()) == 0 || slices.Contains(d.Strip.Query, queryToken))
+}
+
+func (v *verdict) allowed() bool { return v.reason == reason.Allowed }
+
+// status is the HTTP status of the answer.
+func (v *verdict) status() int {
+	if v.reason == reason.Metadata {
+		return v.document.Status
+	}
+	return v.reason.HTTPStatus()
+}
