@@ -1,0 +1,146 @@
+// Package config answers one question: what did the people who run this
+// service write down, and does it make sense? It reads doorward.yaml into one
+// typed, fully checked [Config], or says everything that is wrong with it at
+// once, with file, line and column.
+//
+// It knows YAML and nobody else does: the packages it fills say what is wrong
+// by the path of a key, and this package knows where that key stands. It opens
+// no port and never touches the network, and it does not read policies; whoever
+// compiles them adds those problems.
+package config
+
+import (
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/doorward/doorward/extauthz/jwks"
+	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/extauthz/token"
+)
+
+// Off is what stands in place of an address where nothing is to listen.
+const Off = "off"
+
+// Config is a configuration without errors. It is never changed.
+type Config struct {
+	Listen Listen
+	Log    Log
+	Limits Limits
+	// Issuers are the authorization servers, in the order of the files.
+	Issuers []Issuer
+	// Resources are the protected resources, each with its issuers filled in.
+	Resources *resource.Table
+	// PolicyPaths are the team's Rego files and folders. They exist; what is in
+	// them has not been looked at.
+	PolicyPaths []string
+	// ClockSkew is what clocks may differ by, 0 to 5 minutes.
+	ClockSkew time.Duration
+	// MetadataSubject puts the subject into the dynamic metadata.
+	MetadataSubject bool
+	// Drain is how long the service waits, not ready, after SIGTERM.
+	Drain time.Duration
+	// Files is every file that was read, sorted, each once: configuration, key
+	// sets, CA and TLS files. Policy files are not among them.
+	Files []string
+}
+
+// Issuer is one authorization server whose tokens are trusted.
+type Issuer struct {
+	// Keys says where the keys come from. Keys.Issuer is the exact `iss`.
+	Keys jwks.Options
+	// Profile says how its access tokens look.
+	Profile token.Profile
+	// Algorithms are the JWS algorithms it may sign with; never empty.
+	Algorithms []string
+}
+
+// Listen is where the service listens.
+type Listen struct {
+	// GRPC is "host:port" or "unix:///absolute/path"; see [Network].
+	GRPC string `yaml:"grpc"`
+	// SocketMode is the permission of a Unix socket.
+	SocketMode fs.FileMode `yaml:"socket_mode"`
+	// TLS is for GRPC; the zero value means none.
+	TLS TLS `yaml:"tls"`
+	// HTTP is "host:port" or [Off].
+	HTTP string `yaml:"http"`
+	// Debug is "host:port" on a loopback address, or [Off].
+	Debug string `yaml:"debug"`
+}
+
+// TLS names PEM files. CertFile and KeyFile are both set or both empty;
+// ClientCAFile asks clients for a certificate and is set only with them.
+type TLS struct {
+	CertFile     string `yaml:"cert_file,path"`
+	KeyFile      string `yaml:"key_file,path"`
+	ClientCAFile string `yaml:"client_ca_file,path"`
+}
+
+// Log is how the service's own log looks.
+type Log struct {
+	Level slog.Level `yaml:"level"`
+	// Format is "auto", "json" or "text"; auto is text on a terminal.
+	Format string `yaml:"format,auto|json|text"`
+}
+
+// Limits bound what one request and all of them together may cost.
+type Limits struct {
+	TokenBytes    Size `yaml:"token_bytes"`
+	TokenCache    Size `yaml:"token_cache"`
+	DecisionCache Size `yaml:"decision_cache"`
+	// SignaturesInFlight is how many signatures are verified at once; 0 means
+	// twice the cores.
+	SignaturesInFlight int `yaml:"signatures_in_flight"`
+	// SignaturesWaiting is how many more may wait for their turn; 0 means none.
+	SignaturesWaiting int  `yaml:"signatures_waiting"`
+	ReceiveBytes      Size `yaml:"receive_bytes"`
+	// CheckTimeout is the longest a Check may take.
+	CheckTimeout time.Duration `yaml:"check_timeout"`
+}
+
+// Load reads files, and folders of *.yaml, into one configuration. The Config
+// is nil if any problem is an error; beside a Config stand only warnings.
+func Load(paths []string) (*Config, Problems) {
+	r := newReader()
+	for _, name := range r.expand(paths) {
+		r.readFile(name)
+	}
+	if r.torn {
+		return nil, r.problems.sorted()
+	}
+	return r.config()
+}
+
+// FromFlags makes the configuration of the short form of `doorward serve`: one
+// resource, one issuer or more. A problem names the flag instead of a file.
+// Empty addresses mean the defaults. File names are relative to the working
+// directory.
+func FromFlags(resourceURI string, issuers, scopes, policyPaths, insecureHosts []string, grpcAddr, httpAddr string) (*Config, Problems) {
+	r := newReader()
+	r.start = place{file: "--resource"}
+	r.doc.Resources = []entry{{Resource: resourceURI, Scopes: scopes}}
+	r.doc.Policy.Paths = policyPaths
+	r.doc.InsecureHTTPHosts = insecureHosts
+	for flag, key := range map[string]string{
+		"--resource":           "resources",
+		"--issuer":             "issuers",
+		"--scope":              "resources[0].scopes",
+		"--policy":             "policy.paths",
+		"--insecure-http-host": "insecure_http_hosts",
+		"--grpc-addr":          "listen.grpc",
+		"--http-addr":          "listen.http",
+	} {
+		r.places[key] = place{file: flag}
+	}
+	for _, id := range issuers {
+		r.doc.Issuers = append(r.doc.Issuers, newIssuer(id))
+	}
+	if grpcAddr != "" {
+		r.doc.Listen.GRPC = grpcAddr
+	}
+	if httpAddr != "" {
+		r.doc.Listen.HTTP = httpAddr
+	}
+	return r.config()
+}

@@ -1,0 +1,140 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// largestFile bounds every file that is read here; a key set of a thousand
+// keys is far smaller.
+const largestFile = 4 << 20
+
+// expand turns the paths of the command line into configuration files: a file
+// is itself, a folder its *.yaml in order of name. Hidden files are left out,
+// which is what a mounted ConfigMap needs.
+func (r *reader) expand(paths []string) []string {
+	if len(paths) == 0 {
+		r.problems = append(r.problems, Problem{File: "--config", Message: "no configuration file is named", Fix: "name a file or a folder"})
+		r.torn = true
+	}
+	var names []string
+	for _, path := range paths {
+		found, err := yamlFiles(path)
+		if err != nil {
+			r.unread(path, err)
+			continue
+		}
+		if len(found) == 0 {
+			r.problems = append(r.problems, Problem{File: path, Message: "the folder has no *.yaml file", Fix: "name a folder with at least one, or a file"})
+			r.torn = true
+		}
+		names = append(names, found...)
+	}
+	seen := map[string]bool{}
+	return slices.DeleteFunc(names, func(name string) bool {
+		again := seen[filepath.Clean(name)]
+		seen[filepath.Clean(name)] = true
+		return again
+	})
+}
+
+// Files lists the configuration files that [Load] would read for these paths,
+// so that whoever watches them learns of a new one.
+func Files(paths []string) ([]string, error) {
+	var names []string
+	for _, path := range paths {
+		found, err := yamlFiles(path)
+		if err != nil {
+			return nil, fmt.Errorf("list configuration files: %w", err)
+		}
+		names = append(names, found...)
+	}
+	return names, nil
+}
+
+// yamlFiles is what one path of the command line stands for.
+func yamlFiles(path string) ([]string, error) {
+	about, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !about.IsDir() {
+		return []string{path}, nil
+	}
+	inside, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range inside {
+		name := filepath.Join(path, e.Name())
+		if strings.HasPrefix(e.Name(), ".") || filepath.Ext(name) != ".yaml" {
+			continue
+		}
+		// Through symbolic links, one of which may lead to a folder or nowhere.
+		if about, err := os.Stat(name); err == nil && about.IsDir() {
+			continue
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// unread notes a configuration file that cannot be read. What it would have
+// said is unknown, so nothing is judged as missing.
+func (r *reader) unread(name string, err error) {
+	r.problems = append(r.problems, Problem{File: name, Message: "cannot be read (" + why(err) + ")", Fix: "name a file that is there and may be read"})
+	r.torn = true
+}
+
+// why is the cause without the path, which the problem names already.
+func why(err error) string {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err.Error()
+	}
+	return err.Error()
+}
+
+// bytesOf reads a file, within bounds, and notes that it was read.
+func (r *reader) bytesOf(name string) ([]byte, error) {
+	r.files = append(r.files, name)
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, largestFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > largestFile {
+		return nil, fmt.Errorf("larger than %v", Size(largestFile))
+	}
+	return text, nil
+}
+
+// readFile reads one configuration file into the document.
+func (r *reader) readFile(name string) {
+	text, err := r.bytesOf(name)
+	if err != nil {
+		r.unread(name, err)
+		return
+	}
+	if r.start.file == "" {
+		r.start = place{name, 1, 1}
+	}
+	r.file = name
+	root := r.parse(text)
+	if root == nil {
+		r.torn = true
+		return
+	}
+	r.decode(root, "", &r.doc)
+}

@@ -1,0 +1,169 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+const unixScheme = "unix://"
+
+// longestSocket is the longest path of a Unix socket, in bytes, on every system
+// we build for; the kernel's own limit is 107 on Linux and 103 on macOS.
+const longestSocket = 103
+
+// Network splits an address of [Listen] into what net.Listen takes: "tcp" and
+// host:port, or "unix" and a path. Both are empty for [Off].
+func Network(listen string) (network, address string) {
+	if listen == Off {
+		return "", ""
+	}
+	if path, ok := strings.CutPrefix(listen, unixScheme); ok {
+		return "unix", path
+	}
+	return "tcp", listen
+}
+
+// checkListen judges the addresses and what is served there.
+func (r *reader) checkListen() {
+	l := r.doc.Listen
+	network, address := Network(l.GRPC)
+	switch fault := tcpFault(address); {
+	case network == "":
+		r.problem("listen.grpc", `cannot be "off"`, "write host:port or unix:///absolute/path")
+	case network == "unix":
+		r.checkSocket(address)
+	case fault != "":
+		r.problem("listen.grpc", fault, "write host:port or unix:///absolute/path")
+	case !isLoopback(address) && !r.written("listen.tls"):
+		r.warn("listen.grpc", "takes plain connections from other hosts, and requests carry tokens",
+			"add listen.tls, or listen on a loopback address or a Unix socket")
+	}
+	if network != "unix" && r.written("listen.socket_mode") {
+		r.problem("listen.socket_mode", "is for a Unix socket alone", "remove it, or listen.grpc: unix:///absolute/path")
+	}
+	if fault := tcpFault(l.HTTP); l.HTTP != Off && fault != "" {
+		r.problem("listen.http", fault, `write host:port, or "off"`)
+	}
+	if fault := tcpFault(l.Debug); l.Debug != Off && fault != "" {
+		r.problem("listen.debug", fault, `write a loopback address such as 127.0.0.1:6060, or "off"`)
+	} else if l.Debug != Off && !isLoopback(l.Debug) {
+		r.problem("listen.debug", "would show memory and keys to other hosts", `write a loopback address such as 127.0.0.1:6060, or "off"`)
+	}
+	r.checkShared()
+	r.checkTLS()
+}
+
+func (r *reader) checkSocket(path string) {
+	switch {
+	case !filepath.IsAbs(path) || strings.HasSuffix(path, "/") || strings.ContainsRune(path, 0):
+		r.problem("listen.grpc", "is not the absolute path of a socket", "write unix:///absolute/path")
+	case len(path) > longestSocket:
+		r.problem("listen.grpc", fmt.Sprintf("has a path of %d bytes, which is too long for a socket", len(path)),
+			fmt.Sprintf("use at most %d", longestSocket))
+	}
+}
+
+// checkShared refuses one port for two listeners. Port 0 is a fresh one each time.
+func (r *reader) checkShared() {
+	first := map[string]string{}
+	for _, l := range []struct{ path, address string }{
+		{"listen.grpc", r.doc.Listen.GRPC},
+		{"listen.http", r.doc.Listen.HTTP},
+		{"listen.debug", r.doc.Listen.Debug},
+	} {
+		if l.address == Off || strings.HasSuffix(l.address, ":0") {
+			continue
+		}
+		if other, taken := first[l.address]; taken {
+			r.problem(l.path, "is the address of "+other+" as well", "give it a port of its own")
+			continue
+		}
+		first[l.address] = l.path
+	}
+}
+
+// tcpFault says what is wrong with host:port, "" for nothing.
+func tcpFault(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Sprintf("is %q, which is not host:port", address)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		return fmt.Sprintf("has the port %q, which is not a number from 0 to 65535", port)
+	}
+	if _, err := netip.ParseAddr(host); err != nil && host != "" && !isHostName(host) {
+		return fmt.Sprintf("has the host %q, which is neither an IP address nor a name", host)
+	}
+	return ""
+}
+
+// isHostName accepts names, and refuses numbers that are no IP address.
+func isHostName(host string) bool {
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	return strings.Trim(last, "0123456789") != "" &&
+		regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`).MatchString(host)
+}
+
+func isLoopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address) // judged before; "" is every address
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// checkTLS reads the files, so that what cannot be served is known now.
+func (r *reader) checkTLS() {
+	t := r.doc.Listen.TLS
+	hasCert, hasKey := r.written("listen.tls.cert_file"), r.written("listen.tls.key_file")
+	switch {
+	case hasCert && hasKey:
+		r.checkPair(t)
+	case hasCert:
+		r.problem("listen.tls", "has a cert_file without its key_file", "add key_file")
+	case hasKey:
+		r.problem("listen.tls", "has a key_file without its cert_file", "add cert_file")
+	case r.written("listen.tls"):
+		r.problem("listen.tls", "has no certificate", "add cert_file and key_file, or remove it")
+	}
+	r.certificates("listen.tls.client_ca_file", t.ClientCAFile)
+}
+
+func (r *reader) checkPair(t TLS) {
+	cert, certOK := r.named("listen.tls.cert_file", t.CertFile)
+	key, keyOK := r.named("listen.tls.key_file", t.KeyFile)
+	if !certOK || !keyOK {
+		return
+	}
+	// The error may quote the file, which holds a private key.
+	if _, err := tls.X509KeyPair(cert, key); err != nil {
+		r.problem("listen.tls", "has no certificate and private key in PEM that belong together", "check cert_file and key_file")
+	}
+}
+
+// named reads a file that the configuration names, if it names one.
+func (r *reader) named(path, name string) ([]byte, bool) {
+	if name == "" || r.isBroken(path) {
+		return nil, false
+	}
+	text, err := r.bytesOf(name)
+	if err != nil {
+		r.problem(path, fmt.Sprintf("is %s, which cannot be read (%s)", name, why(err)), "name a file that is there and may be read")
+		return nil, false
+	}
+	return text, true
+}
+
+// certificates reads a file of at least one PEM certificate.
+func (r *reader) certificates(path, name string) []byte {
+	text, ok := r.named(path, name)
+	if ok && !x509.NewCertPool().AppendCertsFromPEM(text) {
+		r.problem(path, fmt.Sprintf("is %s, which has no certificate", name), "name a file of PEM blocks of type CERTIFICATE")
+	}
+	return text
+}

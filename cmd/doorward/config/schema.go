@@ -1,0 +1,144 @@
+package config
+
+import (
+	"log/slog"
+	"net"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/doorward/doorward/extauthz/token"
+)
+
+// document is the shape of the YAML: what may be written, under which name.
+// Several files are read into one document.
+//
+// A field's tag is its key and, after commas, how the value is read:
+// "path" is a file name relative to the file it stands in, "later" a key
+// that a later version reads, and "a|b|c" the only values.
+type document struct {
+	Version           int           `yaml:"version"`
+	Listen            Listen        `yaml:"listen"`
+	Log               Log           `yaml:"log"`
+	Limits            Limits        `yaml:"limits"`
+	Issuers           []issuer      `yaml:"issuers"`
+	Resources         []entry       `yaml:"resources"`
+	Policy            policyPaths   `yaml:"policy"`
+	ClockSkew         time.Duration `yaml:"clock_skew"`
+	MetadataSubject   bool          `yaml:"metadata_subject"`
+	Drain             time.Duration `yaml:"drain"`
+	InsecureHTTPHosts []string      `yaml:"insecure_http_hosts"`
+}
+
+// issuer is one element of `issuers`.
+type issuer struct {
+	Issuer     string   `yaml:"issuer"`
+	JWKSURI    string   `yaml:"jwks_uri"`
+	JWKSFile   string   `yaml:"jwks_file,path"`
+	JWKS       jsonText `yaml:"jwks"`
+	CAFile     string   `yaml:"ca_file,path"`
+	Algorithms []string `yaml:"algorithms"`
+	Profile    string   `yaml:"profile,standard|rfc9068"`
+	Refresh    refresh  `yaml:"refresh"`
+}
+
+type refresh struct {
+	Min      time.Duration `yaml:"min"`
+	Max      time.Duration `yaml:"max"`
+	MaxStale time.Duration `yaml:"max_stale"`
+}
+
+// entry is one element of `resources`.
+type entry struct {
+	Resource  string            `yaml:"resource"`
+	Name      string            `yaml:"name"`
+	AlsoAt    []string          `yaml:"also_at"`
+	Audiences []string          `yaml:"audiences"`
+	Issuers   []string          `yaml:"issuers"`
+	Scopes    []string          `yaml:"scopes"`
+	Origins   []string          `yaml:"origins"`
+	Metadata  map[string]any    `yaml:"metadata"`
+	Labels    map[string]string `yaml:"labels"`
+	Policy    string            `yaml:"policy,later"`
+}
+
+type policyPaths struct {
+	Paths []string `yaml:"paths,path"`
+}
+
+// host is where an unwritten listen address listens. The Dockerfile sets it to
+// 0.0.0.0 when it links: in a container, loopback reaches nobody.
+var host = "127.0.0.1"
+
+// defaults is the document of an empty file.
+func defaults() document {
+	return document{
+		Version: 1,
+		Listen: Listen{
+			GRPC:       net.JoinHostPort(host, "9191"),
+			SocketMode: 0o660,
+			HTTP:       net.JoinHostPort(host, "9190"),
+			Debug:      Off,
+		},
+		Log: Log{Level: slog.LevelInfo, Format: "auto"},
+		Limits: Limits{
+			TokenBytes:        16 << 10,
+			TokenCache:        64 << 20,
+			DecisionCache:     32 << 20,
+			SignaturesWaiting: 1000,
+			ReceiveBytes:      16 << 20,
+			CheckTimeout:      2 * time.Second,
+		},
+		ClockSkew: 30 * time.Second,
+		Drain:     3 * time.Second,
+	}
+}
+
+// defaultsOf fills in what an element of a list has where nothing is written.
+func defaultsOf(v reflect.Value) {
+	if is, ok := v.Addr().Interface().(*issuer); ok {
+		*is = newIssuer("")
+	}
+}
+
+func newIssuer(id string) issuer {
+	return issuer{
+		Issuer:     id,
+		Algorithms: token.DefaultAlgorithms(),
+		Profile:    token.Standard.String(),
+		Refresh:    refresh{Min: time.Minute, Max: time.Hour, MaxStale: 24 * time.Hour},
+	}
+}
+
+// field is one key of the schema.
+type field struct {
+	key   string
+	index int
+	path  bool
+	later bool
+	words []string
+}
+
+func fieldsOf(t reflect.Type) []field {
+	fields := make([]field, 0, t.NumField())
+	for i := range t.NumField() {
+		key, how, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+		f := field{key: key, index: i, path: how == "path", later: how == "later"}
+		if strings.Contains(how, "|") {
+			f.words = strings.Split(how, "|")
+		}
+		fields = append(fields, f)
+	}
+	return fields
+}
+
+// keysOf lists what may be written in a mapping of this shape.
+func keysOf(fields []field) []string {
+	var keys []string
+	for _, f := range fields {
+		if !f.later {
+			keys = append(keys, f.key)
+		}
+	}
+	return keys
+}

@@ -1,0 +1,62 @@
+package config
+
+import "strings"
+
+// longestWord bounds the work of a suggestion. Nothing a person mistypes is
+// longer than this.
+const longestWord = 256
+
+// nearest is the candidate that word is most likely a slip of, or "" where
+// none is close enough to be worth saying.
+func nearest(word string, candidates []string) string {
+	if word == "" || len(word) > longestWord {
+		return ""
+	}
+	best, found := 1+max(1, len(word)/3), ""
+	for _, c := range candidates {
+		if len(c) > longestWord {
+			continue
+		}
+		if d := distance(plain(word), plain(c)); d < best {
+			best, found = d, c
+		}
+	}
+	if found != "" || len(word) < 3 {
+		return found
+	}
+	for _, c := range candidates {
+		if strings.HasPrefix(plain(word), plain(c)) || strings.HasPrefix(plain(c), plain(word)) {
+			return c
+		}
+	}
+	return ""
+}
+
+// plain takes away what people vary without meaning to.
+func plain(s string) string {
+	return strings.ReplaceAll(strings.ToLower(s), "-", "_")
+}
+
+// distance counts the insertions, deletions, replacements and swaps of
+// neighbours that turn a into b (optimal string alignment).
+func distance(a, b string) int {
+	before, above, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range above {
+		above[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(above[j]+1, row[j-1]+1, above[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, above, row = above, row, before
+	}
+	return above[len(b)]
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/pprof"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/doorward/doorward/extauthz/resource"
+)
+
+// httpHandler serves health, metrics, and the RFC 9728 documents by Host.
+func (s *service) httpHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]bool{"live": true})
+	})
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
+	// The mux would redirect a path that it finds unclean; a metadata path is
+	// judged as it was sent.
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path, _, _ := strings.Cut(r.RequestURI, "?")
+		if !resource.IsMetadataPath(path) {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		s.metadata(w, r, path)
+	})
+}
+
+func (s *service) metadata(w http.ResponseWriter, r *http.Request, path string) {
+	document := s.checks.State().Resources.Document(r.Method, r.Host, path)
+	for _, header := range document.Headers() {
+		w.Header().Set(header[0], header[1])
+	}
+	w.WriteHeader(document.Status)
+	_, _ = w.Write(document.Body) // a client that has gone needs no answer
+}
+
+// readyz names every issuer and its state, whatever the answer is.
+func (s *service) readyz(w http.ResponseWriter, _ *http.Request) {
+	type issuer struct {
+		Issuer  string `json:"issuer"`
+		State   string `json:"state"`
+		Keys    int    `json:"keys"`
+		Problem string `json:"problem,omitempty"`
+	}
+	body := struct {
+		Ready   bool     `json:"ready"`
+		Issuers []issuer `json:"issuers"`
+	}{Ready: s.readiness.ready.Load()}
+	for _, status := range s.issuers.statuses() {
+		body.Issuers = append(body.Issuers, issuer{status.Issuer, status.State, status.Keys, status.Problem})
+	}
+	code := http.StatusOK
+	if !body.Ready {
+		code = http.StatusServiceUnavailable
+	}
+	writeJSON(w, code, body)
+}
+
+func writeJSON(w http.ResponseWriter, code int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(body) // a client that has gone needs no answer
+}
+
+// debugHandler serves Go's profiles, and only those.
+func debugHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
+}

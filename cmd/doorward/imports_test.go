@@ -1,0 +1,156 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/doorward/doorward"
+
+// arrows are the only imports of ours that production code may have. They go
+// one way; a new one is a change of the architecture.
+var arrows = map[string][]string{
+	"cmd/doorward":        {"cmd/doorward/config", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/token", "policy", "rego"},
+	"cmd/doorward/config": {"extauthz/jwks", "extauthz/resource", "extauthz/token"},
+	"extauthz":            {"extauthz/reason", "extauthz/resource", "extauthz/token", "policy"},
+	"extauthz/token":      {"extauthz/jwks", "extauthz/reason"},
+	"extauthz/jwks":       {"extauthz/reason"},
+	"extauthz/reason":     {},
+	"extauthz/resource":   {},
+	"policy":              {},
+	"rego":                {},
+	// For the demo and the tests alone.
+	"cmd/demo":       {"envoy", "envoy/rig", "envoy/rig/mint"},
+	"envoy":          {},
+	"envoy/rig":      {"envoy", "envoy/rig/mint"},
+	"envoy/rig/mint": {},
+}
+
+// TestArrows parses the sources in process: the test cache would not see what
+// a subprocess reads.
+func TestArrows(t *testing.T) {
+	root := filepath.Join("..", "..")
+	seen := map[string]bool{}
+	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && name != root {
+			return filepath.SkipDir
+		}
+		if entry.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		relative, err := filepath.Rel(root, filepath.Dir(name))
+		if err != nil {
+			return err
+		}
+		from := filepath.ToSlash(relative)
+		seen[from] = true
+		for _, to := range oursImportedBy(t, name) {
+			if !slices.Contains(arrows[from], to) {
+				t.Errorf("%s imports %s: no such arrow", from, to)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for from := range arrows {
+		if !seen[from] {
+			t.Errorf("no package %s: take its arrows out", from)
+		}
+	}
+	for from := range seen {
+		if _, known := arrows[from]; !known {
+			t.Errorf("package %s is not on the list", from)
+		}
+	}
+}
+
+func oursImportedBy(t *testing.T, file string) []string {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ours []string
+	for _, spec := range parsed.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if to, isOurs := strings.CutPrefix(imported, module+"/"); isOurs {
+			ours = append(ours, to)
+		}
+	}
+	return ours
+}
+
+// TestTheDemoStaysOut: nothing that only the demo or a test needs is in the
+// binary, nor a network client that a policy could reach for.
+func TestTheDemoStaysOut(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "./").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Fields(string(out))
+	if !slices.Contains(deps, module+"/extauthz") {
+		t.Fatalf("go list says %d packages, and ours is not among them", len(deps))
+	}
+	for _, dep := range deps {
+		for _, unwanted := range []string{path.Join(module, "cmd/demo"), path.Join(module, "envoy"), "github.com/modelcontextprotocol", "testing"} {
+			if dep == unwanted || strings.HasPrefix(dep, unwanted+"/") {
+				t.Errorf("the binary holds %s", dep)
+			}
+		}
+	}
+}
+
+// TestStaticBinary runs the Dockerfile's build line and starts what it makes in
+// an empty directory, without an environment.
+func TestStaticBinary(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the whole binary")
+	}
+	line := dockerBuildLine(t)
+	binary := filepath.Join(t.TempDir(), "doorward")
+	line = strings.Replace(line, "-o /doorward", "-o "+binary, 1)
+	build := exec.CommandContext(t.Context(), "sh", "-c", line)
+	build.Dir = filepath.Join("..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", line, err, out)
+	}
+	run := exec.CommandContext(t.Context(), binary, "version")
+	run.Dir, run.Env = t.TempDir(), []string{"A=B"}
+	out, err := run.CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(out), "doorward ") {
+		t.Errorf("%v: %s", err, out)
+	}
+	checkListensEverywhere(t, binary)
+}
+
+func dockerBuildLine(t *testing.T) string {
+	t.Helper()
+	dockerfile, err := os.ReadFile(filepath.Join("..", "..", "Dockerfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(dockerfile)) {
+		if command, found := strings.CutPrefix(line, "RUN "); found && strings.Contains(command, "go build") {
+			return strings.TrimSpace(command)
+		}
+	}
+	t.Fatal("the Dockerfile builds nothing")
+	return ""
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/extauthz/jwks"
+	"github.com/doorward/doorward/extauthz/token"
+)
+
+// issuers keeps one living key source per issuer. A reload that leaves an
+// issuer as it was leaves its keys in place.
+type issuers struct {
+	log       *slog.Logger
+	metrics   *metrics
+	readiness *readiness
+
+	mu      sync.Mutex
+	running map[string]*runningSource
+}
+
+type runningSource struct {
+	options jwks.Options
+	keys    *jwks.Source
+	stop    context.CancelFunc
+}
+
+func newIssuers(log *slog.Logger, metrics *metrics, readiness *readiness) *issuers {
+	i := &issuers{log: log, metrics: metrics, readiness: readiness, running: map[string]*runningSource{}}
+	readiness.statuses = i.statuses
+	return i
+}
+
+// adopt brings the sources in line with wanted: what is new starts, what is
+// unchanged stays. It returns what a Check reads, and retire, which ends the
+// sources that nobody needs and is to be called once no new Check can.
+func (i *issuers) adopt(ctx context.Context, wanted []config.Issuer) (trusted map[string]*token.Issuer, retire func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	before := i.running
+	i.running = map[string]*runningSource{}
+	trusted = map[string]*token.Issuer{}
+	for _, issuer := range wanted {
+		id := issuer.Keys.Issuer
+		i.running[id] = i.source(ctx, issuer.Keys, before[id])
+		trusted[id] = &token.Issuer{
+			ID:         id,
+			Profile:    issuer.Profile,
+			Algorithms: issuer.Algorithms,
+			Keys:       i.running[id].keys,
+		}
+	}
+	return trusted, func() { i.retire(before) }
+}
+
+// source is the running source where it can go on, also with a new key file,
+// and a new one otherwise.
+func (i *issuers) source(ctx context.Context, wanted jwks.Options, running *runningSource) *runningSource {
+	if running != nil && running.options.Equal(wanted) {
+		return running
+	}
+	if running != nil && onlyKeysDiffer(running.options, wanted) {
+		running.keys.Replace(wanted.Static)
+		i.noteGiven(running.keys)
+		return &runningSource{wanted, running.keys, running.stop}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	keys := jwks.NewSource(wanted, jwks.Environment{Log: i.log, Refreshed: i.refreshed})
+	if wanted.Static != nil {
+		i.noteGiven(keys)
+	}
+	go keys.Run(ctx)
+	return &runningSource{wanted, keys, stop}
+}
+
+// noteGiven counts keys that no fetch will ever tell of.
+func (i *issuers) noteGiven(keys *jwks.Source) {
+	status := keys.Status()
+	i.metrics.given(status.Issuer, status.Keys, status.LastSuccess)
+}
+
+func onlyKeysDiffer(a, b jwks.Options) bool {
+	if a.Static == nil || b.Static == nil {
+		return false
+	}
+	a.Static, b.Static = nil, nil
+	return a.Equal(b)
+}
+
+func (i *issuers) refreshed(issuer, result string, keys int, at time.Time) {
+	i.metrics.refreshed(issuer, result, keys, at)
+	i.readiness.review()
+}
+
+func (i *issuers) retire(before map[string]*runningSource) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for id, old := range before {
+		now, still := i.running[id]
+		if still && now.keys == old.keys {
+			continue
+		}
+		old.stop()
+		old.keys.Close()
+		if !still {
+			i.metrics.forget(id)
+		}
+	}
+}
+
+// statuses are those of every issuer, sorted by its name.
+func (i *issuers) statuses() []jwks.Status {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var all []jwks.Status
+	for _, running := range i.running {
+		all = append(all, running.keys.Status())
+	}
+	slices.SortFunc(all, func(a, b jwks.Status) int { return strings.Compare(a.Issuer, b.Issuer) })
+	return all
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/doorward/doorward/cmd/doorward/config"
+)
+
+// listeners are the open ports. http and debug are nil where they are off.
+type listeners struct{ grpc, http, debug net.Listener }
+
+func (l *listeners) close() {
+	for _, listener := range []net.Listener{l.grpc, l.http, l.debug} {
+		if listener != nil {
+			_ = listener.Close() // a gRPC server has closed its own already
+		}
+	}
+}
+
+// listen opens every port or none.
+func listen(ctx context.Context, where config.Listen) (*listeners, error) {
+	var opened listeners
+	var err error
+	if opened.grpc, err = listenGRPC(ctx, where.GRPC, where.SocketMode); err == nil {
+		opened.http, err = listenTCP(ctx, "listen.http", where.HTTP)
+	}
+	if err == nil {
+		opened.debug, err = listenTCP(ctx, "listen.debug", where.Debug)
+	}
+	if err != nil {
+		opened.close()
+		return nil, err
+	}
+	return &opened, nil
+}
+
+func listenGRPC(ctx context.Context, addr string, mode fs.FileMode) (net.Listener, error) {
+	if path, isUnix := strings.CutPrefix(addr, "unix://"); isUnix {
+		return listenUnix(ctx, path, mode)
+	}
+	return listenTCP(ctx, "listen.grpc", addr)
+}
+
+func listenTCP(ctx context.Context, key, addr string) (net.Listener, error) {
+	if addr == config.Off {
+		return nil, nil
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s: %s is in use by another process: stop it or choose another address", key, addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	return listener, nil
+}
+
+// listenUnix takes the place of a socket that a process left behind, never of
+// one that answers, nor of another kind of file. The socket is closed to
+// everybody until it has its mode.
+func listenUnix(ctx context.Context, path string, mode fs.FileMode) (net.Listener, error) {
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode().Type() != fs.ModeSocket {
+			return nil, fmt.Errorf("listen.grpc: %s is no socket: choose another path", path)
+		}
+		if conn, err := new(net.Dialer).DialContext(ctx, "unix", path); err == nil {
+			_ = conn.Close()
+			return nil, fmt.Errorf("listen.grpc: %s is in use by another process: stop it or choose another path", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("listen.grpc: a socket left behind: %w", err)
+		}
+	}
+	before := syscall.Umask(0o777)
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	syscall.Umask(before)
+	if err != nil {
+		return nil, fmt.Errorf("listen.grpc: %w", err)
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		return nil, errors.Join(fmt.Errorf("listen.grpc: socket_mode: %w", err), listener.Close())
+	}
+	return listener, nil
+}
+
+func address(listener net.Listener) string {
+	if listener == nil {
+		return config.Off
+	}
+	return listener.Addr().String()
+}

@@ -1,0 +1,76 @@
+// Command doorward turns any MCP server behind Envoy into an OAuth 2.1
+// resource server: Envoy asks it about every request (ext_authz v3), and it
+// answers allow, or a refusal with the challenge that starts a client's login.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes beside 0.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	// Once the first signal has started the drain, a second one ends the process.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the whole program but for signals and exit, so that a test can call it.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	var failed *failure
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &failed):
+		if failed.err != nil {
+			_, _ = fmt.Fprintln(stderr, "doorward:", failed.err)
+		}
+		return exitFailure
+	default:
+		_, _ = fmt.Fprintf(stderr, "doorward: %v\nsee doorward --help\n", err)
+		return exitUsage
+	}
+}
+
+// failure is an error of a command's work, as opposed to one of its usage. Its
+// err is nil where everything has been said already.
+type failure struct{ err error }
+
+func (f *failure) Error() string { return fmt.Sprint(f.err) }
+
+func (f *failure) Unwrap() error { return f.err }
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "doorward",
+		Short: "Was this token issued for this door?",
+		Long: "Doorward is an Envoy external-authorization service. It turns any MCP server behind\n" +
+			"Envoy into an OAuth 2.1 resource server: it verifies the token, demands that it was\n" +
+			"issued for this resource, keeps it from going further, and challenges everybody else.",
+		Example:       "  doorward serve --resource https://mcp.example.com/mcp --issuer https://as.example.com",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.AddCommand(serveCommand(), checkCommand(), versionCommand())
+	return root
+}

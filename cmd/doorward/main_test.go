@@ -1,0 +1,452 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/grpc/credentials"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/extauthz"
+)
+
+// TestUsage: a mistake in the command line is exit 2 and one line on stderr.
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{
+		{"nonsense"}, {"serve", "--nonsense"}, {"serve"}, {"serve", "--resource", "https://a.example/mcp"}, {"check"},
+		{"serve", "--config", "x.yaml", "--resource", "https://a.example/mcp"}, {"version", "extra"},
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), args, &stdout, &stderr); code != exitUsage || stdout.Len() > 0 || stderr.Len() == 0 {
+			t.Errorf("%q: exit %d, stdout %q, stderr %q", args, code, &stdout, &stderr)
+		}
+	}
+}
+
+func TestHelpShowsARealExample(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"check", "--help"}, {"version", "--help"}} {
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), args, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "Example") {
+			t.Errorf("%q: exit %d, %q", args, code, &stdout)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"version"}, &stdout, &stderr); code != 0 {
+		t.Fatalf("exit %d: %s", code, &stderr)
+	}
+	for _, word := range []string{"doorward ", "commit ", "go1.", "opa "} {
+		if !strings.Contains(stdout.String(), word) {
+			t.Errorf("no %q in %s", word, &stdout)
+		}
+	}
+}
+
+// TestCheck prints problems of configuration and policy alike to stdout.
+func TestCheck(t *testing.T) {
+	f := newFolder(t)
+	good := f.configure(t, "policy: {paths: [policy]}")
+	f.write(t, "policy/team.rego", "package authz\n\nrequire.office if input.request.host == \"mcp.example.com\"\n")
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"check", "--config", good}, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "1 policy files") {
+		t.Errorf("good: exit %d, %s%s", code, &stdout, &stderr)
+	}
+	f.write(t, "policy/team.rego", "package authz\n\nrequire.office if nonsense(1)\n")
+	stdout.Reset()
+	if code := run(t.Context(), []string{"check", "--config", good}, &stdout, &stderr); code != exitFailure ||
+		!regexp.MustCompile(`team\.rego:3:\d+: .+nonsense`).MatchString(stdout.String()) {
+		t.Errorf("bad policy: exit %d, %s", code, &stdout)
+	}
+	bad := f.configure(t, "clock_skew: 6m\nnonsense: 1")
+	stdout.Reset()
+	if code := run(t.Context(), []string{"check", bad}, &stdout, &stderr); code != exitUsage {
+		t.Logf("PATH without --config: exit %d", code)
+	}
+	stdout.Reset()
+	if code := run(t.Context(), []string{"check", "--config", bad}, &stdout, &stderr); code != exitFailure || strings.Count(stdout.String(), "\n") != 2 {
+		t.Errorf("bad configuration: exit %d, %s", code, &stdout)
+	}
+}
+
+// TestServeRefusesBadConfiguration starts nothing and says why.
+func TestServeRefusesBadConfiguration(t *testing.T) {
+	f := newFolder(t)
+	log := newLines()
+	if code := run(t.Context(), []string{"serve", "--config", f.configure(t, "nonsense: 1")}, &bytes.Buffer{}, log); code != exitFailure {
+		t.Errorf("exit %d", code)
+	}
+	if !strings.Contains(log.String(), `doorward.yaml:10:1: unknown key`) {
+		t.Errorf("log: %s", log)
+	}
+}
+
+// TestLifeCycle: ready, serving, then not ready, drained and out with 0.
+func TestLifeCycle(t *testing.T) {
+	f := newFolder(t)
+	began := time.Now()
+	p := start(t, "--config", f.configure(t, ""))
+	t.Logf("serving after %v", time.Since(began))
+	conn := p.dial(t, p.grpc, nil)
+	if got := verdict(t, conn, goodToken(f.key)); got != "allowed" {
+		t.Errorf("a good token: %s", got)
+	}
+	health := healthpb.NewHealthClient(conn)
+	for _, service := range []string{"", extauthz.ServiceName} {
+		got, err := health.Check(t.Context(), &healthpb.HealthCheckRequest{Service: service})
+		if err != nil || got.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+			t.Errorf("health of %q: %v, %v", service, got, err)
+		}
+	}
+	watching, endWatch := context.WithCancel(t.Context())
+	defer endWatch()
+	watch, err := health.Watch(watching, &healthpb.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := watch.Recv(); err != nil || got.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+		t.Errorf("watch: %v, %v", got, err)
+	}
+	for path, want := range map[string]string{
+		"/livez": `"live":true`, "/readyz": `"https://as.example.com","state":"well"`, "/metrics": "doorward_build_info",
+	} {
+		if code, _, body := get(t, "http://"+p.http+path); code != 200 || !strings.Contains(body, want) {
+			t.Errorf("%s: %d %s", path, code, body)
+		}
+	}
+	p.stop()
+	if got, err := watch.Recv(); err != nil || got.GetStatus() != healthpb.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("watch while draining: %v, %v", got, err)
+	}
+	endWatch()
+	if code := p.wait(t); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+}
+
+// TestDrainStillAnswers: between the signal and the end, readiness is gone and
+// answers are not.
+func TestDrainStillAnswers(t *testing.T) {
+	f := newFolder(t)
+	config := strings.Replace(readFile(t, f.configure(t, "")), "drain: 0s", "drain: 2s", 1)
+	f.write(t, "doorward.yaml", config)
+	p := start(t, "--config", f.path("doorward.yaml"))
+	conn := p.dial(t, p.grpc, nil)
+	verdict(t, conn, "")
+	p.stop()
+	p.log.await(t, 1, "draining")
+	if code, _, _ := get(t, "http://"+p.http+"/readyz"); code != http.StatusServiceUnavailable {
+		t.Errorf("readyz while draining: %d", code)
+	}
+	if got := verdict(t, conn, goodToken(f.key)); got != "allowed" {
+		t.Errorf("while draining: %s", got)
+	}
+	if code := p.wait(t); code != 0 {
+		t.Errorf("exit %d", code)
+	}
+}
+
+func readFile(t testing.TB, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// TestMetadataOnTheHTTPListener is PR-2 and PR-6 without Envoy.
+func TestMetadataOnTheHTTPListener(t *testing.T) {
+	f := newFolder(t)
+	p := start(t, "--config", f.configure(t, ""))
+	base := "http://" + p.http
+	for _, row := range []struct {
+		path, host string
+		want       int
+	}{
+		{"/.well-known/oauth-protected-resource/mcp", "mcp.example.com", 200},
+		{"/.well-known/oauth-protected-resource", "mcp.example.com", 200},
+		{"/.well-known/oauth-protected-resource/mcp?x=1", "mcp.example.com:443", 200},
+		{"/.well-known/oauth-protected-resource//mcp", "mcp.example.com", 404},
+		{"/.well-known/oauth-protected-resource/mcp", "other.example.com", 404},
+		{"/.well-known/oauth-protected-resourceful", "mcp.example.com", 404},
+	} {
+		code, header, body := get(t, base+row.path, row.host)
+		if code != row.want {
+			t.Errorf("%s on %s: %d %s", row.path, row.host, code, body)
+		}
+		if code == 200 && (header.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(body, `"resource":"https://mcp.example.com/mcp"`)) {
+			t.Errorf("%s: %v %s", row.path, header, body)
+		}
+	}
+}
+
+// TestReload: what changes is in force without a restart, and what is wrong is
+// refused with the one before in force.
+func TestReload(t *testing.T) {
+	f := newFolder(t)
+	f.write(t, "policy/data.json", "{}")
+	p := start(t, "--config", f.configure(t, "policy: {paths: [policy]}"))
+	conn := p.dial(t, p.grpc, nil)
+	steps := []struct {
+		intent string
+		change func()
+		log    string
+		nth    int
+		token  func() string
+		want   string
+		metric string
+	}{
+		{"a new rule in a file that was not there", func() {
+			f.write(t, "policy/team.rego", "package authz\n\nrequire.never if input.request.method == \"NEVER\"\n")
+		}, "is in force", 1, func() string { return goodToken(f.key) }, "policy_denied", "doorward_config_last_reload_successful 1"},
+		{"a rule that does not compile", func() { f.write(t, "policy/team.rego", "package authz\n\nrequire.x if nonsense(1)\n") },
+			"was refused", 1, func() string { return goodToken(f.key) }, "policy_denied", "doorward_config_last_reload_successful 0"},
+		{"the rule is gone", func() { f.write(t, "policy/team.rego", "package authz\n") },
+			"is in force", 2, func() string { return goodToken(f.key) }, "allowed", "doorward_config_last_reload_successful 1"},
+		{"a bad configuration", func() { f.write(t, "doorward.yaml", "nonsense: 1") },
+			"was refused", 2, func() string { return goodToken(f.key) }, "allowed", "doorward_config_last_reload_successful 0"},
+		{"a key file that is not there", func() {
+			f.write(t, "doorward.yaml", strings.Replace(readFile(t, f.configure(t, "")), "keys.json", "later.json", 1))
+		}, "was refused", 3, func() string { return goodToken(f.key) }, "allowed", "doorward_config_last_reload_successful 0"},
+		{"the key file arrives", func() { f.write(t, "later.json", string(mint.JWKS(f.key))) },
+			"is in force", 3, func() string { return goodToken(f.key) }, "allowed", "doorward_config_last_reload_successful 1"},
+		{"a new scope", func() { f.configure(t, "  scopes: [mcp:admin]\npolicy: {paths: [policy]}") },
+			"is in force", 4, func() string { return goodToken(f.key) }, "insufficient_scope", "doorward_config_last_reload_successful 1"},
+		{"a new key in the key file", func() {
+			f.key = mint.NewKey("ES256", "key-2")
+			f.configure(t, "policy: {paths: [policy]}")
+		}, "is in force", 5, func() string { return goodToken(f.key) }, "allowed", "doorward_jwks_keys"},
+	}
+	for _, step := range steps {
+		t.Run(step.intent, func(t *testing.T) {
+			old := f.key
+			step.change()
+			p.log.await(t, step.nth, step.log)
+			if got := verdict(t, conn, step.token()); got != step.want {
+				t.Errorf("got %s, want %s", got, step.want)
+			}
+			if _, _, body := get(t, "http://"+p.http+"/metrics"); !strings.Contains(body, step.metric) {
+				t.Errorf("no %q", step.metric)
+			}
+			if old != f.key {
+				if got := verdict(t, conn, goodToken(old)); got != "key_unknown" {
+					t.Errorf("the key that left: %s", got)
+				}
+			}
+		})
+	}
+}
+
+// TestConfigMap swaps ..data as Kubernetes does: no file that we opened changes
+// its name or its time.
+func TestConfigMap(t *testing.T) {
+	f := newFolder(t)
+	content := readFile(t, f.configure(t, ""))
+	f.write(t, "..1/doorward.yaml", content)
+	f.write(t, "..1/keys.json", string(mint.JWKS(f.key)))
+	f.write(t, "..2/doorward.yaml", strings.Replace(content, "name: example", "name: example\n  scopes: [mcp:admin]", 1))
+	f.write(t, "..2/keys.json", string(mint.JWKS(f.key)))
+	mount := filepath.Join(f.dir, "mount")
+	for _, link := range [][2]string{{filepath.Join(f.dir, "..1"), mount + "/..data"}, {"..data/doorward.yaml", mount + "/doorward.yaml"}, {"..data/keys.json", mount + "/keys.json"}} {
+		if err := os.MkdirAll(mount, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(link[0], link[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := start(t, "--config", mount)
+	conn := p.dial(t, p.grpc, nil)
+	if got := verdict(t, conn, goodToken(f.key)); got != "allowed" {
+		t.Fatalf("before: %s", got)
+	}
+	if err := os.Symlink(filepath.Join(f.dir, "..2"), mount+"/..next"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(mount+"/..next", mount+"/..data"); err != nil {
+		t.Fatal(err)
+	}
+	p.log.await(t, 1, "is in force")
+	if got := verdict(t, conn, goodToken(f.key)); got != "insufficient_scope" {
+		t.Errorf("after: %s", got)
+	}
+}
+
+// TestReloadKeepsTheKeysOfAnUnchangedIssuer counts the fetches that its server
+// sees.
+func TestReloadKeepsTheKeysOfAnUnchangedIssuer(t *testing.T) {
+	f := newFolder(t)
+	fetches := make(chan string, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fetches <- r.URL.Path
+		_, _ = w.Write(mint.JWKS(f.key))
+	}))
+	defer server.Close()
+	config := func(scopes string) {
+		f.write(t, "doorward.yaml", fmt.Sprintf(`
+listen: {grpc: "127.0.0.1:0", http: "off"}
+drain: 0s
+insecure_http_hosts: [loopback]
+issuers: [{issuer: "https://as.example.com", jwks_uri: "%s/jwks"}]
+resources: [{resource: "https://mcp.example.com/mcp", scopes: [%s]}]
+`, server.URL, scopes))
+	}
+	config("")
+	p := start(t, "--config", f.path("doorward.yaml"))
+	conn := p.dial(t, p.grpc, nil)
+	if got := verdict(t, conn, goodToken(f.key)); got != "allowed" {
+		t.Fatalf("before: %s", got)
+	}
+	config("mcp:admin")
+	p.log.await(t, 1, "is in force")
+	if got := verdict(t, conn, goodToken(f.key)); got != "insufficient_scope" {
+		t.Errorf("after: %s", got)
+	}
+	if got := len(fetches); got != 1 {
+		t.Errorf("the authorization server saw %d fetches", got)
+	}
+}
+
+// TestStartWithTheAuthorizationServerDown: it starts, is not ready, tells who
+// is missing, and answers 401 without a token and 503 with one.
+func TestStartWithTheAuthorizationServerDown(t *testing.T) {
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer := "http://" + listener.Addr().String()
+	_ = listener.Close() // nobody listens there now
+	p := start(t, "--resource", "https://mcp.example.com/mcp", "--issuer", issuer, "--insecure-http-host", "loopback",
+		"--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0")
+	code, _, body := get(t, "http://"+p.http+"/readyz")
+	if code != http.StatusServiceUnavailable || !strings.Contains(body, issuer) || !strings.Contains(body, "missing") {
+		t.Errorf("readyz: %d %s", code, body)
+	}
+	conn := p.dial(t, p.grpc, nil)
+	health, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{})
+	if err != nil || health.GetStatus() != healthpb.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("health: %v, %v", health, err)
+	}
+	if got := verdict(t, conn, ""); got != "no_credentials" {
+		t.Errorf("without a token: %s", got)
+	}
+	key := mint.NewKey("ES256", "key-1")
+	given := key.Sign(map[string]any{"iss": issuer, "aud": "https://mcp.example.com/mcp", "exp": time.Now().Add(time.Hour).Unix()})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	response, err := authv3.NewAuthorizationClient(conn).Check(ctx, checkRequest(given))
+	if err != nil {
+		t.Fatalf("the wait for keys outlived the deadline: %v", err)
+	}
+	if got := response.GetDynamicMetadata().GetFields()["reason"].GetStringValue(); got != "keys_unavailable" {
+		t.Errorf("with a token: %s", got)
+	}
+}
+
+// TestUnixSocket has its mode from the first moment, and takes the place of one
+// that was left behind.
+func TestUnixSocket(t *testing.T) {
+	f := newFolder(t)
+	socket := filepath.Join(t.TempDir(), "s")
+	left, err := new(net.ListenConfig).Listen(t.Context(), "unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left.(*net.UnixListener).SetUnlinkOnClose(false)
+	_ = left.Close()
+	f.write(t, "doorward.yaml", strings.Replace(readFile(t, f.configure(t, "")), `grpc: "127.0.0.1:0"`, `grpc: "unix://`+socket+`", socket_mode: "0600"`, 1))
+	p := start(t, "--config", f.path("doorward.yaml"))
+	info, err := os.Stat(socket)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if got := verdict(t, p.dial(t, "unix://"+socket, nil), goodToken(f.key)); got != "allowed" {
+		t.Errorf("over the socket: %s", got)
+	}
+	log := newLines()
+	if code := run(t.Context(), []string{"serve", "--config", f.path("doorward.yaml")}, &bytes.Buffer{}, log); code != exitFailure || !strings.Contains(log.String(), "in use") {
+		t.Errorf("a second one on the same socket: exit %d, %s", code, log)
+	}
+}
+
+func TestBusyPort(t *testing.T) {
+	f := newFolder(t)
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	f.write(t, "doorward.yaml", strings.Replace(readFile(t, f.configure(t, "")), `grpc: "127.0.0.1:0"`, `grpc: "`+listener.Addr().String()+`"`, 1))
+	log := newLines()
+	if code := run(t.Context(), []string{"serve", "--config", f.path("doorward.yaml")}, &bytes.Buffer{}, log); code != exitFailure || !strings.Contains(log.String(), "is in use by another process") {
+		t.Errorf("exit %d, %s", code, log)
+	}
+}
+
+// TestTLS: a client without a certificate is turned away, and new files are
+// used for new connections.
+func TestTLS(t *testing.T) {
+	f := newFolder(t)
+	first, second := newCertificate(t), newCertificate(t)
+	first.write(t, f)
+	f.write(t, "ca.pem", first.certPEM)
+	f.write(t, "doorward.yaml", strings.Replace(readFile(t, f.configure(t, "")), `listen: {`, `listen: {tls: {cert_file: cert.pem, key_file: key.pem, client_ca_file: ca.pem}, `, 1))
+	p := start(t, "--config", f.path("doorward.yaml"))
+	with := func(server certificate, client ...tls.Certificate) credentials.TransportCredentials {
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM([]byte(server.certPEM))
+		return credentials.NewTLS(&tls.Config{RootCAs: roots, ServerName: "doorward.test", Certificates: client, MinVersion: tls.VersionTLS12})
+	}
+	if got := verdict(t, p.dial(t, p.grpc, with(first, first.pair)), goodToken(f.key)); got != "allowed" {
+		t.Errorf("with a certificate: %s", got)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	if _, err := authv3.NewAuthorizationClient(p.dial(t, p.grpc, with(first))).Check(ctx, checkRequest("")); err == nil {
+		t.Error("a stranger without a certificate is answered")
+	}
+	second.write(t, f)
+	p.log.await(t, 1, "is in force")
+	if got := verdict(t, p.dial(t, p.grpc, with(second, first.pair)), goodToken(f.key)); got != "allowed" {
+		t.Errorf("after the files changed: %s", got)
+	}
+}
+
+// checkListensEverywhere asks the image's binary where it would listen.
+func checkListensEverywhere(t *testing.T, binary string) {
+	t.Helper()
+	f := newFolder(t)
+	config := strings.Replace(readFile(t, f.configure(t, "")), `listen: {grpc: "127.0.0.1:0", http: "127.0.0.1:0"}`, `listen: {http: "off"}`, 1)
+	f.write(t, "doorward.yaml", config)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	log := newLines()
+	cmd := exec.CommandContext(ctx, binary, "serve", "--config", f.path("doorward.yaml"))
+	cmd.Dir, cmd.Env, cmd.Stderr = t.TempDir(), []string{"A=B"}, log
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Wait() }()
+	defer cancel()
+	if line := log.await(t, 1, `"grpc"`); !strings.Contains(line, `"grpc":"[::]:9191"`) && !strings.Contains(line, `"grpc":"0.0.0.0:9191"`) {
+		t.Errorf("the image listens at %s", line)
+	}
+}

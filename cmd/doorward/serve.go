@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/doorward/doorward/cmd/doorward/config"
+)
+
+// short are the flags of the form without a file.
+type short struct {
+	resource                          string
+	issuers, scopes, policy, insecure []string
+	grpcAddr, httpAddr                string
+}
+
+func serveCommand() *cobra.Command {
+	var paths []string
+	var flags short
+	cmd := &cobra.Command{
+		Use:   "serve (--config PATH... | --resource URI --issuer URL)",
+		Short: "Answer Envoy's external-authorization calls",
+		Example: "  doorward serve --config doorward.yaml\n" +
+			"  doorward serve --resource https://mcp.example.com/mcp --issuer https://as.example.com --scope mcp:read",
+		RunE: func(cmd *cobra.Command, more []string) error {
+			paths = append(paths, more...)
+			read, err := flags.source(paths)
+			if err != nil {
+				return err
+			}
+			return serve(cmd, paths, read)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&paths, "config", nil, "file, or directory of *.yaml; may be repeated")
+	f.StringVar(&flags.resource, "resource", "", "canonical URI of the one resource")
+	f.StringArrayVar(&flags.issuers, "issuer", nil, "issuer identifier of an authorization server; may be repeated")
+	f.StringArrayVar(&flags.scopes, "scope", nil, "scope that every request needs; may be repeated")
+	f.StringArrayVar(&flags.policy, "policy", nil, "Rego file or folder; may be repeated")
+	f.StringArrayVar(&flags.insecure, "insecure-http-host", nil, "host, or \"loopback\", that may be http://; may be repeated")
+	f.StringVar(&flags.grpcAddr, "grpc-addr", "", "where Envoy calls (default 127.0.0.1:9191)")
+	f.StringVar(&flags.httpAddr, "http-addr", "", "metrics, health and metadata documents (default 127.0.0.1:9190)")
+	return cmd
+}
+
+// source is where the configuration comes from: files or flags, not both.
+func (s *short) source(paths []string) (source, error) {
+	given := s.resource != "" || len(s.issuers)+len(s.scopes)+len(s.policy)+len(s.insecure) > 0 || s.grpcAddr+s.httpAddr != ""
+	switch {
+	case len(paths) > 0 && given:
+		return nil, errors.New("--config stands alone: write the other flags' values into the file")
+	case len(paths) > 0:
+		return func() (*config.Config, config.Problems) { return config.Load(paths) }, nil
+	case s.resource == "" || len(s.issuers) == 0:
+		return nil, errors.New("give --config PATH, or --resource URI and --issuer URL")
+	}
+	return func() (*config.Config, config.Problems) {
+		return config.FromFlags(s.resource, s.issuers, s.scopes, s.policy, s.insecure, s.grpcAddr, s.httpAddr)
+	}, nil
+}
+
+// serve runs the service until the command's context ends and the drain is
+// over.
+func serve(cmd *cobra.Command, paths []string, read source) error {
+	files := watched{paths: paths, read: read}
+	plan, problems, seen := files.load(cmd.Context(), nil)
+	var level slog.LevelVar
+	log := newLogger(cmd, plan, &level)
+	for _, problem := range problems {
+		logProblem(log, problem)
+	}
+	if plan == nil {
+		log.Error("the configuration was refused")
+		return &failure{}
+	}
+	if err := newService(log, &level, files).run(cmd.Context(), plan, seen); err != nil {
+		log.Error("doorward cannot serve", slog.String("problem", err.Error()))
+		return &failure{}
+	}
+	return nil
+}
+
+// newLogger writes JSON for machines and text for a person at a terminal.
+func newLogger(cmd *cobra.Command, plan *plan, level *slog.LevelVar) *slog.Logger {
+	stderr := cmd.ErrOrStderr()
+	file, isFile := stderr.(*os.File)
+	text := isFile && term.IsTerminal(int(file.Fd()))
+	if plan != nil {
+		level.Set(plan.config.Log.Level)
+		if format := plan.config.Log.Format; format != "auto" {
+			text = format == "text"
+		}
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if text {
+		return slog.New(slog.NewTextHandler(stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(stderr, options))
+}
+
+func logProblem(log *slog.Logger, problem config.Problem) {
+	if problem.Warning {
+		log.Warn("configuration", slog.String("warning", problem.String()))
+		return
+	}
+	log.Error("configuration", slog.String("problem", problem.String()))
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/extauthz"
+	"github.com/doorward/doorward/extauthz/jwks"
+)
+
+// exitWithin is how long a stop may take from the signal on.
+const exitWithin = 15 * time.Second
+
+// service is the running program: the parts, and the plan in force.
+type service struct {
+	log     *slog.Logger
+	level   *slog.LevelVar
+	watched watched
+
+	registry  *prometheus.Registry
+	metrics   *metrics
+	checks    *extauthz.Server
+	health    *health.Server
+	readiness *readiness
+	issuers   *issuers
+	tls       tlsConfig
+	plan      atomic.Pointer[plan] // in force
+}
+
+func newService(log *slog.Logger, level *slog.LevelVar, watched watched) *service {
+	registry := newRegistry()
+	s := &service{
+		log: log, level: level, watched: watched,
+		registry: registry,
+		metrics:  newMetrics(registry),
+		checks:   extauthz.New(log, extauthz.NewMetrics(registry)),
+		health:   health.NewServer(),
+	}
+	s.readiness = newReadiness(s.health)
+	s.issuers = newIssuers(log, s.metrics, s.readiness)
+	registerInFlight(registry, s.checks)
+	return s
+}
+
+// run serves until ctx ends, then drains. Fetches of keys and the watcher live
+// as long as it does.
+func (s *service) run(ctx context.Context, first *plan, seen digest) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	if err := s.tls.load(first.config.Listen.TLS); err != nil {
+		return err
+	}
+	s.adopt(background, first)
+
+	listeners, err := listen(ctx, first.config.Listen)
+	if err != nil {
+		return err
+	}
+	defer listeners.close()
+	grpcServer := s.grpcServer(first.config)
+	failed := make(chan error, 3)
+	s.serveHTTP(listeners, failed)
+	go func() { failed <- grpcServer.Serve(listeners.grpc) }()
+	s.readiness.start()
+	s.announce(first, listeners)
+	go s.watch(background, seen)
+
+	select {
+	case err := <-failed:
+		return fmt.Errorf("a listener failed: %w", err)
+	case <-ctx.Done():
+	}
+	s.drain(grpcServer)
+	return nil
+}
+
+func (s *service) grpcServer(cfg *config.Config) *grpc.Server {
+	options := extauthz.ServerOptions(int(cfg.Limits.ReceiveBytes))
+	if cfg.Listen.TLS.CertFile != "" {
+		options = append(options, grpc.Creds(credentials.NewTLS(s.tls.server())))
+	}
+	server := grpc.NewServer(options...)
+	s.checks.Register(server)
+	healthpb.RegisterHealthServer(server, s.health)
+	return server
+}
+
+// serveHTTP starts the listeners for people and machines that are not Envoy.
+func (s *service) serveHTTP(listeners *listeners, failed chan<- error) {
+	start := func(listener net.Listener, handler http.Handler) {
+		if listener == nil {
+			return
+		}
+		server := &http.Server{
+			Handler:           handler,
+			ReadHeaderTimeout: 5 * time.Second,
+			ReadTimeout:       10 * time.Second,
+			IdleTimeout:       time.Minute,
+			MaxHeaderBytes:    64 << 10,
+			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+		}
+		go func() {
+			if err := server.Serve(listener); !errors.Is(err, net.ErrClosed) {
+				failed <- err
+			}
+		}()
+	}
+	start(listeners.http, s.httpHandler())
+	start(listeners.debug, debugHandler())
+}
+
+// drain tells the world that this replica goes, waits until it has heard, and
+// finishes what is in flight. A Check cannot last longer than its timeout; what
+// is still open after it is a health Watch, which ends with its client.
+func (s *service) drain(server *grpc.Server) {
+	cfg := s.plan.Load().config
+	s.log.Info("draining: not ready from now on", slog.String("drain", cfg.Drain.String()))
+	s.readiness.drain()
+	<-time.After(cfg.Drain)
+	patience := min(cfg.Limits.CheckTimeout+time.Second, exitWithin-cfg.Drain)
+	end := time.AfterFunc(patience, server.Stop)
+	defer end.Stop()
+	server.GracefulStop()
+	s.log.Info("stopped")
+}
+
+// announce says what is protected and what is trusted, one line each.
+func (s *service) announce(p *plan, listeners *listeners) {
+	for _, res := range p.config.Resources.All() {
+		s.log.Info("protecting", slog.String("resource", res.URI), slog.String("name", res.Name), list("also_at", res.AlsoAt),
+			list("audiences", res.Audiences), list("issuers", res.Issuers), list("scopes", res.Scopes))
+	}
+	for _, issuer := range p.config.Issuers {
+		s.log.Info("trusting", slog.String("issuer", issuer.Keys.Issuer), slog.String("profile", issuer.Profile.String()),
+			list("algorithms", issuer.Algorithms), slog.String("keys", keyOrigin(issuer.Keys)))
+	}
+	s.log.Info("serving", slog.String("version", thisBuild().version), slog.String("grpc", address(listeners.grpc)),
+		slog.String("http", address(listeners.http)), slog.Int("policy_files", len(p.policyFiles)))
+}
+
+func list(name string, values []string) slog.Attr {
+	if len(values) == 0 {
+		return slog.Attr{} // slog leaves an empty attribute out
+	}
+	return slog.String(name, strings.Join(values, " "))
+}
+
+// keyOrigin is where an issuer's keys come from, in a word.
+func keyOrigin(o jwks.Options) string {
+	switch {
+	case o.Static != nil:
+		return "given"
+	case o.JWKSURI != "":
+		return o.JWKSURI
+	default:
+		return "discovered"
+	}
+}

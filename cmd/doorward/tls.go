@@ -1,0 +1,55 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"sync/atomic"
+
+	"github.com/doorward/doorward/cmd/doorward/config"
+)
+
+// tlsConfig is what the gRPC port offers now. A reload replaces it for the
+// connections that come after.
+type tlsConfig struct{ current atomic.Pointer[tls.Config] }
+
+// load reads the files of where; without a certificate it does nothing.
+func (t *tlsConfig) load(where config.TLS) error {
+	if where.CertFile == "" {
+		return nil
+	}
+	certificate, err := tls.LoadX509KeyPair(where.CertFile, where.KeyFile)
+	if err != nil {
+		return fmt.Errorf("listen.tls: %w", err)
+	}
+	next := &tls.Config{
+		Certificates: []tls.Certificate{certificate},
+		MinVersion:   tls.VersionTLS12,
+		NextProtos:   []string{"h2"},
+	}
+	if where.ClientCAFile != "" {
+		pem, err := os.ReadFile(where.ClientCAFile)
+		if err != nil {
+			return fmt.Errorf("listen.tls: %w", err)
+		}
+		next.ClientCAs = x509.NewCertPool()
+		if !next.ClientCAs.AppendCertsFromPEM(pem) {
+			return fmt.Errorf("listen.tls: %s holds no certificate", where.ClientCAFile)
+		}
+		next.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	t.current.Store(next)
+	return nil
+}
+
+// server asks for the configuration in force at each handshake.
+func (t *tlsConfig) server() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"h2"},
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			return t.current.Load(), nil
+		},
+	}
+}

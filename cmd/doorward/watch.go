@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/extauthz"
+	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/policy"
+)
+
+// lookEvery is how often the files are read for a change; a change is in force
+// within 5 s.
+const lookEvery = time.Second
+
+// watched is what a start and every reload read.
+type watched struct {
+	paths []string // configuration files and folders; none in the short form
+	read  source
+}
+
+// digest is one number for all that a load would read.
+type digest [sha256.Size]byte
+
+// load reads configuration and policy, and returns what it saw. Where a file
+// changed meanwhile, that is a digest which no files have, so that the next
+// look loads again.
+func (w watched) load(ctx context.Context, inForce *config.Config) (*plan, config.Problems, digest) {
+	before := w.look(inForce)
+	next, problems := load(ctx, w.read)
+	if w.look(inForce) != before {
+		return next, problems, digest{}
+	}
+	return next, problems, before
+}
+
+// look goes by content: a mounted ConfigMap changes by a swapped symbolic link,
+// where neither name nor time of the file need change. The problems are part
+// of it, so that a file that was missing is seen to arrive. While the
+// configuration cannot be read, the one in force says which files matter.
+func (w watched) look(inForce *config.Config) digest {
+	sum := sha256.New()
+	note := func(text string) { _, _ = io.WriteString(sum, strconv.Itoa(len(text))+":"+text) } // a hash cannot fail
+	cfg, problems := w.read()
+	for _, problem := range problems {
+		note(problem.String())
+	}
+	names, err := config.Files(w.paths)
+	if cfg == nil {
+		cfg = inForce
+	}
+	if cfg != nil {
+		policies, alsoErr := policy.Files(cfg.PolicyPaths)
+		names, err = slices.Concat(names, cfg.Files, policies), errors.Join(err, alsoErr)
+	}
+	if err != nil {
+		note(err.Error())
+	}
+	for _, name := range names {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			content = []byte("unreadable")
+		}
+		note(name)
+		note(string(content))
+	}
+	return digest(sum.Sum(nil))
+}
+
+// watch reloads on SIGHUP and whenever the files have changed since seen.
+func (s *service) watch(ctx context.Context, seen digest) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+		case <-ticker.C:
+			if s.watched.look(s.plan.Load().config) == seen {
+				continue
+			}
+		}
+		seen = s.reload(ctx)
+	}
+}
+
+// reload puts the files as they are now in force, or keeps what is in force
+// and says what is wrong with them.
+func (s *service) reload(ctx context.Context) digest {
+	now := s.plan.Load().config
+	next, problems, seen := s.watched.load(ctx, now)
+	for _, problem := range problems {
+		logProblem(s.log, problem)
+	}
+	if next != nil {
+		if err := s.tls.load(next.config.Listen.TLS); err != nil {
+			s.log.Error("configuration", slog.String("problem", err.Error()))
+			next = nil
+		}
+	}
+	if next == nil {
+		s.metrics.reloadOK.Set(0)
+		s.log.Error("the changed configuration was refused: the one before stays in force")
+		return seen
+	}
+	if next.config.Listen != now.Listen || next.config.Limits.ReceiveBytes != now.Limits.ReceiveBytes {
+		s.log.Warn("listen and receive_bytes change at the next start only")
+	}
+	s.adopt(ctx, next)
+	s.log.Info("the changed configuration is in force", slog.Int("resources", len(next.config.Resources.All())),
+		slog.Int("issuers", len(next.config.Issuers)), slog.Int("policy_files", len(next.policyFiles)))
+	return seen
+}
+
+// adopt puts a plan in force. A Check that runs finishes with the state it
+// began with.
+func (s *service) adopt(ctx context.Context, next *plan) {
+	cfg := next.config
+	trusted, retire := s.issuers.adopt(ctx, cfg.Issuers)
+	s.level.Set(cfg.Log.Level)
+	s.checks.Swap(&extauthz.State{
+		Resources: cfg.Resources,
+		Issuers:   trusted,
+		Verifier: token.NewVerifier(token.Options{
+			MaxBytes:  int(cfg.Limits.TokenBytes),
+			ClockSkew: cfg.ClockSkew,
+			InFlight:  cfg.Limits.SignaturesInFlight,
+			Waiting:   cfg.Limits.SignaturesWaiting,
+			Now:       time.Now,
+		}),
+		Policy:          next.policy,
+		CheckTimeout:    cfg.Limits.CheckTimeout,
+		MetadataSubject: cfg.MetadataSubject,
+	})
+	s.plan.Store(next)
+	s.metrics.adopted(time.Now())
+	retire()
+	s.readiness.review()
+}
