@@ -1,0 +1,15 @@
+// Package envoy holds the Envoy configuration to start from, as a file to copy
+// (envoy.yaml) and as bytes, so that tests and the demo run the very file that
+// people deploy. It is no part of the production binary.
+package envoy
+
+import (
+	"bytes"
+	_ "embed"
+)
+
+//go:embed envoy.yaml
+var bootstrap []byte
+
+// Bootstrap is the content of envoy.yaml. The slice is the caller's own.
+func Bootstrap() []byte { return bytes.Clone(bootstrap) }
