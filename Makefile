@@ -1,0 +1,43 @@
+# Two commands matter to a newcomer: make demo and make test. Each installs
+# what it needs into .tools/, which git ignores.
+
+TOOLS    := $(CURDIR)/.tools
+LINT     := $(TOOLS)/bin/golangci-lint-2.15.0
+FUZZTIME ?= 10s
+
+.PHONY: demo test lint build fuzz clean
+
+demo: ## a real Envoy, doorward, an MCP server and a client at work (ONCE=1 ends by itself)
+	@./envoy/install
+	@mkdir -p bin
+	@echo "Building doorward and the demo (the first time takes a minute or two) ..."
+	@go build -trimpath -o bin/ ./cmd/doorward ./cmd/demo
+	@./bin/demo $(if $(ONCE),-once) $(DEMO_FLAGS)
+
+test: ## every test: unit, Rego, fuzz seeds, real Envoy, race detector on
+	@./envoy/install
+	@echo "Testing (the first time builds everything with the race detector: some minutes) ..."
+	DOORWARD_REQUIRE_ENVOY=1 go test -race -timeout 15m ./...
+
+lint: $(LINT) ## vet and the linters of .golangci.yml
+	go vet ./...
+	$(LINT) run ./...
+
+build: ## bin/doorward
+	go build -trimpath -o bin/ ./cmd/doorward
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@set -e; for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+		done; done
+
+clean:
+	rm -rf bin .tools
+
+$(LINT):
+	@echo "Building golangci-lint into .tools (once, about a minute) ..."
+	@mkdir -p $(TOOLS)/bin
+	@GOBIN=$(TOOLS)/bin/tmp go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+	@mv $(TOOLS)/bin/tmp/golangci-lint $@ && rmdir $(TOOLS)/bin/tmp
