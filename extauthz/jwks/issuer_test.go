@@ -148,7 +148,7 @@ func (r *running) run() {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		r.Source.Run(ctx)
+		r.Run(ctx)
 	}()
 	r.stop = func() { cancel(); <-ended }
 	r.t.Cleanup(r.stop)
