@@ -44,6 +44,7 @@ func TestSafePath(t *testing.T) {
 		{"a cut escape", "/mcp%2", false},
 		{"a lone percent sign", "/mcp%", false},
 		{"an escape of no number", "/mcp%zz", false},
+		{"an escape without its first digit", "/mcp%z1", false},
 		{"an escape with one digit", "/mcp%1g", false},
 		{"an escaped slash", "/mcp%2fx", false},
 		{"an escaped backslash", "/mcp%5Cx", false},

@@ -230,6 +230,10 @@ func TestSpecProblems(t *testing.T) {
 		{"no origin", func(s *Spec) { s.Origins = []string{"null"} }, []Problem{complaint("resources[0].origins[0]", "is what every sandboxed page sends: name the origin of the page, such as https://app.example.com")}},
 		{"an empty origin", func(s *Spec) { s.Origins = []string{""} }, []Problem{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
 		{"a host for an origin", func(s *Spec) { s.Origins = []string{"app.example.com"} }, []Problem{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
+		{"an origin without a scheme", func(s *Spec) { s.Origins = []string{"://app.example.com"} }, []Problem{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
+		{"a scheme that begins with a digit", func(s *Spec) { s.Origins = []string{"1x://app.example.com"} }, []Problem{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
+		{"a scheme that begins like none", func(s *Spec) { s.Origins = []string{"~x://app.example.com"} }, []Problem{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
+		{"a scheme with an underscore", func(s *Spec) { s.Origins = []string{"x_y://app.example.com"} }, []Problem{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
 		{"a scheme in capitals", func(s *Spec) { s.Origins = []string{"HTTPS://app.example.com"} }, []Problem{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
 		{"an origin with a slash", func(s *Spec) { s.Origins = []string{"https://app.example.com/"} }, []Problem{complaint("resources[0].origins[0]", "is more than an origin"+advice+", without a slash after it")}},
 		{"an origin with user information", func(s *Spec) { s.Origins = []string{"https://u@app.example.com"} }, []Problem{complaint("resources[0].origins[0]", "is more than an origin"+advice+", without a slash after it")}},
@@ -366,6 +370,12 @@ func TestProblemsBetweenSpecs(t *testing.T) {
 		}},
 		{"another's URL with a query is another audience", []Spec{heard(spec(a), b+"?x"), spec(b)}, nil},
 
+		{"an audience is not compared with a URL that cannot be read", []Spec{heard(spec("ftp://x"), "urn:x")}, []Problem{
+			complaint("resources[0].resource", "has a scheme other than https: write https://host/path"),
+		}},
+		{"a URL with a fault is not compared with others", []Spec{spec("HTTPS://a.example/mcp"), spec(a)}, []Problem{
+			complaint("resources[0].resource", "has a scheme that is not in lower case: write https://a.example/mcp"),
+		}},
 		{"everything at once, in the order of the specs", []Spec{spec("ftp://x"), spec(a, "nonsense"), spec("")}, []Problem{
 			complaint("resources[0].resource", "has a scheme other than https: write https://host/path"),
 			complaint("resources[1].also_at[0]", "is not an absolute URL: write https://host/path"),

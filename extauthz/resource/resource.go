@@ -98,9 +98,7 @@ func (t *Table) place(r *Resource) {
 				s = &site{documents: map[string]*Resource{}}
 				t.sites[a] = s
 			}
-			if !slices.Contains(s.places, entry) {
-				s.places = append(s.places, entry)
-			}
+			s.places = append(s.places, entry)
 		}
 	}
 }
