@@ -46,6 +46,7 @@ type plan struct {
 	verifier  token.Options
 	profile   token.Profile
 	timeout   time.Duration
+	cache     uint64
 	subject   bool
 }
 
@@ -77,6 +78,8 @@ func (s *syncBuffer) String() string {
 	defer s.mu.Unlock()
 	return s.b.String()
 }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func weather() resource.Spec {
 	return resource.Spec{
@@ -133,6 +136,7 @@ func (p *plan) state(t testing.TB) *extauthz.State {
 		}},
 		Verifier:        token.NewVerifier(p.verifier),
 		Policy:          engine,
+		TokenCache:      p.cache,
 		CheckTimeout:    p.timeout,
 		MetadataSubject: p.subject,
 	}

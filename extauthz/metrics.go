@@ -15,13 +15,26 @@ type Metrics struct {
 	evaluation   *prometheus.HistogramVec
 	warnings     *prometheus.CounterVec
 	queryRemoved *prometheus.CounterVec
+	tokens       tokenRequests
+	factory      promauto.Factory
 }
+
+// tokenRequests counts how tokens were verified.
+type tokenRequests struct{ hit, miss, negativeHit prometheus.Counter }
 
 // NewMetrics registers the metrics of a Server with registry. It panics if
 // they are registered there already.
 func NewMetrics(registry prometheus.Registerer) *Metrics {
 	factory := promauto.With(registry)
+	requests := factory.NewCounterVec(prometheus.CounterOpts{
+		Name: "doorward_token_cache_requests_total",
+		Help: "Tokens by how they were verified: hit, miss, or negative_hit for one whose signature failed before.",
+	}, []string{"result"})
 	return &Metrics{
+		factory: factory,
+		tokens: tokenRequests{
+			hit: requests.WithLabelValues("hit"), miss: requests.WithLabelValues("miss"), negativeHit: requests.WithLabelValues("negative_hit"),
+		},
 		checks: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "doorward_checks_total",
 			Help: "Checks answered, by resource and reason.",
@@ -45,6 +58,17 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Help: "Allowed requests from whose query an access_token was removed.",
 		}, []string{"resource"}),
 	}
+}
+
+// watch reads the size of what a Server remembers when somebody asks.
+func (m *Metrics) watch(a *admitted) {
+	label := prometheus.Labels{"cache": "token"}
+	m.factory.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "doorward_cache_bytes", Help: "About what a cache holds, in bytes.", ConstLabels: label,
+	}, func() float64 { return float64(a.tokens.WeightedSize()) })
+	m.factory.NewCounterFunc(prometheus.CounterOpts{
+		Name: "doorward_cache_evictions_total", Help: "Entries that had to make room.", ConstLabels: label,
+	}, func() float64 { return float64(a.evictions.Snapshot().Evictions) })
 }
 
 // durations spans 25 us to 1 s.

@@ -36,6 +36,7 @@ type State struct {
 	Verifier  *token.Verifier
 	Policy    *policy.Engine
 
+	TokenCache      uint64        // bytes that verified tokens may take; 0 remembers none
 	CheckTimeout    time.Duration // bounds a Check that has no deadline or a longer one
 	MetadataSubject bool          // the subject goes into dynamic metadata
 }
@@ -43,19 +44,27 @@ type State struct {
 // Server answers Checks. Make it with [New]; before the first Swap it refuses
 // every request.
 type Server struct {
-	state   atomic.Pointer[State]
-	metrics *Metrics
-	journal *journal
+	state    atomic.Pointer[State]
+	admitted *admitted
+	metrics  *Metrics
+	journal  *journal
 }
 
 // New makes a Server that writes one line per denial to log and counts in
 // metrics.
 func New(log *slog.Logger, metrics *Metrics) *Server {
-	return &Server{metrics: metrics, journal: newJournal(log)}
+	s := &Server{admitted: newAdmitted(), metrics: metrics, journal: newJournal(log)}
+	metrics.watch(s.admitted)
+	return s
 }
 
 // Swap puts state in force for every Check that starts from now on.
-func (s *Server) Swap(state *State) { s.state.Store(state) }
+func (s *Server) Swap(state *State) {
+	if state != nil {
+		s.admitted.tokens.SetMaximum(state.TokenCache)
+	}
+	s.state.Store(state)
+}
 
 // State is the state in force, or nil before the first Swap.
 func (s *Server) State() *State { return s.state.Load() }
@@ -137,7 +146,7 @@ func (s *Server) check(ctx context.Context, state *State, req *request) verdict 
 		v.reason = why
 		return v
 	}
-	claims, refusal := state.Verifier.Verify(ctx, compact, state.trusted(res))
+	claims, refusal := s.verify(ctx, state, res, compact)
 	if refusal != nil {
 		v.reason, v.issuer, v.cause = refusal.Reason, refusal.Issuer, refusal.Detail
 		return v

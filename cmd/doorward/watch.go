@@ -143,6 +143,7 @@ func (s *service) adopt(ctx context.Context, next *plan) {
 			Now:       time.Now,
 		}),
 		Policy:          next.policy,
+		TokenCache:      uint64(cfg.Limits.TokenCache),
 		CheckTimeout:    cfg.Limits.CheckTimeout,
 		MetadataSubject: cfg.MetadataSubject,
 	})

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/sha256"
 	"slices"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
@@ -93,6 +94,27 @@ func (i *Issuer) refusesAlgorithm(h header) flaw {
 		return "alg: not the algorithm of the key that kid names"
 	}
 	return ""
+}
+
+// refuseSignature is nil where the signature verifies. One that failed before
+// under the same key is not looked at again.
+func (v *Verifier) refuseSignature(
+	ctx context.Context, compact string, jws compactJWS, a algorithm, key *jwks.Key, issuer *Issuer,
+) *Refusal {
+	digest := sha256.Sum256([]byte(compact))
+	if v.forgeries.known(digest, key) {
+		refusal := issuer.refuse(reason.SignatureInvalid, "signature: did not verify before")
+		refusal.Remembered = true
+		return refusal
+	}
+	why, flaw := v.checkSignature(ctx, jws, a, key, issuer.Keys)
+	switch why {
+	case reason.Allowed:
+		return nil
+	case reason.SignatureInvalid:
+		v.forgeries.remember(digest, key)
+	}
+	return issuer.refuse(why, flaw)
 }
 
 // checkSignature verifies a signature (RFC 7515, section 5.2, step 8) when its

@@ -15,7 +15,8 @@
 //
 // Nothing here knows the resource: whether the audience is right, whether the
 // scopes suffice and what a team's policy says is decided later, over
-// [Claims.All]. Nothing is remembered between two calls either.
+// [Claims.All]. Whoever remembers claims asks [Verifier.Still] before using them
+// again; of refusals only a failed signature is remembered, here.
 //
 // # Order
 //
@@ -58,6 +59,7 @@ type Verifier struct {
 	skew       time.Duration
 	now        func() time.Time
 	gate       *gate
+	forgeries  *forgeries
 	algorithms map[string]algorithm
 }
 
@@ -74,6 +76,7 @@ func NewVerifier(o Options) *Verifier {
 		skew:       o.ClockSkew,
 		now:        o.Now,
 		gate:       newGate(o.InFlight, o.Waiting),
+		forgeries:  new(forgeries),
 		algorithms: newAlgorithms(),
 	}
 }
@@ -86,6 +89,8 @@ type Refusal struct {
 	Reason reason.Reason
 	Issuer string // the ID of a configured issuer; "" before one was found
 	Detail string // for the log: fixed words naming a claim or rule, never a value of the token
+
+	Remembered bool // the signature was not looked at again: it failed under the same key before
 }
 
 // Claims are what a verified token says. They are shared and must not be
@@ -96,6 +101,7 @@ type Claims struct {
 	Client    string         // client_id (RFC 9068, section 2.2), else azp, cid or appid; "" where absent
 	ID        string         // jti; "" where absent
 	KeyID     string         // kid of the key that verified, as its set has it
+	Algorithm string         // alg of its header
 	Scopes    []string       // scope (RFC 8693, section 4.2), else scp, in the token's order
 	Profile   Profile        // the rules it was read under
 	Expiry    time.Time      // exp, clock skew not included
@@ -103,6 +109,7 @@ type Claims struct {
 	IssuedAt  time.Time      // iat; zero where absent
 	Key       *jwks.Key      // the key that verified; void once it is withdrawn
 	All       map[string]any // every claim; numbers are json.Number
+	Size      int            // of the compact token, in bytes
 }
 
 // Verify gives the claims of a compact JWS (RFC 7515, section 3.1), or the
@@ -144,28 +151,24 @@ func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss 
 	if flaw != "" {
 		return nil, issuer.refuse(reason.ClaimsMissing, flaw)
 	}
-	now := v.now()
-	if !now.Before(claims.Expiry.Add(v.skew)) {
-		return nil, issuer.refuse(reason.TokenExpired, "exp: passed")
-	}
-	if flaw := claims.tooEarly(now.Add(v.skew)); flaw != "" {
-		return nil, issuer.refuse(reason.TokenNotYetValid, flaw)
+	if refusal := v.outOfTime(claims, issuer); refusal != nil {
+		return nil, refusal
 	}
 
 	key, why := issuer.Keys.Find(ctx, jws.header.kid, jws.header.alg)
 	if why != reason.Allowed {
 		return nil, issuer.refuse(why, "kid and alg: no usable key in the issuer's set")
 	}
-	if why, flaw := v.checkSignature(ctx, jws, algorithm, key, issuer.Keys); why != reason.Allowed {
-		return nil, issuer.refuse(why, flaw)
+	if refusal := v.refuseSignature(ctx, compact, jws, algorithm, key, issuer); refusal != nil {
+		return nil, refusal
 	}
-	if !v.now().Before(claims.Expiry.Add(v.skew)) { // the wait for keys was longer
-		return nil, issuer.refuse(reason.TokenExpired, "exp: passed while its keys were fetched")
+	if refusal := v.outOfTime(claims, issuer); refusal != nil { // the wait for keys may have been long
+		return nil, refusal
 	}
 	if _, bound := claims.All["cnf"]; bound { // nothing here can prove possession (RFC 7800, section 3)
 		return nil, issuer.refuse(reason.BindingUnproven, "cnf: bound to a key, and no proof was given")
 	}
-	claims.Key, claims.KeyID = key, key.ID
+	claims.Key, claims.KeyID, claims.Algorithm, claims.Size = key, key.ID, jws.header.alg, len(compact)
 	return claims, nil
 }
 

@@ -109,12 +109,13 @@ func TestEmptyAlgorithmsAcceptNothing(t *testing.T) {
 
 func TestClaims(t *testing.T) {
 	w := newWorld()
-	got, refusal := w.verify(t, newDraft(w, strict, withMember(`"n":1.10`), number("exp", "1795435260.5")).token())
+	compact := newDraft(w, strict, withMember(`"n":1.10`), number("exp", "1795435260.5")).token()
+	got, refusal := w.verify(t, compact)
 	if refusal != nil {
 		t.Fatalf("%+v", refusal)
 	}
 	want := &Claims{
-		Issuer: strictID, Subject: "alice", Client: "cli", ID: "t-1", KeyID: "es",
+		Issuer: strictID, Subject: "alice", Client: "cli", ID: "t-1", KeyID: "es", Algorithm: "ES256", Size: len(compact),
 		Scopes: []string{"mcp:read", "mcp:write"}, Profile: RFC9068,
 		Expiry:   noon.Add(time.Minute + 500*time.Millisecond),
 		IssuedAt: noon.Add(-time.Minute), NotBefore: noon.Add(-time.Minute),

@@ -1,0 +1,287 @@
+package extauthz_test
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/extauthz"
+	"github.com/doorward/doorward/extauthz/jwks"
+	"github.com/doorward/doorward/extauthz/token"
+)
+
+var steps = flag.Int("differential", 5000, "generated requests for TestCachedEqualsUncached")
+
+func remember(p *plan) { p.cache = 1 << 20 }
+
+// TestATokenIsVerifiedOnce, and what the memory holds is counted.
+func TestATokenIsVerifiedOnce(t *testing.T) {
+	d := openDoor(t, remember)
+	good, forged := d.token(), forger().Sign(claims())
+	for range 3 {
+		if got := hear(t, d.check(t, bearer(good).joined())); got.reason != "allowed" {
+			t.Errorf("good: %+v", got)
+		}
+		if got := hear(t, d.check(t, bearer(forged).joined())); got.reason != "signature_invalid" {
+			t.Errorf("forged: %+v", got)
+		}
+	}
+	want := `
+# HELP doorward_token_cache_requests_total Tokens by how they were verified: hit, miss, or negative_hit for one whose signature failed before.
+# TYPE doorward_token_cache_requests_total counter
+doorward_token_cache_requests_total{result="hit"} 2
+doorward_token_cache_requests_total{result="miss"} 2
+doorward_token_cache_requests_total{result="negative_hit"} 2
+`
+	if err := testutil.GatherAndCompare(d.registry, strings.NewReader(want), "doorward_token_cache_requests_total"); err != nil {
+		t.Error(err)
+	}
+	if got := metricText(t, d); !strings.Contains(got, "doorward_cache_bytes") || !strings.Contains(got, "doorward_cache_evictions_total") {
+		t.Error("nobody learns the size")
+	}
+}
+
+// TestWhatEndsARememberedToken: each of these holds at the very next request.
+func TestWhatEndsARememberedToken(t *testing.T) {
+	for _, row := range []struct {
+		intent string
+		change func(d *door, now *time.Time)
+		want   string
+	}{
+		{"its time", func(_ *door, now *time.Time) { *now = noon.Add(time.Hour + 30*time.Second) }, "token_expired"},
+		{"its key left the set", func(d *door, _ *time.Time) {
+			d.state.Issuers[issuerURL].Keys.Replace(mint.JWKS(mint.NewKey("ES256", "key-2")))
+		}, "key_unknown"},
+		{"its key id was given to another key", func(d *door, _ *time.Time) {
+			d.state.Issuers[issuerURL].Keys.Replace(mint.JWKS(forger()))
+		}, "signature_invalid"},
+		{"its issuer left the configuration", func(d *door, _ *time.Time) {
+			d.state.Issuers[issuerURL].Keys.Close()
+		}, "keys_unavailable"},
+		{"its issuer is no longer trusted here", func(d *door, _ *time.Time) {
+			next := *d.state
+			next.Issuers = map[string]*token.Issuer{}
+			d.server.Swap(&next)
+		}, "issuer_unknown"},
+		{"its algorithm is no longer accepted", func(d *door, _ *time.Time) {
+			next, issuer := *d.state, *d.state.Issuers[issuerURL]
+			issuer.Algorithms = []string{"RS256"}
+			next.Issuers = map[string]*token.Issuer{issuerURL: &issuer}
+			d.server.Swap(&next)
+		}, "algorithm_not_allowed"},
+		{"its profile became stricter", func(d *door, _ *time.Time) {
+			next, issuer := *d.state, *d.state.Issuers[issuerURL]
+			issuer.Profile = token.RFC9068
+			next.Issuers = map[string]*token.Issuer{issuerURL: &issuer}
+			d.server.Swap(&next)
+		}, "type_not_allowed"},
+	} {
+		t.Run(row.intent, func(t *testing.T) {
+			now := noon
+			d := openDoor(t, remember, func(p *plan) { p.verifier.Now = func() time.Time { return now } })
+			// Under Standard the type JWT is fine.
+			good := bearer(d.key.SignAs(map[string]any{"alg": "ES256", "kid": "key-1", "typ": "JWT"}, claims()))
+			for range 2 {
+				if got := hear(t, d.server.Check(t.Context(), good.joined())); got.reason != "allowed" {
+					t.Fatalf("before: %+v", got)
+				}
+			}
+			row.change(d, &now)
+			if got := hear(t, d.server.Check(t.Context(), good.joined())); got.reason != row.want {
+				t.Errorf("after: %s, want %s", got.reason, row.want)
+			}
+		})
+	}
+}
+
+// TestARememberedTokenIsForNoOtherResource: the audience is no part of what is
+// remembered (AU-7).
+func TestARememberedTokenIsForNoOtherResource(t *testing.T) {
+	d := openDoor(t, remember, func(p *plan) { p.resources[1].Issuers = []string{issuerURL} })
+	good := d.token()
+	d.check(t, bearer(good).joined())
+	elsewhere := bearer(good)
+	elsewhere.path = "/other"
+	if got := hear(t, d.check(t, elsewhere.joined())); got.reason != "audience_mismatch" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestMemoryIsBounded: a flood of good tokens stays within the limit, and a
+// flood of garbage takes nothing of it.
+func TestMemoryIsBounded(t *testing.T) {
+	const limit = 64 << 10
+	d := openDoor(t, func(p *plan) { p.cache = limit })
+	for i := range 200 {
+		d.server.Check(t.Context(), bearer(d.token(map[string]any{"jti": fmt.Sprint(i)})).joined())
+	}
+	held := cacheBytes(t, d)
+	if held == 0 || held > 2*limit { // evictions may come a moment later
+		t.Errorf("%v bytes are held, the limit is %d", held, limit)
+	}
+	for i := range 500 {
+		d.server.Check(t.Context(), bearer(forger().Sign(claims(map[string]any{"jti": fmt.Sprint(i)}))).joined())
+		d.server.Check(t.Context(), bearer(strings.Repeat("x", i)).joined())
+	}
+	if after := cacheBytes(t, d); after > held {
+		t.Errorf("garbage is held: %v bytes, before %v", after, held)
+	}
+}
+
+func cacheBytes(t *testing.T, d *door) float64 {
+	t.Helper()
+	families, err := d.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "doorward_cache_bytes" {
+			return family.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatal("no metric")
+	return 0
+}
+
+// TestCachedEqualsUncached sends generated requests to two services that share
+// everything but their memory, while time, keys, issuers and rules change. They
+// must give the same answers, to the byte.
+func TestCachedEqualsUncached(t *testing.T) {
+	const seed = 6749
+	random := rand.New(rand.NewPCG(seed, seed))
+	w := newDifferential(t, random)
+	reasons := map[string]int{}
+	for step := range *steps {
+		if random.IntN(20) == 0 {
+			w.change()
+		}
+		question := w.ask()
+		cached := w.cached.server.Check(t.Context(), question.joined())
+		w.forget()
+		plain := w.plain.Check(t.Context(), question.joined())
+		if diff := cmp.Diff(plain, cached, protocmp.Transform()); diff != "" {
+			t.Fatalf("step %d: (-uncached +cached):\n%s", step, diff)
+		}
+		reasons[hear(t, cached).reason]++
+	}
+	for _, want := range []string{"allowed", "token_expired", "signature_invalid", "key_unknown", "audience_mismatch", "issuer_unknown", "token_malformed"} {
+		if reasons[want] == 0 {
+			t.Errorf("no step ended in %s: %v", want, reasons)
+		}
+	}
+	if hits := testutil.ToFloat64(hitCounter(t, w.cached)); hits < float64(*steps)/20 {
+		t.Errorf("only %v hits: the memory was hardly tried", hits)
+	}
+	t.Logf("%d steps: %v", *steps, reasons)
+}
+
+// differential is two services over one changing world.
+type differential struct {
+	random *rand.Rand
+	cached *door
+	plain  *extauthz.Server
+	state  *extauthz.State
+	now    time.Time
+	tokens []string
+	sets   [][]byte
+}
+
+func newDifferential(t *testing.T, random *rand.Rand) *differential {
+	t.Helper()
+	w := &differential{random: random, now: noon}
+	first, second, reused := mint.NewKey("ES256", "key-1"), mint.NewKey("EdDSA", "key-2"), mint.NewKey("ES256", "key-1")
+	w.sets = [][]byte{mint.JWKS(first), mint.JWKS(first, second), mint.JWKS(second), mint.JWKS(reused), mint.JWKS(reused, second)}
+	w.cached = openDoor(t, remember, func(p *plan) {
+		p.keys = w.sets[1]
+		p.verifier.Now = func() time.Time { return w.now }
+		p.resources[1].Issuers = []string{issuerURL}
+	})
+	w.state = w.cached.state
+	w.plain = extauthz.New(quiet(), extauthz.NewMetrics(prometheus.NewRegistry()))
+	for _, key := range []*mint.Key{first, second, reused} {
+		for _, change := range []map[string]any{
+			{}, {"exp": noon.Add(time.Minute).Unix()}, {"exp": noon.Unix()}, {"nbf": noon.Add(time.Minute).Unix()}, {"aud": "x"},
+			{"aud": []any{"https://mcp.example.com/other", resourceURI}}, {"iss": "https://evil.example.com"}, {"scope": "mcp:write"},
+			{"cnf": map[string]any{}}, {"nonce": "n"}, {"exp": nil},
+		} {
+			w.tokens = append(w.tokens, key.Sign(claims(change)))
+		}
+	}
+	return w
+}
+
+// ask is a request with one of the tokens, at times with one byte changed.
+func (w *differential) ask() ask {
+	compact := w.tokens[w.random.IntN(len(w.tokens))]
+	if w.random.IntN(10) == 0 {
+		at := w.random.IntN(len(compact))
+		compact = compact[:at] + string(compact[at]^1) + compact[at+1:]
+	}
+	question := bearer(compact)
+	if w.random.IntN(4) == 0 {
+		question.path = "/other"
+	}
+	return question
+}
+
+// change moves the clock, the keys, or the rules; both services see it.
+func (w *differential) change() {
+	switch w.random.IntN(4) {
+	case 0:
+		w.now = noon.Add(time.Duration(w.random.IntN(180)-60) * time.Second)
+	case 1:
+		w.state.Issuers[issuerURL].Keys.Replace(w.sets[w.random.IntN(len(w.sets))])
+	case 2:
+		next, issuer := *w.state, *w.state.Issuers[issuerURL]
+		issuer.Algorithms = [][]string{{"ES256"}, {"EdDSA"}, token.DefaultAlgorithms()}[w.random.IntN(3)]
+		issuer.Profile = token.Profile(w.random.IntN(2)) //nolint:gosec // 0 or 1
+		next.Issuers = map[string]*token.Issuer{issuerURL: &issuer}
+		w.state = &next
+		w.cached.server.Swap(w.state)
+	case 3:
+		source := jwks.NewSource(jwks.Options{Issuer: issuerURL, Static: w.sets[w.random.IntN(len(w.sets))]}, jwks.Environment{})
+		next, issuer := *w.state, *w.state.Issuers[issuerURL]
+		issuer.Keys.Close()
+		issuer.Keys = source
+		next.Issuers = map[string]*token.Issuer{issuerURL: &issuer}
+		w.state = &next
+		w.cached.server.Swap(w.state)
+	}
+}
+
+// forget gives the plain service a verifier that remembers nothing.
+func (w *differential) forget() {
+	state := *w.state
+	state.TokenCache = 0
+	state.Verifier = token.NewVerifier(token.Options{ClockSkew: 30 * time.Second, Waiting: 10, Now: func() time.Time { return w.now }})
+	w.plain.Swap(&state)
+}
+
+func hitCounter(t *testing.T, d *door) prometheus.Collector {
+	t.Helper()
+	counter := prometheus.NewCounter(prometheus.CounterOpts{Name: "hits"})
+	families, err := d.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != "doorward_token_cache_requests_total" {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			if metric.GetLabel()[0].GetValue() == "hit" {
+				counter.Add(metric.GetCounter().GetValue())
+			}
+		}
+	}
+	return counter
+}

@@ -1,0 +1,37 @@
+package token
+
+import (
+	"slices"
+
+	"github.com/doorward/doorward/extauthz/reason"
+)
+
+// Still judges claims that [Verifier.Verify] gave for the same token before,
+// without its signature. issuer is the one trusted now for the claims' issuer,
+// or nil. False means that something the claims rest on has changed: the token
+// must be verified anew. With true, the refusal is nil or says that the token's
+// time is over.
+func (v *Verifier) Still(claims *Claims, issuer *Issuer) (bool, *Refusal) {
+	switch {
+	case issuer == nil || issuer.Profile != claims.Profile || !slices.Contains(issuer.Algorithms, claims.Algorithm):
+		return false, nil
+	case claims.Key.Withdrawn() || issuer.Keys.Set() == nil: // removal and staleness hold at once
+		return false, nil
+	case claims.Size > v.maxBytes:
+		return false, nil
+	}
+	return true, v.outOfTime(claims, issuer)
+}
+
+// outOfTime compares the claims' dates with the clock (RFC 7519, sections 4.1.4
+// to 4.1.6); nil where they hold.
+func (v *Verifier) outOfTime(claims *Claims, issuer *Issuer) *Refusal {
+	now := v.now()
+	if !now.Before(claims.Expiry.Add(v.skew)) {
+		return issuer.refuse(reason.TokenExpired, "exp: passed")
+	}
+	if flaw := claims.tooEarly(now.Add(v.skew)); flaw != "" {
+		return issuer.refuse(reason.TokenNotYetValid, flaw)
+	}
+	return nil
+}

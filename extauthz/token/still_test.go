@@ -1,0 +1,102 @@
+package token
+
+import (
+	"testing"
+	"time"
+
+	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/extauthz/jwks"
+	"github.com/doorward/doorward/extauthz/reason"
+)
+
+// TestStill takes away, one at a time, what remembered claims rest on.
+func TestStill(t *testing.T) {
+	w := newWorld()
+	claims, refusal := w.verify(t, newDraft(w, claim("exp", noon.Add(time.Minute).Unix())).token())
+	if refusal != nil {
+		t.Fatalf("%+v", refusal)
+	}
+	issuer := func(change func(*Issuer)) *Issuer {
+		changed := *w.issuers[usualID]
+		change(&changed)
+		return &changed
+	}
+	gone := jwks.NewSource(jwks.Options{Issuer: usualID, JWKSURI: usualID + "/jwks"}, jwks.Environment{})
+	withdrawn := *claims
+	source := staticSource(usualID, mint.JWKS(w.keys["es"], w.keys["rs"]))
+	withdrawn.Key, _ = source.Set().Lookup(&withdrawn.KeyID, withdrawn.Algorithm)
+	source.Close()
+	for _, row := range []struct {
+		intent string
+		at     time.Time
+		claims *Claims
+		issuer *Issuer
+		bytes  int
+		still  bool
+		want   reason.Reason
+	}{
+		{"nothing changed", noon, claims, w.issuers[usualID], 0, true, reason.Allowed},
+		{"the last moment", noon.Add(time.Minute + skew - 1), claims, w.issuers[usualID], 0, true, reason.Allowed},
+		{"expired, skew included", noon.Add(time.Minute + skew), claims, w.issuers[usualID], 0, true, reason.TokenExpired},
+		{"the clock was set back", noon.Add(-2 * time.Hour), claims, w.issuers[usualID], 0, true, reason.TokenNotYetValid},
+		{"the issuer is not trusted here", noon, claims, nil, 0, false, reason.Allowed},
+		{"another profile", noon, claims, issuer(func(i *Issuer) { i.Profile = RFC9068 }), 0, false, reason.Allowed},
+		{"the algorithm left the list", noon, claims, issuer(func(i *Issuer) { i.Algorithms = []string{"PS256"} }), 0, false, reason.Allowed},
+		{"the keys are gone or stale", noon, claims, issuer(func(i *Issuer) { i.Keys = gone }), 0, false, reason.Allowed},
+		{"the key was withdrawn", noon, &withdrawn, w.issuers[usualID], 0, false, reason.Allowed},
+		{"the limit was lowered", noon, claims, w.issuers[usualID], claims.Size - 1, false, reason.Allowed},
+	} {
+		t.Run(row.intent, func(t *testing.T) {
+			v := NewVerifier(Options{ClockSkew: skew, MaxBytes: row.bytes, Now: func() time.Time { return row.at }})
+			still, refusal := v.Still(row.claims, row.issuer)
+			got := reason.Allowed
+			if refusal != nil {
+				got = refusal.Reason
+			}
+			if still != row.still || got != row.want {
+				t.Errorf("got %t, %s; want %t, %s", still, got, row.still, row.want)
+			}
+		})
+	}
+}
+
+// TestAForgeryIsVerifiedOnce under one key, and anew under the next.
+func TestAForgeryIsVerifiedOnce(t *testing.T) {
+	w := newWorld()
+	v := at(noon)
+	forged := newDraft(w, func(d *draft) { d.key = d.world.forger }).token()
+	for i, remembered := range []bool{false, true, true} {
+		_, refusal := v.Verify(t.Context(), forged, w.trusted)
+		if refusal == nil || refusal.Reason != reason.SignatureInvalid || refusal.Remembered != remembered {
+			t.Errorf("time %d: %+v", i, refusal)
+		}
+	}
+	// The issuer takes the forger's key under the same kid: what failed under
+	// the old key says nothing about the new one.
+	reused := *w.issuers[usualID]
+	reused.Keys = staticSource(usualID, mint.JWKS(w.forger))
+	claims, refusal := v.Verify(t.Context(), forged, func(string) *Issuer { return &reused })
+	if refusal != nil || claims == nil {
+		t.Errorf("under a new key: %+v", refusal)
+	}
+	// A good token is no forgery, whatever was remembered.
+	if _, refusal := v.Verify(t.Context(), newDraft(w).token(), w.trusted); refusal != nil {
+		t.Errorf("a good token: %+v", refusal)
+	}
+}
+
+// TestForgeriesKeepTheirSpace: two that meet in one place forget, and are never
+// taken for each other.
+func TestForgeriesKeepTheirSpace(t *testing.T) {
+	var table forgeries
+	key, other := new(jwks.Key), new(jwks.Key)
+	first, second := [32]byte{1, 31: 1}, [32]byte{1, 31: 2}
+	table.remember(first, key)
+	if !table.known(first, key) || table.known(first, other) || table.known(second, key) {
+		t.Error("taken for another")
+	}
+	table.remember(second, key)
+	if table.known(first, key) || !table.known(second, key) {
+		t.Error("the later one has the place")
+	}
+}
