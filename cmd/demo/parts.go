@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/doorward/doorward/envoy/rig"
+)
+
+// The client that the curl commands use. Its secret is none: whoever reaches
+// the authorization server of the demo gets a token.
+const (
+	curlClient = "curl"
+	curlSecret = "not-a-secret"
+)
+
+// parts is everything that runs. What has not started is nil.
+type parts struct {
+	resource string // canonical URI of the one resource, as the client knows it
+	folder   string // what was written for this run; gone at the end
+
+	auth  *rig.AuthServer
+	mcp   *rig.MCPServer
+	door  *doorward
+	envoy *rig.Envoy
+	about envoyInfo
+}
+
+// start starts the parts, each before those that need it. Whatever the error,
+// the caller stops what is returned.
+func start(ctx context.Context, o options, page *page) (*parts, error) {
+	p := &parts{}
+	page.say("Starting")
+	program, err := o.program()
+	if err != nil {
+		return p, err
+	}
+	addresses, err := o.addresses()
+	if err != nil {
+		return p, err
+	}
+	if p.folder, err = os.MkdirTemp("", "doorward-demo-"); err != nil {
+		return p, err
+	}
+	p.resource = "http://" + addresses[envoyPort] + "/mcp"
+	for _, part := range []struct {
+		name  string
+		begin func() (where string, err error)
+	}{
+		{"authorization server", func() (string, error) { return p.startAuth(addresses) }},
+		{"MCP server", func() (string, error) { return p.startMCP(addresses) }},
+		{"doorward", func() (string, error) { return p.startDoorward(ctx, program, addresses) }},
+		{"Envoy", func() (string, error) { return p.startEnvoy(ctx, addresses) }},
+	} {
+		if err := page.starting(part.name, part.begin); err != nil {
+			return p, fmt.Errorf("%s could not be started: %w", part.name, err)
+		}
+	}
+	p.showConfiguration(page)
+	return p, nil
+}
+
+func (p *parts) startAuth(addresses [portCount]string) (where string, err error) {
+	p.auth, err = rig.StartAuthServer(rig.AuthServerOptions{
+		Listen: addresses[authPort],
+		Scopes: []string{"mcp:read", "mcp:write"},
+	})
+	if err != nil {
+		return "", err
+	}
+	p.auth.AddClient(curlClient, curlSecret)
+	return p.auth.Issuer(), nil
+}
+
+func (p *parts) startMCP(addresses [portCount]string) (where string, err error) {
+	p.mcp, err = rig.StartMCPServer(rig.MCPServerOptions{Listen: addresses[mcpPort]})
+	if err != nil {
+		return "", err
+	}
+	return "http://" + p.mcp.Address(), nil
+}
+
+func (p *parts) startDoorward(ctx context.Context, program string, addresses [portCount]string) (where string, err error) {
+	settings := settings{
+		folder: p.folder, grpc: addresses[grpcPort], http: addresses[httpPort],
+		resource: p.resource, issuer: p.auth.Issuer(),
+	}
+	p.door, err = startDoorward(ctx, program, settings)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s (gRPC), http://%s", settings.grpc, settings.http), nil
+}
+
+func (p *parts) startEnvoy(ctx context.Context, addresses [portCount]string) (where string, err error) {
+	p.envoy, err = rig.StartEnvoy(ctx, rig.EnvoyOptions{
+		Listen:   addresses[envoyPort],
+		Admin:    addresses[adminPort],
+		Doorward: addresses[grpcPort],
+		Upstream: addresses[mcpPort],
+	})
+	if err != nil {
+		return "", err
+	}
+	if p.about, err = askEnvoy(ctx, p.envoy.AdminURL()); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s (version %s)", p.envoy.URL(), p.about.version()), nil
+}
+
+// envoyInfo is what Envoy says of itself.
+type envoyInfo struct {
+	Version string `json:"version"` // commit/1.40.0/...
+	Options struct {
+		Config string `json:"config_path"`
+	} `json:"command_line_options"`
+}
+
+func (i envoyInfo) version() string {
+	_, rest, _ := strings.Cut(i.Version, "/")
+	number, _, _ := strings.Cut(rest, "/")
+	return number
+}
+
+func askEnvoy(ctx context.Context, admin string) (info envoyInfo, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, admin+"/server_info", nil)
+	if err != nil {
+		return info, err
+	}
+	request.Close = true // an open connection would hold up Envoy's end
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return info, fmt.Errorf("envoy's admin interface: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if err := json.NewDecoder(response.Body).Decode(&info); err != nil {
+		return info, fmt.Errorf("envoy's admin interface: %w", err)
+	}
+	return info, nil
+}
+
+func (p *parts) showConfiguration(page *page) {
+	page.say("All that doorward was told")
+	page.text(filepath.Join(p.folder, configFile) + ":")
+	for line := range strings.Lines(p.door.config) {
+		page.text(indent + strings.TrimRight(line, "\n"))
+	}
+	page.text(filepath.Join(p.folder, policyFile) + ":")
+	for line := range strings.Lines(teamPolicy) {
+		page.text(strings.TrimRight(indent+line, "\n "))
+	}
+}
+
+// stop ends what runs, in the order in which nobody misses anybody.
+func (p *parts) stop(page *page) error {
+	var problems []error
+	end := func(name string, running bool, stop func() error) {
+		if !running {
+			return
+		}
+		if err := stop(); err != nil {
+			problems = append(problems, fmt.Errorf("stopping %s: %w", name, err))
+		}
+	}
+	end("Envoy", p.envoy != nil, func() error { return p.envoy.Stop() })
+	end("doorward", p.door != nil, func() error { return p.door.stop() })
+	end("the MCP server", p.mcp != nil, func() error { return p.mcp.Close() })
+	end("the authorization server", p.auth != nil, func() error { return p.auth.Close() })
+	end("", p.folder != "", func() error { return os.RemoveAll(p.folder) })
+	if len(problems) == 0 && p.envoy != nil {
+		page.text("", "Everything that was started has been stopped.")
+	}
+	return errors.Join(problems...)
+}
