@@ -66,22 +66,12 @@ func (i *issuers) source(ctx context.Context, wanted jwks.Options, running *runn
 	}
 	if running != nil && onlyKeysDiffer(running.options, wanted) {
 		running.keys.Replace(wanted.Static)
-		i.noteGiven(running.keys)
 		return &runningSource{wanted, running.keys, running.stop}
 	}
 	ctx, stop := context.WithCancel(ctx)
 	keys := jwks.NewSource(wanted, jwks.Environment{Log: i.log, Refreshed: i.refreshed})
-	if wanted.Static != nil {
-		i.noteGiven(keys)
-	}
 	go keys.Run(ctx)
 	return &runningSource{wanted, keys, stop}
-}
-
-// noteGiven counts keys that no fetch will ever tell of.
-func (i *issuers) noteGiven(keys *jwks.Source) {
-	status := keys.Status()
-	i.metrics.given(status.Issuer, status.Keys, status.LastSuccess)
 }
 
 func onlyKeysDiffer(a, b jwks.Options) bool {
@@ -92,8 +82,8 @@ func onlyKeysDiffer(a, b jwks.Options) bool {
 	return a.Equal(b)
 }
 
-func (i *issuers) refreshed(issuer, result string, keys int, at time.Time) {
-	i.metrics.refreshed(issuer, result, keys, at)
+func (i *issuers) refreshed(issuer, result string, _ int, _ time.Time) {
+	i.metrics.refreshes.WithLabelValues(issuer, result).Inc()
 	i.readiness.review()
 }
 

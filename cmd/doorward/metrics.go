@@ -15,8 +15,6 @@ import (
 // metrics are those of the process around the Checks: keys and reloads.
 type metrics struct {
 	refreshes    *prometheus.CounterVec
-	lastSuccess  *prometheus.GaugeVec
-	keys         *prometheus.GaugeVec
 	reloadOK     prometheus.Gauge
 	reloadTime   prometheus.Gauge
 	policyLoaded prometheus.Gauge
@@ -41,12 +39,6 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 		refreshes: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "doorward_jwks_refreshes_total", Help: "Fetches of an issuer's keys, by result.",
 		}, []string{"issuer", "result"}),
-		lastSuccess: factory.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "doorward_jwks_last_success_timestamp_seconds", Help: "When an issuer's keys were last known to be current.",
-		}, []string{"issuer"}),
-		keys: factory.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "doorward_jwks_keys", Help: "Usable keys of an issuer.",
-		}, []string{"issuer"}),
 		reloadOK: factory.NewGauge(prometheus.GaugeOpts{
 			Name: "doorward_config_last_reload_successful", Help: "1 if the files as they are now are in force, 0 if they were refused.",
 		}),
@@ -71,27 +63,49 @@ func registerInFlight(registry *prometheus.Registry, checks *extauthz.Server) {
 	})
 }
 
-// refreshed counts one fetch of an issuer's keys.
-func (m *metrics) refreshed(issuer, result string, keys int, at time.Time) {
-	m.refreshes.WithLabelValues(issuer, result).Inc()
-	m.keys.WithLabelValues(issuer).Set(float64(keys))
-	if result == jwks.ResultOK || result == jwks.ResultNotModified {
-		m.lastSuccess.WithLabelValues(issuer).Set(seconds(at))
+// issuerCollector reads each issuer's state when somebody asks, so that one
+// that left the configuration leaves the metrics too.
+type issuerCollector struct {
+	statuses                   func() []jwks.Status
+	lastSuccess, keys, skipped *prometheus.Desc
+}
+
+func newIssuerCollector(statuses func() []jwks.Status) *issuerCollector {
+	label := []string{"issuer"}
+	return &issuerCollector{
+		statuses: statuses,
+		lastSuccess: prometheus.NewDesc("doorward_jwks_last_success_timestamp_seconds",
+			"When an issuer's keys were last known to be current.", label, nil),
+		keys: prometheus.NewDesc("doorward_jwks_keys", "Usable keys of an issuer.", label, nil),
+		skipped: prometheus.NewDesc("doorward_jwks_keys_skipped",
+			"Keys that an issuer publishes and that are not usable.", label, nil),
 	}
 }
 
-// given notes keys that came with the configuration.
-func (m *metrics) given(issuer string, keys int, at time.Time) {
-	m.keys.WithLabelValues(issuer).Set(float64(keys))
-	m.lastSuccess.WithLabelValues(issuer).Set(seconds(at))
+// Describe implements prometheus.Collector.
+func (c *issuerCollector) Describe(out chan<- *prometheus.Desc) {
+	out <- c.lastSuccess
+	out <- c.keys
+	out <- c.skipped
+}
+
+// Collect implements prometheus.Collector.
+func (c *issuerCollector) Collect(out chan<- prometheus.Metric) {
+	gauge := func(desc *prometheus.Desc, value float64, issuer string) {
+		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, issuer)
+	}
+	for _, status := range c.statuses() {
+		gauge(c.keys, float64(status.Keys), status.Issuer)
+		gauge(c.skipped, float64(status.Skipped), status.Issuer)
+		if !status.LastSuccess.IsZero() {
+			gauge(c.lastSuccess, seconds(status.LastSuccess), status.Issuer)
+		}
+	}
 }
 
 // forget removes an issuer that left the configuration.
 func (m *metrics) forget(issuer string) {
-	label := prometheus.Labels{"issuer": issuer}
-	m.refreshes.DeletePartialMatch(label)
-	m.lastSuccess.DeletePartialMatch(label)
-	m.keys.DeletePartialMatch(label)
+	m.refreshes.DeletePartialMatch(prometheus.Labels{"issuer": issuer})
 }
 
 func (m *metrics) adopted(at time.Time) {

@@ -52,6 +52,7 @@ func newService(log *slog.Logger, level *slog.LevelVar, watched watched) *servic
 	}
 	s.readiness = newReadiness(s.health)
 	s.issuers = newIssuers(log, s.metrics, s.readiness)
+	registry.MustRegister(newIssuerCollector(s.issuers.statuses))
 	registerInFlight(registry, s.checks)
 	return s
 }

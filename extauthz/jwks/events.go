@@ -17,6 +17,7 @@ type events struct {
 	lastSkipped []Skipped
 	told        []string // results logged since the last success
 	settled     bool     // the back-off reached its ceiling since then
+	shelfTold   bool
 }
 
 func newEvents(log *slog.Logger, issuer string) *events {
@@ -75,6 +76,23 @@ func (e *events) succeeded() {
 		e.write(slog.LevelInfo, "fetch of keys recovered")
 	}
 	e.told, e.settled = nil, false
+}
+
+// shelf tells of a folder that does not keep; the service goes on without.
+func (e *events) shelf(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.shelfTold {
+		e.write(slog.LevelWarn, "keys are not kept over a restart", slog.String("cause", err.Error()))
+	}
+	e.shelfTold = true
+}
+
+// unused is how many keys of the last set are not used.
+func (e *events) unused() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.lastSkipped)
 }
 
 func (e *events) stale() {

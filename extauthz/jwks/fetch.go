@@ -24,6 +24,7 @@ const (
 	ResultNotModified = "not_modified" // the issuer confirmed the one we have (304)
 	ResultNetwork     = "network"      // no answer, or not all of it, within its time
 	ResultStatus      = "status"       // an answer with another status, redirects among them
+	ResultKept        = "kept"         // the set of the last run was taken from CacheDir
 	ResultInvalid     = "invalid"      // an answer that breaks the rules: content, size, issuer, URL, no usable key
 )
 
@@ -39,6 +40,7 @@ type failure struct {
 type download struct {
 	began    time.Time     // of the request for the key set, or of the attempt where it came to none
 	set      *Set          // nil: not modified
+	body     []byte        // of set, as it came
 	skipped  []Skipped     // of set
 	lifetime time.Duration // how long the issuer lets it be used unasked
 }
@@ -140,7 +142,7 @@ func (f *fetcher) read(uri string, a *answer) (download, *failure) {
 		return download{skipped: skipped}, &failure{result: ResultInvalid, problem: "key set of " + host(uri) + " has no usable key", withdraws: true}
 	}
 	f.etag, f.etagURI = a.header.Get("ETag"), uri
-	return download{set: set, skipped: skipped, lifetime: f.lifetime(a.header)}, nil
+	return download{set: set, body: a.body, skipped: skipped, lifetime: f.lifetime(a.header)}, nil
 }
 
 // answer is a 200 with its body, or a 304.

@@ -40,6 +40,8 @@ type Options struct {
 	// RefreshMin and RefreshMax bound the time between two refreshes; an issuer
 	// that names no max-age is asked every RefreshMax. Zero: 1 minute, 1 hour.
 	RefreshMin, RefreshMax time.Duration
+	// CacheDir is a folder that keeps the last good set over a restart. "": none.
+	CacheDir string
 	// MaxStale is how long the last good keys serve after the last successful
 	// fetch. Zero: 24 hours.
 	MaxStale time.Duration
@@ -57,7 +59,7 @@ func (o Options) Equal(p Options) bool {
 	return o.Issuer == p.Issuer && o.JWKSURI == p.JWKSURI &&
 		(o.Static == nil) == (p.Static == nil) && bytes.Equal(o.Static, p.Static) && bytes.Equal(o.CAPEM, p.CAPEM) &&
 		slices.Equal(o.InsecureHTTPHosts, p.InsecureHTTPHosts) &&
-		o.refresh() == p.refresh()
+		o.CacheDir == p.CacheDir && o.refresh() == p.refresh()
 }
 
 // refresh holds the durations with their defaults.

@@ -44,6 +44,7 @@ func (s *Source) fetch(ctx context.Context) time.Duration {
 		s.publish(&snapshot{set: got.set, at: got.began, until: got.began.Add(s.refresh.maxStale)})
 	}
 	s.end("")
+	s.keep(got)
 	s.events.succeeded()
 	s.tell(got.result(), got.began)
 	return s.untilStale(s.refresh.after(got.lifetime, s.jitter()))
@@ -65,6 +66,10 @@ func (s *Source) empty() {
 	s.mu.Lock()
 	s.drop()
 	s.mu.Unlock()
+	s.kept = nil
+	if err := s.shelf.drop(); err != nil {
+		s.events.shelf(err)
+	}
 	s.events.emptied(withdrawn)
 }
 

@@ -45,6 +45,8 @@ type Source struct {
 
 	// Run's alone.
 	fetcher  *fetcher
+	shelf    shelf
+	kept     []byte    // the current set as it came, for the shelf
 	failures int       // in a row, since the last success
 	expired  *snapshot // the last one that went stale, told of and withdrawn
 
@@ -84,6 +86,7 @@ func NewSource(o Options, env Environment) *Source {
 		events:    newEvents(log, o.Issuer),
 		refreshed: env.Refreshed,
 		fetcher:   newFetcher(o, env.Transport),
+		shelf:     newShelf(o.CacheDir, o.Issuer),
 		jitter:    rand.Float64,
 		attempt:   make(chan struct{}),
 		bucket:    rate.NewLimiter(rate.Every(bucketInterval), bucketSize),
@@ -198,6 +201,7 @@ type Status struct {
 	Issuer      string
 	State       string    // Missing, Stale or Well
 	Keys        int       // usable now
+	Skipped     int       // published, and not usable
 	LastSuccess time.Time // when the last successful fetch began; zero: none yet
 	Problem     string    // of the last fetch: fixed words and the URL's host; "" if it succeeded
 }
@@ -206,7 +210,7 @@ type Status struct {
 func (s *Source) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	status := Status{Issuer: s.issuer, State: Missing, LastSuccess: s.success, Problem: s.problem}
+	status := Status{Issuer: s.issuer, State: Missing, Skipped: s.events.unused(), LastSuccess: s.success, Problem: s.problem}
 	snap := s.current.Load()
 	switch {
 	case snap == nil:
@@ -237,6 +241,7 @@ func (s *Source) Run(ctx context.Context) {
 		return
 	}
 	defer s.fetcher.closeIdle()
+	s.warm(time.Now())
 	delay := time.Duration(0)
 	for s.sleep(ctx, delay) {
 		delay = s.fetch(ctx)

@@ -21,6 +21,7 @@ func (r *reader) config() (*Config, Problems) {
 	r.checkTimes()
 	r.checkInsecureHosts()
 	r.checkPolicyPaths()
+	r.checkCacheDir()
 	issuers := r.checkIssuers()
 	table := r.checkResources()
 	problems := r.problems.sorted()
@@ -40,6 +41,16 @@ func (r *reader) config() (*Config, Problems) {
 		Drain:           r.doc.Drain,
 		Files:           slices.Compact(r.files),
 	}, problems
+}
+
+func (r *reader) checkCacheDir() {
+	dir := r.doc.JWKSCacheDir
+	if dir == "" {
+		return
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		r.problem("jwks_cache_dir", "is no directory", "create it, writable by doorward alone, or remove the key")
+	}
 }
 
 func (r *reader) checkVersion() {

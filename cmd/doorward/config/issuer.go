@@ -42,6 +42,9 @@ func (r *reader) checkIssuer(at string, is issuer) Issuer {
 		RefreshMax:        is.Refresh.Max,
 		MaxStale:          is.Refresh.MaxStale,
 	}
+	if options.Static == nil {
+		options.CacheDir = r.doc.JWKSCacheDir
+	}
 	for _, p := range options.Check() {
 		key := p.Path
 		if rest, ok := strings.CutPrefix(key, "jwks"); ok && is.JWKSFile != "" && !strings.HasPrefix(rest, "_") {

@@ -27,6 +27,7 @@ type document struct {
 	ClockSkew         time.Duration `yaml:"clock_skew"`
 	MetadataSubject   bool          `yaml:"metadata_subject"`
 	Drain             time.Duration `yaml:"drain"`
+	JWKSCacheDir      string        `yaml:"jwks_cache_dir,path"`
 	InsecureHTTPHosts []string      `yaml:"insecure_http_hosts"`
 }
 
