@@ -1,0 +1,234 @@
+package envoy_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/extauthz"
+)
+
+const (
+	issuerURL   = "https://as.example.com"
+	weatherURI  = "https://mcp.example.com/mcp"
+	adminURI    = "https://mcp.example.com/mcp/admin"
+	otherURI    = "https://mcp.example.com/other"
+	metadataURL = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
+
+	receiveMax = 256 << 10        // bytes of one Check: above 60 KiB of headers, below the large body of a test
+	patience   = 60 * time.Second // for whatever should happen within moments, on a machine that is busy
+)
+
+// noon is the time at every door: tokens are valid or not for ever.
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// claims are those of a good token for the weather, after changes; nil deletes.
+func claims(changes ...map[string]any) map[string]any {
+	all := map[string]any{
+		"iss": issuerURL, "sub": "alice", "aud": weatherURI, "client_id": "app", "jti": "id-1",
+		"iat": noon.Add(-time.Minute).Unix(), "exp": noon.Add(time.Hour).Unix(), "scope": "mcp:read mcp:write",
+	}
+	for _, change := range changes {
+		maps.Copy(all, change)
+		maps.DeleteFunc(all, func(_ string, value any) bool { return value == nil })
+	}
+	return all
+}
+
+// house is a real Envoy with doorward at its door.
+type house struct {
+	envoy    *rig.Envoy
+	doorward *extauthz.Server
+	log      *rig.Journal // doorward's own
+	leave    func()       // stops doorward, as a crash would
+}
+
+// edit changes one thing of the shipped configuration.
+type edit func(*rig.Bootstrap)
+
+// openHouse runs the shipped envoy.yaml with these edits before an upstream.
+func openHouse(t *testing.T, upstream string, edits ...edit) *house {
+	t.Helper()
+	rig.NeedEnvoy(t)
+	h := &house{log: &rig.Journal{}}
+	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	h.doorward = extauthz.New(log, extauthz.NewMetrics(prometheus.NewRegistry()))
+	listener, err := rig.Listen("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(extauthz.ServerOptions(receiveMax)...)
+	h.doorward.Register(server)
+	well := health.NewServer()
+	well.SetServingStatus(extauthz.ServiceName, grpc_health_v1.HealthCheckResponse_SERVING)
+	grpc_health_v1.RegisterHealthServer(server, well)
+	go func() { _ = server.Serve(listener) }()
+	h.leave = server.Stop
+	t.Cleanup(server.Stop)
+	h.envoy, err = rig.StartEnvoy(t.Context(), rig.EnvoyOptions{
+		Doorward: listener.Addr().String(),
+		Upstream: upstream,
+		Edit: func(b *rig.Bootstrap) error {
+			for _, change := range edits {
+				change(b)
+			}
+			return rig.Patient(b)
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.envoy.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+func soon(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// ask is one request as it stands on the wire: nothing is tidied up.
+type ask struct {
+	method, host, path string // "": GET, mcp.example.com, /mcp
+	headers            [][2]string
+	body               string
+}
+
+func bearer(token string) ask { return ask{headers: [][2]string{{"Authorization", "Bearer " + token}}} }
+
+func (a ask) at(path string) ask { a.path = path; return a }
+
+func (a ask) on(host string) ask { a.host = host; return a }
+
+func (a ask) by(method string) ask { a.method = method; return a }
+
+func (a ask) with(name, value string) ask {
+	a.headers = append(a.headers[:len(a.headers):len(a.headers)], [2]string{name, value})
+	return a
+}
+
+func or(value, usual string) string {
+	if value == "" {
+		return usual
+	}
+	return value
+}
+
+func (a ask) bytes() []byte {
+	var wire bytes.Buffer
+	fmt.Fprintf(&wire, "%s %s HTTP/1.1\r\nHost: %s\r\n", or(a.method, "GET"), or(a.path, "/mcp"), or(a.host, "mcp.example.com"))
+	for _, header := range a.headers {
+		fmt.Fprintf(&wire, "%s: %s\r\n", header[0], header[1])
+	}
+	if a.body != "" {
+		fmt.Fprintf(&wire, "Content-Length: %d\r\n", len(a.body))
+	}
+	wire.WriteString("\r\n" + a.body)
+	return wire.Bytes()
+}
+
+// reply is what came back, and who asked: Envoy logs the client's port.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+	client string
+}
+
+func (r reply) String() string { return fmt.Sprintf("%d %v %.200q", r.status, r.header, r.body) }
+
+// exchange sends a request on a connection of its own.
+func (h *house) exchange(ctx context.Context, a ask) (reply, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", h.envoy.Address())
+	if err != nil {
+		return reply{}, err
+	}
+	defer func() { _ = conn.Close() }()
+	if deadline, has := ctx.Deadline(); has {
+		_ = conn.SetDeadline(deadline)
+	}
+	if _, err := conn.Write(a.bytes()); err != nil {
+		return reply{}, err
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: or(a.method, "GET")})
+	if err != nil {
+		return reply{}, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	return reply{response.StatusCode, response.Header, string(body), conn.LocalAddr().String()}, err
+}
+
+func (h *house) send(t *testing.T, a ask) reply {
+	t.Helper()
+	got, err := h.exchange(soon(t), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// logged is Envoy's access log line about a request.
+func (h *house) logged(t *testing.T, r reply) map[string]any {
+	t.Helper()
+	line, err := h.envoy.AccessLog.Wait(soon(t), `"client":"`+r.client+`"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decodeLine(t, line)
+}
+
+// noted is doorward's own line about the request of an access log line: the
+// two are joined by x-request-id.
+func (h *house) noted(t *testing.T, access map[string]any) map[string]any {
+	t.Helper()
+	id, _ := access["request_id"].(string)
+	if id == "" {
+		t.Fatalf("the access log has no request_id: %v", access)
+	}
+	line, err := h.log.Wait(soon(t), `"request_id":"`+id+`"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decodeLine(t, line)
+}
+
+func decodeLine(t *testing.T, line string) map[string]any {
+	t.Helper()
+	var decoded map[string]any
+	if err := json.Unmarshal([]byte(line), &decoded); err != nil {
+		t.Fatalf("%v: %s", err, line)
+	}
+	return decoded
+}
+
+func mentions(text string, secrets ...string) bool {
+	for _, secret := range secrets {
+		if strings.Contains(text, secret) {
+			return true
+		}
+	}
+	return false
+}

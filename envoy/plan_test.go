@@ -1,0 +1,132 @@
+package envoy_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/extauthz"
+	"github.com/doorward/doorward/extauthz/jwks"
+	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/rego"
+)
+
+// plan is what doorward decides by, in the words of a test.
+type plan struct {
+	resources []resource.Spec
+	issuers   map[string]*token.Issuer
+	library   fs.FS
+	team      string // one rule of package authz
+	verifier  token.Options
+	timeout   time.Duration
+}
+
+// standard protects three resources of one host with the keys of one issuer.
+func standard(keys ...*mint.Key) plan {
+	source := jwks.NewSource(jwks.Options{Issuer: issuerURL, Static: mint.JWKS(keys...)}, jwks.Environment{})
+	issuers := []string{issuerURL}
+	return plan{
+		resources: []resource.Spec{
+			{
+				URI: weatherURI, Name: "weather", Issuers: issuers, Scopes: []string{"mcp:read"},
+				AlsoAt: []string{"https://weather.ns.svc:8443/mcp"}, Origins: []string{"https://app.example.com"},
+			},
+			{URI: adminURI, Name: "admin", Issuers: issuers},
+			{URI: otherURI, Name: "other", Issuers: issuers},
+		},
+		issuers: map[string]*token.Issuer{issuerURL: trust(source)},
+		library: rego.Files,
+		verifier: token.Options{
+			ClockSkew: 30 * time.Second, Waiting: 1000,
+			Now: func() time.Time { return noon },
+		},
+		timeout: patience,
+	}
+}
+
+func trust(source *jwks.Source) *token.Issuer {
+	return &token.Issuer{ID: source.Status().Issuer, Algorithms: token.DefaultAlgorithms(), Keys: source}
+}
+
+// state makes of a plan what the command makes of a configuration.
+func (p plan) state(t *testing.T) *extauthz.State {
+	t.Helper()
+	table, problems := resource.NewTable(p.resources, []string{"loopback"})
+	if table == nil {
+		t.Fatal(problems)
+	}
+	sources := policy.Sources{Library: p.library}
+	if p.team != "" {
+		folder := t.TempDir()
+		module := "package authz\n\n" + p.team + "\n"
+		if err := os.WriteFile(filepath.Join(folder, "team.rego"), []byte(module), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		sources.Paths = []string{folder}
+	}
+	engine, faults := policy.Compile(t.Context(), sources)
+	if engine == nil {
+		t.Fatal(faults)
+	}
+	return &extauthz.State{
+		Resources:    table,
+		Issuers:      p.issuers,
+		Verifier:     token.NewVerifier(p.verifier),
+		Policy:       engine,
+		CheckTimeout: p.timeout,
+	}
+}
+
+func team(rule string) func(*testing.T, *plan) {
+	return func(_ *testing.T, p *plan) { p.team = rule }
+}
+
+func without(module string) func(*testing.T, *plan) {
+	return func(t *testing.T, p *plan) {
+		t.Helper()
+		library := fstest.MapFS{}
+		for _, name := range listed(t, rego.Files) {
+			content, err := fs.ReadFile(rego.Files, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name != module {
+				library[name] = &fstest.MapFile{Data: content}
+			}
+		}
+		p.library = library
+	}
+}
+
+func listed(t *testing.T, files fs.FS) []string {
+	t.Helper()
+	names, err := fs.Glob(files, "*.rego")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%v, %v", names, err)
+	}
+	return names
+}
+
+// serverDown is an issuer whose authorization server has gone before doorward
+// ever had its keys.
+func serverDown(t *testing.T, p *plan) {
+	t.Helper()
+	server, err := rig.StartAuthServer(rig.AuthServerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	source := jwks.NewSource(jwks.Options{Issuer: issuerURL, JWKSURI: server.JWKSURI(), InsecureHTTPHosts: []string{"loopback"}}, jwks.Environment{})
+	go source.Run(t.Context())
+	p.issuers = map[string]*token.Issuer{issuerURL: trust(source)}
+	p.timeout = 200 * time.Millisecond // nothing is to come
+}

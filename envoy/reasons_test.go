@@ -1,0 +1,305 @@
+package envoy_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	authzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/extauthz"
+	"github.com/doorward/doorward/extauthz/reason"
+)
+
+const rm = `Bearer resource_metadata="` + metadataURL + `"`
+
+// row is one request to Envoy and the whole answer it deserves.
+type row struct {
+	intent    string
+	change    func(*testing.T, *plan) // nil: the standard plan
+	ask       ask
+	flood     func() ask // instead of ask: many at once, until the reason comes
+	reason    reason.Reason
+	status    int
+	challenge string
+	resource  string // in the access log
+}
+
+func invalidToken(why reason.Reason) string {
+	return rm + `, scope="mcp:read", error="invalid_token", error_description="` + why.Description() + `"`
+}
+
+// routes are added to the shipped ones: what a mesh might do.
+func routes(b *rig.Bootstrap) {
+	last := b.Host.GetRoutes()[len(b.Host.GetRoutes())-1]
+	add := func(prefix string, settings map[string]*anypb.Any) {
+		b.Host.Routes = append([]*routev3.Route{{
+			Match:                &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: prefix}},
+			Action:               last.GetAction(),
+			TypedPerFilterConfig: settings,
+		}}, b.Host.GetRoutes()...)
+	}
+	add("/mcp/misnamed", rig.ContextExtensions(map[string]string{"resource": "nobody"}))
+	add("/team-a", rig.ContextExtensions(map[string]string{"resource": "weather"}))
+	add("/mcp/body", map[string]*anypb.Any{"envoy.filters.http.ext_authz": rig.Pack(&authzv3.ExtAuthzPerRoute{
+		Override: &authzv3.ExtAuthzPerRoute_CheckSettings{CheckSettings: &authzv3.CheckSettings{
+			WithRequestBody: &authzv3.BufferSettings{MaxRequestBytes: 4 * receiveMax, PackAsBytes: true},
+		}},
+	})})
+}
+
+// reasonRows ask for every reason marked "door" in the contract (CH-1 to CH-8,
+// CH-12, TK-1 to TK-6, TK-9).
+func reasonRows(key *mint.Key) []row {
+	good := bearer(key.Sign(claims()))
+	token := func(changes map[string]any) ask { return bearer(key.Sign(claims(changes))) }
+	at := noon.Unix()
+	heavy := newHeavyKey()
+	rows := []row{
+		{intent: "TK-1: a good token", ask: good, reason: reason.Allowed, status: 200},
+		{intent: "a route names the resource", ask: good.at("/team-a/weather"), reason: reason.Allowed, status: 200},
+		{
+			intent: "TK-5: the scheme has no case, and any number of spaces",
+			ask:    ask{}.with("Authorization", "bEARER   "+key.Sign(claims())), reason: reason.Allowed, status: 200,
+		},
+		{
+			intent: "PR-3: the document of the resource",
+			ask:    ask{path: "/.well-known/oauth-protected-resource/mcp?x=1"}, reason: reason.Metadata, status: 200,
+		},
+		{intent: "a body over receive_bytes", ask: ask{path: "/mcp/body", method: "POST", headers: good.headers, body: strings.Repeat("b", receiveMax)}, reason: reason.Internal, status: 503},
+		{intent: "a route names a resource nobody configured", ask: good.at("/mcp/misnamed"), reason: reason.Misconfigured, status: 503},
+		{intent: "another path of the host", ask: good.at("/mcpx"), reason: reason.NoResource, status: 403},
+		{intent: "another host", ask: good.on("nowhere.example.com"), reason: reason.NoResource, status: 403},
+		{intent: "T-2: a page of somebody else", ask: good.with("Origin", "https://evil.example.com"), reason: reason.OriginNotAllowed, status: 403},
+		{intent: "TK-6: two credentials", ask: good.with("Authorization", "Bearer b"), reason: reason.InvalidRequest, status: 400},
+		{intent: "TK-4: a token behind a semicolon", ask: good.at("/mcp?x=1;access_token=y"), reason: reason.InvalidRequest, status: 400},
+		{intent: "CH-3: no credential, no error code", ask: ask{}, reason: reason.NoCredentials, status: 401},
+		{intent: "CH-3: another scheme", ask: ask{}.with("Authorization", "Basic dTpw"), reason: reason.NoCredentials, status: 401},
+		{intent: "TK-4: a token in the query alone", ask: ask{path: "/mcp?access_token=" + key.Sign(claims())}, reason: reason.NoCredentials, status: 401},
+		{
+			intent: "TK-7: a token in a form",
+			ask:    ask{method: "POST", body: "access_token=" + key.Sign(claims())}.with("Content-Type", "application/x-www-form-urlencoded"),
+			reason: reason.NoCredentials, status: 401,
+		},
+		{intent: "an issuer whose server is down", change: serverDown, ask: good, reason: reason.KeysUnavailable, status: 503},
+		{intent: "PT-1: a library without the passthrough rule", change: without("passthrough.rego"), ask: good, reason: reason.Passthrough, status: 403},
+		{intent: "a team's rule fails", change: team(`deny contains d if { d := {"code": "x", "message": input.claims.sub + 1} }`), ask: good, reason: reason.PolicyError, status: 503},
+		{intent: "a team's rule says no", change: team(`deny contains {"code": "closed", "message": "shut"} if input.request.method == "GET"`), ask: good, reason: reason.PolicyDenied, status: 403},
+		{
+			intent: "CH-7, CH-8: all scopes of the operation at once",
+			change: team(`scopes contains "mcp:admin" if input.request.method == "GET"`),
+			ask:    token(map[string]any{"scope": "x"}), reason: reason.InsufficientScope, status: 403,
+			challenge: rm + `, scope="mcp:read mcp:admin", error="insufficient_scope", error_description="` + reason.InsufficientScope.Description() + `"`,
+		},
+		{intent: "Bearer alone", ask: ask{}.with("Authorization", "Bearer"), reason: reason.TokenMalformed},
+		{intent: "an opaque token", ask: bearer(strings.Repeat("k", 43)), reason: reason.TokenMalformed},
+		{intent: "J-1: none", ask: bearer(key.SignAs(map[string]any{"alg": "none"}, claims())), reason: reason.AlgorithmNotAllowed},
+		{intent: "J-2: an ID token", ask: token(map[string]any{"nonce": "n"}), reason: reason.TypeNotAllowed},
+		{intent: "AU-6: another issuer", ask: token(map[string]any{"iss": "https://evil.example.com"}), reason: reason.IssuerUnknown},
+		{intent: "AU-2: no aud", ask: token(map[string]any{"aud": nil}), reason: reason.ClaimsMissing},
+		{intent: "TK-3: expired", ask: token(map[string]any{"exp": at - 30}), reason: reason.TokenExpired},
+		{intent: "J-4: not yet", ask: token(map[string]any{"nbf": at + 31}), reason: reason.TokenNotYetValid},
+		{intent: "a key nobody published", ask: bearer(mint.NewKey("ES256", "key-2").Sign(claims())), reason: reason.KeyUnknown},
+		{intent: "J-6: forged", ask: bearer(mint.NewKey("ES256", "key-1").Sign(claims())), reason: reason.SignatureInvalid},
+		{intent: "X-1: bound to a key", ask: token(map[string]any{"cnf": map[string]any{"jkt": "x"}}), reason: reason.BindingUnproven},
+		{intent: "AU-1: for somebody else", ask: token(map[string]any{"aud": otherURI}), reason: reason.AudienceMismatch},
+		{
+			intent: "a flood of forged tokens", change: heavy.narrowGate, flood: heavy.forge,
+			reason: reason.Overloaded, status: 503,
+		},
+	}
+	for i := range rows {
+		rows[i].complete()
+	}
+	return rows
+}
+
+// laterReasons are marked "keys" in the contract. Whoever brings one takes it
+// off here and gives it a row above.
+func laterReasons() []string {
+	return []string{"token_revoked", "token_inactive", "dpop_proof_invalid", "dpop_nonce_required"}
+}
+
+// complete fills in what follows from the reason.
+func (r *row) complete() {
+	bare := []reason.Reason{reason.Metadata, reason.Internal, reason.Misconfigured, reason.NoResource}
+	if !slices.Contains(bare, r.reason) {
+		r.resource = "weather"
+	}
+	switch {
+	case r.status == 0:
+		r.status, r.challenge = 401, invalidToken(r.reason)
+	case r.reason == reason.NoCredentials:
+		r.challenge = rm + `, scope="mcp:read"`
+	case r.reason == reason.InvalidRequest:
+		r.challenge = rm + `, error="invalid_request", error_description="` + r.reason.Description() + `"`
+	}
+}
+
+// TestEveryReasonThroughEnvoy asks a real Envoy for each reason: the answer to
+// the byte, the access log, and doorward's own log.
+func TestEveryReasonThroughEnvoy(t *testing.T) {
+	rig.NeedEnvoy(t)
+	key := mint.NewKey("ES256", "key-1")
+	rows := reasonRows(key)
+	plain := standard(key).state(t)
+	states := map[string]*extauthz.State{}
+	asked := map[reason.Reason]bool{}
+	for _, r := range rows {
+		asked[r.reason] = true
+		states[r.intent] = plain
+		if r.change != nil {
+			changed := standard(key)
+			r.change(t, &changed)
+			states[r.intent] = changed.state(t)
+		}
+	}
+	for _, why := range reason.All() {
+		if later := slices.Contains(laterReasons(), why.String()); asked[why] == later {
+			t.Errorf("%s: has a row %v, comes later %v", why, asked[why], later)
+		}
+	}
+	for _, variant := range []struct {
+		name string
+		edit edit
+	}{
+		{"as shipped", func(*rig.Bootstrap) {}},
+		{"headers in the old form", func(b *rig.Bootstrap) { b.Authz.EncodeRawHeaders = false }},
+		{"failure_mode_allow", func(b *rig.Bootstrap) { b.Authz.FailureModeAllow = true }},
+	} {
+		t.Run(variant.name, func(t *testing.T) {
+			behind := startUpstream(t)
+			h := openHouse(t, behind.address, routes, variant.edit)
+			for _, r := range rows {
+				t.Run(r.intent, func(t *testing.T) {
+					h.doorward.Swap(states[r.intent])
+					r.look(t, h, behind)
+				})
+			}
+			if failures, err := h.envoy.Stat(soon(t), "http.mcp.ext_authz.error"); err != nil || failures != 0 {
+				t.Errorf("%d Checks were errors to Envoy (%v): each could be an allow", failures, err)
+			}
+			h.leave()
+			withoutDoorward(t, h, behind, ask{headers: rows[0].ask.headers}, variant.name == "failure_mode_allow")
+		})
+	}
+}
+
+func (r row) look(t *testing.T, h *house, behind *upstream) {
+	t.Helper()
+	behind.take()
+	var got reply
+	if r.flood != nil {
+		got = floodUntil(t, h, r.flood, r.status)
+	} else {
+		got = h.send(t, r.ask)
+	}
+	if got.status != r.status {
+		t.Errorf("got %v, want %d", got, r.status)
+	}
+	var want []string
+	if r.challenge != "" {
+		want = []string{r.challenge}
+	}
+	if challenges := got.header["Www-Authenticate"]; !slices.Equal(challenges, want) {
+		t.Errorf("WWW-Authenticate: %q\nwant %q", challenges, want)
+	}
+	r.lookAtHeaders(t, got)
+	r.lookAtBody(t, got)
+	if n := len(behind.take()); (n > 0) != (r.reason == reason.Allowed) {
+		t.Errorf("%d requests arrived", n)
+	}
+	r.lookAtLogs(t, h, got)
+}
+
+func (r row) lookAtHeaders(t *testing.T, got reply) {
+	t.Helper()
+	if r.reason == reason.Allowed {
+		return
+	}
+	want := map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store", "Retry-After": ""}
+	if r.reason == reason.Metadata {
+		want["Cache-Control"] = "public, max-age=3600"
+	}
+	if r.status == 503 {
+		want["Retry-After"] = "1"
+	}
+	for name, value := range want {
+		if have := strings.Join(got.header[name], "|"); have != value {
+			t.Errorf("%s: %q, want %q", name, have, value)
+		}
+	}
+}
+
+func (r row) lookAtBody(t *testing.T, got reply) {
+	t.Helper()
+	refusal := fmt.Sprintf(`{"error":%q,"error_description":%q`, or(r.reason.OAuthError(), r.reason.String()), r.reason.Description())
+	want, special := map[reason.Reason]string{
+		reason.Allowed:      "ok\n",
+		reason.PolicyDenied: refusal + `,"code":"closed"}`,
+		reason.Metadata: `{"resource":"` + weatherURI + `","authorization_servers":["` + issuerURL + `"],` +
+			`"scopes_supported":["mcp:read"],"bearer_methods_supported":["header"]}`,
+	}[r.reason]
+	if !special {
+		want = refusal + "}"
+	}
+	if got.body != want {
+		t.Errorf("body %s\nwant %s", got.body, want)
+	}
+	if r.status != 200 && !json.Valid([]byte(got.body)) {
+		t.Error("the body is no JSON")
+	}
+}
+
+func (r row) lookAtLogs(t *testing.T, h *house, got reply) {
+	t.Helper()
+	access := h.logged(t, got)
+	details := "ext_authz_denied"
+	if r.reason == reason.Allowed {
+		details = "via_upstream"
+	}
+	path, _, _ := strings.Cut(or(r.ask.path, "/mcp"), "?")
+	for name, want := range map[string]any{"reason": r.reason.String(), "status": float64(r.status), "details": details, "path": path} {
+		if access[name] != want {
+			t.Errorf("the access log has %s %v, want %v", name, access[name], want)
+		}
+	}
+	if logged, _ := access["resource"].(string); logged != r.resource {
+		t.Errorf("the access log has resource %q, want %q", logged, r.resource)
+	}
+	// A body over the limit is never decoded, and a flood is a number: neither has a line with an id.
+	if r.reason == reason.Internal || r.flood != nil {
+		return
+	}
+	if note := h.noted(t, access); note["reason"] != r.reason.String() {
+		t.Errorf("Envoy logs %v, doorward logs %v", access["reason"], note["reason"])
+	}
+}
+
+// withoutDoorward is TK-9: with nobody at the door the shipped configuration
+// lets nobody in. That failure_mode_allow would, is why no refusal of doorward
+// may look like a failure.
+func withoutDoorward(t *testing.T, h *house, behind *upstream, good ask, allows bool) {
+	t.Helper()
+	behind.take()
+	got := h.send(t, good)
+	hits := len(behind.take())
+	access := h.logged(t, got)
+	switch {
+	case allows && (got.status != 200 || hits != 1):
+		t.Errorf("without doorward, failure_mode_allow: %v, %d requests arrived", got, hits)
+	case !allows && (got.status != 503 || hits != 0):
+		t.Errorf("without doorward: %v, %d requests arrived", got, hits)
+	case !allows && access["details"] != "ext_authz_error":
+		t.Errorf("without doorward the access log has details %v", access["details"])
+	}
+	if access["reason"] != nil {
+		t.Errorf("without doorward the access log has reason %v", access["reason"])
+	}
+}
