@@ -21,6 +21,9 @@ func (v *verdict) challenge() string {
 	if oauth == "" && v.reason != reason.NoCredentials {
 		return ""
 	}
+	if v.reason == reason.DPoPProofInvalid {
+		return v.proofChallenge()
+	}
 	parameter(`Bearer resource_metadata`, v.resource.MetadataURL)
 	// An empty scope parameter makes strict clients drop the whole header.
 	if scope := v.challengedScope(); scope != "" {
@@ -31,6 +34,15 @@ func (v *verdict) challenge() string {
 		parameter(`, error_description`, v.reason.Description())
 	}
 	return challenge.String()
+}
+
+// proofChallenge asks for a proof by a scheme of its own, with the algorithms
+// it may be signed with (RFC 9449, section 7.1).
+func (v *verdict) proofChallenge() string {
+	return `DPoP resource_metadata="` + v.resource.MetadataURL +
+		`", algs="` + strings.Join(v.resource.ProofAlgorithms, " ") +
+		`", error="` + v.reason.OAuthError() +
+		`", error_description="` + v.reason.Description() + `"`
 }
 
 // challengedScope is what the client should ask for: all scopes of this

@@ -4,27 +4,42 @@ import (
 	"strings"
 
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/extauthz/token"
 )
 
-// credential is the bearer token of a request (RFC 6750, section 2.1), or the
-// reason why there is none to verify. The scheme is compared without case
-// (RFC 9110, section 11.1); the token itself is judged by its verifier.
-func (r *request) credential() (string, reason.Reason) {
+// credential is what a client presents: a token, under a scheme that its
+// resource takes.
+type credential struct {
+	scheme string // token.SchemeBearer or token.SchemeDPoP
+	token  string
+}
+
+// credential reads the Authorization header (RFC 6750, section 2.1; RFC 9449,
+// section 7.1), or gives the reason why there is no token to verify. The scheme
+// is compared without case (RFC 9110, section 11.1); the token itself is judged
+// by its verifier.
+func (r *request) credential(takesDPoP bool) (credential, reason.Reason) {
 	values := r.headers["authorization"]
 	if len(values) > 1 || len(values) == 1 && twoCredentials(values[0]) || r.query.hidesToken() {
-		return "", reason.InvalidRequest
+		return credential{}, reason.InvalidRequest
 	}
 	if len(values) == 0 {
-		return "", reason.NoCredentials
+		return credential{}, reason.NoCredentials
 	}
-	scheme, rest, spaced := strings.Cut(values[0], " ")
+	word, rest, spaced := strings.Cut(values[0], " ")
+	scheme := ""
 	switch {
-	case !strings.EqualFold(scheme, "Bearer"):
-		return "", reason.NoCredentials
-	case !spaced:
-		return "", reason.TokenMalformed
+	case strings.EqualFold(word, token.SchemeBearer):
+		scheme = token.SchemeBearer
+	case takesDPoP && strings.EqualFold(word, token.SchemeDPoP):
+		scheme = token.SchemeDPoP
+	default:
+		return credential{}, reason.NoCredentials
 	}
-	return strings.TrimLeft(rest, " "), reason.Allowed
+	if !spaced {
+		return credential{}, reason.TokenMalformed
+	}
+	return credential{scheme, strings.TrimLeft(rest, " ")}, reason.Allowed
 }
 
 // twoCredentials sees what Envoy makes of a repeated Authorization header:

@@ -39,14 +39,18 @@ func TestCredential(t *testing.T) {
 	} {
 		t.Run(row.intent, func(t *testing.T) {
 			in := &request{headers: headers{"authorization": {row.value}}}
-			token, why := in.credential()
-			if token != row.token || why != row.want {
-				t.Errorf("%q: got %q, %s; want %q, %s", row.value, token, why, row.token, row.want)
+			got, why := in.credential(false)
+			if got.token != row.token || why != row.want || got.scheme == "DPoP" {
+				t.Errorf("%q: got %+v, %s; want %q, %s", row.value, got, why, row.token, row.want)
 			}
 		})
 	}
 	repeated := &request{headers: headers{"authorization": {"Bearer a", ""}}}
-	if _, why := repeated.credential(); why != reason.InvalidRequest {
+	dpop := &request{headers: headers{"authorization": {"dPoP abc"}}}
+	if got, why := dpop.credential(true); why != reason.Allowed || got != (credential{"DPoP", "abc"}) {
+		t.Errorf("DPoP, where it is enabled: %+v, %s", got, why)
+	}
+	if _, why := repeated.credential(true); why != reason.InvalidRequest {
 		t.Errorf("a repeated header: %s", why)
 	}
 }

@@ -68,7 +68,7 @@ func policyInput(req *request, v *verdict) policy.Input {
 			Client:  v.claims.Client,
 			Scopes:  v.claims.Scopes,
 			Profile: v.claims.Profile.String(),
-			Binding: "none",
+			Binding: v.binding,
 		},
 	}
 }

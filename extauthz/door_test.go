@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +24,7 @@ import (
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/extauthz/revocation"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
@@ -47,7 +50,9 @@ type plan struct {
 	profile   token.Profile
 	timeout   time.Duration
 	cache     uint64
-	subject   bool
+
+	revocations string // content of the revocation list, "" for none
+	subject     bool
 }
 
 // door is the service as Envoy sees it: over gRPC, from outside.
@@ -59,6 +64,8 @@ type door struct {
 	registry *prometheus.Registry
 	log      *syncBuffer
 	key      *mint.Key
+
+	revocationFile string
 }
 
 // syncBuffer is a log that a test may read while it is written.
@@ -113,6 +120,7 @@ func openDoor(t testing.TB, changes ...func(*plan)) *door {
 	d := &door{log: &syncBuffer{}, key: key, registry: prometheus.NewRegistry()}
 	d.server = extauthz.New(slog.New(slog.NewJSONHandler(d.log, nil)), extauthz.NewMetrics(d.registry))
 	d.state = p.state(t)
+	d.watchRevocations(t, &p)
 	d.server.Swap(d.state)
 	d.listen(t)
 	return d
@@ -136,10 +144,37 @@ func (p *plan) state(t testing.TB) *extauthz.State {
 		}},
 		Verifier:        token.NewVerifier(p.verifier),
 		Policy:          engine,
+		Binder:          token.NewBinder(token.BinderOptions{Now: p.verifier.Now}),
 		TokenCache:      p.cache,
 		CheckTimeout:    p.timeout,
 		MetadataSubject: p.subject,
 	}
+}
+
+// watchRevocations gives the state a living list, where the plan has one.
+func (d *door) watchRevocations(t testing.TB, p *plan) {
+	t.Helper()
+	if p.revocations == "" {
+		return
+	}
+	d.revocationFile = writeFile(t, p.revocations)
+	source, err := revocation.NewSource(d.revocationFile, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	go source.Run(ctx)
+	d.state.Revocations = source
+}
+
+func writeFile(t testing.TB, content string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 func (d *door) listen(t testing.TB) {

@@ -1,6 +1,7 @@
 package extauthz
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -23,8 +24,10 @@ type request struct {
 	resource    string // context_extensions["resource"], where the mesh sets it
 	hasResource bool
 
-	sourceAddress   string // IP address of the direct peer, without port
-	sourcePrincipal string // its certificate's identity, as Envoy verified it
+	sourceAddress     string // IP address of the direct peer, without port
+	sourcePrincipal   string // its certificate's identity, as Envoy verified it
+	sourceCertificate string // its certificate, URL-encoded PEM, where Envoy sends it
+	attempt           string // the same for Envoy's second try at one Check, "" if unknown
 }
 
 // headers maps a lower-case name to its values, one per occurrence.
@@ -43,22 +46,36 @@ func read(check *authv3.CheckRequest) (*request, bool) {
 	if http == nil {
 		return nil, false
 	}
-	path, rawQuery, _ := strings.Cut(http.GetPath(), "?")
+	path, rawQuery, _ := strings.Cut(readPath(http), "?")
 	named, hasNamed := attributes.GetContextExtensions()["resource"]
 	in := &request{
-		method:          http.GetMethod(),
-		scheme:          http.GetScheme(),
-		authority:       http.GetHost(),
-		path:            path,
-		query:           splitQuery(rawQuery),
-		headers:         readHeaders(http),
-		resource:        named,
-		hasResource:     hasNamed,
-		sourceAddress:   readAddress(attributes.GetSource().GetAddress()),
-		sourcePrincipal: attributes.GetSource().GetPrincipal(),
+		method:      http.GetMethod(),
+		scheme:      http.GetScheme(),
+		authority:   http.GetHost(),
+		path:        path,
+		query:       splitQuery(rawQuery),
+		headers:     readHeaders(http),
+		resource:    named,
+		hasResource: hasNamed,
+
+		sourceAddress:     readAddress(attributes.GetSource().GetAddress()),
+		sourcePrincipal:   attributes.GetSource().GetPrincipal(),
+		sourceCertificate: attributes.GetSource().GetCertificate(),
+		attempt:           readAttempt(http.GetId(), attributes.GetSource().GetAddress()),
 	}
 	in.id = joinKey(in.headers.joined("x-request-id"), http.GetId())
 	return in, true
+}
+
+// readPath prefers the raw bytes: where Envoy does not normalise, the other
+// form shows a byte that is no UTF-8 as '!', which is a path of its own.
+func readPath(http *authv3.AttributeContext_HttpRequest) string {
+	for _, header := range http.GetHeaderMap().GetHeaders() {
+		if header.GetKey() == ":path" && len(header.GetRawValue()) > 0 {
+			return string(header.GetRawValue())
+		}
+	}
+	return http.GetPath()
 }
 
 // readHeaders reads both forms in which Envoy sends headers: the map, and the
@@ -96,6 +113,16 @@ func readAddress(address *corev3.Address) string {
 		return pipe.GetPath()
 	}
 	return address.GetSocketAddress().GetAddress()
+}
+
+// readAttempt names a request by Envoy's own number for its stream and by the
+// peer it came from: neither is the client's to choose.
+func readAttempt(streamID string, peer *corev3.Address) string {
+	socket := peer.GetSocketAddress()
+	if streamID == "" || socket.GetAddress() == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s %s %d", streamID, socket.GetAddress(), socket.GetPortValue())
 }
 
 // joinKey is what joins our log line to Envoy's. The first form comes from the

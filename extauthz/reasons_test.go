@@ -3,6 +3,7 @@ package extauthz_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
@@ -91,6 +92,13 @@ func wireRows() []wireRow {
 			"TK-4: a token in the query alone", nil,
 			func(d *door) ask { return ask{path: "/mcp?access_token=" + d.token()} }, reason.NoCredentials, 401, rm + `, scope="mcp:read"`,
 		},
+		{"its id is on the list", func(p *plan) {
+			p.revocations = `{"serial": 1, "revoked": [{"issuer": "` + issuerURL + `", "jti": "id-1"}]}`
+		}, func(d *door) ask { return bearer(d.token()) }, reason.TokenRevoked, 401, invalidToken(reason.TokenRevoked)},
+		{"X-2: a bound token without a proof", dpop("optional"), func(d *door) ask {
+			return ask{headers: [][2]string{{"authorization", "DPoP " + d.token(map[string]any{"cnf": map[string]any{"jkt": strings.Repeat("A", 43)}})}}}
+		}, reason.DPoPProofInvalid, 401,
+			`DPoP resource_metadata="` + metadataURL + `", algs="ES256 EdDSA", error="invalid_dpop_proof", error_description="` + reason.DPoPProofInvalid.Description() + `"`},
 		{"no keys were ever had", func(p *plan) { p.keys = nil }, func(d *door) ask { return bearer(d.token()) }, reason.KeysUnavailable, 503, ""},
 		{
 			"PT-1: a library without the passthrough rule", without("passthrough.rego"),
@@ -136,6 +144,12 @@ func wireRows() []wireRow {
 			return d.token(map[string]any{"aud": "https://mcp.example.com/other"})
 		}),
 	)
+}
+
+func dpop(mode string) func(*plan) {
+	return func(p *plan) {
+		p.resources[0].DPoP, p.resources[0].ProofAlgorithms = mode, []string{"ES256", "EdDSA"}
+	}
 }
 
 // team writes one module of a team.
@@ -219,7 +233,7 @@ func checkParsed(t *testing.T, got said) {
 		return
 	}
 	parsed, err := oauthex.ParseWWWAuthenticate([]string{got.challenge})
-	if err != nil || len(parsed) != 1 || parsed[0].Scheme != "bearer" || parsed[0].Params["resource_metadata"] != metadataURL {
+	if err != nil || len(parsed) != 1 || parsed[0].Scheme != "bearer" && parsed[0].Scheme != "dpop" || parsed[0].Params["resource_metadata"] != metadataURL {
 		t.Errorf("the SDK reads %q as %v (%v)", got.challenge, parsed, err)
 	}
 }
@@ -301,12 +315,13 @@ func TestOverload(t *testing.T) {
 	strong := mint.NewKey("ES512", "strong")
 	d.state.Issuers[issuerURL].Keys = jwks.NewSource(jwks.Options{Issuer: issuerURL, Static: mint.JWKS(strong)}, jwks.Environment{})
 	forged := mint.NewKey("ES512", "strong").Sign(claims())
+	forged = forged[:len(forged)-8] // a signature fails once under one key; each of these is another
 	answers := make(chan said)
 	const many, rounds = 32, 50
-	for range rounds {
-		for range many {
+	for round := range rounds {
+		for i := range many {
 			go func() {
-				response, err := d.client.Check(context.Background(), bearer(forged).joined())
+				response, err := d.client.Check(context.Background(), bearer(fmt.Sprintf("%s%08d", forged, many*round+i)).joined())
 				if err != nil {
 					answers <- said{reason: err.Error()}
 					return

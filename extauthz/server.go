@@ -23,6 +23,7 @@ import (
 
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/extauthz/revocation"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/policy"
 )
@@ -34,7 +35,10 @@ type State struct {
 	Resources *resource.Table
 	Issuers   map[string]*token.Issuer // by the exact `iss`
 	Verifier  *token.Verifier
+	Binder    *token.Binder // one for the life of the process: it remembers proofs
 	Policy    *policy.Engine
+
+	Revocations *revocation.Source // nil: none
 
 	TokenCache      uint64        // bytes that verified tokens may take; 0 remembers none
 	CheckTimeout    time.Duration // bounds a Check that has no deadline or a longer one
@@ -141,17 +145,20 @@ func (s *Server) check(ctx context.Context, state *State, req *request) verdict 
 		v.reason = reason.OriginNotAllowed
 		return v
 	}
-	compact, why := req.credential()
+	presented, why := req.credential(res.TakesDPoP())
 	if why != reason.Allowed {
 		v.reason = why
 		return v
 	}
-	claims, refusal := s.verify(ctx, state, res, compact)
+	claims, refusal := s.verify(ctx, state, res, presented.token)
+	if refusal == nil {
+		v.issuer, v.claims = claims.Issuer, claims
+		refusal = s.stands(ctx, state, req, presented, &v)
+	}
 	if refusal != nil {
 		v.reason, v.issuer, v.cause = refusal.Reason, refusal.Issuer, refusal.Detail
 		return v
 	}
-	v.issuer, v.claims = claims.Issuer, claims
 	v.policyHeaders = state.Policy.HeaderNames()
 	s.decide(ctx, state, req, &v)
 	return v

@@ -16,6 +16,7 @@ type verdict struct {
 	document resource.Document  // with reason Metadata
 	issuer   string             // a configured issuer, "" before one was found
 	claims   *token.Claims      // nil before the token was verified
+	binding  string             // how the token is bound to its client
 	decision policy.Decision    // zero before a policy was asked
 
 	policyHeaders []string // every header the team's rules may set

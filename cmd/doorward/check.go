@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/extauthz/revocation"
 )
 
 func checkCommand() *cobra.Command {
@@ -39,6 +40,11 @@ func check(cmd *cobra.Command, paths []string) error {
 	}
 	if plan == nil {
 		return &failure{fmt.Errorf("%d problems", len(problems.Errors()))}
+	}
+	if name := plan.config.RevocationFile; name != "" {
+		if _, err := revocation.NewSource(name, nil, nil); err != nil {
+			return &failure{err}
+		}
 	}
 	_, err := fmt.Fprintf(cmd.OutOrStdout(), "ok: %d resources, %d issuers, %d policy files\n",
 		len(plan.config.Resources.All()), len(plan.config.Issuers), len(plan.policyFiles))

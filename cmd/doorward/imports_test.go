@@ -19,13 +19,14 @@ const module = "github.com/doorward/doorward"
 // arrows are the only imports of ours that production code may have. They go
 // one way; a new one is a change of the architecture.
 var arrows = map[string][]string{
-	"cmd/doorward":        {"cmd/doorward/config", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/token", "policy", "rego"},
+	"cmd/doorward":        {"cmd/doorward/config", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "policy", "rego"},
 	"cmd/doorward/config": {"extauthz/jwks", "extauthz/resource", "extauthz/token"},
-	"extauthz":            {"extauthz/reason", "extauthz/resource", "extauthz/token", "policy"},
+	"extauthz":            {"extauthz/reason", "extauthz/resource", "extauthz/revocation", "extauthz/token", "policy"},
 	"extauthz/token":      {"extauthz/jwks", "extauthz/reason"},
 	"extauthz/jwks":       {"extauthz/reason"},
 	"extauthz/reason":     {},
 	"extauthz/resource":   {},
+	"extauthz/revocation": {},
 	"policy":              {},
 	"rego":                {},
 	// For the demo and the tests alone.

@@ -20,10 +20,14 @@ import (
 	"github.com/doorward/doorward/cmd/doorward/config"
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/jwks"
+	"github.com/doorward/doorward/extauthz/token"
 )
 
 // exitWithin is how long a stop may take from the signal on.
 const exitWithin = 15 * time.Second
+
+// waitingProofs is how many DPoP proofs may wait for their turn at a signature.
+const waitingProofs = 1000
 
 // service is the running program: the parts, and the plan in force.
 type service struct {
@@ -37,8 +41,11 @@ type service struct {
 	health    *health.Server
 	readiness *readiness
 	issuers   *issuers
-	tls       tlsConfig
-	plan      atomic.Pointer[plan] // in force
+	binder    *token.Binder
+
+	revocations *revocations
+	tls         tlsConfig
+	plan        atomic.Pointer[plan] // in force
 }
 
 func newService(log *slog.Logger, level *slog.LevelVar, watched watched) *service {
@@ -49,6 +56,9 @@ func newService(log *slog.Logger, level *slog.LevelVar, watched watched) *servic
 		metrics:  newMetrics(registry),
 		checks:   extauthz.New(log, extauthz.NewMetrics(registry)),
 		health:   health.NewServer(),
+		binder:   token.NewBinder(token.BinderOptions{Waiting: waitingProofs}),
+
+		revocations: newRevocations(log, registry),
 	}
 	s.readiness = newReadiness(s.health)
 	s.issuers = newIssuers(log, s.metrics, s.readiness)
@@ -62,10 +72,9 @@ func newService(log *slog.Logger, level *slog.LevelVar, watched watched) *servic
 func (s *service) run(ctx context.Context, first *plan, seen digest) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	if err := s.tls.load(first.config.Listen.TLS); err != nil {
+	if err := s.adopt(background, first); err != nil {
 		return err
 	}
-	s.adopt(background, first)
 
 	listeners, err := listen(ctx, first.config.Listen)
 	if err != nil {

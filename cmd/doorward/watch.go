@@ -107,7 +107,7 @@ func (s *service) reload(ctx context.Context) digest {
 		logProblem(s.log, problem)
 	}
 	if next != nil {
-		if err := s.tls.load(next.config.Listen.TLS); err != nil {
+		if err := s.adopt(ctx, next); err != nil {
 			s.log.Error("configuration", slog.String("problem", err.Error()))
 			next = nil
 		}
@@ -120,16 +120,22 @@ func (s *service) reload(ctx context.Context) digest {
 	if next.config.Listen != now.Listen || next.config.Limits.ReceiveBytes != now.Limits.ReceiveBytes {
 		s.log.Warn("listen and receive_bytes change at the next start only")
 	}
-	s.adopt(ctx, next)
 	s.log.Info("the changed configuration is in force", slog.Int("resources", len(next.config.Resources.All())),
 		slog.Int("issuers", len(next.config.Issuers)), slog.Int("policy_files", len(next.policyFiles)))
 	return seen
 }
 
-// adopt puts a plan in force. A Check that runs finishes with the state it
-// began with.
-func (s *service) adopt(ctx context.Context, next *plan) {
+// adopt puts a plan in force, or fails with the one before still in force. A
+// Check that runs finishes with the state it began with.
+func (s *service) adopt(ctx context.Context, next *plan) error {
 	cfg := next.config
+	if err := s.tls.load(cfg.Listen.TLS); err != nil {
+		return err
+	}
+	revocations, err := s.revocations.adopt(ctx, cfg.RevocationFile)
+	if err != nil {
+		return err
+	}
 	trusted, retire := s.issuers.adopt(ctx, cfg.Issuers)
 	s.level.Set(cfg.Log.Level)
 	s.checks.Swap(&extauthz.State{
@@ -143,6 +149,8 @@ func (s *service) adopt(ctx context.Context, next *plan) {
 			Now:       time.Now,
 		}),
 		Policy:          next.policy,
+		Binder:          s.binder,
+		Revocations:     revocations,
 		TokenCache:      uint64(cfg.Limits.TokenCache),
 		CheckTimeout:    cfg.Limits.CheckTimeout,
 		MetadataSubject: cfg.MetadataSubject,
@@ -151,4 +159,5 @@ func (s *service) adopt(ctx context.Context, next *plan) {
 	s.metrics.adopted(time.Now())
 	retire()
 	s.readiness.review()
+	return nil
 }

@@ -34,7 +34,9 @@ const (
 	Overloaded                        // too many signatures are being verified already
 	KeyUnknown                        // the issuer's set has no such key
 	SignatureInvalid                  // the signature does not verify
+	TokenRevoked                      // a revocation names the token, its subject, client or key
 	BindingUnproven                   // cnf demands a proof that was not given
+	DPoPProofInvalid                  // the proof does not show possession of the key (RFC 9449, section 4.3)
 	AudienceMismatch                  // aud does not name this resource (RFC 8707)
 	Passthrough                       // the decision would leave the credential on the request
 	PolicyError                       // the policy is undefined, failed, or of the wrong shape
@@ -56,6 +58,7 @@ const (
 	invalidRequest    = "invalid_request"
 	invalidToken      = "invalid_token"
 	insufficientScope = "insufficient_scope"
+	invalidDPoPProof  = "invalid_dpop_proof"
 )
 
 var meanings = [count]meaning{
@@ -148,6 +151,16 @@ var meanings = [count]meaning{
 		"signature_invalid", http.StatusUnauthorized, invalidToken,
 		"The signature of the access token does not verify",
 		"the token was changed or forged, or the issuer reused a key id for a new key",
+	},
+	TokenRevoked: {
+		"token_revoked", http.StatusUnauthorized, invalidToken,
+		"The access token was revoked",
+		"the revocation list names the token, its subject, client or key, or a time before which it was issued",
+	},
+	DPoPProofInvalid: {
+		"dpop_proof_invalid", http.StatusUnauthorized, invalidDPoPProof,
+		"The DPoP proof is not valid for this request",
+		"the proof is missing, used before, or for another key, method, URL, time or token: see cause",
 	},
 	BindingUnproven: {
 		"binding_unproven", http.StatusUnauthorized, invalidToken,

@@ -152,8 +152,16 @@ func encodeDocument(s Spec) ([]byte, error) {
 		"scopes_supported":         s.Scopes,
 		"bearer_methods_supported": []string{"header"},
 	}
-	maps.Copy(members, s.Metadata)
 	order := []string{"resource", "authorization_servers", "scopes_supported", "bearer_methods_supported"}
+	if s.TakesDPoP() { // RFC 9449, section 5.1; RFC 9728, section 2
+		members["dpop_signing_alg_values_supported"] = s.ProofAlgorithms
+		order = append(order, "dpop_signing_alg_values_supported")
+	}
+	if s.DPoP == DPoPRequired {
+		members["dpop_bound_access_tokens_required"] = true
+		order = append(order, "dpop_bound_access_tokens_required")
+	}
+	maps.Copy(members, s.Metadata)
 	for _, name := range slices.Sorted(maps.Keys(s.Metadata)) {
 		if name != "scopes_supported" {
 			order = append(order, name)

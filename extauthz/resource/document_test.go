@@ -48,6 +48,21 @@ func TestDocumentBody(t *testing.T) {
 			`{"resource":"https://h.example","authorization_servers":["https://as.example.com"],"bearer_methods_supported":["header"]}`,
 		},
 		{
+			"X-2: where DPoP is taken, the algorithms of proofs",
+			Spec{URI: "https://h.example", Issuers: []string{issuer}, DPoP: DPoPOptional, ProofAlgorithms: []string{"ES256"}},
+			`{"resource":"https://h.example","authorization_servers":["https://as.example.com"],"bearer_methods_supported":["header"],"dpop_signing_alg_values_supported":["ES256"]}`,
+		},
+		{
+			"X-2: where DPoP is required, that too",
+			Spec{URI: "https://h.example", Issuers: []string{issuer}, DPoP: DPoPRequired, ProofAlgorithms: []string{"ES256"}},
+			`{"resource":"https://h.example","authorization_servers":["https://as.example.com"],"bearer_methods_supported":["header"],"dpop_signing_alg_values_supported":["ES256"],"dpop_bound_access_tokens_required":true}`,
+		},
+		{
+			"where it is off, nothing of it",
+			Spec{URI: "https://h.example", Issuers: []string{issuer}, DPoP: DPoPOff, ProofAlgorithms: []string{"ES256"}},
+			`{"resource":"https://h.example","authorization_servers":["https://as.example.com"],"bearer_methods_supported":["header"]}`,
+		},
+		{
 			"more members in the order of their names, without the empty ones",
 			Spec{
 				URI: "https://h.example", Issuers: []string{issuer},

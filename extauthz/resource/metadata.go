@@ -12,11 +12,13 @@ import (
 // reservedMembers are members of the document that metadata cannot give, with
 // what to write instead.
 var reservedMembers = map[string]string{
-	"resource":                 "is written by doorward from the resource itself: leave it out",
-	"authorization_servers":    "is written by doorward from the issuers trusted here: leave it out, and name them in issuers",
-	"bearer_methods_supported": "is written by doorward, which reads tokens from the header alone: leave it out",
-	"jwks_uri":                 "would promise signed responses by the resource, it is not where the issuer's keys are: leave it out, and give the issuer its jwks_uri",
-	"signed_metadata":          "is not supported, and would override the plain members: leave it out",
+	"resource":                          "is written by doorward from the resource itself: leave it out",
+	"authorization_servers":             "is written by doorward from the issuers trusted here: leave it out, and name them in issuers",
+	"bearer_methods_supported":          "is written by doorward, which reads tokens from the header alone: leave it out",
+	"dpop_signing_alg_values_supported": "is written by doorward from dpop: leave it out",
+	"dpop_bound_access_tokens_required": "is written by doorward from dpop: leave it out",
+	"jwks_uri":                          "would promise signed responses by the resource, it is not where the issuer's keys are: leave it out, and give the issuer its jwks_uri",
+	"signed_metadata":                   "is not supported, and would override the plain members: leave it out",
 }
 
 // metadata checks what a spec adds to its document, each registered member
@@ -49,12 +51,11 @@ func (c *checker) member(at, name string, value any) {
 			return
 		}
 		c.problem(at, "is not a list: write [scope, …]")
-	case "resource_signing_alg_values_supported", "dpop_signing_alg_values_supported",
-		"authorization_details_types_supported":
+	case "resource_signing_alg_values_supported", "authorization_details_types_supported":
 		if !isStrings(value) {
 			c.problem(at, "is not a list of strings: write [value, …]")
 		}
-	case "tls_client_certificate_bound_access_tokens", "dpop_bound_access_tokens_required":
+	case "tls_client_certificate_bound_access_tokens":
 		if _, ok := value.(bool); !ok && value != nil {
 			c.problem(at, "is neither true nor false: write one of them")
 		}

@@ -293,11 +293,11 @@ func TestMetadataProblems(t *testing.T) {
 		{"x_own_uri", "https://h.example/\x7f", "", url},
 		{"resource_signing_alg_values_supported", []any{"ES256"}, "", ""},
 		{"resource_signing_alg_values_supported", "ES256", "", list},
-		{"dpop_signing_alg_values_supported", []any{1}, "", list},
+		{"dpop_signing_alg_values_supported", []any{"ES256"}, "", "is written by doorward from dpop: leave it out"},
 		{"authorization_details_types_supported", true, "", list},
 		{"tls_client_certificate_bound_access_tokens", true, "", ""},
 		{"tls_client_certificate_bound_access_tokens", "yes", "", "is neither true nor false: write one of them"},
-		{"dpop_bound_access_tokens_required", 1, "", "is neither true nor false: write one of them"},
+		{"dpop_bound_access_tokens_required", true, "", "is written by doorward from dpop: leave it out"},
 
 		{"x_unknown", map[string]any{"a": []any{1, 1.5, uint64(1), int64(1), "x", nil, false}}, "", ""},
 		{"x_date", time.Now(), "", foreign},

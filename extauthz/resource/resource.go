@@ -23,7 +23,24 @@ type Spec struct {
 	Origins   []string          // Origin values allowed besides the resource's own; "*" allows any
 	Metadata  map[string]any    // more members for the document (RFC 9728, section 2), as YAML gives them
 	Labels    map[string]string // for Rego
+
+	DPoP              string   // "off", "optional" or "required" (RFC 9449); "" means "off"
+	ProofAlgorithms   []string // JWS algorithms of DPoP proofs, for the document
+	ClientCertificate string   // where a client certificate is read (RFC 8705): "source" or "xfcc"; "" means "source"
 }
+
+// The values of Spec.DPoP and Spec.ClientCertificate.
+const (
+	DPoPOff      = "off"
+	DPoPOptional = "optional"
+	DPoPRequired = "required"
+
+	CertificateSource = "source" // of the connection, as Envoy attests it
+	CertificateXFCC   = "xfcc"   // x-forwarded-client-cert, where another proxy ends TLS
+)
+
+// TakesDPoP tells whether the DPoP scheme is a credential here.
+func (s Spec) TakesDPoP() bool { return s.DPoP == DPoPOptional || s.DPoP == DPoPRequired }
 
 // Resource is one checked resource. It comes from a [Table], is never changed
 // and must not be changed by who reads it.
@@ -144,6 +161,18 @@ func (s *site) find(path string) *Resource {
 func (r *Resource) At(authority string) bool {
 	a, ok := parseAuthority(authority)
 	return ok && slices.ContainsFunc(r.locations, func(l location) bool { return l.at(a) })
+}
+
+// Targets are the URLs under which a request for path may have been made, as
+// the configuration knows them: the origin of each location, and the path that
+// was asked for. They are what a DPoP proof may name as htu (RFC 9449, section
+// 4.3); nothing that a client sends as host or forwarded host has a say.
+func (r *Resource) Targets(path string) []string {
+	targets := make([]string, len(r.locations))
+	for i, l := range r.locations {
+		targets[i] = l.origin() + path
+	}
+	return targets
 }
 
 // AllowsOrigin tells whether a request with this Origin header may go on

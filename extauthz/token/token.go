@@ -118,6 +118,7 @@ type Claims struct {
 // once. ctx bounds the wait for keys and for a turn at the signature.
 //
 // The audience is present and well-formed, and is not compared with anything.
+// Whether a token that carries cnf is proven is for [Binder.Prove] to say.
 func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss string) *Issuer) (*Claims, *Refusal) {
 	var nobody *Issuer
 	jws, flaw := parse(compact, v.maxBytes)
@@ -164,9 +165,6 @@ func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss 
 	}
 	if refusal := v.outOfTime(claims, issuer); refusal != nil { // the wait for keys may have been long
 		return nil, refusal
-	}
-	if _, bound := claims.All["cnf"]; bound { // nothing here can prove possession (RFC 7800, section 3)
-		return nil, issuer.refuse(reason.BindingUnproven, "cnf: bound to a key, and no proof was given")
 	}
 	claims.Key, claims.KeyID, claims.Algorithm, claims.Size = key, key.ID, jws.header.alg, len(compact)
 	return claims, nil

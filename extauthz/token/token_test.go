@@ -209,17 +209,17 @@ func TestRefusalNamesTheIssuer(t *testing.T) {
 // The detail names the claim and the rule, for whoever reads the log.
 func TestDetail(t *testing.T) {
 	rows := map[string]alteration{
-		"exp: not a number":                           claim("exp", true),
-		"exp: not a date of the years 0 to 9999":      number("exp", "1e400"),
-		"aud: absent":                                 claim("aud", gone),
-		"aud: empty":                                  claim("aud", []string{}),
-		"azp: not a string":                           claim("azp", 1),
-		"alg: not on the issuer's list":               all(strict, inHeader("alg", "RS256")),
-		"nonce: a claim of another kind of token":     claim("nonce", "x"),
-		"header: not a JSON object":                   headerText("[]"),
-		"payload: nested too deeply":                  withMember(`"x":` + nestedArrays(64)),
-		"typ: not the type of an access token":        inHeader("typ", "id_token"),
-		"cnf: bound to a key, and no proof was given": claim("cnf", map[string]any{}),
+		"exp: not a number":                       claim("exp", true),
+		"exp: not a date of the years 0 to 9999":  number("exp", "1e400"),
+		"aud: absent":                             claim("aud", gone),
+		"aud: empty":                              claim("aud", []string{}),
+		"azp: not a string":                       claim("azp", 1),
+		"alg: not on the issuer's list":           all(strict, inHeader("alg", "RS256")),
+		"nonce: a claim of another kind of token": claim("nonce", "x"),
+		"header: not a JSON object":               headerText("[]"),
+		"payload: nested too deeply":              withMember(`"x":` + nestedArrays(64)),
+		"typ: not the type of an access token":    inHeader("typ", "id_token"),
+		"cnf: demands what cannot be proven here": claim("cnf", map[string]any{}),
 	}
 	w := newWorld()
 	for want, alter := range rows {

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"context"
 	"encoding/json"
 	"sync"
 	"testing"
@@ -77,11 +78,24 @@ func at(now time.Time) *Verifier {
 // verify looks at a token at noon.
 func (w *world) verify(t *testing.T, token string) (*Claims, *Refusal) {
 	t.Helper()
-	claims, refusal := at(noon).Verify(t.Context(), token, w.trusted)
+	claims, refusal := asBearer(at(noon).Verify(t.Context(), token, w.trusted))
 	if (claims == nil) == (refusal == nil) {
 		t.Fatalf("claims %v and refusal %v: want exactly one", claims, refusal)
 	}
 	return claims, refusal
+}
+
+// asBearer goes on where Verify ends: the token is presented as a bearer token,
+// without any proof.
+func asBearer(claims *Claims, refusal *Refusal) (*Claims, *Refusal) {
+	if refusal != nil {
+		return claims, refusal
+	}
+	_, refusal = NewBinder(BinderOptions{}).Prove(context.Background(), ReadConfirmation(claims.All), Presentation{Scheme: SchemeBearer}, DPoPOff)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return claims, nil
 }
 
 // draft is a token in the making: whole and good, until a test alters it.

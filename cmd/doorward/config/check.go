@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/extauthz/token"
 )
 
 // config judges the document as a whole and makes the configuration of it.
@@ -22,6 +23,7 @@ func (r *reader) config() (*Config, Problems) {
 	r.checkInsecureHosts()
 	r.checkPolicyPaths()
 	r.checkCacheDir()
+	r.checkRevocations()
 	issuers := r.checkIssuers()
 	table := r.checkResources()
 	problems := r.problems.sorted()
@@ -37,6 +39,7 @@ func (r *reader) config() (*Config, Problems) {
 		Resources:       table,
 		PolicyPaths:     r.doc.Policy.Paths,
 		ClockSkew:       r.doc.ClockSkew,
+		RevocationFile:  r.doc.RevocationFile,
 		MetadataSubject: r.doc.MetadataSubject,
 		Drain:           r.doc.Drain,
 		Files:           slices.Compact(r.files),
@@ -50,6 +53,19 @@ func (r *reader) checkCacheDir() {
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		r.problem("jwks_cache_dir", "is no directory", "create it, writable by doorward alone, or remove the key")
+	}
+}
+
+// checkRevocations looks for the file alone. What is in it changes often, and a
+// bad list must not keep a good configuration from being reloaded: whoever
+// serves or checks reads it.
+func (r *reader) checkRevocations() {
+	name := r.doc.RevocationFile
+	if name == "" {
+		return
+	}
+	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
+		r.problem("revocation_file", "is no file that can be read", `name a revocation list that is there; an empty one is {"serial": 1, "revoked": []}`)
 	}
 }
 
@@ -146,11 +162,20 @@ func (r *reader) checkResources() *resource.Table {
 		if e.Resource == "" {
 			r.problem(at+".resource", "is missing", "write the URL that clients use")
 		}
-		specs = append(specs, resource.Spec{
+		spec := resource.Spec{
 			URI: e.Resource, Name: e.Name, AlsoAt: e.AlsoAt, Audiences: e.Audiences,
 			Issuers: r.trusted(at+".issuers", e.Issuers), Scopes: e.Scopes, Origins: e.Origins,
 			Metadata: e.Metadata, Labels: e.Labels,
-		})
+			DPoP: e.DPoP, ClientCertificate: e.ClientCertificate,
+		}
+		if spec.TakesDPoP() {
+			spec.ProofAlgorithms = token.DefaultAlgorithms()
+		}
+		specs = append(specs, spec)
+		if e.ClientCertificate == resource.CertificateXFCC {
+			r.warn(at+".client_certificate", "believes x-forwarded-client-cert, which any client could write",
+				"have Envoy set it: forward_client_cert_details SANITIZE_SET, or SANITIZE where no client has a certificate")
+		}
 	}
 	r.unique(uris, uriPaths)
 	r.unique(names, namePaths)

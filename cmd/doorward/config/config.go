@@ -36,6 +36,8 @@ type Config struct {
 	PolicyPaths []string
 	// ClockSkew is what clocks may differ by, 0 to 5 minutes.
 	ClockSkew time.Duration
+	// RevocationFile is a revocation list that was readable, or "".
+	RevocationFile string
 	// MetadataSubject puts the subject into the dynamic metadata.
 	MetadataSubject bool
 	// Drain is how long the service waits, not ready, after SIGTERM.

@@ -91,6 +91,7 @@ func TestEveryKey(t *testing.T) {
 				Keys: jwks.Options{
 					Issuer: "https://as.example.com", JWKSURI: "https://as.example.com/jwks.json", CAPEM: cert,
 					InsecureHTTPHosts: hosts, RefreshMin: 2 * time.Minute, RefreshMax: 2 * time.Hour, MaxStale: 12 * time.Hour,
+					CacheDir: at("policy"),
 				},
 				Profile: token.RFC9068, Algorithms: []string{"RS256", "ES256"},
 			},
@@ -104,6 +105,7 @@ func TestEveryKey(t *testing.T) {
 		},
 		PolicyPaths:     []string{at("policy")},
 		ClockSkew:       time.Minute,
+		RevocationFile:  at("revocations.json"),
 		MetadataSubject: true,
 		Drain:           5 * time.Second,
 		Files:           []string{at("doorward.yaml"), at("tls/cert.pem"), at("tls/key.pem"), at("two.json")},
@@ -125,6 +127,7 @@ func TestEveryKey(t *testing.T) {
 				"resource_documentation": "https://docs.example.com/mcp",
 			},
 			Labels: map[string]string{"team": "weather"},
+			DPoP:   "optional", ProofAlgorithms: token.DefaultAlgorithms(), ClientCertificate: "source",
 		},
 		{
 			URI: "https://other.example.com/mcp", Name: "https://other.example.com/mcp",

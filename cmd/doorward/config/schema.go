@@ -28,6 +28,7 @@ type document struct {
 	MetadataSubject   bool          `yaml:"metadata_subject"`
 	Drain             time.Duration `yaml:"drain"`
 	JWKSCacheDir      string        `yaml:"jwks_cache_dir,path"`
+	RevocationFile    string        `yaml:"revocation_file,path"`
 	InsecureHTTPHosts []string      `yaml:"insecure_http_hosts"`
 }
 
@@ -60,7 +61,11 @@ type entry struct {
 	Origins   []string          `yaml:"origins"`
 	Metadata  map[string]any    `yaml:"metadata"`
 	Labels    map[string]string `yaml:"labels"`
-	Policy    string            `yaml:"policy,later"`
+
+	DPoP              string `yaml:"dpop,off|optional|required"`
+	ClientCertificate string `yaml:"client_certificate,source|xfcc"`
+
+	Policy string `yaml:"policy,later"`
 }
 
 type policyPaths struct {

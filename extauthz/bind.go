@@ -1,0 +1,81 @@
+package extauthz
+
+import (
+	"context"
+
+	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/extauthz/revocation"
+	"github.com/doorward/doorward/extauthz/token"
+)
+
+// stands looks at what no memory of a token may skip: whether it was revoked,
+// and whether the client that presents it is the one it was issued to. Nil
+// means that it stands, and v knows how it is bound.
+func (s *Server) stands(ctx context.Context, state *State, req *request, presented credential, v *verdict) *token.Refusal {
+	if revoked(state.Revocations, v.claims) {
+		return &token.Refusal{Reason: reason.TokenRevoked, Issuer: v.issuer}
+	}
+	demanded := token.ReadConfirmation(v.claims.All)
+	shown := presentation(req, presented, v.resource, demanded)
+	binding, refusal := state.Binder.Prove(ctx, demanded, shown, dpopMode(v.resource))
+	if refusal != nil {
+		refusal.Issuer = v.issuer
+		return refusal
+	}
+	v.binding = binding
+	return nil
+}
+
+func revoked(source *revocation.Source, claims *token.Claims) bool {
+	if source == nil {
+		return false
+	}
+	return source.Current().Revokes(revocation.Token{
+		Issuer:   claims.Issuer,
+		ID:       claims.ID,
+		Subject:  claims.Subject,
+		Client:   claims.Client,
+		KeyID:    claims.KeyID,
+		IssuedAt: claims.IssuedAt,
+	})
+}
+
+// presentation is what came with this very request, as far as the token
+// demands it. The URLs that a proof may name are the configuration's; a client
+// writes host and forwarded headers.
+func presentation(req *request, presented credential, res *resource.Resource, demanded token.Confirmation) token.Presentation {
+	shown := token.Presentation{
+		Scheme:  presented.scheme,
+		Compact: presented.token,
+		Proofs:  req.headers["dpop"],
+		Method:  req.method,
+		Attempt: req.attempt,
+	}
+	if demanded.Thumbprint != "" {
+		for _, target := range res.Targets(req.path) {
+			if normal, ok := token.TargetURI(target); ok {
+				shown.URLs = append(shown.URLs, normal)
+			}
+		}
+	}
+	switch {
+	case demanded.Certificate == "":
+	case res.ClientCertificate == resource.CertificateXFCC:
+		shown.CertificateSHA256, shown.HasCertificate = token.ReadXFCC(req.headers["x-forwarded-client-cert"])
+	default:
+		shown.CertificateSHA256, shown.HasCertificate = token.ReadClientCertificate(req.sourceCertificate)
+	}
+	return shown
+}
+
+func dpopMode(res *resource.Resource) token.DPoPMode {
+	switch res.DPoP {
+	case resource.DPoPRequired:
+		return token.DPoPRequired
+	case resource.DPoPOptional:
+		return token.DPoPOptional
+	default:
+		return token.DPoPOff
+	}
+}

@@ -1,0 +1,136 @@
+package revocation
+
+import (
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// place is a member of the document, as messages write it: revoked[2].jti. The
+// zero place is the file.
+type place struct {
+	member string // of the document
+	index  int    // of an entry, from 1 on so that zero is none
+	within string // member of that entry
+}
+
+func (p place) in(name string) place {
+	p.within = name
+	return p
+}
+
+func (p place) String() string {
+	if p.member == "" {
+		return "the file"
+	}
+	var s strings.Builder
+	s.WriteString(p.member)
+	if p.index > 0 {
+		s.WriteString("[" + strconv.Itoa(p.index-1) + "]")
+	}
+	if p.within != "" {
+		s.WriteString("." + p.within)
+	}
+	return s.String()
+}
+
+// reader reads JSON token by token and knows where it is. It never recurses:
+// whoever calls it says what may stand where.
+type reader struct {
+	doc  []byte
+	json *jsontext.Decoder
+}
+
+// fail makes the error for what stands at this offset. Only members of the
+// format are named; those of the document may be anything.
+func (r *reader) fail(at int, where place, message string) error {
+	before := string(r.doc[:min(at, len(r.doc))])
+	line := 1 + strings.Count(before, "\n")
+	column := 1 + utf8.RuneCountInString(before[1+strings.LastIndexByte(before, '\n'):])
+	return errors.New(strconv.Itoa(line) + ":" + strconv.Itoa(column) + ": " + where.String() + ": " + message)
+}
+
+// next is the offset at which the next token begins, or the end.
+func (r *reader) next() int {
+	at := int(r.json.InputOffset())
+	for at < len(r.doc) && strings.IndexByte(" \t\r\n,:", r.doc[at]) >= 0 {
+		at++
+	}
+	return at
+}
+
+// token is the next token and where it begins. It is void after the next read.
+func (r *reader) token(where place) (jsontext.Token, int, error) {
+	at := r.next()
+	token, err := r.json.ReadToken()
+	if err != nil {
+		return token, at, r.broken(where, err)
+	}
+	return token, at, nil
+}
+
+// broken gives fixed words for what the decoder found: its own may quote the
+// document.
+func (r *reader) broken(where place, err error) error {
+	at := r.next()
+	var syntax *jsontext.SyntacticError
+	if errors.As(err, &syntax) {
+		at = min(int(syntax.ByteOffset), len(r.doc))
+	}
+	char, size := utf8.DecodeRune(r.doc[at:])
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return r.fail(at, where, "the file ends in the middle: write it whole beside the old one, then rename it")
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return r.fail(at, where, "has a member twice: keep one")
+	case char == utf8.RuneError && size == 1:
+		return r.fail(at, where, "not valid UTF-8: save the file as UTF-8")
+	}
+	return r.fail(at, where, "not valid JSON: look for a comma, quote or bracket too few or too many")
+}
+
+// object reads an object and calls member after each name, to read the value.
+// at is where the name stands.
+func (r *reader) object(where place, member func(name string, at int) error) error {
+	token, at, err := r.token(where)
+	switch {
+	case err != nil:
+		return err
+	case token.Kind() != '{':
+		return r.fail(at, where, "is not an object: write it in braces")
+	}
+	for r.json.PeekKind() != '}' {
+		name, at, err := r.token(where)
+		if err != nil {
+			return err
+		}
+		if err := member(name.String(), at); err != nil {
+			return err
+		}
+	}
+	_, _, err = r.token(where)
+	return err
+}
+
+// array reads an array and calls element before each element, to read it.
+func (r *reader) array(where place, element func(place) error) error {
+	token, at, err := r.token(where)
+	switch {
+	case err != nil:
+		return err
+	case token.Kind() != '[':
+		return r.fail(at, where, "is not an array: write it in brackets, [] for none")
+	}
+	for where.index = 1; r.json.PeekKind() != ']'; where.index++ {
+		if err := element(where); err != nil {
+			return err
+		}
+	}
+	where.index = 0
+	_, _, err = r.token(where)
+	return err
+}

@@ -1,0 +1,203 @@
+package revocation
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// A change of the file is in force within a second: every look sees what a
+// stat shows, every third reads the file whatever the stat shows. A stat can
+// hide a change, where the clock of the file system is coarse or a tool puts
+// the old time back.
+const (
+	lookEvery = 250 * time.Millisecond
+	readEvery = 3 // looks
+)
+
+// Source keeps the list of one file. [Source.Current] may be called from any
+// number of goroutines; [Source.Run] is called once.
+type Source struct {
+	path    string
+	log     *slog.Logger
+	loaded  func(serial int64, entries int, ok bool)
+	current atomic.Pointer[List]
+
+	// NewSource's, then Run's alone.
+	buffer  bytes.Buffer // the last content; kept for its memory
+	seen    os.FileInfo  // from just before the last content was read
+	looks   int
+	inForce digest
+	refused refusal
+}
+
+type digest [sha256.Size]byte
+
+// refusal is what was said of the content that is there now; zero: it is in force.
+type refusal struct {
+	content digest // zero: it could not be read
+	why     string
+}
+
+// NewSource reads the file, through symbolic links, and fails where
+// [Source.Run] would refuse it; the error holds path, line and column. log
+// gets one line per event, never one per look; nil: nothing is logged.
+//
+// loaded, for metrics, is told of every event: the first list, each later one
+// and each refusal, with the serial and the entries of the list that is now in
+// force, and whether that is the one in the file. It must not wait. Nil:
+// nobody is told.
+func NewSource(path string, log *slog.Logger, loaded func(serial int64, entries int, ok bool)) (*Source, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Source{path: path, log: log.With(slog.String("path", path)), loaded: loaded}
+	content, err := s.read()
+	if err != nil {
+		return nil, fmt.Errorf("revocations: %w", err)
+	}
+	list, err := Parse(content)
+	if err != nil {
+		return nil, fmt.Errorf("revocations: %s:%w", path, err)
+	}
+	s.adopt(list, sha256.Sum256(content))
+	return s, nil
+}
+
+// Current is the list in force, never nil. It takes no lock. A list does not
+// change: ask for the current one at every request.
+func (s *Source) Current() *List { return s.current.Load() }
+
+// Run looks at the file for changes until ctx ends. What cannot be read, is no
+// list, or is older than the list in force is refused, and that list stays.
+func (s *Source) Run(ctx context.Context) {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			s.look()
+		}
+	}
+}
+
+func (s *Source) look() {
+	s.looks++
+	if s.looks%readEvery != 0 && s.untouched() {
+		return
+	}
+	content, err := s.read()
+	if err != nil {
+		s.refuse(refusal{why: err.Error()})
+		return
+	}
+	switch sum := digest(sha256.Sum256(content)); sum {
+	case s.inForce:
+		s.restored()
+	case s.refused.content: // and was told of
+	default:
+		s.replace(content, sum)
+	}
+}
+
+// untouched says that the file at the end of all links looks as it did when it
+// was last read.
+func (s *Source) untouched() bool {
+	now, err := os.Stat(s.path)
+	return err == nil && os.SameFile(now, s.seen) &&
+		now.Size() == s.seen.Size() && now.ModTime().Equal(s.seen.ModTime())
+}
+
+// read gives the content, at most one byte more than a list may have; it is
+// void after the next read.
+func (s *Source) read() ([]byte, error) {
+	found, err := os.Stat(s.path)
+	if err != nil {
+		return nil, err
+	}
+	if !found.Mode().IsRegular() { // to open a pipe would wait for its writer
+		return nil, fmt.Errorf("%s is no regular file: name a JSON file", s.path)
+	}
+	file, err := os.Open(s.path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	// Before the content: what is written meanwhile shows at the next look.
+	seen, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	s.buffer.Reset()
+	if _, err := s.buffer.ReadFrom(io.LimitReader(file, maxDocument+1)); err != nil {
+		return nil, err
+	}
+	s.seen = seen
+	return s.buffer.Bytes(), nil
+}
+
+// replace puts the content in force, or refuses it.
+func (s *Source) replace(content []byte, sum digest) {
+	next, err := Parse(content)
+	if err == nil {
+		err = next.follows(s.Current())
+	}
+	if err != nil {
+		s.refuse(refusal{content: sum, why: err.Error()})
+		return
+	}
+	s.adopt(next, sum)
+}
+
+// follows refuses a list that cannot have come after the one in force.
+func (l *List) follows(inForce *List) error {
+	switch {
+	case l.serial < inForce.serial:
+		return fmt.Errorf("serial: %d is older than %d, which is in force: raise it with every change", l.serial, inForce.serial)
+	case l.serial == inForce.serial:
+		return fmt.Errorf("serial: %d is in force with other content: raise it with every change", l.serial)
+	}
+	return nil
+}
+
+func (s *Source) adopt(next *List, sum digest) {
+	s.current.Store(next)
+	s.inForce, s.refused = sum, refusal{}
+	s.tell(slog.LevelInfo, "revocations loaded", slog.Int64("serial", next.serial),
+		slog.Int("revoked", next.selectors()), slog.Int("issued_before", next.cutoffs()))
+}
+
+// refuse keeps the list in force, and tells once what is wrong with the file.
+func (s *Source) refuse(r refusal) {
+	if r == s.refused {
+		return
+	}
+	s.refused = r
+	s.tell(slog.LevelError, "revocations refused: the list before stays in force",
+		slog.String("problem", r.why), slog.Int64("serial", s.Current().serial))
+}
+
+// restored tells that after a refusal the list in force is in the file again.
+func (s *Source) restored() {
+	if s.refused == (refusal{}) {
+		return
+	}
+	s.refused = refusal{}
+	s.tell(slog.LevelInfo, "revocations are in the file again as they are in force", slog.Int64("serial", s.Current().serial))
+}
+
+func (s *Source) tell(level slog.Level, event string, attrs ...slog.Attr) {
+	s.log.LogAttrs(context.Background(), level, event, attrs...)
+	if s.loaded != nil {
+		list := s.Current()
+		s.loaded(list.serial, list.Entries(), s.refused == refusal{})
+	}
+}

@@ -1,0 +1,149 @@
+package token
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"time"
+
+	"github.com/doorward/doorward/extauthz/reason"
+)
+
+// DPoPMode is what a resource wants of DPoP (RFC 9449). A value that is none of
+// the three counts as DPoPRequired.
+type DPoPMode uint8
+
+// The modes. The names are those of the configuration.
+const (
+	DPoPOff      DPoPMode = iota // the scheme is not spoken here
+	DPoPOptional                 // bound tokens are proven, unbound ones are bearer tokens
+	DPoPRequired                 // every token must be bound to a DPoP key
+)
+
+// The schemes of a [Presentation], and how a token turned out to be bound.
+const (
+	SchemeBearer = "Bearer" // RFC 6750, section 2.1
+	SchemeDPoP   = "DPoP"   // RFC 9449, section 7.1
+
+	BindingNone = "none" // whoever has the token may use it
+	BindingDPoP = "dpop" // a DPoP proof was given, and a certificate too where cnf names one
+	BindingMTLS = "mtls" // the client's certificate is the one in cnf
+)
+
+// Presentation is what came with one request. It is never cached.
+type Presentation struct {
+	Scheme  string   // SchemeBearer or SchemeDPoP, in this case
+	Compact string   // the access token, as it came
+	Proofs  []string // the DPoP header, one value per occurrence (RFC 9449, section 4.1)
+	Method  string   // of the request, in its case
+
+	// URLs are the target URIs that this request has for its client, each as
+	// [TargetURI] gives it. They are made from configuration, not from headers
+	// that a client may write.
+	URLs []string
+
+	// The SHA-256 of the client's certificate, where TLS asked for one: see
+	// [ReadClientCertificate] and [ReadXFCC].
+	CertificateSHA256 [sha256.Size]byte
+	HasCertificate    bool
+
+	// Attempt names the request so that Envoy's second attempt at the same
+	// Check has the same name and nothing else has: its stream id and peer. ""
+	// where either is unknown: then a second attempt is a replay.
+	Attempt string
+}
+
+// BinderOptions are the bounds of a [Binder]. The zero value is usable.
+type BinderOptions struct {
+	Now      func() time.Time // nil: time.Now
+	MaxBytes int              // memory for the proofs seen; zero: 16 MiB
+	PerKey   int              // live proofs of one key; zero: 4096, some 11 a second for good
+	InFlight int              // proofs whose signature is verified at once; zero: twice GOMAXPROCS
+	Waiting  int              // more that may wait for their turn; zero: none
+}
+
+// Binder tells whether the client that presents a token is the one it was
+// issued to. It remembers the proofs it accepted, so there is one for the life
+// of the process; another replica does not know them. It is safe for
+// concurrent use.
+//
+// Its turns at a signature are its own: a flood of forged tokens is held up at
+// the [Verifier], and only who has a good token can queue here.
+type Binder struct {
+	now        func() time.Time
+	gate       *gate
+	algorithms map[string]algorithm
+	replays    *replays
+}
+
+// NewBinder makes a binder that has seen no proof yet.
+func NewBinder(o BinderOptions) *Binder {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Binder{
+		now:        o.Now,
+		gate:       newGate(o.InFlight, o.Waiting),
+		algorithms: newAlgorithms(),
+		replays:    newReplays(o.Now, o.MaxBytes, o.PerKey),
+	}
+}
+
+// InFlight is the number of proofs whose signature is being verified now.
+func (b *Binder) InFlight() int { return b.gate.inFlight() }
+
+// Prove gives how the token of p is bound, or the reason for which it must not
+// be used; exactly one of the two is there. The token itself was verified
+// before, and c was read from its claims. ctx bounds the wait for a turn at the
+// signature. The refusal names no issuer.
+//
+// An accepted proof is spent, whatever becomes of the request later.
+func (b *Binder) Prove(ctx context.Context, c Confirmation, p Presentation, mode DPoPMode) (string, *Refusal) {
+	var nobody *Issuer
+	if flaw := c.unproven(p, mode); flaw != "" {
+		return "", nobody.refuse(reason.BindingUnproven, flaw)
+	}
+	switch {
+	case c.Thumbprint != "":
+		if why, flaw := b.checkProof(ctx, c.Thumbprint, p); why != reason.Allowed {
+			return "", nobody.refuse(why, flaw)
+		}
+		return BindingDPoP, nil
+	case c.Certificate != "":
+		return BindingMTLS, nil
+	}
+	return BindingNone, nil
+}
+
+// unproven finds what no proof in the DPoP header could mend: the client needs
+// another token, another scheme or another connection (RFC 9449, sections 7.1
+// and 7.2; RFC 8705, section 3). A resource that requires DPoP refuses an
+// unbound token here too: a proof under any key would say nothing about it, so
+// it is the token that is invalid.
+func (c Confirmation) unproven(p Presentation, mode DPoPMode) flaw {
+	switch {
+	case c.Unknown, c.Present && c.Thumbprint == "" && c.Certificate == "":
+		return "cnf: demands what cannot be proven here"
+	case p.Scheme != SchemeBearer && p.Scheme != SchemeDPoP:
+		return "scheme: neither Bearer nor DPoP"
+	case p.Scheme == SchemeDPoP && mode == DPoPOff:
+		return "scheme DPoP: not enabled for this resource"
+	case p.Scheme == SchemeDPoP && c.Thumbprint == "":
+		return "scheme DPoP: the token is not bound to a key (no cnf.jkt)"
+	case p.Scheme == SchemeBearer && c.Thumbprint != "":
+		return "cnf.jkt: bound to a DPoP key, and presented as a bearer token"
+	case p.Scheme == SchemeBearer && mode != DPoPOff && mode != DPoPOptional:
+		return "cnf.jkt: absent, and this resource requires DPoP"
+	case c.Certificate != "" && !p.HasCertificate:
+		return "cnf.x5t#S256: the client's certificate is not known"
+	case c.Certificate != "" && !p.certificateIs(c.Certificate):
+		return "cnf.x5t#S256: not the client's certificate"
+	}
+	return ""
+}
+
+func (p Presentation) certificateIs(thumbprint string) bool {
+	own := base64.RawURLEncoding.EncodeToString(p.CertificateSHA256[:])
+	return subtle.ConstantTimeCompare([]byte(own), []byte(thumbprint)) == 1
+}

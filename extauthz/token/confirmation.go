@@ -1,0 +1,56 @@
+package token
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+)
+
+// The methods of RFC 7800 that can be proven here.
+const (
+	memberThumbprint  = "jkt"      // RFC 9449, section 6.1
+	memberCertificate = "x5t#S256" // RFC 8705, section 3.1
+)
+
+// Confirmation is what a token's cnf claim demands of whoever presents it (RFC
+// 7800, section 3.1). The zero value demands nothing.
+type Confirmation struct {
+	Present     bool   // there is a cnf claim
+	Thumbprint  string // jkt: SHA-256 of the DPoP key, in base64url; "" where it is not demanded
+	Certificate string // x5t#S256: SHA-256 of the client's certificate, in base64url; "" where it is not demanded
+	Unknown     bool   // another member, a member of another shape, or none at all: nothing proves it here
+}
+
+// ReadConfirmation reads cnf out of verified claims. RFC 7800 would have a
+// member that is not understood ignored unless an application says otherwise;
+// this one does: an issuer that wanted more proof than can be given here must
+// not get less.
+func ReadConfirmation(claims map[string]any) Confirmation {
+	value, present := claims["cnf"]
+	if !present {
+		return Confirmation{}
+	}
+	members, _ := value.(map[string]any)
+	c := Confirmation{Present: true, Unknown: len(members) == 0}
+	for name, value := range members {
+		digest, ok := sha256Text(value)
+		switch {
+		case ok && name == memberThumbprint:
+			c.Thumbprint = digest
+		case ok && name == memberCertificate:
+			c.Certificate = digest
+		default:
+			c.Unknown = true
+		}
+	}
+	return c
+}
+
+// sha256Text is a string that spells a SHA-256 digest in base64url.
+func sha256Text(value any) (string, bool) {
+	text, _ := value.(string)
+	if !base64urlOnly(text) {
+		return "", false
+	}
+	digest, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	return text, err == nil && len(digest) == sha256.Size
+}

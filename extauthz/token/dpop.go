@@ -1,0 +1,185 @@
+package token
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/doorward/doorward/extauthz/jwks"
+	"github.com/doorward/doorward/extauthz/reason"
+)
+
+const (
+	typeProof = "dpop+jwt" // RFC 9449, section 4.2
+
+	// proofWindow is how far iat may lie from now, either way (RFC 9449,
+	// section 11.1, leaves it to us; SEP-1932 says 5 minutes).
+	proofWindow = 5 * time.Minute
+
+	maxProofBytes = 8 << 10 // an RSA key of 16384 bits and its signature fit
+	maxProofID    = 256     // bytes of jti
+)
+
+// dpopProof is a proof taken apart (RFC 9449, section 4.2). Nothing in it is
+// verified.
+type dpopProof struct {
+	header    header
+	jwk       map[string]any
+	id        string    // jti
+	method    string    // htm
+	target    string    // htu, as [TargetURI] gives it
+	issued    time.Time // iat
+	tokenHash string    // ath
+	input     string    // what the signature covers
+	signature []byte
+}
+
+// checkProof does what RFC 9449, section 4.3, demands of a resource server. The
+// key is compared with the token's before it is used, so that a signature is
+// only computed for a key that the issuer accepted; the proof is remembered
+// last of all, so that nobody can spend another's jti.
+func (b *Binder) checkProof(ctx context.Context, thumbprint string, p Presentation) (reason.Reason, flaw) {
+	compact, flaw := single(p.Proofs)
+	if flaw != "" {
+		return reason.DPoPProofInvalid, flaw
+	}
+	proof, flaw := readProof(compact)
+	if flaw != "" {
+		return reason.DPoPProofInvalid, "proof: " + flaw
+	}
+	algorithm, key, flaw := b.proofKey(proof, thumbprint)
+	if flaw != "" {
+		return reason.DPoPProofInvalid, "proof: " + flaw
+	}
+	if flaw := proof.mismatch(p); flaw != "" {
+		return reason.DPoPProofInvalid, "proof: " + flaw
+	}
+	if !fresh(proof.issued, b.now()) {
+		return reason.DPoPProofInvalid, "proof: iat: over 5 minutes from now"
+	}
+	if len(proof.signature) != algorithm.signatureSize(key.Public) {
+		return reason.DPoPProofInvalid, "proof: signature: not of the length that jwk and alg demand"
+	}
+	if !b.gate.enter(ctx) {
+		return reason.Overloaded, "signatures of proofs: too many at once"
+	}
+	err := algorithm.verifier.Verify([]byte(proof.input), proof.signature, key.Public)
+	b.gate.leave()
+	if err != nil {
+		return reason.DPoPProofInvalid, "proof: signature: does not verify"
+	}
+	if flaw := b.replays.record(thumbprint, proof.id, proof.issued, attempt(p.Attempt, compact)); flaw != "" {
+		return reason.DPoPProofInvalid, "proof: " + flaw
+	}
+	return reason.Allowed, ""
+}
+
+// single is the one value that the DPoP header must have (RFC 9449, section
+// 4.3, check 1). Envoy joins a repeated header with commas.
+func single(values []string) (string, flaw) {
+	switch {
+	case len(values) == 0:
+		return "", "proof: absent"
+	case len(values) > 1, strings.Contains(values[0], ","):
+		return "", "proof: more than one"
+	}
+	return values[0], ""
+}
+
+// readProof is as strict with a proof as parse is with a token, and finds the
+// claims that must be there. Others, nonce among them, are not read.
+func readProof(compact string) (dpopProof, flaw) {
+	parts, flaw := split(compact, maxProofBytes)
+	if flaw != "" {
+		return dpopProof{}, flaw
+	}
+	members, flaw := decodeObject(parts[0])
+	if flaw != "" {
+		return dpopProof{}, "header: " + flaw
+	}
+	header, flaw := readHeader(members)
+	if flaw != "" {
+		return dpopProof{}, flaw
+	}
+	if header.typ == nil || *header.typ != typeProof {
+		return dpopProof{}, "typ: not dpop+jwt"
+	}
+	jwk, ok := members["jwk"].(map[string]any)
+	if !ok {
+		return dpopProof{}, "jwk: absent or not an object"
+	}
+	claims, flaw := decodeObject(parts[1])
+	if flaw != "" {
+		return dpopProof{}, "payload: " + flaw
+	}
+	proof := dpopProof{
+		header: header, jwk: jwk,
+		input: compact[:strings.LastIndexByte(compact, '.')], signature: parts[2],
+	}
+	return proof, proof.readClaims(claims)
+}
+
+func (d *dpopProof) readClaims(claims map[string]any) flaw {
+	r := reader{all: claims}
+	r.require("jti", "htm", "htu", "iat", "ath")
+	d.id, d.method, d.tokenHash, d.issued = r.text("jti"), r.text("htm"), r.text("ath"), r.date("iat")
+	if d.id == "" || len(d.id) > maxProofID {
+		r.fail("jti", "empty or over 256 bytes")
+	}
+	target, ok := TargetURI(r.text("htu"))
+	if !ok {
+		r.fail("htu", "not a plain http or https URI")
+	}
+	d.target = target
+	return r.flaw
+}
+
+// proofKey gives the key that the proof brings along, once it is known to be
+// the token's (RFC 9449, section 6.1), and the algorithm to verify it with.
+func (b *Binder) proofKey(proof dpopProof, thumbprint string) (algorithm, *jwks.Key, flaw) {
+	algorithm, known := b.algorithms[proof.header.alg]
+	if !known {
+		return algorithm, nil, "alg: none, symmetric or unknown"
+	}
+	doc, err := json.Marshal(proof.jwk)
+	if err != nil {
+		return algorithm, nil, "jwk: not readable"
+	}
+	key, err := jwks.ParseKey(doc)
+	if err != nil {
+		return algorithm, nil, "jwk: " + flaw(err.Error())
+	}
+	if key.Thumbprint != thumbprint {
+		return algorithm, nil, "jwk: not the key that the token is bound to"
+	}
+	if !key.Fits(proof.header.alg) {
+		return algorithm, nil, "alg: not an algorithm of the key in jwk"
+	}
+	return algorithm, key, ""
+}
+
+// mismatch compares what the proof was made for with the request it came with
+// (RFC 9449, section 4.3, checks 8, 9 and 12).
+func (d *dpopProof) mismatch(p Presentation) flaw {
+	digest := sha256.Sum256([]byte(p.Compact))
+	switch {
+	case d.method != p.Method || p.Method == "": // methods have case (RFC 9110, section 9.1)
+		return "htm: not the method of the request"
+	case !slices.Contains(p.URLs, d.target):
+		return "htu: not the URL of the request"
+	case d.tokenHash != base64.RawURLEncoding.EncodeToString(digest[:]):
+		return "ath: not the hash of the access token"
+	}
+	return ""
+}
+
+// fresh says whether a proof issued then may be used now (RFC 9449, section
+// 4.3, check 11). Clocks differ, so it may come from the future.
+func fresh(issued, now time.Time) bool {
+	age := now.Sub(issued)
+	return -proofWindow <= age && age <= proofWindow
+}
