@@ -13,6 +13,7 @@ import (
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/extauthz/revocation"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
@@ -24,6 +25,7 @@ type plan struct {
 	issuers   map[string]*token.Issuer
 	library   fs.FS
 	team      string // one rule of package authz
+	revoked   string // a revocation list
 	verifier  token.Options
 	timeout   time.Duration
 }
@@ -75,13 +77,36 @@ func (p plan) state(t *testing.T) *extauthz.State {
 	if engine == nil {
 		t.Fatal(faults)
 	}
+	var revocations *revocation.Source
+	if p.revoked != "" {
+		file := filepath.Join(t.TempDir(), "revocations.json")
+		if err := os.WriteFile(file, []byte(p.revoked), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if revocations, err = revocation.NewSource(file, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return &extauthz.State{
 		Resources:    table,
+		Revocations:  revocations,
+		Binder:       token.NewBinder(token.BinderOptions{Now: p.verifier.Now}),
 		Issuers:      p.issuers,
 		Verifier:     token.NewVerifier(p.verifier),
 		Policy:       engine,
 		CheckTimeout: p.timeout,
 	}
+}
+
+func revoking(id string) func(*testing.T, *plan) {
+	return func(_ *testing.T, p *plan) {
+		p.revoked = `{"serial": 1, "revoked": [{"issuer": "` + issuerURL + `", "jti": "` + id + `"}]}`
+	}
+}
+
+func takingDPoP(_ *testing.T, p *plan) {
+	p.resources[0].DPoP, p.resources[0].ProofAlgorithms = resource.DPoPOptional, []string{"ES256"}
 }
 
 func team(rule string) func(*testing.T, *plan) {

@@ -54,7 +54,7 @@ func requirements() []requirement {
 		{"CH-10", "no offline_access", []string{"extauthz/resource:TestSpecProblems/offline_access (CH-10)", "extauthz/resource:TestMetadataProblems"}, ""},
 		{"CH-11", "the grammar of a challenge", []string{"extauthz:TestChallengesParseForEveryConfiguration", "extauthz/resource:TestURLCharacters"}, ""},
 		{"CH-12", "every 401 has a challenge", []string{"extauthz:TestEveryReasonOnTheWire", "envoy:TestEveryReasonThroughEnvoy"}, ""},
-		{"CH-13", "resource_metadata with other schemes", nil, "comes with DPoP; today the one scheme is Bearer"},
+		{"CH-13", "resource_metadata with other schemes", []string{reasons + "X-2: a bound token without a proof"}, ""},
 		{"CH-14", "a proxy leaves challenges alone", nil, "is about forward proxies: a gateway acts as origin server (RFC 9110, section 3.7)"},
 
 		{"PR-1", "authorization_servers, one at least", []string{"extauthz/resource:TestSpecProblems/no issuer (PR-1)", metadata + "PR-5, PR-12: the SDK accepts them"}, ""},
@@ -112,8 +112,8 @@ func requirements() []requirement {
 		{"J-10", "resource becomes aud", []string{"envoy:TestTheSDKClientLogsInThroughTheDoor"}, "is a rule for authorization servers; the test has one that keeps it"},
 
 		{"X-1", "a bound token is no bearer token", []string{reasons + "X-1: bound to a key", defects}, ""},
-		{"X-2", "DPoP", nil, "comes later; until then a bound token is refused (X-1)"},
-		{"X-3", "certificate-bound tokens", []string{"extauthz/token:TestEachDefectAlone/binding: mTLS (X-3)"}, "proofs come later; until then such a token is refused"},
+		{"X-2", "DPoP", []string{reasons + "X-2: a bound token without a proof", "extauthz:TestDPoP", "envoy:TestBoundTokensThroughEnvoy"}, "server nonces come later"},
+		{"X-3", "certificate-bound tokens", []string{"extauthz/token:TestEachDefectAlone/binding: mTLS (X-3)", "extauthz:TestCertificateBoundTokens", "envoy:TestBoundTokensThroughEnvoy"}, ""},
 		{"X-4", "step-up authentication", nil, "comes later: no MCP client knows insufficient_user_authentication"},
 		{"X-5", "introspection", []string{reasons + "an opaque token"}, "comes later; until then an opaque token is refused"},
 		{"X-6", "ID-JAG is no access token", []string{defects}, ""},

@@ -16,49 +16,28 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"github.com/doorward/doorward/envoy/rig/mint"
-	"github.com/doorward/doorward/extauthz/jwks"
 )
 
 // holder is a client with a DPoP key of its own.
 type holder struct {
-	key        *mint.Key
-	thumbprint string
-	proofs     int
+	key    *mint.Key
+	proofs int
 }
 
-func newHolder(t *testing.T) *holder {
-	t.Helper()
-	key := mint.NewKey("ES256", "")
-	set, _, err := jwks.Parse(mint.JWKS(key))
-	if err != nil {
-		t.Fatal(err)
-	}
-	found, _ := set.Lookup(nil, "ES256")
-	return &holder{key: key, thumbprint: found.Thumbprint}
-}
+func newHolder() *holder { return &holder{key: mint.NewKey("ES256", "")} }
 
 // proof is a good one for a POST of the resource with this token, after
 // changes; each has an id of its own.
 func (h *holder) proof(token string, changes map[string]any) string {
-	digest := sha256.Sum256([]byte(token))
 	h.proofs++
-	all := map[string]any{
-		"htm": "POST", "htu": resourceURI, "iat": noon.Unix(), "jti": fmt.Sprint(h.proofs),
-		"ath": base64.RawURLEncoding.EncodeToString(digest[:]),
-	}
-	for name, value := range changes {
-		all[name] = value
-	}
-	jwk := h.key.JWK()
-	delete(jwk, "use")
-	return h.key.SignAs(map[string]any{"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk}, all)
+	return h.key.Proof("POST", resourceURI, token, fmt.Sprint(h.proofs), noon, changes)
 }
 
 // TestDPoP is RFC 9449 at the door (X-1, X-2): each row is a way to present a
 // token, and the answer it deserves under each mode.
 func TestDPoP(t *testing.T) {
-	h, thief := newHolder(t), newHolder(t)
-	bound := map[string]any{"cnf": map[string]any{"jkt": h.thumbprint}}
+	h, thief := newHolder(), newHolder()
+	bound := map[string]any{"cnf": map[string]any{"jkt": h.key.Thumbprint()}}
 	present := func(scheme, token string, proofs ...string) ask {
 		a := ask{headers: [][2]string{{"authorization", scheme + " " + token}}}
 		for _, proof := range proofs {
@@ -128,9 +107,9 @@ func TestDPoP(t *testing.T) {
 // TestAReplayedProof: a proof is spent by its first use, except that Envoy may
 // ask twice about one and the same request.
 func TestAReplayedProof(t *testing.T) {
-	h := newHolder(t)
+	h := newHolder()
 	d := openDoor(t, dpop("required"), remember)
-	compact := d.token(map[string]any{"cnf": map[string]any{"jkt": h.thumbprint}})
+	compact := d.token(map[string]any{"cnf": map[string]any{"jkt": h.key.Thumbprint()}})
 	question := ask{headers: [][2]string{{"authorization", "DPoP " + compact}, {"dpop", h.proof(compact, nil)}}}
 	from := func(stream, peer string) *authv3.CheckRequest {
 		request := question.joined()
@@ -155,10 +134,10 @@ func TestAReplayedProof(t *testing.T) {
 
 // TestARefusedTokenSpendsNoProof: what fails before the proof leaves it good.
 func TestARefusedTokenSpendsNoProof(t *testing.T) {
-	h := newHolder(t)
+	h := newHolder()
 	now := noon.Add(2 * time.Hour)
 	d := openDoor(t, dpop("required"), func(p *plan) { p.verifier.Now = func() time.Time { return now } })
-	compact := d.token(map[string]any{"cnf": map[string]any{"jkt": h.thumbprint}})
+	compact := d.token(map[string]any{"cnf": map[string]any{"jkt": h.key.Thumbprint()}})
 	proof := h.proof(compact, map[string]any{"iat": now.Unix()})
 	question := ask{headers: [][2]string{{"authorization", "DPoP " + compact}, {"dpop", proof}}}
 	if got := hear(t, d.check(t, question.joined())); got.reason != "token_expired" {
@@ -230,12 +209,12 @@ func certificateDigest(t *testing.T, text []byte) []byte {
 
 // TestAPolicySeesTheBinding so that a team may demand one.
 func TestAPolicySeesTheBinding(t *testing.T) {
-	h := newHolder(t)
+	h := newHolder()
 	d := openDoor(t, append(useTempFolder(t, team(`require.bound if input.token.binding == "dpop"`)), dpop("optional"))...)
 	if got := hear(t, d.check(t, bearer(d.token()).joined())); got.reason != "policy_denied" {
 		t.Errorf("unbound: %s", got.reason)
 	}
-	compact := d.token(map[string]any{"cnf": map[string]any{"jkt": h.thumbprint}})
+	compact := d.token(map[string]any{"cnf": map[string]any{"jkt": h.key.Thumbprint()}})
 	question := ask{headers: [][2]string{{"authorization", "DPoP " + compact}, {"dpop", h.proof(compact, nil)}}}
 	if got := hear(t, d.check(t, question.joined())); got.reason != "allowed" {
 		t.Errorf("bound: %s", got.reason)
