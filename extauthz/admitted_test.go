@@ -209,9 +209,17 @@ func newDifferential(t *testing.T, random *rand.Rand) *differential {
 	w.plain = extauthz.New(quiet(), extauthz.NewMetrics(prometheus.NewRegistry()))
 	for _, key := range []*mint.Key{first, second, reused} {
 		for _, change := range []map[string]any{
-			{}, {"exp": noon.Add(time.Minute).Unix()}, {"exp": noon.Unix()}, {"nbf": noon.Add(time.Minute).Unix()}, {"aud": "x"},
-			{"aud": []any{"https://mcp.example.com/other", resourceURI}}, {"iss": "https://evil.example.com"}, {"scope": "mcp:write"},
-			{"cnf": map[string]any{}}, {"nonce": "n"}, {"exp": nil},
+			{},
+			{"exp": noon.Add(time.Minute).Unix()},
+			{"exp": noon.Unix()},
+			{"nbf": noon.Add(time.Minute).Unix()},
+			{"aud": "x"},
+			{"aud": []any{"https://mcp.example.com/other", resourceURI}},
+			{"iss": "https://evil.example.com"},
+			{"scope": "mcp:write"},
+			{"cnf": map[string]any{}},
+			{"nonce": "n"},
+			{"exp": nil},
 		} {
 			w.tokens = append(w.tokens, key.Sign(claims(change)))
 		}
@@ -243,7 +251,7 @@ func (w *differential) change() {
 	case 2:
 		next, issuer := *w.state, *w.state.Issuers[issuerURL]
 		issuer.Algorithms = [][]string{{"ES256"}, {"EdDSA"}, token.DefaultAlgorithms()}[w.random.IntN(3)]
-		issuer.Profile = token.Profile(w.random.IntN(2)) //nolint:gosec // 0 or 1
+		issuer.Profile = token.Profile(w.random.IntN(2))
 		next.Issuers = map[string]*token.Issuer{issuerURL: &issuer}
 		w.state = &next
 		w.cached.server.Swap(w.state)

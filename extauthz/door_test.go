@@ -49,7 +49,7 @@ type plan struct {
 	verifier  token.Options
 	profile   token.Profile
 	timeout   time.Duration
-	cache     uint64
+	cache     int64
 
 	revocations string // content of the revocation list, "" for none
 	subject     bool

@@ -95,10 +95,12 @@ func wireRows() []wireRow {
 		{"its id is on the list", func(p *plan) {
 			p.revocations = `{"serial": 1, "revoked": [{"issuer": "` + issuerURL + `", "jti": "id-1"}]}`
 		}, func(d *door) ask { return bearer(d.token()) }, reason.TokenRevoked, 401, invalidToken(reason.TokenRevoked)},
-		{"X-2: a bound token without a proof", dpop("optional"), func(d *door) ask {
-			return ask{headers: [][2]string{{"authorization", "DPoP " + d.token(map[string]any{"cnf": map[string]any{"jkt": strings.Repeat("A", 43)}})}}}
-		}, reason.DPoPProofInvalid, 401,
-			`DPoP resource_metadata="` + metadataURL + `", algs="ES256 EdDSA", error="invalid_dpop_proof", error_description="` + reason.DPoPProofInvalid.Description() + `"`},
+		{
+			"X-2: a bound token without a proof", dpop("optional"), func(d *door) ask {
+				return ask{headers: [][2]string{{"authorization", "DPoP " + d.token(map[string]any{"cnf": map[string]any{"jkt": strings.Repeat("A", 43)}})}}}
+			}, reason.DPoPProofInvalid, 401,
+			`DPoP resource_metadata="` + metadataURL + `", algs="ES256 EdDSA", error="invalid_dpop_proof", error_description="` + reason.DPoPProofInvalid.Description() + `"`,
+		},
 		{"no keys were ever had", func(p *plan) { p.keys = nil }, func(d *door) ask { return bearer(d.token()) }, reason.KeysUnavailable, 503, ""},
 		{
 			"PT-1: a library without the passthrough rule", without("passthrough.rego"),

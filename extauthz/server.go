@@ -40,7 +40,7 @@ type State struct {
 
 	Revocations *revocation.Source // nil: none
 
-	TokenCache      uint64        // bytes that verified tokens may take; 0 remembers none
+	TokenCache      int64         // bytes that verified tokens may take; 0 remembers none
 	CheckTimeout    time.Duration // bounds a Check that has no deadline or a longer one
 	MetadataSubject bool          // the subject goes into dynamic metadata
 }
@@ -65,7 +65,7 @@ func New(log *slog.Logger, metrics *Metrics) *Server {
 // Swap puts state in force for every Check that starts from now on.
 func (s *Server) Swap(state *State) {
 	if state != nil {
-		s.admitted.tokens.SetMaximum(state.TokenCache)
+		s.admitted.tokens.SetMaximum(uint64(max(state.TokenCache, 0)))
 	}
 	s.state.Store(state)
 }

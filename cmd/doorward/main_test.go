@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -251,6 +252,19 @@ func TestReload(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestHangup reloads at once, changed or not.
+func TestHangup(t *testing.T) {
+	f := newFolder(t)
+	p := start(t, "--config", f.configure(t, ""))
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	p.log.await(t, 1, "is in force")
+	if got := verdict(t, p.dial(t, p.grpc, nil), goodToken(f.key)); got != "allowed" {
+		t.Errorf("after SIGHUP: %s", got)
 	}
 }
 

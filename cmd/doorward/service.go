@@ -7,8 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -85,9 +88,12 @@ func (s *service) run(ctx context.Context, first *plan, seen digest) error {
 	failed := make(chan error, 3)
 	s.serveHTTP(listeners, failed)
 	go func() { failed <- grpcServer.Serve(listeners.grpc) }()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	go s.watch(background, hangup, seen)
 	s.readiness.start()
 	s.announce(first, listeners)
-	go s.watch(background, seen)
 
 	select {
 	case err := <-failed:

@@ -7,10 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"slices"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/doorward/doorward/cmd/doorward/config"
@@ -78,10 +76,7 @@ func (w watched) look(inForce *config.Config) digest {
 }
 
 // watch reloads on SIGHUP and whenever the files have changed since seen.
-func (s *service) watch(ctx context.Context, seen digest) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+func (s *service) watch(ctx context.Context, hangup <-chan os.Signal, seen digest) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
@@ -151,7 +146,7 @@ func (s *service) adopt(ctx context.Context, next *plan) error {
 		Policy:          next.policy,
 		Binder:          s.binder,
 		Revocations:     revocations,
-		TokenCache:      uint64(cfg.Limits.TokenCache),
+		TokenCache:      int64(cfg.Limits.TokenCache),
 		CheckTimeout:    cfg.Limits.CheckTimeout,
 		MetadataSubject: cfg.MetadataSubject,
 	})

@@ -168,7 +168,8 @@ func readHost(host string) (fault, canonical string, ok bool) {
 func isName(host string) bool {
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	hex, isHex := strings.CutPrefix(last, "0x")
-	if strings.Trim(last, "0123456789") != "" && !(isHex && strings.Trim(hex, "0123456789abcdef") == "") {
+	isNumber := strings.Trim(last, "0123456789") == "" || isHex && strings.Trim(hex, "0123456789abcdef") == ""
+	if !isNumber {
 		return true
 	}
 	_, err := netip.ParseAddr(host)

@@ -295,9 +295,16 @@ func FuzzFind(f *testing.F) {
 		spec("https://h.example/mcp/a!b"), spec("https://h.example/slash/"), spec("https://h.example/caf%C3%A9"),
 		spec("https://o.example/x", "http://h.example:8080/mcp"))
 	for _, seed := range [][2]string{
-		{"h.example", "/mcp"}, {"h.example:443", "/MCP"}, {"h.example", "/mcp/a%21b"}, {"h.example", "/mcp/deep/x"},
-		{"h.example", "/slash"}, {"h.example", "/caf%c3%a9"}, {"o.example", "/x/%2e"}, {"h.example:8080", "/mcp/x"},
-		{"H.example", "/Slash/"}, {"h.example.", "/"},
+		{"h.example", "/mcp"},
+		{"h.example:443", "/MCP"},
+		{"h.example", "/mcp/a%21b"},
+		{"h.example", "/mcp/deep/x"},
+		{"h.example", "/slash"},
+		{"h.example", "/caf%c3%a9"},
+		{"o.example", "/x/%2e"},
+		{"h.example:8080", "/mcp/x"},
+		{"H.example", "/Slash/"},
+		{"h.example.", "/"},
 	} {
 		f.Add(seed[0], seed[1])
 	}

@@ -108,10 +108,10 @@ func (v *Verifier) refuseSignature(
 		return refusal
 	}
 	why, flaw := v.checkSignature(ctx, jws, a, key, issuer.Keys)
-	switch why {
-	case reason.Allowed:
+	if why == reason.Allowed {
 		return nil
-	case reason.SignatureInvalid:
+	}
+	if why == reason.SignatureInvalid {
 		v.forgeries.remember(digest, key)
 	}
 	return issuer.refuse(why, flaw)

@@ -96,8 +96,9 @@ func (r *reader) free(n *yaml.Node, path string, depth int) any {
 			list = append(list, r.free(item, element(path, i), depth+1))
 		}
 		return list
+	default:
+		return r.freeScalar(n, path)
 	}
-	return r.freeScalar(n, path)
 }
 
 func (r *reader) freeScalar(n *yaml.Node, path string) any {
