@@ -29,8 +29,13 @@ import (
 // TestUsage: a mistake in the command line is exit 2 and one line on stderr.
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
-		{"nonsense"}, {"serve", "--nonsense"}, {"serve"}, {"serve", "--resource", "https://a.example/mcp"}, {"check"},
-		{"serve", "--config", "x.yaml", "--resource", "https://a.example/mcp"}, {"version", "extra"},
+		{"nonsense"},
+		{"serve", "--nonsense"},
+		{"serve"},
+		{"serve", "--resource", "https://a.example/mcp"},
+		{"check"},
+		{"serve", "--config", "x.yaml", "--resource", "https://a.example/mcp"},
+		{"version", "extra"},
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), args, &stdout, &stderr); code != exitUsage || stdout.Len() > 0 || stderr.Len() == 0 {
@@ -217,19 +222,29 @@ func TestReload(t *testing.T) {
 		{"a new rule in a file that was not there", func() {
 			f.write(t, "policy/team.rego", "package authz\n\nrequire.never if input.request.method == \"NEVER\"\n")
 		}, "is in force", 1, func() string { return goodToken(f.key) }, "policy_denied", "doorward_config_last_reload_successful 1"},
-		{"a rule that does not compile", func() { f.write(t, "policy/team.rego", "package authz\n\nrequire.x if nonsense(1)\n") },
-			"was refused", 1, func() string { return goodToken(f.key) }, "policy_denied", "doorward_config_last_reload_successful 0"},
-		{"the rule is gone", func() { f.write(t, "policy/team.rego", "package authz\n") },
-			"is in force", 2, func() string { return goodToken(f.key) }, "allowed", "doorward_config_last_reload_successful 1"},
-		{"a bad configuration", func() { f.write(t, "doorward.yaml", "nonsense: 1") },
-			"was refused", 2, func() string { return goodToken(f.key) }, "allowed", "doorward_config_last_reload_successful 0"},
+		{
+			"a rule that does not compile", func() { f.write(t, "policy/team.rego", "package authz\n\nrequire.x if nonsense(1)\n") },
+			"was refused", 1, func() string { return goodToken(f.key) }, "policy_denied", "doorward_config_last_reload_successful 0",
+		},
+		{
+			"the rule is gone", func() { f.write(t, "policy/team.rego", "package authz\n") },
+			"is in force", 2, func() string { return goodToken(f.key) }, "allowed", "doorward_config_last_reload_successful 1",
+		},
+		{
+			"a bad configuration", func() { f.write(t, "doorward.yaml", "nonsense: 1") },
+			"was refused", 2, func() string { return goodToken(f.key) }, "allowed", "doorward_config_last_reload_successful 0",
+		},
 		{"a key file that is not there", func() {
 			f.write(t, "doorward.yaml", strings.Replace(readFile(t, f.configure(t, "")), "keys.json", "later.json", 1))
 		}, "was refused", 3, func() string { return goodToken(f.key) }, "allowed", "doorward_config_last_reload_successful 0"},
-		{"the key file arrives", func() { f.write(t, "later.json", string(mint.JWKS(f.key))) },
-			"is in force", 3, func() string { return goodToken(f.key) }, "allowed", "doorward_config_last_reload_successful 1"},
-		{"a new scope", func() { f.configure(t, "  scopes: [mcp:admin]\npolicy: {paths: [policy]}") },
-			"is in force", 4, func() string { return goodToken(f.key) }, "insufficient_scope", "doorward_config_last_reload_successful 1"},
+		{
+			"the key file arrives", func() { f.write(t, "later.json", string(mint.JWKS(f.key))) },
+			"is in force", 3, func() string { return goodToken(f.key) }, "allowed", "doorward_config_last_reload_successful 1",
+		},
+		{
+			"a new scope", func() { f.configure(t, "  scopes: [mcp:admin]\npolicy: {paths: [policy]}") },
+			"is in force", 4, func() string { return goodToken(f.key) }, "insufficient_scope", "doorward_config_last_reload_successful 1",
+		},
 		{"a new key in the key file", func() {
 			f.key = mint.NewKey("ES256", "key-2")
 			f.configure(t, "policy: {paths: [policy]}")

@@ -261,7 +261,8 @@ func typeDefects() []defect {
 	for _, typ := range []any{
 		"id_token", "logout+jwt", "dpop+jwt", "secevent+jwt", "oauth-id-jag+jwt", "rt+jwt",
 		"token-introspection+jwt", "oauth-authz-req+jwt", "JOSE", "JWE", "at", "at+jwt ", "at+jwt;v=1",
-		"text/at+jwt", "application/application/at+jwt", "application/", "", nil, 1, true, []string{"at+jwt"},
+		"text/at+jwt", "application/application/at+jwt", "application/", "", nil, 1, true,
+		[]string{"at+jwt"},
 	} {
 		rows = append(rows, bad(fmt.Sprintf("typ %#v", typ), inHeader("typ", typ)))
 	}

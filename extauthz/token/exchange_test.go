@@ -136,8 +136,8 @@ func proofClaim(name string, value any) twist {
 	return func(x *exchange) { set(x.claims, name, value) }
 }
 
-// proofNumber writes a claim that Go's own numbers cannot hold.
-func proofNumber(name, text string) twist { return proofClaim(name, json.RawMessage(text)) }
+// issuedAt writes an iat that Go's own numbers cannot hold.
+func issuedAt(text string) twist { return proofClaim("iat", json.RawMessage(text)) }
 
 // inJWK changes a member of the key in the header alone.
 func inJWK(name string, value any) twist {
