@@ -3,6 +3,7 @@ package extauthz
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 
 	"github.com/maypok86/otter/v2"
 	"github.com/maypok86/otter/v2/stats"
@@ -33,11 +34,33 @@ func newAdmitted() *admitted {
 	}
 }
 
-// weight is about what an entry holds, in bytes: a claim costs some five times
-// its text once it is decoded.
+// weight is about what an entry holds, in bytes. What a claim costs once it is
+// decoded has little to do with its length: a member of `{}` is a whole map.
 func weight(_ [sha256.Size]byte, claims *token.Claims) uint32 {
-	const entry, decoded = 1024, 5
-	return uint32(min(entry+decoded*claims.Size, 1<<30)) //nolint:gosec // bounded in the line itself
+	const entry, most = 1024, 1 << 30
+	return uint32(min(entry+held(claims.All), most))
+}
+
+// held is about what a decoded JSON value takes, in bytes.
+func held(value any) int {
+	const word, member, object = 16, 64, 320
+	total := word
+	switch v := value.(type) {
+	case string:
+		total += len(v)
+	case json.Number:
+		total += len(v)
+	case []any:
+		for _, element := range v {
+			total += word + held(element)
+		}
+	case map[string]any:
+		total += object
+		for name, value := range v {
+			total += member + len(name) + held(value)
+		}
+	}
+	return total
 }
 
 // verify gives the claims of a token that is for res's issuers, or the reason

@@ -44,15 +44,18 @@ func (r *request) credential(takesDPoP bool) (credential, reason.Reason) {
 
 // twoCredentials sees what Envoy makes of a repeated Authorization header:
 // `Bearer a,Bearer b`. It is a comma, spaces allowed around it, followed by a
-// scheme word, a space and more.
+// scheme word, a space and more. Each byte is looked at a bounded number of
+// times, whatever a client sends.
 func twoCredentials(value string) bool {
 	_, rest, found := strings.Cut(value, ",")
 	for found {
-		word, more, spaced := strings.Cut(strings.TrimLeft(rest, " \t"), " ")
-		if spaced && isToken(word) && strings.TrimLeft(more, " ") != "" {
-			return true
+		var part string
+		part, rest, found = strings.Cut(rest, ",")
+		word, more, spaced := strings.Cut(strings.TrimLeft(part, " \t"), " ")
+		more = strings.TrimLeft(more, " ")
+		if spaced && isToken(word) && (more != "" || found) {
+			return true // after the last of its spaces stands something, if only a comma
 		}
-		_, rest, found = strings.Cut(rest, ",")
 	}
 	return false
 }

@@ -2,7 +2,7 @@ package extauthz
 
 import (
 	"context"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
@@ -51,7 +51,7 @@ func policyInput(req *request, v *verdict) policy.Input {
 			Host:            req.authority,
 			Path:            req.path,
 			Query:           req.query.values(),
-			Headers:         req.headers.withoutCredentials(),
+			Headers:         req.headers.plain(),
 			SourceAddress:   req.sourceAddress,
 			SourcePrincipal: req.sourcePrincipal,
 		},
@@ -73,16 +73,15 @@ func policyInput(req *request, v *verdict) policy.Input {
 	}
 }
 
-// withoutCredentials are the headers without those that carry a secret and
-// without Envoy's pseudo headers, each as one value: both forms in which Envoy
-// sends headers must give a policy the same document.
-func (h headers) withoutCredentials() map[string][]string {
-	secret := []string{"authorization", "proxy-authorization", "dpop", "cookie", queryToken}
-	clean := make(map[string][]string, len(h))
+// plain are the headers without Envoy's pseudo headers, each as one value: both
+// forms in which Envoy sends headers must give a policy the same document.
+// Package policy shows none that carries a credential.
+func (h headers) plain() map[string][]string {
+	plain := make(map[string][]string, len(h))
 	for name := range h {
-		if !slices.Contains(secret, name) && (name == "" || name[0] != ':') {
-			clean[name] = []string{h.joined(name)}
+		if !strings.HasPrefix(name, ":") {
+			plain[name] = []string{h.joined(name)}
 		}
 	}
-	return clean
+	return plain
 }

@@ -2,6 +2,7 @@ package extauthz
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -47,6 +48,15 @@ func (j *journal) write(v *verdict, requestID string) {
 			j.log.LogAttrs(ctx, slog.LevelWarn, "policy warning", slog.String("resource", v.name()),
 				slog.String("request_id", requestID), slog.String("code", clip(warning.Code)), slog.String("message", clip(warning.Message)))
 		}
+	}
+}
+
+// panicked tells of a fault of ours. The value of a panic may hold anything, so
+// its type has to do.
+func (j *journal) panicked(fault any) {
+	if j.admit(reason.Internal.String()) {
+		j.log.LogAttrs(context.Background(), slog.LevelError, "a Check panicked and was refused: please report this",
+			slog.String("fault", fmt.Sprintf("%T", fault)))
 	}
 }
 

@@ -22,8 +22,10 @@ func splitQuery(raw string) query {
 	}
 	var split query
 	for part := range strings.SplitSeq(raw, "&") {
-		name, value, _ := strings.Cut(part, "=")
-		split = append(split, parameter{name, value})
+		if part != "" { // a flood of '&' is no flood of parameters
+			name, value, _ := strings.Cut(part, "=")
+			split = append(split, parameter{name, value})
+		}
 	}
 	return split
 }
@@ -34,7 +36,7 @@ func (q query) tokens() []string {
 	var spellings []string
 	seen := map[string]bool{}
 	for _, p := range q {
-		if unescape(p.name) == queryToken && !seen[p.name] {
+		if mayBe(p.name, queryToken) && !seen[p.name] && unescape(p.name) == queryToken {
 			seen[p.name] = true
 			spellings = append(spellings, p.name)
 		}
@@ -46,6 +48,9 @@ func (q query) tokens() []string {
 // parameter x, to some servers two, so that it could not be removed by name.
 func (q query) hidesToken() bool {
 	for _, p := range q {
+		if strings.IndexByte(p.name, ';') < 0 && strings.IndexByte(p.value, ';') < 0 {
+			continue
+		}
 		_, rest, found := strings.Cut(p.name+"="+p.value, ";")
 		for found {
 			var part string
@@ -59,12 +64,18 @@ func (q query) hidesToken() bool {
 	return false
 }
 
+// mayBe sees by its length alone that a spelling is no escape of name, so that
+// most parameters are not decoded at all.
+func mayBe(spelling, name string) bool {
+	return len(spelling) >= len(name) && len(spelling) <= 3*len(name)
+}
+
 // values is the query as a policy sees it: decoded, without tokens.
 func (q query) values() map[string][]string {
 	values := make(map[string][]string, len(q))
 	for _, p := range q {
 		name := unescape(p.name)
-		if name == queryToken || name == "" && p.value == "" {
+		if name == queryToken {
 			continue
 		}
 		values[name] = append(values[name], unescape(p.value))

@@ -13,7 +13,6 @@ package extauthz
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -82,8 +81,7 @@ func (s *Server) Check(ctx context.Context, check *authv3.CheckRequest) *authv3.
 func (s *Server) answerTo(ctx context.Context, in arrival) (response *authv3.CheckResponse) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			// The value of a panic may hold anything, so its type has to do.
-			s.journal.log.LogAttrs(ctx, slog.LevelError, "a Check panicked and was refused: please report this", slog.String("fault", fmt.Sprintf("%T", fault)))
+			s.journal.panicked(fault)
 			s.metrics.checks.WithLabelValues("", reason.Internal.String()).Inc()
 			response = bareRefusal()
 		}

@@ -82,7 +82,8 @@ func (t Token) term() *ast.Term {
 
 // credential tells the headers that no policy sees.
 func credential(header string) bool {
-	return strings.EqualFold(header, "authorization") || strings.EqualFold(header, "dpop") || strings.EqualFold(header, "cookie")
+	return slices.ContainsFunc([]string{"authorization", "proxy-authorization", "dpop", "cookie", "access_token"},
+		func(secret string) bool { return strings.EqualFold(header, secret) })
 }
 
 func member(name string, value *ast.Term) [2]*ast.Term {

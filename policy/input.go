@@ -22,7 +22,7 @@ type Request struct {
 	Host            string              // host: the authority, as sent
 	Path            string              // path: the bytes before the first "?"
 	Query           map[string][]string // query: names and values percent-decoded, each name with all its values in order
-	Headers         map[string][]string // headers: names in lower case, each with all its values in order
+	Headers         map[string][]string // headers: names in lower case, each with one value: what a client repeats is joined with a comma
 	SourceAddress   string              // source_address: the peer's IP address; may be absent
 	SourcePrincipal string              // source_principal: the peer's identity from mTLS; may be absent
 }

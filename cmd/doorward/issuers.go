@@ -28,6 +28,7 @@ type runningSource struct {
 	options jwks.Options
 	keys    *jwks.Source
 	stop    context.CancelFunc
+	heir    bool // keys began with those of the source before
 }
 
 func newIssuers(log *slog.Logger, metrics *metrics, readiness *readiness) *issuers {
@@ -66,12 +67,22 @@ func (i *issuers) source(ctx context.Context, wanted jwks.Options, running *runn
 	}
 	if running != nil && onlyKeysDiffer(running.options, wanted) {
 		running.keys.Replace(wanted.Static)
-		return &runningSource{wanted, running.keys, running.stop}
+		return &runningSource{options: wanted, keys: running.keys, stop: running.stop}
 	}
 	ctx, stop := context.WithCancel(ctx)
 	keys := jwks.NewSource(wanted, jwks.Environment{Log: i.log, Refreshed: i.refreshed})
+	heir := running != nil && sameOrigin(running.options, wanted)
+	if heir {
+		keys.Inherit(running.keys)
+	}
 	go keys.Run(ctx)
-	return &runningSource{wanted, keys, stop}
+	return &runningSource{wanted, keys, stop, heir}
+}
+
+// sameOrigin says whether both fetch their keys from one place, whatever else
+// differs: how often, by which authority's leave, from which folder.
+func sameOrigin(a, b jwks.Options) bool {
+	return a.Static == nil && b.Static == nil && a.Issuer == b.Issuer && a.JWKSURI == b.JWKSURI
 }
 
 func onlyKeysDiffer(a, b jwks.Options) bool {
@@ -96,7 +107,9 @@ func (i *issuers) retire(before map[string]*runningSource) {
 			continue
 		}
 		old.stop()
-		old.keys.Close()
+		if !still || !now.heir {
+			old.keys.Close()
+		}
 		if !still {
 			i.metrics.forget(id)
 		}

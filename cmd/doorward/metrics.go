@@ -53,13 +53,13 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 
 func registerInFlight(registry *prometheus.Registry, checks *extauthz.Server) {
 	promauto.With(registry).NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "doorward_signatures_in_flight", Help: "Signatures being verified now.",
+		Name: "doorward_signatures_in_flight", Help: "Signatures being verified now, of tokens and of DPoP proofs.",
 	}, func() float64 {
 		state := checks.State()
 		if state == nil {
 			return 0
 		}
-		return float64(state.Verifier.InFlight())
+		return float64(state.Verifier.InFlight() + state.Binder.InFlight())
 	})
 }
 

@@ -29,13 +29,15 @@ func newRevocations(log *slog.Logger, registry prometheus.Registerer) *revocatio
 	gauge := func(name, help string) prometheus.Gauge {
 		return factory.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 	}
-	return &revocations{
+	r := &revocations{
 		log:     log,
 		stop:    func() {},
 		serial:  gauge("doorward_revocation_serial", "Serial of the revocation list in force, 0 for none."),
 		entries: gauge("doorward_revocation_entries", "Entries of the revocation list in force."),
-		ok:      gauge("doorward_revocation_last_load_successful", "1 if the revocation file as it is now is in force."),
+		ok:      gauge("doorward_revocation_last_load_successful", "1 if the revocation file as it is now is in force, or none is configured."),
 	}
+	r.ok.Set(1)
+	return r
 }
 
 // adopt returns the list for path, or nil where path is "". It fails, with the

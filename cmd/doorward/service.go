@@ -29,9 +29,6 @@ import (
 // exitWithin is how long a stop may take from the signal on.
 const exitWithin = 15 * time.Second
 
-// waitingProofs is how many DPoP proofs may wait for their turn at a signature.
-const waitingProofs = 1000
-
 // service is the running program: the parts, and the plan in force.
 type service struct {
 	log     *slog.Logger
@@ -49,6 +46,7 @@ type service struct {
 	revocations *revocations
 	tls         tlsConfig
 	plan        atomic.Pointer[plan] // in force
+	refused     string               // what was said of the last refused reload; the watcher's alone
 }
 
 func newService(log *slog.Logger, level *slog.LevelVar, watched watched) *service {
@@ -59,7 +57,6 @@ func newService(log *slog.Logger, level *slog.LevelVar, watched watched) *servic
 		metrics:  newMetrics(registry),
 		checks:   extauthz.New(log, extauthz.NewMetrics(registry)),
 		health:   health.NewServer(),
-		binder:   token.NewBinder(token.BinderOptions{Waiting: waitingProofs}),
 
 		revocations: newRevocations(log, registry),
 	}
@@ -75,6 +72,10 @@ func newService(log *slog.Logger, level *slog.LevelVar, watched watched) *servic
 func (s *service) run(ctx context.Context, first *plan, seen digest) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	s.binder = token.NewBinder(token.BinderOptions{
+		InFlight: first.config.Limits.SignaturesInFlight,
+		Waiting:  first.config.Limits.SignaturesWaiting,
+	})
 	if err := s.adopt(background, first); err != nil {
 		return err
 	}

@@ -14,14 +14,14 @@ import (
 // connections that come after.
 type tlsConfig struct{ current atomic.Pointer[tls.Config] }
 
-// load reads the files of where; without a certificate it does nothing.
-func (t *tlsConfig) load(where config.TLS) error {
+// readTLS reads the files of where; nil without a certificate.
+func readTLS(where config.TLS) (*tls.Config, error) {
 	if where.CertFile == "" {
-		return nil
+		return nil, nil
 	}
 	certificate, err := tls.LoadX509KeyPair(where.CertFile, where.KeyFile)
 	if err != nil {
-		return fmt.Errorf("listen.tls: %w", err)
+		return nil, fmt.Errorf("listen.tls: %w", err)
 	}
 	next := &tls.Config{
 		Certificates: []tls.Certificate{certificate},
@@ -31,16 +31,15 @@ func (t *tlsConfig) load(where config.TLS) error {
 	if where.ClientCAFile != "" {
 		pem, err := os.ReadFile(where.ClientCAFile)
 		if err != nil {
-			return fmt.Errorf("listen.tls: %w", err)
+			return nil, fmt.Errorf("listen.tls: %w", err)
 		}
 		next.ClientCAs = x509.NewCertPool()
 		if !next.ClientCAs.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("listen.tls: %s holds no certificate", where.ClientCAFile)
+			return nil, fmt.Errorf("listen.tls: %s holds no certificate", where.ClientCAFile)
 		}
 		next.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	t.current.Store(next)
-	return nil
+	return next, nil
 }
 
 // server asks for the configuration in force at each handshake.

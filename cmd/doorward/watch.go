@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -98,39 +99,65 @@ func (s *service) watch(ctx context.Context, hangup <-chan os.Signal, seen diges
 func (s *service) reload(ctx context.Context) digest {
 	now := s.plan.Load().config
 	next, problems, seen := s.watched.load(ctx, now)
-	for _, problem := range problems {
-		logProblem(s.log, problem)
-	}
 	if next != nil {
 		if err := s.adopt(ctx, next); err != nil {
-			s.log.Error("configuration", slog.String("problem", err.Error()))
-			next = nil
+			// What was wrong with a file that only adopt reads may be mended
+			// without a change of what is looked at: try again at the next look.
+			problems, next, seen = append(problems, config.Problem{File: "configuration", Message: err.Error()}), nil, digest{}
 		}
 	}
 	if next == nil {
-		s.metrics.reloadOK.Set(0)
-		s.log.Error("the changed configuration was refused: the one before stays in force")
+		s.refuse(problems)
 		return seen
 	}
-	if next.config.Listen != now.Listen || next.config.Limits.ReceiveBytes != now.Limits.ReceiveBytes {
-		s.log.Warn("listen and receive_bytes change at the next start only")
+	for _, problem := range problems {
+		logProblem(s.log, problem)
+	}
+	s.refused = ""
+	if needsRestart(now, next.config) {
+		s.log.Warn("addresses, socket_mode, log.format, receive_bytes and the limits on proofs change at the next start only")
 	}
 	s.log.Info("the changed configuration is in force", slog.Int("resources", len(next.config.Resources.All())),
 		slog.Int("issuers", len(next.config.Issuers)), slog.Int("policy_files", len(next.policyFiles)))
 	return seen
 }
 
+// needsRestart sees what only a start reads.
+func needsRestart(now, next *config.Config) bool {
+	a, b := now.Listen, next.Listen
+	a.TLS, b.TLS = config.TLS{}, config.TLS{} // its files are read at every reload
+	return a != b || now.Log.Format != next.Log.Format || now.Limits.ReceiveBytes != next.Limits.ReceiveBytes ||
+		now.Limits.SignaturesInFlight != next.Limits.SignaturesInFlight || now.Limits.SignaturesWaiting != next.Limits.SignaturesWaiting
+}
+
+// refuse keeps what is in force. The same refusal again is told once.
+func (s *service) refuse(problems config.Problems) {
+	s.metrics.reloadOK.Set(0)
+	said := fmt.Sprint(problems)
+	if said == s.refused {
+		return
+	}
+	s.refused = said
+	for _, problem := range problems {
+		logProblem(s.log, problem)
+	}
+	s.log.Error("the changed configuration was refused: the one before stays in force")
+}
+
 // adopt puts a plan in force, or fails with the one before still in force. A
 // Check that runs finishes with the state it began with.
 func (s *service) adopt(ctx context.Context, next *plan) error {
 	cfg := next.config
-	if err := s.tls.load(cfg.Listen.TLS); err != nil {
+	certificate, err := readTLS(cfg.Listen.TLS)
+	if err != nil {
 		return err
 	}
 	revocations, err := s.revocations.adopt(ctx, cfg.RevocationFile)
 	if err != nil {
 		return err
 	}
+	// From here on nothing fails.
+	s.tls.current.Store(certificate)
 	trusted, retire := s.issuers.adopt(ctx, cfg.Issuers)
 	s.level.Set(cfg.Log.Level)
 	s.checks.Swap(&extauthz.State{

@@ -38,7 +38,7 @@ func (s *Set) Len() int {
 	return len(s.keys)
 }
 
-// Lookup finds the key that a token's header names. A nil kid is a header
+// Lookup finds the key that a token's header names; a nil Set has none. A nil kid is a header
 // without one: it is served only where exactly one key fits alg.
 //
 // The reason is [reason.Allowed] with a key, [reason.AlgorithmNotAllowed] where

@@ -100,6 +100,15 @@ func NewSource(o Options, env Environment) *Source {
 	return s
 }
 
+// Inherit starts s, before its Run, with the keys of old, another configuration
+// of the same issuer, for as long as s would let them serve. Key objects stay,
+// so old is to be stopped and not closed.
+func (s *Source) Inherit(old *Source) {
+	if snap := old.usable(time.Now()); snap != nil && !snap.until.IsZero() {
+		s.publish(&snapshot{set: snap.set, at: snap.at, until: snap.at.Add(s.refresh.maxStale)})
+	}
+}
+
 // Set is the current usable set, or nil: none yet, or stale. It takes no lock.
 func (s *Source) Set() *Set {
 	if snap := s.usable(time.Now()); snap != nil {

@@ -15,9 +15,12 @@ func (v *Verifier) Still(claims *Claims, issuer *Issuer) (bool, *Refusal) {
 	switch {
 	case issuer == nil || issuer.Profile != claims.Profile || !slices.Contains(issuer.Algorithms, claims.Algorithm):
 		return false, nil
-	case claims.Key.Withdrawn() || issuer.Keys.Set() == nil: // removal and staleness hold at once
-		return false, nil
 	case claims.Size > v.maxBytes:
+		return false, nil
+	}
+	// The header must still find the very key that verified: removal, staleness
+	// and a second key that makes a missing kid ambiguous hold at once.
+	if key, _ := issuer.Keys.Set().Lookup(claims.HeaderKeyID, claims.Algorithm); key != claims.Key {
 		return false, nil
 	}
 	return true, v.outOfTime(claims, issuer)

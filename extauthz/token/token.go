@@ -96,20 +96,21 @@ type Refusal struct {
 // Claims are what a verified token says. They are shared and must not be
 // changed.
 type Claims struct {
-	Issuer    string         // iss (RFC 7519, section 4.1.1)
-	Subject   string         // sub; "" where absent
-	Client    string         // client_id (RFC 9068, section 2.2), else azp, cid or appid; "" where absent
-	ID        string         // jti; "" where absent
-	KeyID     string         // kid of the key that verified, as its set has it
-	Algorithm string         // alg of its header
-	Scopes    []string       // scope (RFC 8693, section 4.2), else scp, in the token's order
-	Profile   Profile        // the rules it was read under
-	Expiry    time.Time      // exp, clock skew not included
-	NotBefore time.Time      // nbf; zero where absent
-	IssuedAt  time.Time      // iat; zero where absent
-	Key       *jwks.Key      // the key that verified; void once it is withdrawn
-	All       map[string]any // every claim; numbers are json.Number
-	Size      int            // of the compact token, in bytes
+	Issuer      string         // iss (RFC 7519, section 4.1.1)
+	Subject     string         // sub; "" where absent
+	Client      string         // client_id (RFC 9068, section 2.2), else azp, cid or appid; "" where absent
+	ID          string         // jti; "" where absent
+	KeyID       string         // kid of the key that verified, as its set has it
+	Algorithm   string         // alg of its header
+	HeaderKeyID *string        // kid of its header; nil where it has none
+	Scopes      []string       // scope (RFC 8693, section 4.2), else scp, in the token's order
+	Profile     Profile        // the rules it was read under
+	Expiry      time.Time      // exp, clock skew not included
+	NotBefore   time.Time      // nbf; zero where absent
+	IssuedAt    time.Time      // iat; zero where absent
+	Key         *jwks.Key      // the key that verified; void once it is withdrawn
+	All         map[string]any // every claim; numbers are json.Number
+	Size        int            // of the compact token, in bytes
 }
 
 // Verify gives the claims of a compact JWS (RFC 7515, section 3.1), or the
@@ -166,7 +167,8 @@ func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss 
 	if refusal := v.outOfTime(claims, issuer); refusal != nil { // the wait for keys may have been long
 		return nil, refusal
 	}
-	claims.Key, claims.KeyID, claims.Algorithm, claims.Size = key, key.ID, jws.header.alg, len(compact)
+	claims.Key, claims.KeyID = key, key.ID
+	claims.Algorithm, claims.HeaderKeyID, claims.Size = jws.header.alg, jws.header.kid, len(compact)
 	return claims, nil
 }
 

@@ -114,8 +114,9 @@ func TestClaims(t *testing.T) {
 	if refusal != nil {
 		t.Fatalf("%+v", refusal)
 	}
+	kid := "es"
 	want := &Claims{
-		Issuer: strictID, Subject: "alice", Client: "cli", ID: "t-1", KeyID: "es", Algorithm: "ES256", Size: len(compact),
+		Issuer: strictID, Subject: "alice", Client: "cli", ID: "t-1", KeyID: "es", Algorithm: "ES256", HeaderKeyID: &kid, Size: len(compact),
 		Scopes: []string{"mcp:read", "mcp:write"}, Profile: RFC9068,
 		Expiry:   noon.Add(time.Minute + 500*time.Millisecond),
 		IssuedAt: noon.Add(-time.Minute), NotBefore: noon.Add(-time.Minute),
