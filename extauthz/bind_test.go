@@ -221,6 +221,27 @@ func TestAPolicySeesTheBinding(t *testing.T) {
 	}
 }
 
+// TestIssuedBefore voids what is older, what does not say how old it is, and
+// nothing else.
+func TestIssuedBefore(t *testing.T) {
+	d := openDoor(t, func(p *plan) {
+		p.revocations = fmt.Sprintf(`{"serial": 1, "issued_before": [{"issuer": %q, "time": %d}]}`, issuerURL, noon.Add(-time.Minute).Unix())
+	})
+	for intent, row := range map[string]struct {
+		iat  any
+		want string
+	}{
+		"older":       {noon.Add(-time.Minute - time.Second).Unix(), "token_revoked"},
+		"as old":      {noon.Add(-time.Minute).Unix(), "allowed"},
+		"without iat": {nil, "token_revoked"},
+		"and younger": {noon.Unix(), "allowed"},
+	} {
+		if got := hear(t, d.check(t, bearer(d.token(map[string]any{"iat": row.iat})).joined())); got.reason != row.want {
+			t.Errorf("%s: got %s, want %s", intent, got.reason, row.want)
+		}
+	}
+}
+
 // TestRevocation: each selector, on a token that is remembered already, within
 // a second of the change.
 func TestRevocation(t *testing.T) {

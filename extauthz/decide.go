@@ -14,6 +14,7 @@ import (
 func (s *Server) decide(ctx context.Context, state *State, req *request, v *verdict) {
 	start := time.Now()
 	decision, err := state.Policy.Decide(ctx, policyInput(req, v))
+	s.metrics.decisions.Inc()
 	s.metrics.evaluation.WithLabelValues(v.resource.Name).Observe(time.Since(start).Seconds())
 	if err != nil {
 		v.reason, v.cause = reason.PolicyError, err.Error()

@@ -16,6 +16,7 @@ type Metrics struct {
 	warnings     *prometheus.CounterVec
 	queryRemoved *prometheus.CounterVec
 	tokens       tokenRequests
+	decisions    prometheus.Counter
 	factory      promauto.Factory
 }
 
@@ -30,8 +31,13 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		Name: "doorward_token_cache_requests_total",
 		Help: "Tokens by how they were verified: hit, miss, or negative_hit for one whose signature failed before.",
 	}, []string{"result"})
+	decisions := factory.NewCounterVec(prometheus.CounterOpts{
+		Name: "doorward_decision_cache_requests_total",
+		Help: "Decisions by how they were found. None is remembered yet: all are uncacheable.",
+	}, []string{"result"})
 	return &Metrics{
-		factory: factory,
+		factory:   factory,
+		decisions: decisions.WithLabelValues("uncacheable"),
 		tokens: tokenRequests{
 			hit: requests.WithLabelValues("hit"), miss: requests.WithLabelValues("miss"), negativeHit: requests.WithLabelValues("negative_hit"),
 		},

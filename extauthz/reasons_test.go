@@ -64,6 +64,30 @@ func wireRows() []wireRow {
 			}, reason.Misconfigured, 503, "",
 		},
 		{
+			"the mesh names the resource of another authority", nil,
+			func(d *door) ask {
+				a := bearer(d.token())
+				a.host, a.extensions = "elsewhere.example.com", map[string]string{"resource": "weather"}
+				return a
+			}, reason.NoResource, 403, "",
+		},
+		{
+			"the mesh names the resource, and the path is not safe", nil,
+			func(d *door) ask {
+				a := bearer(d.token())
+				a.path, a.extensions = "/mcp/..;/x", map[string]string{"resource": "weather"}
+				return a
+			}, reason.NoResource, 403, "",
+		},
+		{
+			"the mesh names the resource, and rewrote the path", nil,
+			func(d *door) ask {
+				a := bearer(d.token())
+				a.path, a.extensions = "/team-a", map[string]string{"resource": resourceURI}
+				return a
+			}, reason.Allowed, 200, "",
+		},
+		{
 			"another path of the host", nil,
 			func(d *door) ask { a := bearer(d.token()); a.path = "/mcpx"; return a }, reason.NoResource, 403, "",
 		},
@@ -72,6 +96,22 @@ func wireRows() []wireRow {
 			func(d *door) ask {
 				a := bearer(d.token())
 				a.headers = append(a.headers, [2]string{"origin", "https://evil.example.com"})
+				return a
+			}, reason.OriginNotAllowed, 403, "",
+		},
+		{
+			"T-1: an allowed origin", nil,
+			func(d *door) ask {
+				a := bearer(d.token())
+				a.headers = append(a.headers, [2]string{"origin", "https://app.example.com"})
+				return a
+			}, reason.Allowed, 200, "",
+		},
+		{
+			"T-2: an allowed origin does not excuse a second one", nil,
+			func(d *door) ask {
+				a := bearer(d.token())
+				a.headers = append(a.headers, [2]string{"origin", "https://app.example.com"}, [2]string{"origin", "https://evil.example.com"})
 				return a
 			}, reason.OriginNotAllowed, 403, "",
 		},
@@ -105,6 +145,14 @@ func wireRows() []wireRow {
 		{
 			"PT-1: a library without the passthrough rule", without("passthrough.rego"),
 			func(d *door) ask { return bearer(d.token()) }, reason.Passthrough, 403, "",
+		},
+		{
+			"PT-1: a library whose strip forgets the query", forgetting,
+			func(d *door) ask { a := bearer(d.token()); a.path = "/mcp?access_token=x"; return a }, reason.Passthrough, 403, "",
+		},
+		{
+			"PT-1: which does no harm where there is no token", forgetting,
+			func(d *door) ask { return bearer(d.token()) }, reason.Allowed, 200, "",
 		},
 		{
 			"AU-1: a library without the audience rule", without("audience.rego"),
@@ -157,6 +205,18 @@ func dpop(mode string) func(*plan) {
 // team writes one module of a team.
 func team(rule string) func(*plan) {
 	return func(p *plan) { p.policy = []string{teamFolder(rule)} }
+}
+
+// forgetting is a library that would leave a token in the query, and says that
+// all is well.
+func forgetting(p *plan) {
+	library := fstest.MapFS{"passthrough.rego": &fstest.MapFile{Data: []byte(
+		"package doorward.passthrough\n\nstrip := {\"headers\": [\"authorization\"], \"query\": []}\n\nholds := true\n")}}
+	for _, name := range []string{"audience.rego", "decision.rego", "scope.rego", "team.rego"} {
+		content, _ := fs.ReadFile(rego.Files, name)
+		library[name] = &fstest.MapFile{Data: content}
+	}
+	p.library = library
 }
 
 func without(module string) func(*plan) {

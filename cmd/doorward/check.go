@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -31,22 +32,26 @@ func checkCommand() *cobra.Command {
 
 var errNoConfig = fmt.Errorf("no --config PATH is given")
 
+// check judges everything it can read, whatever is wrong elsewhere.
 func check(cmd *cobra.Command, paths []string) error {
-	plan, problems := load(cmd.Context(), func() (*config.Config, config.Problems) { return config.Load(paths) })
+	cfg, problems := config.Load(paths)
+	beside := config.ReadBeside(paths)
+	_, files, faults := compile(cmd.Context(), beside.PolicyPaths)
+	problems = append(problems, faults...)
+	if _, err := os.Stat(beside.RevocationFile); err == nil { // Load tells of one that is not there
+		if _, err := revocation.NewSource(beside.RevocationFile, nil, nil); err != nil {
+			problems = append(problems, beside.Unusable(err))
+		}
+	}
 	for _, problem := range problems {
 		if _, err := fmt.Fprintln(cmd.OutOrStdout(), problem); err != nil {
 			return &failure{err}
 		}
 	}
-	if plan == nil {
-		return &failure{fmt.Errorf("%d problems", len(problems.Errors()))}
-	}
-	if name := plan.config.RevocationFile; name != "" {
-		if _, err := revocation.NewSource(name, nil, nil); err != nil {
-			return &failure{err}
-		}
+	if wrong := len(problems.Errors()); wrong > 0 {
+		return &failure{fmt.Errorf("%d problems", wrong)}
 	}
 	_, err := fmt.Fprintf(cmd.OutOrStdout(), "ok: %d resources, %d issuers, %d policy files\n",
-		len(plan.config.Resources.All()), len(plan.config.Issuers), len(plan.policyFiles))
+		len(cfg.Resources.All()), len(cfg.Issuers), len(files))
 	return err
 }

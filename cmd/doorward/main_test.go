@@ -91,6 +91,24 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestCheckTellsEverything at once, with places, whatever is wrong elsewhere.
+func TestCheckTellsEverything(t *testing.T) {
+	f := newFolder(t)
+	config := f.configure(t, "nonsense: 1\npolicy: {paths: [policy]}\nrevocation_file: list.json")
+	f.write(t, "policy/team.rego", "package authz\n\nrequire.office if nonsense(1)\n")
+	f.write(t, "list.json", `{"serial": 0}`)
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{"check", "--config", config}, &stdout, &stderr)
+	for _, want := range []string{`doorward\.yaml:\d+:\d+: unknown key "nonsense"`, `team\.rego:3:\d+: .*nonsense`, `doorward\.yaml:\d+:\d+: revocation_file is not usable: .*list\.json:1:12`} {
+		if !regexp.MustCompile(want).MatchString(stdout.String()) {
+			t.Errorf("no %s in:\n%s", want, &stdout)
+		}
+	}
+	if code != exitFailure || strings.Count(stdout.String(), "\n") != 3 {
+		t.Errorf("exit %d:\n%s%s", code, &stdout, &stderr)
+	}
+}
+
 // TestServeRefusesBadConfiguration starts nothing and says why.
 func TestServeRefusesBadConfiguration(t *testing.T) {
 	f := newFolder(t)
@@ -267,6 +285,67 @@ func TestReload(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestARefusedReloadChangesNothing, not even the part that was fine; and what
+// was wrong is taken once it is mended, though no file that names it changed.
+func TestARefusedReloadChangesNothing(t *testing.T) {
+	f := newFolder(t)
+	certificate := newCertificate(t)
+	certificate.write(t, f)
+	f.write(t, "ca.pem", certificate.certPEM)
+	shut := strings.Replace(readFile(t, f.configure(t, "")), `listen: {`, `listen: {tls: {cert_file: cert.pem, key_file: key.pem, client_ca_file: ca.pem}, `, 1)
+	f.write(t, "doorward.yaml", shut)
+	p := start(t, "--config", f.path("doorward.yaml"))
+	f.write(t, "list.json", `{"serial": 0}`)
+	f.write(t, "doorward.yaml", strings.Replace(shut, ", client_ca_file: ca.pem", "", 1)+"\nrevocation_file: list.json\n")
+	p.log.await(t, 1, "was refused")
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(certificate.certPEM))
+	stranger := credentials.NewTLS(&tls.Config{RootCAs: roots, ServerName: "doorward.test", MinVersion: tls.VersionTLS12})
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	if _, err := authv3.NewAuthorizationClient(p.dial(t, p.grpc, stranger)).Check(ctx, checkRequest("")); err == nil {
+		t.Error("a stranger without a certificate is answered")
+	}
+	f.write(t, "list.json", `{"serial": 1, "revoked": [{"issuer": "https://as.example.com", "sub": "alice"}]}`)
+	p.log.await(t, 1, "is in force")
+	if got := verdict(t, p.dial(t, p.grpc, stranger), goodToken(f.key)); got != "token_revoked" {
+		t.Errorf("after the list was mended: %s", got)
+	}
+	if got := strings.Count(p.log.String(), "was refused"); got != 1 {
+		t.Errorf("the same refusal is told %d times", got)
+	}
+}
+
+// TestAnUnrelatedEditKeepsTheKeys while the authorization server is down, and a
+// revocation list is followed without a reload.
+func TestAnUnrelatedEditKeepsTheKeys(t *testing.T) {
+	f := newFolder(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(mint.JWKS(f.key)) }))
+	config := func(hosts, min string) {
+		f.write(t, "doorward.yaml", fmt.Sprintf(`
+listen: {grpc: "127.0.0.1:0", http: "off"}
+drain: 0s
+insecure_http_hosts: [%s]
+issuers: [{issuer: "https://as.example.com", jwks_uri: "%s/jwks", refresh: {min: %s}}]
+resources: [{resource: "https://mcp.example.com/mcp"}]
+`, hosts, server.URL, min))
+	}
+	config("loopback", "1m")
+	p := start(t, "--config", f.path("doorward.yaml"))
+	conn := p.dial(t, p.grpc, nil)
+	if got := verdict(t, conn, goodToken(f.key)); got != "allowed" {
+		t.Fatalf("before: %s", got)
+	}
+	server.Close()
+	for i, step := range []struct{ hosts, min string }{{"loopback, unrelated.example", "1m"}, {"loopback", "2m"}} {
+		config(step.hosts, step.min)
+		p.log.await(t, i+1, "is in force")
+		if got := verdict(t, conn, goodToken(f.key)); got != "allowed" {
+			t.Errorf("after edit %d: %s", i+1, got)
+		}
 	}
 }
 

@@ -26,16 +26,28 @@ func load(ctx context.Context, read source) (*plan, config.Problems) {
 	if cfg == nil {
 		return nil, problems
 	}
-	engine, faults := policy.Compile(ctx, policy.Sources{Library: rego.Files, Paths: cfg.PolicyPaths})
+	engine, files, faults := compile(ctx, cfg.PolicyPaths)
+	problems = append(problems, faults...)
+	if engine == nil {
+		return nil, problems
+	}
+	return &plan{cfg, engine, files}, problems
+}
+
+// compile makes the policy of a team's files, and lists them. The engine is nil
+// if any problem is an error.
+func compile(ctx context.Context, paths []string) (*policy.Engine, []string, config.Problems) {
+	engine, faults := policy.Compile(ctx, policy.Sources{Library: rego.Files, Paths: paths})
+	var problems config.Problems
 	for _, fault := range faults {
 		problems = append(problems, config.Problem{
 			File: fault.File, Line: fault.Line, Column: fault.Column,
 			Message: fault.Message, Warning: fault.Warning,
 		})
 	}
-	files, err := policy.Files(cfg.PolicyPaths)
-	if engine == nil || err != nil {
-		return nil, problems
+	files, err := policy.Files(paths)
+	if err != nil && engine != nil { // gone since it was compiled
+		return nil, nil, append(problems, config.Problem{File: "policy.paths", Message: err.Error()})
 	}
-	return &plan{cfg, engine, files}, problems
+	return engine, files, problems
 }

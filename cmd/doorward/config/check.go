@@ -101,6 +101,9 @@ func (r *reader) checkLimits() {
 		{"limits.signatures_in_flight", l.SignaturesInFlight, 0, 100_000},
 		{"limits.signatures_waiting", l.SignaturesWaiting, 0, 1_000_000},
 	})
+	if r.written("limits.decision_cache") {
+		r.warn("limits.decision_cache", "has no effect yet: decisions are not remembered", "leave it out")
+	}
 	if l.ReceiveBytes < l.TokenBytes {
 		r.problem("limits.receive_bytes", fmt.Sprintf("is %v, less than limits.token_bytes", l.ReceiveBytes),
 			fmt.Sprintf("write at least %v", l.TokenBytes))

@@ -1,0 +1,34 @@
+package config
+
+import "os"
+
+// Beside names what stands beside a configuration for others to judge.
+type Beside struct {
+	PolicyPaths    []string // those that are there
+	RevocationFile string   // "" for none
+	place          place    // of revocation_file
+}
+
+// ReadBeside finds it as far as the configuration can be read, whatever else is
+// wrong with it: a person wants to hear of every problem at once.
+func ReadBeside(paths []string) Beside {
+	r := newReader()
+	for _, name := range r.expand(paths) {
+		r.readFile(name)
+	}
+	b := Beside{RevocationFile: r.doc.RevocationFile, place: r.places["revocation_file"]}
+	for _, path := range r.doc.Policy.Paths {
+		if _, err := os.Stat(path); path != "" && err == nil {
+			b.PolicyPaths = append(b.PolicyPaths, path)
+		}
+	}
+	return b
+}
+
+// Unusable is the problem of a revocation list that is there and cannot be used.
+func (b Beside) Unusable(err error) Problem {
+	return Problem{
+		File: b.place.file, Line: b.place.line, Column: b.place.column,
+		Message: "revocation_file is not usable: " + err.Error(),
+	}
+}

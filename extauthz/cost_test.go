@@ -1,0 +1,35 @@
+package extauthz
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestCostFollowsTheBytes: what a client sends is looked at a bounded number of
+// times. Allocations stand for work where there are any; the commas, where
+// there are none, are compared with themselves in the same run.
+func TestCostFollowsTheBytes(t *testing.T) {
+	const many = 60 << 10
+	for intent, look := range map[string]func(){
+		"a query of nothing but &": func() { _ = splitQuery(strings.Repeat("&", many)).tokens() },
+		"no semicolon":             func() { _ = splitQuery(strings.Repeat("a&", many/2)).hidesToken() },
+	} {
+		if allocations := testing.AllocsPerRun(3, look); allocations > 40 {
+			t.Errorf("%s: %v allocations", intent, allocations)
+		}
+	}
+	cost := func(commas, times int) float64 {
+		value := "Bearer " + strings.Repeat(",", commas)
+		return float64(testing.Benchmark(func(b *testing.B) {
+			for b.Loop() {
+				for range times {
+					twoCredentials(value)
+				}
+			}
+		}).NsPerOp())
+	}
+	// As many commas in all; quadratic work would make this ratio a thousand.
+	if ratio := cost(many, 1) / cost(many/1000, 1000); ratio > 50 {
+		t.Errorf("one header of %d commas costs %.0f times as much as a thousand that share them", many, ratio)
+	}
+}
