@@ -38,7 +38,7 @@ func newAdmitted() *admitted {
 // decoded has little to do with its length: a member of `{}` is a whole map.
 func weight(_ [sha256.Size]byte, claims *token.Claims) uint32 {
 	const entry, most = 1024, 1 << 30
-	return uint32(min(entry+held(claims.All), most))
+	return uint32(min(entry+held(claims.All), most)) //nolint:gosec // bounded in the line itself
 }
 
 // held is about what a decoded JSON value takes, in bytes.
