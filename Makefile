@@ -4,8 +4,9 @@
 TOOLS    := $(CURDIR)/.tools
 LINT     := $(TOOLS)/bin/golangci-lint-2.15.0
 FUZZTIME ?= 10s
+BENCHCOUNT ?= 6
 
-.PHONY: demo test lint build fuzz clean
+.PHONY: demo test interop bench plots lint build fuzz clean
 
 demo: ## a real Envoy, doorward, an MCP server and a client at work (ONCE=1 ends by itself)
 	@./envoy/install
@@ -19,9 +20,23 @@ test: ## every test: unit, Rego, fuzz seeds, real Envoy, race detector on
 	@echo "Testing (the first time builds everything with the race detector: some minutes) ..."
 	DOORWARD_REQUIRE_ENVOY=1 go test -race -timeout 15m ./...
 
+interop: ## oidc-provider and Keycloak (needs Node, Java 17, Maven; minutes); ONLY=oidc|keycloak, KEEP=1
+	@./envoy/install
+	@./envoy/interop/install $(or $(ONLY),oidc keycloak)
+	@mkdir -p bin
+	@echo "Building doorward and interop (the first time takes a minute or two) ..."
+	@go build -trimpath -o bin/ ./cmd/doorward ./envoy/interop
+	@./bin/interop $(if $(ONLY),-only $(ONLY)) $(if $(KEEP),-keep) $(INTEROP_FLAGS)
+
 lint: $(LINT) ## vet and the linters of .golangci.yml
 	go vet ./...
 	$(LINT) run ./...
+
+bench: ## Check in process, hot and cold, beside the bare signature (for benchstat)
+	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./benchmarks/
+
+plots: ## four minutes: latency on known keys during rotation, outage and floods (QUICK=1: a look, into bin/plots)
+	@go run ./benchmarks/disturbance $(if $(QUICK),-quick -out bin/plots)
 
 build: ## bin/doorward
 	go build -trimpath -o bin/ ./cmd/doorward

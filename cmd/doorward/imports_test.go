@@ -29,11 +29,13 @@ var arrows = map[string][]string{
 	"extauthz/revocation": {},
 	"policy":              {},
 	"rego":                {},
-	// For the demo and the tests alone.
-	"cmd/demo":       {"envoy", "envoy/rig", "envoy/rig/mint"},
-	"envoy":          {},
-	"envoy/rig":      {"envoy", "envoy/rig/mint"},
-	"envoy/rig/mint": {},
+	// For the demo, the benchmarks and the tests alone.
+	"benchmarks/disturbance": {"envoy/rig", "envoy/rig/mint"},
+	"cmd/demo":               {"envoy", "envoy/rig", "envoy/rig/mint"},
+	"envoy":                  {},
+	"envoy/interop":          {"envoy/rig", "envoy/rig/mint"},
+	"envoy/rig":              {"envoy", "envoy/rig/mint"},
+	"envoy/rig/mint":         {},
 }
 
 // TestArrows parses the sources in process: the test cache would not see what

@@ -1,0 +1,259 @@
+// Package benchmarks_test measures what one Check costs inside the process, hot
+// (the token was seen before) and cold (it never was), and beside it, in the
+// same run, what the bare signature costs with the standard library alone.
+//
+//	make bench            # six rounds, for benchstat
+package benchmarks_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"log/slog"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/extauthz"
+	"github.com/doorward/doorward/extauthz/jwks"
+	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/rego"
+)
+
+const (
+	issuerURL   = "https://as.example.com"
+	resourceURI = "https://mcp.example.com/mcp"
+
+	// tokens of each algorithm; a cold run that goes round them more than once
+	// finds none remembered.
+	distinct = 1024
+
+	remember, forget = 64 << 20, 0 // bytes of the token cache
+
+	rule = `package authz
+
+deny contains {"code": "no_deletes", "message": "nothing is deleted here"} if input.request.method == "DELETE"
+`
+)
+
+var algorithms = []string{"ES256", "RS256", "EdDSA"}
+
+// world is keys, tokens and a server that trusts them, made once a benchmark.
+type world struct {
+	server   *extauthz.Server
+	registry *prometheus.Registry
+	key      *mint.Key
+	tokens   []string
+	checks   []*authv3.CheckRequest
+}
+
+func newWorld(t testing.TB, algorithm string, tokens int, cache int64) *world {
+	t.Helper()
+	w := &world{registry: prometheus.NewRegistry(), key: mint.NewKey(algorithm, "key-1")}
+	w.server = extauthz.New(slog.New(slog.DiscardHandler), extauthz.NewMetrics(w.registry))
+	w.server.Swap(w.state(t, cache))
+	now := time.Now()
+	for i := range tokens {
+		w.tokens = append(w.tokens, w.key.Sign(map[string]any{
+			"iss": issuerURL, "sub": "alice", "aud": resourceURI, "client_id": "app", "jti": strconv.Itoa(i), "scope": "mcp:read mcp:write",
+			"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
+		}))
+		w.checks = append(w.checks, check(w.tokens[i]))
+	}
+	return w
+}
+
+func (w *world) state(t testing.TB, cache int64) *extauthz.State {
+	t.Helper()
+	table, problems := resource.NewTable([]resource.Spec{{
+		URI: resourceURI, Name: "benchmark", Issuers: []string{issuerURL}, Scopes: []string{"mcp:read"},
+	}}, nil)
+	if table == nil {
+		t.Fatal(problems)
+	}
+	team := filepath.Join(t.TempDir(), "team.rego")
+	if err := os.WriteFile(team, []byte(rule), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	engine, faults := policy.Compile(context.Background(), policy.Sources{Library: rego.Files, Paths: []string{team}})
+	if engine == nil {
+		t.Fatal(faults)
+	}
+	source := jwks.NewSource(jwks.Options{Issuer: issuerURL, Static: mint.JWKS(w.key)}, jwks.Environment{})
+	return &extauthz.State{
+		Resources:    table,
+		Issuers:      map[string]*token.Issuer{issuerURL: {ID: issuerURL, Algorithms: token.DefaultAlgorithms(), Keys: source}},
+		Verifier:     token.NewVerifier(token.Options{ClockSkew: 30 * time.Second, Waiting: 1000}),
+		Binder:       token.NewBinder(token.BinderOptions{}),
+		Policy:       engine,
+		TokenCache:   cache,
+		CheckTimeout: 2 * time.Second,
+	}
+}
+
+// check is a request of an MCP client as Envoy describes it.
+func check(token string) *authv3.CheckRequest {
+	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{Request: &authv3.AttributeContext_Request{
+		Http: &authv3.AttributeContext_HttpRequest{
+			Id: "4711", Method: "POST", Scheme: "https", Host: "mcp.example.com", Path: "/mcp",
+			Headers: map[string]string{
+				":authority": "mcp.example.com", ":method": "POST", ":path": "/mcp", ":scheme": "https",
+				"accept": "application/json, text/event-stream", "content-type": "application/json", "content-length": "183",
+				"mcp-protocol-version": "2025-11-25", "user-agent": "benchmark", "x-request-id": "2d1f5b0e-93d5-4f8a-8f7e-b2f1f1f3a111",
+				"authorization": "Bearer " + token,
+			},
+		},
+	}}}
+}
+
+func (w *world) ask(t testing.TB, i int) {
+	response := w.server.Check(context.Background(), w.checks[i%len(w.checks)])
+	if response.GetStatus().GetCode() != 0 {
+		t.Fatalf("refused: %v", response)
+	}
+}
+
+// BenchmarkHotCheck: the token was verified before.
+func BenchmarkHotCheck(b *testing.B) {
+	w := newWorld(b, "ES256", 1, remember)
+	w.ask(b, 0)
+	b.ReportAllocs()
+	for b.Loop() {
+		w.ask(b, 0)
+	}
+}
+
+// BenchmarkColdCheck: nothing is remembered of any token. The metric x-bare is
+// its time over that of the bare signature, verified after it in the same run.
+func BenchmarkColdCheck(b *testing.B) {
+	for _, algorithm := range algorithms {
+		b.Run(algorithm, func(b *testing.B) {
+			w := newWorld(b, algorithm, distinct, forget)
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				w.ask(b, n)
+				n++
+			}
+			each := float64(b.Elapsed()) / float64(n)
+			began := time.Now()
+			for i := range distinct {
+				w.verify(b, i)
+			}
+			b.ReportMetric(each/(float64(time.Since(began))/distinct), "x-bare")
+		})
+	}
+}
+
+// BenchmarkBareSignature is the standard library's part of a cold Check: a hash
+// and a signature, of the bytes as they came.
+func BenchmarkBareSignature(b *testing.B) {
+	for _, algorithm := range algorithms {
+		b.Run(algorithm, func(b *testing.B) {
+			w := newWorld(b, algorithm, distinct, forget)
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				w.verify(b, n)
+				n++
+			}
+		})
+	}
+}
+
+// verify does what nobody can do without.
+func (w *world) verify(t testing.TB, i int) {
+	compact := w.tokens[i%len(w.tokens)]
+	dot := strings.LastIndexByte(compact, '.')
+	signed := []byte(compact[:dot])
+	signature, err := base64.RawURLEncoding.DecodeString(compact[dot+1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !genuine(w.key.Public(), signed, signature) {
+		t.Fatal("a genuine signature failed")
+	}
+}
+
+func genuine(public crypto.PublicKey, signed, signature []byte) bool {
+	switch key := public.(type) {
+	case *ecdsa.PublicKey:
+		digest := sha256.Sum256(signed)
+		half := len(signature) / 2
+		return ecdsa.Verify(key, digest[:], new(big.Int).SetBytes(signature[:half]), new(big.Int).SetBytes(signature[half:]))
+	case *rsa.PublicKey:
+		digest := sha256.Sum256(signed)
+		return rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], signature) == nil
+	case ed25519.PublicKey:
+		return ed25519.Verify(key, signed, signature)
+	default:
+		return false
+	}
+}
+
+// TestColdIsCold: the benchmarks measure what their names say.
+func TestColdIsCold(t *testing.T) {
+	for _, row := range []struct {
+		intent    string
+		cache     int64
+		hit, miss float64
+	}{
+		{"hot: verified once", remember, 3, 1},
+		{"cold: verified every time", forget, 0, 4},
+	} {
+		w := newWorld(t, "ES256", 1, row.cache)
+		for range 4 {
+			w.ask(t, 0)
+		}
+		if hit, miss := w.cached(t, "hit"), w.cached(t, "miss"); hit != row.hit || miss != row.miss {
+			t.Errorf("%s: %v hits, %v misses", row.intent, hit, miss)
+		}
+	}
+}
+
+func (w *world) cached(t *testing.T, result string) float64 {
+	t.Helper()
+	families, err := w.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != "doorward_token_cache_requests_total" {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			if metric.GetLabel()[0].GetValue() == result {
+				return metric.GetCounter().GetValue()
+			}
+		}
+	}
+	t.Fatalf("no count of %s", result)
+	return 0
+}
+
+// TestBareSignatureJudges: a baseline that let a forgery through would measure
+// nothing.
+func TestBareSignatureJudges(t *testing.T) {
+	for _, algorithm := range algorithms {
+		w := newWorld(t, algorithm, 1, forget)
+		w.verify(t, 0)
+		signature := w.key.Signature([]byte("signed"))
+		if !genuine(w.key.Public(), []byte("signed"), signature) || genuine(w.key.Public(), []byte("forged"), signature) {
+			t.Errorf("%s: judged wrongly", algorithm)
+		}
+	}
+}

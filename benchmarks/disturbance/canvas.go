@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"strings"
+)
+
+// style is for both worlds: a page says which it is, and where it says nothing
+// the card is white. Colours were chosen to differ in brightness too.
+const style = `
+  text { font: 13px system-ui, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2328 }
+  .card { fill: #ffffff; stroke: #d0d7de }
+  .title { font-weight: 600; font-size: 14px }
+  .head { font-weight: 600; font-size: 18px }
+  .small { font-size: 12px; fill: #57606a }
+  .right { text-anchor: end }
+  .middle { text-anchor: middle }
+  .grid { stroke: #d0d7de; stroke-width: 1 }
+  .frame { fill: none; stroke: #8c959f }
+  .shade { fill: #fff1c2 }
+  .edge { stroke: #bf8700; stroke-width: 1; stroke-dasharray: 4 3 }
+  .band { fill: #54aeff; fill-opacity: 0.45 }
+  .p50 { fill: none; stroke: #0a3069; stroke-width: 2 }
+  .p99 { fill: none; stroke: #0969da; stroke-width: 1.2 }
+  .max { fill: #57606a }
+  .other { fill: none; stroke: #bc4c00; stroke-width: 1.5 }
+  .late { fill: none; stroke: #57606a; stroke-width: 1.2; stroke-dasharray: 1.5 3 }
+  .note { font-size: 12px; fill: #953800 }
+  .ok { stroke: #1a7f37; stroke-width: 2 }
+  .failed { stroke: #cf222e; stroke-width: 2 }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6edf3 }
+    .card { fill: #0d1117; stroke: #30363d }
+    .small { fill: #9da7b3 }
+    .grid { stroke: #30363d }
+    .frame { stroke: #6e7681 }
+    .shade { fill: #3a2d00 }
+    .edge { stroke: #d29922 }
+    .band { fill: #1f6feb; fill-opacity: 0.5 }
+    .p50 { stroke: #cae8ff }
+    .p99 { stroke: #58a6ff }
+    .max { fill: #b1bac4 }
+    .other { stroke: #ffa657 }
+    .late { stroke: #9da7b3 }
+    .note { fill: #ffa657 }
+    .ok { stroke: #3fb950 }
+    .failed { stroke: #ff7b72 }
+  }
+`
+
+// point is a place on the canvas, in pixels from the upper left.
+type point struct{ x, y float64 }
+
+// canvas is an SVG document in the making. Classes are those of style.
+type canvas struct{ body strings.Builder }
+
+func (c *canvas) rect(class string, at point, width, height float64) {
+	fmt.Fprintf(&c.body, `<rect class=%q x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`+"\n", class, at.x, at.y, width, height)
+}
+
+func (c *canvas) line(class string, from, to point) {
+	fmt.Fprintf(&c.body, `<line class=%q x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f"/>`+"\n", class, from.x, from.y, to.x, to.y)
+}
+
+func (c *canvas) dot(class string, at point, radius float64) {
+	fmt.Fprintf(&c.body, `<circle class=%q cx="%.1f" cy="%.1f" r="%.1f"/>`+"\n", class, at.x, at.y, radius)
+}
+
+// path joins points; closed makes an area of it.
+func (c *canvas) path(class string, points []point, closed bool) {
+	if len(points) == 0 {
+		return
+	}
+	fmt.Fprintf(&c.body, `<path class=%q d="`, class)
+	for i, p := range points {
+		command := "L"
+		if i == 0 {
+			command = "M"
+		}
+		fmt.Fprintf(&c.body, "%s%.1f %.1f", command, p.x, p.y)
+	}
+	if closed {
+		c.body.WriteString("Z")
+	}
+	c.body.WriteString(`"/>` + "\n")
+}
+
+func (c *canvas) text(class string, at point, text string) {
+	var escaped bytes.Buffer
+	_ = xml.EscapeText(&escaped, []byte(text)) // a Buffer takes everything
+	fmt.Fprintf(&c.body, `<text class=%q x="%.1f" y="%.1f">%s</text>`+"\n", class, at.x, at.y, escaped.String())
+}
+
+// turned is text that reads upwards, centred at a point.
+func (c *canvas) turned(class string, at point, text string) {
+	fmt.Fprintf(&c.body, `<g transform="translate(%.1f %.1f) rotate(-90)">`, at.x, at.y)
+	c.text(class+" middle", point{}, text)
+	c.body.WriteString("</g>\n")
+}
+
+// document is the whole picture. about is for those who cannot see it.
+func (c *canvas) document(width, height float64, about string) []byte {
+	var out, escaped bytes.Buffer
+	_ = xml.EscapeText(&escaped, []byte(about)) // a Buffer takes everything
+	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" role="img">`+"\n", width, height, width, height)
+	fmt.Fprintf(&out, "<title>%s</title>\n<style>%s</style>\n", escaped.String(), style)
+	out.WriteString(c.body.String())
+	out.WriteString("</svg>\n")
+	return out.Bytes()
+}
