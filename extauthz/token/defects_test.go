@@ -23,14 +23,32 @@ type defect struct {
 // defectCount is asserted, so that a row cannot be lost unnoticed.
 const defectCount = 243
 
-func defects() []defect {
-	tables := [][]defect{
-		compactDefects(), jsonDefects(), headerDefects(), algorithmDefects(), typeDefects(),
-		claimDefects(), strictDefects(), dateDefects(), signatureDefects(),
+// cited is a defect and where the rule stands that it breaks.
+type cited struct {
+	defect
+	source string
+}
+
+func defects() []cited {
+	tables := []struct {
+		source string
+		rows   []defect
+	}{
+		{"RFC 7515, 7.1; RFC 8725, 3.3 and 3.14 (J-6)", compactDefects()},
+		{"RFC 7515, 4; RFC 7519, 4 (J-7)", jsonDefects()},
+		{"RFC 7515, 4.1; RFC 7797", headerDefects()},
+		{"RFC 8725, 3.1 and 3.2 (J-1, J-5)", algorithmDefects()},
+		{"RFC 8725, 3.11 and 3.12 (J-2, X-6)", typeDefects()},
+		{"RFC 7519, 4.1 (J-3)", claimDefects()},
+		{"RFC 9068, 2.2", strictDefects()},
+		{"RFC 7519, 2 and 4.1.4 to 4.1.6 (J-4)", dateDefects()},
+		{"RFC 7515, 5.2; RFC 8725, 2.3 and 3.10; RFC 7800, 3", signatureDefects()},
 	}
-	var rows []defect
+	var rows []cited
 	for _, table := range tables {
-		rows = append(rows, table...)
+		for _, row := range table.rows {
+			rows = append(rows, cited{row, table.source})
+		}
 	}
 	return rows
 }
@@ -52,6 +70,7 @@ func TestEachDefectAlone(t *testing.T) {
 			if refusal.Reason != row.want {
 				t.Errorf("refused as %v (%s), want %v", refusal.Reason, refusal.Detail, row.want)
 			}
+			t.Logf("%s, by %s", refusal.Reason, row.source)
 			if refusal.Detail == "" {
 				t.Error("no detail for the log")
 			}

@@ -18,7 +18,7 @@ import (
 )
 
 // Examples written from the RFCs. RFC 7515, appendix A: the payload of A.1 to
-// A.3, the RSA key of A.2, the EC key of A.3.
+// A.3, the RSA key of A.2, the EC keys of A.3 and A.4.
 const (
 	joe    = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
 	modA2  = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ"
@@ -26,6 +26,8 @@ const (
 	xA3    = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"
 	yA3    = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"
 	sigA3  = "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"
+	xA4    = "AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EOnYG_NjFZ6OvLFV1jSfS9tsz4qUxcWceqwQGk"
+	yA4    = "ADSmRA43Z1DSNx_RvcLI87cdL07l6jQyyBXMoxVg_l2Th-x3S1WDhjDly79ajL4Kkd0AZMaZmh9ubmf63e3kyMj2"
 	hs256  = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9"
 	sigA1  = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 	rs256  = "eyJhbGciOiJSUzI1NiJ9"
@@ -68,6 +70,7 @@ func TestSignaturesOfTheRFCs(t *testing.T) {
 	}{
 		{"RFC 7515 A.2", "RS256", rsaKey(modA2), rs256 + "." + joe + "." + sigA2},
 		{"RFC 7515 A.3", "ES256", ecKey(elliptic.P256(), xA3, yA3), es256 + "." + joe + "." + sigA3},
+		{"RFC 7515 A.4", "ES512", ecKey(elliptic.P521(), xA4, yA4), tokA4},
 		{"RFC 7520 4.1", "RS256", rsaKey(modBilbo), rs256Bilbo + "." + frodo + "." + sig41},
 		{"RFC 7520 4.2", "PS384", rsaKey(modBilbo), ps384Bilbo + "." + frodo + "." + sig42},
 		{"RFC 7520 4.3", "ES512", ecKey(elliptic.P521(), xBilbo, yBilbo), es512Bilbo + "." + frodo + "." + sig43},
