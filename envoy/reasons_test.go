@@ -129,7 +129,7 @@ func reasonRows(key *mint.Key) []row {
 
 // complete fills in what follows from the reason.
 func (r *row) complete() {
-	bare := []reason.Reason{reason.Metadata, reason.Internal, reason.Misconfigured, reason.NoResource}
+	bare := []reason.Reason{reason.Internal, reason.Misconfigured, reason.NoResource}
 	if !slices.Contains(bare, r.reason) {
 		r.resource = "weather"
 	}

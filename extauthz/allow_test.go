@@ -192,3 +192,16 @@ func with(all map[string]any, name string, value any) map[string]any {
 	changed[name] = value
 	return changed
 }
+
+// TestAMetadataAnswerNamesItsResource, and a 404 names none.
+func TestAMetadataAnswerNamesItsResource(t *testing.T) {
+	d := openDoor(t)
+	for path, want := range map[string]string{
+		"/.well-known/oauth-protected-resource/mcp": "weather", "/.well-known/oauth-protected-resource/nothing": "",
+	} {
+		got := d.check(t, ask{method: "GET", path: path}.joined()).GetDynamicMetadata().GetFields()
+		if got["reason"].GetStringValue() != "metadata" || got["resource"].GetStringValue() != want {
+			t.Errorf("%s: %v", path, got)
+		}
+	}
+}

@@ -25,10 +25,10 @@ type verdict struct {
 
 func refuse(why reason.Reason, cause string) verdict { return verdict{reason: why, cause: cause} }
 
-// name is the resource's name, or "" where there is none.
+// name is the name of the resource that the answer is about, or "".
 func (v *verdict) name() string {
 	if v.resource == nil {
-		return ""
+		return v.document.Name
 	}
 	return v.resource.Name
 }

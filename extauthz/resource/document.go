@@ -18,6 +18,7 @@ const documentMethods = "GET, HEAD, OPTIONS"
 // Document is the answer to a request for metadata. The zero Document is no
 // answer; [Table.Document] never returns it.
 type Document struct {
+	Name   string // of the resource it is for, "" for a 404
 	Status int    // 200, 204, 404 or 405
 	Allow  string // value of the Allow header of a 405, otherwise ""
 	Body   []byte // JSON, nil for a 204; for HEAD the caller leaves it out. Not to be changed
@@ -42,11 +43,12 @@ func (t *Table) Document(method, authority, path string) Document {
 	case r == nil:
 		return Document{Status: http.StatusNotFound, Body: []byte(`{"error":"not_found"}`)}
 	case method == http.MethodGet, method == http.MethodHead:
-		return Document{Status: http.StatusOK, Body: r.document}
+		return Document{Name: r.Name, Status: http.StatusOK, Body: r.document}
 	case method == http.MethodOptions:
-		return Document{Status: http.StatusNoContent}
+		return Document{Name: r.Name, Status: http.StatusNoContent}
 	}
 	return Document{
+		Name:   r.Name,
 		Status: http.StatusMethodNotAllowed,
 		Allow:  documentMethods,
 		Body:   []byte(`{"error":"method_not_allowed"}`),

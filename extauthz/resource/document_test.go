@@ -85,7 +85,7 @@ func TestDocumentBody(t *testing.T) {
 			tb := table(t, tt.spec)
 			path := strings.TrimPrefix(tb.All()[0].MetadataURL, "https://h.example")
 			got := tb.Document("GET", "h.example", path)
-			if diff := cmp.Diff(Document{Status: 200, Body: []byte(tt.want)}, got); diff != "" {
+			if diff := cmp.Diff(Document{Name: tb.All()[0].Name, Status: 200, Body: []byte(tt.want)}, got); diff != "" {
 				t.Errorf("(-want +got):\n%s\n%s", diff, got.Body)
 			}
 		})
