@@ -18,7 +18,9 @@ func TestTheAuthorityNotesFetches(t *testing.T) {
 	}
 	defer a.close()
 	zero := time.Now()
-	ask := func(ctx context.Context) int {
+	ask := func(patience time.Duration) int {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.url+"/jwks.json", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -30,17 +32,15 @@ func TestTheAuthorityNotesFetches(t *testing.T) {
 		response.Body.Close()
 		return response.StatusCode
 	}
-	if status := ask(t.Context()); status != http.StatusOK {
+	if status := ask(time.Minute); status != http.StatusOK {
 		t.Errorf("status %d", status)
 	}
 	a.become(refuses)
-	if status := ask(t.Context()); status != http.StatusServiceUnavailable {
+	if status := ask(time.Minute); status != http.StatusServiceUnavailable {
 		t.Errorf("refuses: status %d", status)
 	}
 	a.become(silent)
-	brief, cancel := context.WithTimeout(t.Context(), 2*thinks)
-	defer cancel()
-	if status := ask(brief); status != 0 {
+	if status := ask(2 * thinks); status != 0 {
 		t.Errorf("silent: status %d", status)
 	}
 	fetches := a.since(zero, zero)
@@ -87,7 +87,7 @@ func TestOneFullMeasurement(t *testing.T) {
 		want string
 	}{{2, "key_unknown"}, {3, "signature_invalid"}} {
 		d := plan(true)[row.of]
-		d.windows = windows{0, 200 * time.Millisecond, 300 * time.Millisecond, 0}
+		d.windows = windows{100 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond, 0}
 		var progress strings.Builder
 		result, err := measure(t.Context(), program, folder, d, &progress)
 		if err != nil {
@@ -95,6 +95,9 @@ func TestOneFullMeasurement(t *testing.T) {
 		}
 		if count := reasons(result.disturbing); count[row.want] == 0 || count[allowed] > 0 {
 			t.Errorf("%s: answered with %v", d.name(), count)
+		}
+		if first := result.good[0].due; first != -d.windows.before {
+			t.Errorf("%s: the first that counts was due at %v; the warm-up is not to be told", d.name(), first)
 		}
 		if count := reasons(result.good); count[allowed] == 0 {
 			t.Errorf("%s: good traffic was answered with %v", d.name(), count)

@@ -32,7 +32,15 @@ func TestScheduleIsBounded(t *testing.T) {
 			t.Errorf("from %v to %v", times[0], times[len(times)-1])
 		}
 	}
+	if n := len(schedule(rate, span, rand.New(zeros{}))); n != 12001 {
+		t.Errorf("%d requests with gaps of nothing; twice the usual number was to be the end", n)
+	}
 }
+
+// zeros are dice that always fall the same way.
+type zeros struct{}
+
+func (zeros) Uint64() uint64 { return 0 }
 
 // TestThePlanIsBounded: a whole run stays under four minutes, a quick one under
 // forty seconds (with room to build), and what happens, happens in the shade or
