@@ -37,8 +37,8 @@ func newAdmitted() *admitted {
 // weight is about what an entry holds, in bytes. What a claim costs once it is
 // decoded has little to do with its length: a member of `{}` is a whole map.
 func weight(_ [sha256.Size]byte, claims *token.Claims) uint32 {
-	const entry, most = 1024, 1 << 30
-	return uint32(min(entry+held(claims.All), most)) //nolint:gosec // bounded in the line itself
+	const entry, scope, most = 1024, 16, 1 << 30
+	return uint32(min(entry+scope*len(claims.Scopes)+held(claims.All), most)) //nolint:gosec // bounded in the line itself
 }
 
 // held is about what a decoded JSON value takes, in bytes.

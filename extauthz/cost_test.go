@@ -1,8 +1,12 @@
 package extauthz
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/policy"
 )
 
 // TestCostFollowsTheBytes: what a client sends is looked at a bounded number of
@@ -31,5 +35,33 @@ func TestCostFollowsTheBytes(t *testing.T) {
 	// As many commas in all; quadratic work would make this ratio a thousand.
 	if ratio := cost(many, 1) / cost(many/1000, 1000); ratio > 50 {
 		t.Errorf("one header of %d commas costs %.0f times as much as a thousand that share them", many, ratio)
+	}
+}
+
+// TestManyForgedNamesCostTheirBytes: each is removed once, and looked for once.
+func TestManyForgedNamesCostTheirBytes(t *testing.T) {
+	in := &request{headers: headers{}}
+	for i := range 5000 {
+		in.headers[fmt.Sprintf("x-mcp-auth-%d", i)] = []string{"forged"}
+	}
+	v := &verdict{claims: &token.Claims{}, decision: policy.Decision{Strip: policy.Strip{Headers: []string{"authorization"}}}}
+	if got := len(v.removedHeaders(in, nil)); got != 5000+1+len(identityHeaders()) {
+		t.Errorf("%d removed", got)
+	}
+}
+
+// TestWeightCountsWhatIsHeld, where the text is short and the values are many.
+func TestWeightCountsWhatIsHeld(t *testing.T) {
+	const many = 5000
+	scopes := &token.Claims{Scopes: make([]string, many)}
+	if got := weight([32]byte{}, scopes); got < 16*many {
+		t.Errorf("%d scopes weigh %d bytes", many, got)
+	}
+	objects := make([]any, many)
+	for i := range objects {
+		objects[i] = map[string]any{}
+	}
+	if got := weight([32]byte{}, &token.Claims{All: map[string]any{"a": objects}}); got < 48*many {
+		t.Errorf("%d objects weigh %d bytes", many, got)
 	}
 }

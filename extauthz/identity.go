@@ -49,13 +49,14 @@ func (v *verdict) upstreamHeaders() [][2]string {
 // not, since some meshes show us only a part. Envoy sets before it removes, so
 // no name is in both lists.
 func (v *verdict) removedHeaders(in *request, set [][2]string) []string {
-	kept := make(map[string]bool, len(set))
+	done := make(map[string]bool, len(set))
 	for _, header := range set {
-		kept[header[0]] = true
+		done[header[0]] = true
 	}
 	var removed []string
 	remove := func(name string) {
-		if !kept[name] && !slices.Contains(removed, name) {
+		if !done[name] {
+			done[name] = true
 			removed = append(removed, name)
 		}
 	}

@@ -38,7 +38,7 @@ func check(cmd *cobra.Command, paths []string) error {
 	beside := config.ReadBeside(paths)
 	_, files, faults := compile(cmd.Context(), beside.PolicyPaths)
 	problems = append(problems, faults...)
-	if _, err := os.Stat(beside.RevocationFile); err == nil { // Load tells of one that is not there
+	if info, err := os.Stat(beside.RevocationFile); err == nil && info.Mode().IsRegular() { // Load tells of any other
 		if _, err := revocation.NewSource(beside.RevocationFile, nil, nil); err != nil {
 			problems = append(problems, beside.Unusable(err))
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"slices"
@@ -79,10 +80,10 @@ func (i *issuers) source(ctx context.Context, wanted jwks.Options, running *runn
 	return &runningSource{wanted, keys, stop, heir}
 }
 
-// sameOrigin says whether both fetch their keys from one place, whatever else
-// differs: how often, by which authority's leave, from which folder.
+// sameOrigin says whether what was fetched under a may serve under b: both ask
+// one place, and b takes away no certificate authority that a trusted.
 func sameOrigin(a, b jwks.Options) bool {
-	return a.Static == nil && b.Static == nil && a.Issuer == b.Issuer && a.JWKSURI == b.JWKSURI
+	return a.Static == nil && b.Static == nil && a.Issuer == b.Issuer && a.JWKSURI == b.JWKSURI && bytes.Contains(b.CAPEM, a.CAPEM)
 }
 
 func onlyKeysDiffer(a, b jwks.Options) bool {

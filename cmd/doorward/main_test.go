@@ -537,6 +537,36 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// TestTLSOrNoneIsSettledAtTheStart: a reload that takes TLS away, or brings it,
+// says that it waits, and the port goes on as it was.
+func TestTLSOrNoneIsSettledAtTheStart(t *testing.T) {
+	f := newFolder(t)
+	certificate := newCertificate(t)
+	certificate.write(t, f)
+	plain := readFile(t, f.configure(t, ""))
+	secure := strings.Replace(plain, `listen: {`, `listen: {tls: {cert_file: cert.pem, key_file: key.pem}, `, 1)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(certificate.certPEM))
+	for intent, row := range map[string]struct {
+		before, after string
+		creds         credentials.TransportCredentials
+	}{
+		"taken away": {secure, plain, credentials.NewTLS(&tls.Config{RootCAs: roots, ServerName: "doorward.test", MinVersion: tls.VersionTLS12})},
+		"brought":    {plain, secure, nil},
+	} {
+		t.Run(intent, func(t *testing.T) {
+			f.write(t, "doorward.yaml", row.before)
+			p := start(t, "--config", f.path("doorward.yaml"))
+			f.write(t, "doorward.yaml", row.after)
+			p.log.await(t, 1, "at the next start only")
+			p.log.await(t, 1, "is in force")
+			if got := verdict(t, p.dial(t, p.grpc, row.creds), goodToken(f.key)); got != "allowed" {
+				t.Errorf("after: %s", got)
+			}
+		})
+	}
+}
+
 // checkListensEverywhere asks the image's binary where it would listen.
 func checkListensEverywhere(t *testing.T, binary string) {
 	t.Helper()

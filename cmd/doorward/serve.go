@@ -4,6 +4,8 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -66,6 +68,11 @@ func (s *short) source(paths []string) (source, error) {
 // serve runs the service until the command's context ends and the drain is
 // over.
 func serve(cmd *cobra.Command, paths []string, read source) error {
+	// Taken before anything else: to a program that does not listen for it, a
+	// hangup is the end.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	files := watched{paths: paths, read: read}
 	plan, problems, seen := files.load(cmd.Context(), nil)
 	var level slog.LevelVar
@@ -77,7 +84,7 @@ func serve(cmd *cobra.Command, paths []string, read source) error {
 		log.Error("the configuration was refused")
 		return &failure{}
 	}
-	if err := newService(log, &level, files).run(cmd.Context(), plan, seen); err != nil {
+	if err := newService(log, &level, files).run(cmd.Context(), plan, seen, hangup); err != nil {
 		log.Error("doorward cannot serve", slog.String("problem", err.Error()))
 		return &failure{}
 	}

@@ -8,10 +8,8 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,6 +40,7 @@ type service struct {
 	readiness *readiness
 	issuers   *issuers
 	binder    *token.Binder
+	started   *config.Config // what the first plan said, for what only a start reads
 
 	revocations *revocations
 	tls         tlsConfig
@@ -69,9 +68,10 @@ func newService(log *slog.Logger, level *slog.LevelVar, watched watched) *servic
 
 // run serves until ctx ends, then drains. Fetches of keys and the watcher live
 // as long as it does.
-func (s *service) run(ctx context.Context, first *plan, seen digest) error {
+func (s *service) run(ctx context.Context, first *plan, seen digest, hangup <-chan os.Signal) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	s.started = first.config
 	s.binder = token.NewBinder(token.BinderOptions{
 		InFlight: first.config.Limits.SignaturesInFlight,
 		Waiting:  first.config.Limits.SignaturesWaiting,
@@ -89,9 +89,6 @@ func (s *service) run(ctx context.Context, first *plan, seen digest) error {
 	failed := make(chan error, 3)
 	s.serveHTTP(listeners, failed)
 	go func() { failed <- grpcServer.Serve(listeners.grpc) }()
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	go s.watch(background, hangup, seen)
 	s.readiness.start()
 	s.announce(first, listeners)

@@ -85,6 +85,7 @@ func (s *service) watch(ctx context.Context, hangup <-chan os.Signal, seen diges
 		case <-ctx.Done():
 			return
 		case <-hangup:
+			s.refused = "" // whoever asks is told again
 		case <-ticker.C:
 			if s.watched.look(s.plan.Load().config) == seen {
 				continue
@@ -114,20 +115,29 @@ func (s *service) reload(ctx context.Context) digest {
 		logProblem(s.log, problem)
 	}
 	s.refused = ""
-	if needsRestart(now, next.config) {
-		s.log.Warn("addresses, socket_mode, log.format, receive_bytes and the limits on proofs change at the next start only")
+	if needsRestart(s.started, next.config) {
+		s.log.Warn("addresses, socket_mode, TLS or none, log.format, receive_bytes and the limits on proofs change at the next start only")
 	}
 	s.log.Info("the changed configuration is in force", slog.Int("resources", len(next.config.Resources.All())),
 		slog.Int("issuers", len(next.config.Issuers)), slog.Int("policy_files", len(next.policyFiles)))
 	return seen
 }
 
-// needsRestart sees what only a start reads.
-func needsRestart(now, next *config.Config) bool {
-	a, b := now.Listen, next.Listen
-	a.TLS, b.TLS = config.TLS{}, config.TLS{} // its files are read at every reload
-	return a != b || now.Log.Format != next.Log.Format || now.Limits.ReceiveBytes != next.Limits.ReceiveBytes ||
-		now.Limits.SignaturesInFlight != next.Limits.SignaturesInFlight || now.Limits.SignaturesWaiting != next.Limits.SignaturesWaiting
+// needsRestart sees what only a start reads: where to listen, and whether with
+// TLS, whose files are read at every reload.
+func needsRestart(started, next *config.Config) bool {
+	a, b := started.Listen, next.Listen
+	a.TLS, b.TLS = config.TLS{CertFile: presence(a.TLS.CertFile)}, config.TLS{CertFile: presence(b.TLS.CertFile)}
+	return a != b || started.Log.Format != next.Log.Format || started.Limits.ReceiveBytes != next.Limits.ReceiveBytes ||
+		started.Limits.SignaturesInFlight != next.Limits.SignaturesInFlight ||
+		started.Limits.SignaturesWaiting != next.Limits.SignaturesWaiting
+}
+
+func presence(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "some"
 }
 
 // refuse keeps what is in force. The same refusal again is told once.
@@ -157,7 +167,9 @@ func (s *service) adopt(ctx context.Context, next *plan) error {
 		return err
 	}
 	// From here on nothing fails.
-	s.tls.current.Store(certificate)
+	if certificate != nil { // whether the port speaks TLS is settled at the start
+		s.tls.current.Store(certificate)
+	}
 	trusted, retire := s.issuers.adopt(ctx, cfg.Issuers)
 	s.level.Set(cfg.Log.Level)
 	s.checks.Swap(&extauthz.State{

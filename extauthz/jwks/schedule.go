@@ -64,6 +64,12 @@ func (s *Source) confirm(at time.Time) {
 func (s *Source) empty() {
 	withdrawn := s.Set().Len()
 	s.mu.Lock()
+	select {
+	case <-s.closed: // an heir has the keys
+		s.mu.Unlock()
+		return
+	default:
+	}
 	s.drop()
 	s.mu.Unlock()
 	s.kept = nil

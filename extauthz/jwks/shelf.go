@@ -93,6 +93,9 @@ func (s *Source) warm(now time.Time) {
 	if kept.JWKS == nil || kept.Fetched.After(now) || !now.Before(until) {
 		return
 	}
+	if snap := s.usable(now); snap != nil && !kept.Fetched.After(snap.at) {
+		return // inherited, and not older
+	}
 	set, _, err := Parse(kept.JWKS)
 	if err != nil || set.Len() == 0 {
 		s.events.shelf(errors.New("kept keys: no usable key set"))

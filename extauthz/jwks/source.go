@@ -101,9 +101,14 @@ func NewSource(o Options, env Environment) *Source {
 }
 
 // Inherit starts s, before its Run, with the keys of old, another configuration
-// of the same issuer, for as long as s would let them serve. Key objects stay,
-// so old is to be stopped and not closed.
+// of the same issuer, for as long as s would let them serve. Key objects stay.
+// Old goes on to find the keys it has and does nothing else: no fetch of it
+// changes a key any more, and who waits for one is told that there is none. It
+// is to be stopped, and not closed.
 func (s *Source) Inherit(old *Source) {
+	old.mu.Lock()
+	old.close()
+	old.mu.Unlock()
 	if snap := old.usable(time.Now()); snap != nil && !snap.until.IsZero() {
 		s.publish(&snapshot{set: snap.set, at: snap.at, until: snap.at.Add(s.refresh.maxStale)})
 	}
