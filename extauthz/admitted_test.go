@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -130,8 +131,13 @@ func TestMemoryIsBounded(t *testing.T) {
 	for i := range 200 {
 		d.server.Check(t.Context(), bearer(d.token(map[string]any{"jti": fmt.Sprint(i)})).joined())
 	}
-	held := cacheBytes(t, d)
-	if held == 0 || held > 2*limit { // evictions may come a moment later
+	// What makes room does so a moment later, beside the requests.
+	held, deadline := cacheBytes(t, d), time.Now().Add(10*time.Second)
+	for held > limit && time.Now().Before(deadline) {
+		runtime.Gosched()
+		held = cacheBytes(t, d)
+	}
+	if held == 0 || held > limit {
 		t.Errorf("%v bytes are held, the limit is %d", held, limit)
 	}
 	for i := range 500 {
