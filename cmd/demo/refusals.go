@@ -40,10 +40,13 @@ type want struct {
 // Challenges (RFC 6750, section 3.1).
 const invalidToken = `scope="mcp:read", error="invalid_token", error_description=`
 
-// attempts is the table. Tokens are made by the authorization server's own key,
-// so that each differs from a good one in one thing alone.
-func (p *parts) attempts() []attempt {
-	good := p.auth.Token(p.resource, "mcp:read")
+// attempts is the table: first what is wrong with a token, then what is wrong
+// with the way it comes.
+func (p *parts) attempts() []attempt { return append(p.badTokens(), p.badRequests()...) }
+
+// badTokens are made by the authorization server's own key, so that each
+// differs from a good one in one thing alone.
+func (p *parts) badTokens() []attempt {
 	forger := mint.NewKey("ES256", p.auth.Key().ID)
 	return []attempt{
 		{
@@ -74,7 +77,7 @@ func (p *parts) attempts() []attempt {
 		{
 			name: "Missing scope, by a rule of the team's own", sent: "a good token with scope mcp:read, to /mcp/admin",
 			more:    "/admin",
-			headers: bearer(good),
+			headers: bearer(p.auth.Token(p.resource, "mcp:read")),
 			want:    want{403, "insufficient_scope", lacking("mcp:read mcp:write")},
 			why:     "policy/team.rego asks for mcp:write there; the challenge names both.",
 		},
@@ -84,6 +87,13 @@ func (p *parts) attempts() []attempt {
 			headers: bearer(p.auth.Token(p.resource, "mcp:read", "mcp:write")),
 			want:    want{200, "allowed", ""},
 		},
+	}
+}
+
+// badRequests carry a good token in the wrong way.
+func (p *parts) badRequests() []attempt {
+	good := p.auth.Token(p.resource, "mcp:read")
+	return []attempt{
 		{
 			name: "Token in the query alone", sent: "a good token as ?access_token=..., no header",
 			more: "?access_token=" + good,
