@@ -58,6 +58,9 @@ const (
 	sig44      = "s0h6KThzkfBBBkLspW1h84VsJZFTsPPqMDA7g1Md7p0"
 	sig46      = "bWUSVaxorn7bEF1djytBd0kHv70Ly5pvbomzMWSOr20"
 	sig47      = "xuLifqLGiblpv9zBpuZczWhNj1gARaLV3UxvxhJxZuk"
+	sig48      = "MIsjqtVlOpa71KE-Mss8_Nq2YH4FGhiocsqrgi5NvyG53uoimic1tcMdSg-qptrzZc7CG6Svw2Y13TDIqHzTUrL_lR2ZFcryNFiHkSw129EghGpwkpxaTn_THJTCglNbADko1MZBCdwzJxwqZc-1RlpO2HibUYyXSwO97BSe0_evZKdjvvKSgsIqjytKSeAMbhMBdMma622_BG5t4sdbuCHtFjp9iJmkio47AIwqkZV1aIZsv33uPUqBBCXbYoQJwt7mxPftHmNlGoOSMxR_3thmXTCm4US-xiNOyhbm8afKK64jU6_TPtQHiJeQJxz9G3Tx-083B745_AfYOnlC9w"
+	sig48b     = "ARcVLnaJJaUWG8fG-8t5BREVAuTY8n8YHjwDO1muhcdCoFZFFjfISu0Cdkn9Ybdlmi54ho0x924DUz8sK7ZXkhc7AFM8ObLfTvNCrqcI3Jkl2U5IX3utNhODH6v7xgy1Qahsn0fyb4zSAkje8bAWz4vIfj5pCMYxxm4fgV3q7ZYhm5eD"
+	three48    = `{"payload":"` + frodo + `","signatures":[{"protected":"` + rs256 + `","header":{"kid":"bilbo.baggins@hobbiton.example"},"signature":"` + sig48 + `"},{"header":{"alg":"ES512","kid":"bilbo.baggins@hobbiton.example"},"signature":"` + sig48b + `"},{"protected":"` + hs256Oct + `","signature":"` + sig44 + `"}]}`
 	octHeader  = `"header":{"kid":"018c0ae5-4d9b-471b-bfd6-eef314bc7037"}`
 )
 
@@ -74,6 +77,7 @@ func TestSignaturesOfTheRFCs(t *testing.T) {
 		{"RFC 7520 4.1", "RS256", rsaKey(modBilbo), rs256Bilbo + "." + frodo + "." + sig41},
 		{"RFC 7520 4.2", "PS384", rsaKey(modBilbo), ps384Bilbo + "." + frodo + "." + sig42},
 		{"RFC 7520 4.3", "ES512", ecKey(elliptic.P521(), xBilbo, yBilbo), es512Bilbo + "." + frodo + "." + sig43},
+		{"RFC 7520 4.8, the first", "RS256", rsaKey(modBilbo), rs256 + "." + frodo + "." + sig48},
 		{"RFC 8037 A.5", "EdDSA", ed25519.PublicKey(octets(xEd)), tokEd},
 		{"RFC 8037 A.5, as RFC 9864 names it", "Ed25519", ed25519.PublicKey(octets(xEd)), tokEd},
 	}
@@ -122,6 +126,8 @@ func TestTokensOfTheRFCs(t *testing.T) {
 		{"RFC 7520 4.6, unprotected members", `{"payload":"` + frodo + `","protected":"` + hs256Bare + `",` + octHeader + `,"signature":"` + sig46 + `"}`, reason.TokenMalformed},
 		{"RFC 7520 4.7, no protected header", `{"payload":"` + frodo + `","header":{"alg":"HS256","kid":"018c0ae5-4d9b-471b-bfd6-eef314bc7037"},"signature":"` + sig47 + `"}`, reason.TokenMalformed},
 		{"RFC 7520 4.7, as a compact JWS", "." + frodo + "." + sig47, reason.TokenMalformed},
+		{"RFC 7520 4.8, three signatures", three48, reason.TokenMalformed},
+		{"RFC 7520 4.8, the first of them as a compact JWS, no JSON", rs256 + "." + frodo + "." + sig48, reason.TokenMalformed},
 		{"RFC 8037 A.4, no JSON", tokEd, reason.TokenMalformed},
 	}
 	document := fmt.Sprintf(`{"keys":[{"kty":"RSA","n":"%s","e":"AQAB"},{"kty":"EC","crv":"P-256","x":"%s","y":"%s"}]}`, modA2, xA3, yA3)
