@@ -39,7 +39,7 @@ func allow(v *verdict, in *request) *authv3.CheckResponse {
 	}
 	for _, name := range v.decision.Strip.Query {
 		if name == queryToken {
-			ok.QueryParametersToRemove = in.query.tokens()
+			ok.QueryParametersToRemove = in.tokens
 		}
 	}
 	return &authv3.CheckResponse{

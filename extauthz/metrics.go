@@ -91,7 +91,7 @@ func (m *Metrics) observe(v *verdict, in *request, took time.Duration) {
 	if n := len(v.decision.Warnings); n > 0 {
 		m.warnings.WithLabelValues(name).Add(float64(n))
 	}
-	if v.allowed() && len(in.query.tokens()) > 0 {
+	if v.allowed() && len(in.tokens) > 0 {
 		m.queryRemoved.WithLabelValues(name).Inc()
 	}
 }

@@ -19,6 +19,7 @@ type request struct {
 	authority string
 	path      string // the bytes before the first '?'
 	query     query
+	tokens    []string // the spellings of access_token in query
 	headers   headers
 
 	resource    string // context_extensions["resource"], where the mesh sets it
@@ -63,6 +64,7 @@ func read(check *authv3.CheckRequest) (*request, bool) {
 		sourceCertificate: attributes.GetSource().GetCertificate(),
 		attempt:           readAttempt(http.GetId(), attributes.GetSource().GetAddress()),
 	}
+	in.tokens = in.query.tokens()
 	in.id = joinKey(in.headers.joined("x-request-id"), http.GetId())
 	return in, true
 }

@@ -38,7 +38,7 @@ func (v *verdict) name() string {
 // decision that does not is no allow (PT-1).
 func strips(d policy.Decision, in *request) bool {
 	return slices.Contains(d.Strip.Headers, "authorization") &&
-		(len(in.query.tokens()) == 0 || slices.Contains(d.Strip.Query, queryToken))
+		(len(in.tokens) == 0 || slices.Contains(d.Strip.Query, queryToken))
 }
 
 func (v *verdict) allowed() bool { return v.reason == reason.Allowed }

@@ -127,17 +127,11 @@ func (s *service) reload(ctx context.Context) digest {
 // TLS, whose files are read at every reload.
 func needsRestart(started, next *config.Config) bool {
 	a, b := started.Listen, next.Listen
-	a.TLS, b.TLS = config.TLS{CertFile: presence(a.TLS.CertFile)}, config.TLS{CertFile: presence(b.TLS.CertFile)}
-	return a != b || started.Log.Format != next.Log.Format || started.Limits.ReceiveBytes != next.Limits.ReceiveBytes ||
+	turned := (a.TLS.CertFile == "") != (b.TLS.CertFile == "")
+	a.TLS, b.TLS = config.TLS{}, config.TLS{}
+	return turned || a != b || started.Log.Format != next.Log.Format || started.Limits.ReceiveBytes != next.Limits.ReceiveBytes ||
 		started.Limits.SignaturesInFlight != next.Limits.SignaturesInFlight ||
 		started.Limits.SignaturesWaiting != next.Limits.SignaturesWaiting
-}
-
-func presence(name string) string {
-	if name == "" {
-		return ""
-	}
-	return "some"
 }
 
 // refuse keeps what is in force. The same refusal again is told once.
