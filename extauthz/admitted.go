@@ -79,7 +79,11 @@ func (s *Server) verify(ctx context.Context, state *State, res *resource.Resourc
 	switch {
 	case refusal == nil:
 		s.metrics.tokens.miss.Inc()
-		s.admitted.tokens.Set(digest, claims)
+		// The cache makes room by and by: where there is to be none, an entry
+		// would still be found for a moment.
+		if state.TokenCache > 0 {
+			s.admitted.tokens.Set(digest, claims)
+		}
 	case refusal.Remembered:
 		s.metrics.tokens.negativeHit.Inc()
 	default:
