@@ -2,6 +2,8 @@ package extauthz
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,10 +14,11 @@ import (
 // decide asks the policy and writes what it says into v. Whatever keeps it
 // from saying anything is policy_error.
 func (s *Server) decide(ctx context.Context, state *State, req *request, v *verdict) {
+	judge := state.Policy.For(v.resource.Name)
+	v.policyHeaders = judge.HeaderNames()
 	start := time.Now()
-	decision, err := state.Policy.Decide(ctx, policyInput(req, v))
-	s.metrics.decisions.Inc()
-	s.metrics.evaluation.WithLabelValues(v.resource.Name).Observe(time.Since(start).Seconds())
+	decision, found, err := judge.Decide(ctx, policyInput(req, v, judge.Reads()))
+	s.metrics.decided(v.resource.Name, found, time.Since(start))
 	if err != nil {
 		v.reason, v.cause = reason.PolicyError, err.Error()
 		return
@@ -41,8 +44,9 @@ func outcomeReason(outcome policy.Outcome) reason.Reason {
 	}
 }
 
-// policyInput is the document a policy sees. Credentials are not in it.
-func policyInput(req *request, v *verdict) policy.Input {
+// policyInput is the document a policy sees, as far as it reads the request.
+// Credentials are not in it.
+func policyInput(req *request, v *verdict, reads policy.Reads) policy.Input {
 	res := v.resource
 	return policy.Input{
 		Request: policy.Request{
@@ -51,8 +55,8 @@ func policyInput(req *request, v *verdict) policy.Input {
 			Scheme:          req.scheme,
 			Host:            req.authority,
 			Path:            req.path,
-			Query:           req.query.values(),
-			Headers:         req.headers.plain(),
+			Query:           req.query.values(reads),
+			Headers:         req.headers.plain(reads),
 			SourceAddress:   req.sourceAddress,
 			SourcePrincipal: req.sourcePrincipal,
 		},
@@ -74,13 +78,20 @@ func policyInput(req *request, v *verdict) policy.Input {
 	}
 }
 
-// plain are the headers without Envoy's pseudo headers, each as one value: both
-// forms in which Envoy sends headers must give a policy the same document.
-// Package policy shows none that carries a credential.
-func (h headers) plain() map[string][]string {
-	plain := make(map[string][]string, len(h))
-	for name := range h {
-		if !strings.HasPrefix(name, ":") {
+// plain are the headers that a policy reads, without Envoy's pseudo headers,
+// each as one value: both forms in which Envoy sends headers must give a policy
+// the same document. Package policy shows none that carries a credential.
+func (h headers) plain(reads policy.Reads) map[string][]string {
+	names := slices.Values(reads.Headers)
+	switch {
+	case reads.AllHeaders:
+		names = maps.Keys(h)
+	case len(reads.Headers) == 0:
+		return nil
+	}
+	plain := map[string][]string{}
+	for name := range names {
+		if _, there := h[name]; there && !strings.HasPrefix(name, ":") {
 			plain[name] = []string{h.joined(name)}
 		}
 	}

@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/doorward/doorward/policy"
 )
 
 // Metrics counts Checks. Every label value comes from configuration or from a
@@ -16,12 +18,15 @@ type Metrics struct {
 	warnings     *prometheus.CounterVec
 	queryRemoved *prometheus.CounterVec
 	tokens       tokenRequests
-	decisions    prometheus.Counter
+	decisions    decisionRequests
 	factory      promauto.Factory
 }
 
 // tokenRequests counts how tokens were verified.
 type tokenRequests struct{ hit, miss, negativeHit prometheus.Counter }
+
+// decisionRequests counts how decisions were found.
+type decisionRequests struct{ hit, miss, uncacheable prometheus.Counter }
 
 // NewMetrics registers the metrics of a Server with registry. It panics if
 // they are registered there already.
@@ -33,11 +38,13 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	}, []string{"result"})
 	decisions := factory.NewCounterVec(prometheus.CounterOpts{
 		Name: "doorward_decision_cache_requests_total",
-		Help: "Decisions by how they were found. None is remembered yet: all are uncacheable.",
+		Help: "Decisions by how they were found: hit, miss, or uncacheable where the rules must be evaluated each time.",
 	}, []string{"result"})
 	return &Metrics{
-		factory:   factory,
-		decisions: decisions.WithLabelValues("uncacheable"),
+		factory: factory,
+		decisions: decisionRequests{
+			hit: decisions.WithLabelValues("hit"), miss: decisions.WithLabelValues("miss"), uncacheable: decisions.WithLabelValues("uncacheable"),
+		},
 		tokens: tokenRequests{
 			hit: requests.WithLabelValues("hit"), miss: requests.WithLabelValues("miss"), negativeHit: requests.WithLabelValues("negative_hit"),
 		},
@@ -52,7 +59,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		}, []string{"resource"}),
 		evaluation: factory.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "doorward_policy_evaluation_duration_seconds",
-			Help:    "Time one policy decision took.",
+			Help:    "Time one evaluation of the policy took.",
 			Buckets: durations(),
 		}, []string{"resource"}),
 		warnings: factory.NewCounterVec(prometheus.CounterOpts{
@@ -75,6 +82,20 @@ func (m *Metrics) watch(a *admitted) {
 	m.factory.NewCounterFunc(prometheus.CounterOpts{
 		Name: "doorward_cache_evictions_total", Help: "Entries that had to make room.", ConstLabels: label,
 	}, func() float64 { return float64(a.evictions.Snapshot().Evictions) })
+}
+
+// decided counts one decision. What was remembered took no evaluation.
+func (m *Metrics) decided(resource string, found policy.Found, took time.Duration) {
+	switch found {
+	case policy.Remembered:
+		m.decisions.hit.Inc()
+		return
+	case policy.Uncacheable:
+		m.decisions.uncacheable.Inc()
+	default:
+		m.decisions.miss.Inc()
+	}
+	m.evaluation.WithLabelValues(resource).Observe(took.Seconds())
 }
 
 // durations spans 25 us to 1 s.

@@ -2,8 +2,11 @@ package extauthz
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/doorward/doorward/policy"
 )
 
 // queryToken is the parameter that RFC 6750, section 2.3 once allowed and
@@ -70,12 +73,15 @@ func mayBe(spelling, name string) bool {
 	return len(spelling) >= len(name) && len(spelling) <= 3*len(name)
 }
 
-// values is the query as a policy sees it: decoded, without tokens.
-func (q query) values() map[string][]string {
-	values := make(map[string][]string, len(q))
+// values is the query as far as a policy reads it: decoded, without tokens.
+func (q query) values(reads policy.Reads) map[string][]string {
+	if !reads.AllQuery && len(reads.Query) == 0 {
+		return nil
+	}
+	values := map[string][]string{}
 	for _, p := range q {
 		name := unescape(p.name)
-		if name == queryToken {
+		if name == queryToken || !reads.AllQuery && !slices.Contains(reads.Query, name) {
 			continue
 		}
 		values[name] = append(values[name], unescape(p.value))

@@ -157,7 +157,6 @@ func (s *Server) check(ctx context.Context, state *State, req *request) verdict 
 		v.reason, v.issuer, v.cause = refusal.Reason, refusal.Issuer, refusal.Detail
 		return v
 	}
-	v.policyHeaders = state.Policy.HeaderNames()
 	s.decide(ctx, state, req, &v)
 	return v
 }

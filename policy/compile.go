@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 )
@@ -25,17 +24,16 @@ func refused() []string {
 // once, sorted by place; the engine is nil if one of them is not a warning.
 // Without paths the policy is the built-in rules alone.
 func Compile(ctx context.Context, src Sources) (*Engine, []Problem) {
-	library, err := parseLibrary(src.Library)
-	if err != nil {
+	if _, err := parseLibrary(src.Library); err != nil {
 		return nil, []Problem{{Message: fmt.Sprintf("the built-in rules are broken: %v: install doorward again", err)}}
 	}
 	t, problems := load(src.Paths)
-	c := readContract(t)
+	c := readContract(t, src)
 	problems = append(problems, c.problems...)
 	if blocking(problems) {
 		return nil, sorted(problems)
 	}
-	e, found := build(ctx, library, t, c)
+	e, found := build(ctx, src, t, c)
 	problems = sorted(append(problems, found...))
 	if blocking(problems) {
 		return nil, problems
@@ -69,49 +67,75 @@ func parseLibrary(library fs.FS) (map[string]*ast.Module, error) {
 	return modules, nil
 }
 
-// build compiles both together and prepares the one query.
-func build(ctx context.Context, library map[string]*ast.Module, t team, c contract) (*Engine, []Problem) {
-	store := inmem.NewFromObjectWithOpts(documents(t.data, c.requirements), inmem.OptReturnASTValuesOnRead(true))
+// build compiles all modules together and prepares a judge for each package
+// that is heard.
+func build(ctx context.Context, src Sources, t team, c contract) (*Engine, []Problem) {
+	store := inmem.NewFromObjectWithOpts(documents(t.data, c), inmem.OptReturnASTValuesOnRead(true))
 	transaction, err := store.NewTransaction(ctx)
 	if err != nil {
 		return nil, []Problem{{Message: fmt.Sprintf("the data cannot be read: %v: correct data.json", err)}}
+	}
+	modules := maps.Clone(t.modules)
+	for _, pkg := range src.packages() {
+		built, err := forPackage(src.Library, pkg)
+		if err != nil {
+			return nil, []Problem{{Message: fmt.Sprintf("the built-in rules are broken: %v: install doorward again", err)}}
+		}
+		maps.Copy(modules, built)
 	}
 	compiler := ast.NewCompiler().
 		SetErrorLimit(0).
 		WithCapabilities(capabilities()).
 		WithPathConflictsCheck(storage.NonEmpty(ctx, store, transaction))
-	modules := maps.Clone(library)
-	maps.Copy(modules, t.modules)
 	compiler.Compile(modules)
 	if compiler.Failed() {
 		return nil, compileProblems(compiler.Errors)
 	}
-	prepared, err := rego.New(
-		rego.Query("data.doorward.decision"),
-		rego.Compiler(compiler),
-		rego.Store(store),
-		rego.Transaction(transaction),
-		rego.StrictBuiltinErrors(true),
-		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t.Value, nil }),
-	).PrepareForEval(ctx)
-	if err != nil {
-		return nil, []Problem{{Message: fmt.Sprintf("the policy cannot be prepared: %v: report this", err)}}
+	e := &Engine{compiler: compiler, transaction: transaction, memory: src.Memory, judges: map[string]*Judge{}}
+	problems := unread(compiler, t, src.packages())
+	if e.memory != nil {
+		e.snapshot = e.memory.snapshot()
 	}
-	e := &Engine{compiler: compiler, query: prepared, transaction: transaction, headers: c.headers}
-	return e, unread(compiler, t)
+	prepare := func(pkg string) *Judge {
+		j, found := e.prepare(ctx, store, c, pkg)
+		problems = append(problems, found...)
+		return j
+	}
+	e.common = prepare(teamPackage)
+	own := map[string]*Judge{}
+	for resource, pkg := range src.Packages {
+		if own[pkg] == nil && pkg != "" {
+			own[pkg] = prepare(pkg)
+		}
+		if pkg != "" {
+			e.judges[resource] = own[pkg]
+		}
+	}
+	return e, problems
 }
 
 // documents are the team's data, and the names of the requirements where the
 // library looks for them. Nobody else can write there: a team's modules and
 // data under this name were refused.
-func documents(data map[string]any, requirements []string) map[string]any {
-	all := map[string]any{}
-	maps.Copy(all, data)
-	list := make([]any, len(requirements))
-	for i, name := range requirements {
-		list[i] = name
+func documents(data map[string]any, c contract) map[string]any {
+	own := map[string]any{}
+	builtIn := map[string]any{"own": own}
+	for pkg, promised := range c.packages {
+		list := make([]any, len(promised.requirements))
+		for i, name := range promised.requirements {
+			list[i] = name
+		}
+		if pkg == teamPackage {
+			builtIn["requirements"] = list
+		} else {
+			own[pkg] = map[string]any{"requirements": list}
+		}
 	}
-	all[ownPackage] = map[string]any{"requirements": list}
+	all := maps.Clone(data)
+	if all == nil {
+		all = map[string]any{}
+	}
+	all[ownPackage] = builtIn
 	return all
 }
 
@@ -126,26 +150,33 @@ func capabilities() *ast.Capabilities {
 
 // unread warns about rules of the team's package that doorward does not read
 // and no other rule does: mostly `allow`, or a name misspelt.
-func unread(compiler *ast.Compiler, t team) []Problem {
+func unread(compiler *ast.Compiler, t team, packages []string) []Problem {
 	var problems []Problem
 	seen := map[string]bool{}
 	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
 		for _, rule := range compiler.Modules[file].Rules {
+			pkg := strings.Join(names(rule.Module.Package.Path), ".")
 			path := names(rule.Ref())
-			if len(path) < 2 || path[0] != teamPackage || seen[path[1]] || slices.Contains(outputs(), path[1]) {
+			if !slices.Contains(packages, pkg) {
 				continue
 			}
-			if len(names(rule.Module.Package.Path)) > 1 || len(compiler.Graph.Dependents(rule)) > 0 {
+			name := path[strings.Count(pkg, ".")+1]
+			if seen[pkg+"."+name] || slices.Contains(outputs(), name) || len(compiler.Graph.Dependents(rule)) > 0 || leads(pkg+"."+name, packages) {
 				continue
 			}
-			seen[path[1]] = true
+			seen[pkg+"."+name] = true
 			problems = append(problems, Problem{
 				File: file, Line: rule.Location.Row, Column: rule.Location.Col, Warning: true,
-				Message: fmt.Sprintf("%s decides nothing, no rule reads it: write %s.NAME if … for what must hold, or %s contains … for what must not", path[1], requireName, denyName),
+				Message: fmt.Sprintf("%s decides nothing, no rule reads it: write %s.NAME if … for what must hold, or %s contains … for what must not", name, requireName, denyName),
 			})
 		}
 	}
 	return problems
+}
+
+// leads is true for a name below which another package is heard.
+func leads(name string, packages []string) bool {
+	return slices.ContainsFunc(packages, func(pkg string) bool { return pkg == name || strings.HasPrefix(pkg, name+".") })
 }
 
 // compileProblems reports the errors of the compiler. One that stands in the
@@ -218,5 +249,5 @@ func sorted(problems []Problem) []Problem {
 
 // place sorts as file, line, column.
 func (p Problem) place() string {
-	return fmt.Sprintf("%s\x00%08d\x00%08d\x00%s", p.File, p.Line, p.Column, p.Message)
+	return fmt.Sprintf("%s\x00%s\x00%08d\x00%08d\x00%s", p.Resource, p.File, p.Line, p.Column, p.Message)
 }

@@ -31,37 +31,66 @@ func outputs() []string {
 // without evaluating: the names of requirements and headers are constants, so
 // that a requirement that is undefined, and a header that is not set, are known.
 type contract struct {
+	packages map[string]promise // by the package that is heard
+	problems []Problem
+}
+
+// promise is that of one package.
+type promise struct {
 	requirements []string // sorted
 	headers      []string // sorted
-	problems     []Problem
 }
 
 // readContract holds every rule of every module to the contract. Where a rule
 // stands is told by its full path alone, so `package authz.require` with `NAME`
 // and `package authz` with `require.NAME` are the same.
-func readContract(t team) contract {
-	r := contractReader{requirements: map[string]bool{}, headers: map[string]bool{}}
+func readContract(t team, src Sources) contract {
+	c := contract{packages: map[string]promise{}}
 	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
 		m := t.modules[file]
 		if path := names(m.Package.Path); len(path) > 0 && path[0] == ownPackage {
-			r.problem(m.Package.Location, "package %s is reserved: write package %s, or a package of your own", ownPackage, teamPackage)
+			at := m.Package.Location
+			c.problems = append(c.problems, Problem{
+				File: at.File, Line: at.Row, Column: at.Col,
+				Message: fmt.Sprintf("package %s is reserved: write package %s, or a package of your own", ownPackage, teamPackage),
+			})
+		}
+	}
+	for _, pkg := range src.packages() {
+		r := contractReader{pkg: pkg, path: strings.Split(pkg, "."), requirements: map[string]bool{}, headers: map[string]bool{}}
+		if fault := packageFault(pkg); fault != "" {
+			c.problems = append(c.problems, src.about(pkg, fault)...)
 			continue
 		}
+		r.read(t)
+		if !r.defined && pkg != teamPackage {
+			c.problems = append(c.problems, src.about(pkg, "and no module of the policy has this package: write `package "+pkg+"` in one, or correct the name")...)
+		}
+		c.problems = append(c.problems, r.problems...)
+		c.packages[pkg] = promise{slices.Sorted(maps.Keys(r.requirements)), slices.Sorted(maps.Keys(r.headers))}
+	}
+	c.data(t)
+	return c
+}
+
+// contractReader reads what one package promises.
+type contractReader struct {
+	pkg                   string
+	path                  []string
+	defined               bool // a module has this package
+	requirements, headers map[string]bool
+	problems              []Problem
+}
+
+func (r *contractReader) read(t team) {
+	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
+		m := t.modules[file]
+		r.defined = r.defined || hasPrefix(names(m.Package.Path), r.path)
 		for _, rule := range m.Rules {
 			r.rule(rule)
 		}
 	}
 	r.data(t)
-	return contract{
-		requirements: slices.Sorted(maps.Keys(r.requirements)),
-		headers:      slices.Sorted(maps.Keys(r.headers)),
-		problems:     r.problems,
-	}
-}
-
-type contractReader struct {
-	requirements, headers map[string]bool
-	problems              []Problem
 }
 
 func (r *contractReader) problem(at *ast.Location, format string, args ...any) {
@@ -70,22 +99,27 @@ func (r *contractReader) problem(at *ast.Location, format string, args ...any) {
 
 func (r *contractReader) rule(rule *ast.Rule) {
 	path := names(rule.Ref())
-	if len(path) < 2 || path[0] != teamPackage {
+	if hasPrefix(r.path, path) {
+		r.problem(rule.Location, "%s takes the place of package %s: give the rule another name", rule.Ref(), r.pkg)
 		return
 	}
-	switch path[1] {
+	if !hasPrefix(path, r.path) {
+		return
+	}
+	r.defined = true
+	below := rule.Ref()[len(r.path)+2:]
+	switch name := path[len(r.path)]; name {
 	case requireName:
-		r.requirement(rule)
+		r.requirement(rule, below)
 	case denyName, scopesName, warnName:
-		r.set(rule, path[1])
+		r.set(rule, name, below)
 	case headersName:
-		r.header(rule)
+		r.header(rule, below)
 	}
 }
 
 // requirement: exactly one constant name below require, and one value.
-func (r *contractReader) requirement(rule *ast.Rule) {
-	below := rule.Ref()[3:]
+func (r *contractReader) requirement(rule *ast.Rule, below ast.Ref) {
 	name, constant := constantName(below)
 	switch {
 	case len(below) == 0:
@@ -104,8 +138,8 @@ func (r *contractReader) requirement(rule *ast.Rule) {
 }
 
 // set: deny, scopes and warn are partial sets.
-func (r *contractReader) set(rule *ast.Rule, name string) {
-	if len(rule.Ref()) == 3 && rule.Head.RuleKind() == ast.MultiValue {
+func (r *contractReader) set(rule *ast.Rule, name string, below ast.Ref) {
+	if len(below) == 0 && rule.Head.RuleKind() == ast.MultiValue {
 		return
 	}
 	element := `{"code": "…", "message": "…"}`
@@ -116,8 +150,7 @@ func (r *contractReader) set(rule *ast.Rule, name string) {
 }
 
 // header: exactly one constant name below headers, and one value.
-func (r *contractReader) header(rule *ast.Rule) {
-	below := rule.Ref()[3:]
+func (r *contractReader) header(rule *ast.Rule, below ast.Ref) {
 	name, constant := constantName(below)
 	if !constant || len(below) > 1 || len(rule.Head.Args) > 0 || rule.Head.RuleKind() == ast.MultiValue {
 		r.problem(rule.Location, `the name of a header is not a constant: write %s["x-…"] := "…" if …, one rule for each`, headersName)
@@ -146,22 +179,37 @@ func headerProblem(name string) string {
 	return ""
 }
 
-// data refuses documents where doorward keeps or reads its own.
+// data refuses documents where doorward keeps its own.
+func (c *contract) data(t team) {
+	if _, there := t.data[ownPackage]; there {
+		c.problems = append(c.problems, Problem{
+			File:    t.dataFile(ownPackage),
+			Message: fmt.Sprintf("data under %s is reserved: put it under a name of your own", ownPackage),
+		})
+	}
+}
+
+// data refuses documents where rules are read.
 func (r *contractReader) data(t team) {
 	refuse := func(message string, keys ...string) {
 		r.problems = append(r.problems, Problem{File: t.dataFile(keys...), Message: message})
 	}
-	if _, there := t.data[ownPackage]; there {
-		refuse(fmt.Sprintf("data under %s is reserved: put it under a name of your own", ownPackage), ownPackage)
-	}
-	document, there := t.data[teamPackage]
-	below, isObject := document.(map[string]any)
-	if there && !isObject {
-		refuse(fmt.Sprintf("data under %s is no object: put it under a name of your own", teamPackage), teamPackage)
+	var document any = t.data
+	for i, name := range r.path {
+		above, _ := document.(map[string]any)
+		below, there := above[name]
+		if !there {
+			return
+		}
+		if _, isObject := below.(map[string]any); !isObject {
+			refuse(fmt.Sprintf("data under %s is no object: put it under a name of your own", strings.Join(r.path[:i+1], ".")), r.path[:i+1]...)
+			return
+		}
+		document = below
 	}
 	for _, name := range outputs() {
-		if _, there := below[name]; there {
-			refuse(fmt.Sprintf("data under %s.%s takes the place of rules: write them in Rego, and put the data under a name of your own", teamPackage, name), teamPackage, name)
+		if path := append(slices.Clone(r.path), name); holds(t.data, path) {
+			refuse(fmt.Sprintf("data under %s takes the place of rules: write them in Rego, and put the data under a name of your own", strings.Join(path, ".")), path...)
 		}
 	}
 }

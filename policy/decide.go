@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,50 +14,87 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
-// Decide evaluates the policy for one request, within the deadline of ctx.
-// With an error the decision is the zero one, [Failed]. The error is for the
-// log: it names the rule that failed where OPA knows it, and never a value of
-// the input. Memory inside one call of a built-in function is not bounded.
-func (e *Engine) Decide(ctx context.Context, in Input) (Decision, error) {
-	input, err := in.value()
+// evaluate asks the rules.
+func (j *Judge) evaluate(ctx context.Context, in *Input) (Decision, error) {
+	input, err := j.footprint.term(in)
 	if err != nil {
 		return Decision{}, err
 	}
-	v, err := e.evaluate(ctx, input)
+	values, err := j.run(ctx, input)
 	if err != nil {
 		return Decision{}, err
 	}
-	d := decoder{textLeft: maxOutput, elementsLeft: maxElements, headers: e.headers}
-	s, err := d.decision(v)
-	if err != nil {
-		return Decision{}, err
+	d := decoder{textLeft: maxOutput, elementsLeft: maxElements}
+	var all said
+	for i, voice := range j.voices {
+		one, err := d.decision(values[i], voice)
+		if err != nil {
+			return Decision{}, err
+		}
+		if i == 0 {
+			all = one
+		} else if all, err = all.and(one); err != nil {
+			return Decision{}, err
+		}
 	}
-	return s.decide(in.Resource.Scopes), nil
+	return all.decide(in.Resource.Scopes), nil
 }
 
-func (e *Engine) evaluate(ctx context.Context, input ast.Value) (ast.Value, error) {
+// run evaluates the one query, whose expressions are the decisions of the
+// packages that are heard.
+func (j *Judge) run(ctx context.Context, input ast.Value) ([]ast.Value, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("policy: not evaluated: %w", err)
 	}
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)() // OPA's own way costs a goroutine for each evaluation
-	results, err := e.query.Eval(ctx,
+	results, err := j.query.Eval(ctx,
 		rego.EvalParsedInput(input),
-		rego.EvalTransaction(e.transaction),
+		rego.EvalTransaction(j.engine.transaction),
 		rego.EvalExternalCancel(cancel),
 		rego.EvalMetrics(metrics.NoOp()),
 	)
 	if err != nil {
-		return nil, e.failure(ctx, err)
+		return nil, j.engine.failure(ctx, err)
 	}
-	if len(results) != 1 || len(results[0].Expressions) != 1 {
+	if len(results) != 1 || len(results[0].Expressions) != len(j.voices) {
 		return nil, errUndefined
 	}
-	v, ok := results[0].Expressions[0].Value.(ast.Value)
-	if !ok {
-		return nil, errUndefined
+	values := make([]ast.Value, len(j.voices))
+	for i, expression := range results[0].Expressions {
+		v, ok := expression.Value.(ast.Value)
+		if !ok {
+			return nil, errUndefined
+		}
+		values[i] = v
 	}
-	return v, nil
+	return values, nil
+}
+
+// and joins what two packages say: the refusal that comes first in the order of
+// outcomes wins, and it is allowed where both allow.
+func (s said) and(other said) (said, error) {
+	all := said{
+		outcome: min(s.outcome, other.outcome),
+		strip:   s.strip,
+		deny:    sortDenials(slices.Concat(s.deny, other.deny)),
+		unmet:   slices.Concat(s.unmet, other.unmet),
+		scopes:  union(s.scopes, other.scopes),
+		warn:    sortNotes(slices.Concat(s.warn, other.warn)),
+		headers: maps.Clone(s.headers),
+	}
+	slices.Sort(all.scopes)
+	slices.Sort(all.unmet)
+	for name, value := range other.headers {
+		if set, there := all.headers[name]; there && set != value {
+			return said{}, shape("header %q has one value in %s and another in the resource's own package", name, teamPackage)
+		}
+		if all.headers == nil {
+			all.headers = map[string]string{}
+		}
+		all.headers[name] = value
+	}
+	return all, nil
 }
 
 // decide turns what Rego said into a decision.
@@ -80,9 +118,9 @@ func (s said) decide(resourceScopes []string) Decision {
 func (s said) denial() (rule, code, message string) {
 	switch {
 	case len(s.deny) > 0:
-		return teamPackage + "." + denyName, s.deny[0].Code, s.deny[0].Message
+		return s.deny[0].rule, s.deny[0].Code, s.deny[0].Message
 	case len(s.unmet) > 0:
-		return teamPackage + "." + requireName + "." + s.unmet[0], "", ""
+		return s.unmet[0], "", ""
 	}
 	return "", "", ""
 }

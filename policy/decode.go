@@ -30,22 +30,28 @@ func shape(format string, args ...any) error {
 	return fmt.Errorf("policy: wrong shape: "+format, args...)
 }
 
-// decoder reads the value of data.doorward.decision. Whatever is not exactly
+// decoder reads the value of a decision. Whatever is not exactly
 // as expected is an error, and no error repeats a value.
 type decoder struct {
 	textLeft, elementsLeft int
-	headers                []string // those that rules declare
+	voice                  voice // whose decision it is
 }
 
 // said is the decision with what the team's rules said.
 type said struct {
 	outcome Outcome
 	strip   Strip
-	deny    []Note
-	unmet   []string
+	deny    []denial // sorted
+	unmet   []string // as "authz.require.NAME", sorted
 	scopes  []string
 	warn    []Note
 	headers map[string]string
+}
+
+// denial is an element of `deny`, and where it stands: "authz.deny".
+type denial struct {
+	Note
+	rule string
 }
 
 // outcomeOf knows the words of decision.rego, and the members that go with each.
@@ -65,7 +71,8 @@ func outcomeOf(word string) (Outcome, []string) {
 	return Failed, nil
 }
 
-func (d *decoder) decision(v ast.Value) (said, error) {
+func (d *decoder) decision(v ast.Value, by voice) (said, error) {
+	d.voice = by
 	var s said
 	o, ok := v.(ast.Object)
 	if !ok {
@@ -120,6 +127,9 @@ func (d *decoder) team(t *ast.Term, s *said) error {
 	if s.unmet, err = d.texts(get("unmet"), "unmet"); err != nil {
 		return err
 	}
+	for i := range s.unmet {
+		s.unmet[i] = d.voice.rule(requireName) + "." + s.unmet[i]
+	}
 	if s.scopes, err = d.scopes(get(scopesName)); err != nil {
 		return err
 	}
@@ -131,36 +141,38 @@ func (d *decoder) team(t *ast.Term, s *said) error {
 }
 
 // denials reads authz.deny: elements of exactly code and message, sorted.
-func (d *decoder) denials(t *ast.Term) ([]Note, error) {
-	elements, err := d.elements(t, "authz.deny")
+func (d *decoder) denials(t *ast.Term) ([]denial, error) {
+	rule := d.voice.rule(denyName)
+	elements, err := d.elements(t, rule)
 	if err != nil {
 		return nil, err
 	}
-	var notes []Note
+	var denials []denial
 	for _, element := range elements {
 		o, ok := element.Value.(ast.Object)
 		if !ok || !exactly(o, []string{"code", "message"}) {
-			return nil, shape("an element of authz.deny is not exactly code and message")
+			return nil, shape("an element of %s is not exactly code and message", rule)
 		}
-		code, err := d.text(o.Get(ast.InternedTerm("code")), "a code in authz.deny")
+		code, err := d.text(o.Get(ast.InternedTerm("code")), "a code in "+rule)
 		if err != nil {
 			return nil, err
 		}
 		if !codeForm.MatchString(code) {
-			return nil, shape("a code in authz.deny is not of the form %s", codeForm)
+			return nil, shape("a code in %s is not of the form %s", rule, codeForm)
 		}
-		message, err := d.text(o.Get(ast.InternedTerm("message")), "a message in authz.deny")
+		message, err := d.text(o.Get(ast.InternedTerm("message")), "a message in "+rule)
 		if err != nil {
 			return nil, err
 		}
-		notes = append(notes, Note{code, message})
+		denials = append(denials, denial{Note{code, message}, rule})
 	}
-	return sortNotes(notes), nil
+	return sortDenials(denials), nil
 }
 
 // warnings reads authz.warn: any objects, sorted by what is used of them.
 func (d *decoder) warnings(t *ast.Term) ([]Note, error) {
-	elements, err := d.elements(t, "authz.warn")
+	rule := d.voice.rule(warnName)
+	elements, err := d.elements(t, rule)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +180,7 @@ func (d *decoder) warnings(t *ast.Term) ([]Note, error) {
 	for _, element := range elements {
 		o, ok := element.Value.(ast.Object)
 		if !ok {
-			return nil, shape("an element of authz.warn is no object")
+			return nil, shape("an element of %s is no object", rule)
 		}
 		var note Note
 		for name, into := range map[string]*string{"code": &note.Code, "message": &note.Message} {
@@ -179,7 +191,7 @@ func (d *decoder) warnings(t *ast.Term) ([]Note, error) {
 			if _, ok := member.Value.(ast.String); !ok {
 				continue
 			}
-			if *into, err = d.text(member, "authz.warn"); err != nil {
+			if *into, err = d.text(member, rule); err != nil {
 				return nil, err
 			}
 		}
@@ -189,20 +201,22 @@ func (d *decoder) warnings(t *ast.Term) ([]Note, error) {
 }
 
 func (d *decoder) scopes(t *ast.Term) ([]string, error) {
-	scopes, err := d.texts(t, "authz.scopes")
+	rule := d.voice.rule(scopesName)
+	scopes, err := d.texts(t, rule)
 	if err != nil {
 		return nil, err
 	}
 	if slices.ContainsFunc(scopes, func(s string) bool { return !isScopeToken(s) }) {
-		return nil, shape("an element of authz.scopes is no scope-token (RFC 6749, section 3.3)")
+		return nil, shape("an element of %s is no scope-token (RFC 6749, section 3.3)", rule)
 	}
 	return scopes, nil
 }
 
 func (d *decoder) headerValues(t *ast.Term) (map[string]string, error) {
+	rule := d.voice.rule(headersName)
 	o, ok := t.Value.(ast.Object)
 	if !ok {
-		return nil, shape("authz.headers is no object")
+		return nil, shape("%s is no object", rule)
 	}
 	if d.elementsLeft -= o.Len(); d.elementsLeft < 0 {
 		return nil, errTooLarge
@@ -212,19 +226,19 @@ func (d *decoder) headerValues(t *ast.Term) (map[string]string, error) {
 	}
 	values := make(map[string]string, o.Len())
 	err := o.Iter(func(k, v *ast.Term) error {
-		name, err := d.text(k, "a name in authz.headers")
+		name, err := d.text(k, "a name in "+rule)
 		if err != nil {
 			return err
 		}
-		if !slices.Contains(d.headers, name) {
-			return shape("authz.headers has a name that no rule declares")
+		if !slices.Contains(d.voice.headers, name) {
+			return shape("%s has a name that no rule declares", rule)
 		}
-		value, err := d.text(v, "a value in authz.headers")
+		value, err := d.text(v, "a value in "+rule)
 		if err != nil {
 			return err
 		}
 		if strings.ContainsFunc(value, func(r rune) bool { return r < 0x20 || r > 0x7E }) {
-			return shape("authz.headers[%q] has a character that is not printable ASCII", name)
+			return shape("%s[%q] has a character that is not printable ASCII", rule, name)
 		}
 		values[name] = value
 		return nil
@@ -284,6 +298,13 @@ func exactly(o ast.Object, members []string) bool {
 	return o.Len() == len(members) && !slices.ContainsFunc(members, func(name string) bool {
 		return o.Get(ast.InternedTerm(name)) == nil
 	})
+}
+
+func sortDenials(denials []denial) []denial {
+	slices.SortFunc(denials, func(a, b denial) int {
+		return cmp.Or(strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message), strings.Compare(a.rule, b.rule))
+	})
+	return denials
 }
 
 func sortNotes(notes []Note) []Note {

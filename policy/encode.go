@@ -16,67 +16,96 @@ import (
 // inputVersion grows only when a member changes its meaning.
 const inputVersion = 1
 
+// queryToken is the parameter that no policy sees.
+const queryToken = "access_token"
+
 var (
 	errClaimType   = errors.New("a claim has a type that JSON does not have")
 	errClaimNumber = errors.New("a claim is no number, or one out of range")
 )
 
-// value builds `input` for OPA, without a detour through JSON.
-func (in Input) value() (ast.Value, error) {
-	claims, err := object(in.Claims)
+// term builds what a footprint names of `input` for OPA, without a detour
+// through JSON.
+func (f footprint) term(in *Input) (ast.Value, error) {
+	root, err := f.object(in, 0)
 	if err != nil {
 		return nil, fmt.Errorf("policy: input: %w", err)
 	}
-	return ast.NewObject(
-		member("version", ast.InternedTerm(inputVersion)),
-		member("request", in.Request.term()),
-		member("resource", in.Resource.term()),
-		member("claims", claims),
-		member("token", in.Token.term()),
-	), nil
+	return root.Value, nil
 }
 
-func (r Request) term() *ast.Term {
-	o := ast.NewObject(
-		member("method", text(r.Method)),
-		member("scheme", text(r.Scheme)),
-		member("host", text(r.Host)),
-		member("path", text(r.Path)),
-		member("query", lists(r.Query, func(name string) bool { return name == "access_token" })),
-		member("headers", lists(r.Headers, credential)),
-	)
-	known(o, "id", r.ID)
-	known(o, "source_address", r.SourceAddress)
-	known(o, "source_principal", r.SourcePrincipal)
-	return ast.NewTerm(o)
-}
-
-func (r Resource) term() *ast.Term {
-	labels := ast.NewObjectWithCapacity(len(r.Labels))
-	for _, name := range slices.Sorted(maps.Keys(r.Labels)) {
-		labels.Insert(text(name), text(r.Labels[name]))
+// object is what stands below the first names of these leaves, which all share
+// them.
+func (f footprint) object(in *Input, names int) (*ast.Term, error) {
+	o := ast.NewObjectWithCapacity(len(f))
+	for len(f) > 0 {
+		first := &f[0]
+		var value *ast.Term
+		var err error
+		together := 1
+		if len(first.path) == names+1 {
+			value, err = first.term(in)
+		} else {
+			for together < len(f) && f[together].path[names] == first.path[names] {
+				together++
+			}
+			value, err = f[:together].object(in, names+1)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if value != nil {
+			o.Insert(first.terms[names], value)
+		}
+		f = f[together:]
 	}
-	return ast.ObjectTerm(
-		member("name", text(r.Name)),
-		member("uri", text(r.URI)),
-		member("audiences", list(r.Audiences)),
-		member("scopes", list(r.Scopes)),
-		member("labels", ast.NewTerm(labels)),
-	)
+	return ast.NewTerm(o), nil
 }
 
-func (t Token) term() *ast.Term {
-	binding := t.Binding
-	if binding == "" {
-		binding = "none"
+// term is the value of a leaf, nil where it is not there.
+func (l *leaf) term(in *Input) (*ast.Term, error) {
+	switch l.part {
+	case version:
+		return ast.InternedTerm(inputVersion), nil
+	case claims:
+		value, there := in.claim(l.below)
+		if !there {
+			return nil, nil
+		}
+		return claim(value)
+	case requestQuery, requestHeaders:
+		return entry(in.lists(l.part), l, list), nil
+	case resourceLabels:
+		return entry(in.Resource.Labels, l, text), nil
+	case resourceAudiences, resourceScopes, tokenScopes:
+		return list(in.list(l.part)), nil
+	case requestID, requestSourceAddress, requestSourcePrincipal, tokenClient:
+		if in.text(l.part) == "" { // not known, and so left out
+			return nil, nil
+		}
+		return text(in.text(l.part)), nil
+	default:
+		return text(in.text(l.part)), nil
 	}
-	o := ast.NewObject(
-		member("issuer", text(t.Issuer)),
-		member("scopes", list(t.Scopes)),
-		member("profile", text(t.Profile)),
-		member("binding", text(binding)),
-	)
-	known(o, "client", t.Client)
+}
+
+// entry is what a mapping holds under the name of a leaf, or all of it. Names
+// are taken in sorted order, so that two which become one by the rule of [text]
+// do so the same way each time.
+func entry[T any](all map[string]T, l *leaf, encode func(T) *ast.Term) *ast.Term {
+	if len(l.below) == 1 {
+		value, there := all[l.below[0]]
+		if !there {
+			return nil
+		}
+		return encode(value)
+	}
+	o := ast.NewObjectWithCapacity(len(all))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if !l.part.hides(name) {
+			o.Insert(text(name), encode(all[name]))
+		}
+	}
 	return ast.NewTerm(o)
 }
 
@@ -84,17 +113,6 @@ func (t Token) term() *ast.Term {
 func credential(header string) bool {
 	return slices.ContainsFunc([]string{"authorization", "proxy-authorization", "dpop", "cookie", "access_token"},
 		func(secret string) bool { return strings.EqualFold(header, secret) })
-}
-
-func member(name string, value *ast.Term) [2]*ast.Term {
-	return [2]*ast.Term{ast.InternedTerm(name), value}
-}
-
-// known adds a member that is left out where its value is not known.
-func known(o ast.Object, name, value string) {
-	if value != "" {
-		o.Insert(ast.InternedTerm(name), text(value))
-	}
 }
 
 // text is a string as JSON would carry it: each byte that is no UTF-8 becomes
@@ -112,18 +130,6 @@ func list(values []string) *ast.Term {
 		terms[i] = text(v)
 	}
 	return ast.ArrayTerm(terms...)
-}
-
-// lists encodes names with all their values. Names are taken in sorted order,
-// so that two which become one by the rule of [text] do so the same way each time.
-func lists(m map[string][]string, hidden func(string) bool) *ast.Term {
-	o := ast.NewObjectWithCapacity(len(m))
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		if !hidden(name) {
-			o.Insert(text(name), list(m[name]))
-		}
-	}
-	return ast.NewTerm(o)
 }
 
 func object(m map[string]any) (*ast.Term, error) {

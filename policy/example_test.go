@@ -38,11 +38,11 @@ func ExampleCompile() {
 		Claims: map[string]any{"aud": "https://mcp.example.com/mcp", "tenant": "other"},
 		Token:  policy.Token{Issuer: "https://as.example.com", Profile: "standard"},
 	}
-	decision, err := engine.Decide(context.Background(), in)
+	decision, _, err := engine.For("weather").Decide(context.Background(), in)
 	fmt.Println(decision.Outcome == policy.Denied, decision.Rule, err)
 
 	in.Claims["tenant"] = "acme"
-	decision, err = engine.Decide(context.Background(), in)
+	decision, _, err = engine.For("weather").Decide(context.Background(), in)
 	fmt.Println(decision.Outcome == policy.Allowed, decision.Strip.Headers, err)
 
 	// Output:

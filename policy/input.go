@@ -1,5 +1,7 @@
 package policy
 
+import "cmp"
+
 // Input is what Rego sees as `input`, version 1. It is an API: teams write
 // rules against it, so members are added, never renamed. A value that is not
 // known (marked "may be absent") is left out rather than shown as "": what is
@@ -15,6 +17,9 @@ type Input struct {
 }
 
 // Request is `input.request`: the request as the client sent it.
+//
+// Query and Headers may hold only what [Judge.Reads] names: a decision reads no
+// more of them.
 type Request struct {
 	ID              string              // id: the x-request-id; may be absent
 	Method          string              // method: as sent, upper case by custom
@@ -44,4 +49,77 @@ type Token struct {
 	Scopes  []string // scopes: from `scope`, else `scp`
 	Profile string   // profile: "standard" or "rfc9068"
 	Binding string   // binding: "none"; "" is shown as "none"
+}
+
+// text is a part that is a text.
+func (in *Input) text(p part) string {
+	switch p {
+	case requestID:
+		return in.Request.ID
+	case requestMethod:
+		return in.Request.Method
+	case requestScheme:
+		return in.Request.Scheme
+	case requestHost:
+		return in.Request.Host
+	case requestPath:
+		return in.Request.Path
+	case requestSourceAddress:
+		return in.Request.SourceAddress
+	case requestSourcePrincipal:
+		return in.Request.SourcePrincipal
+	case resourceName:
+		return in.Resource.Name
+	case resourceURI:
+		return in.Resource.URI
+	case tokenIssuer:
+		return in.Token.Issuer
+	case tokenClient:
+		return in.Token.Client
+	case tokenProfile:
+		return in.Token.Profile
+	case tokenBinding:
+		return cmp.Or(in.Token.Binding, "none")
+	default:
+		return ""
+	}
+}
+
+// list is a part that is a list of texts.
+func (in *Input) list(p part) []string {
+	switch p {
+	case resourceAudiences:
+		return in.Resource.Audiences
+	case resourceScopes:
+		return in.Resource.Scopes
+	case tokenScopes:
+		return in.Token.Scopes
+	default:
+		return nil
+	}
+}
+
+// lists is a part that holds lists of texts by name.
+func (in *Input) lists(p part) map[string][]string {
+	if p == requestQuery {
+		return in.Request.Query
+	}
+	return in.Request.Headers
+}
+
+// claim is what stands below claims under these names.
+func (in *Input) claim(below []string) (value any, there bool) {
+	if len(below) == 0 {
+		return in.Claims, true
+	}
+	object := in.Claims
+	for i, name := range below {
+		if value, there = object[name]; !there || i == len(below)-1 {
+			return value, there
+		}
+		if object, there = value.(map[string]any); !there {
+			return nil, false
+		}
+	}
+	return nil, false
 }

@@ -77,7 +77,7 @@ func outcomeOf(t *testing.T, library fs.FS, requests map[string]policy.Input) ma
 		return outcomes
 	}
 	for name, in := range requests {
-		d, err := e.Decide(t.Context(), in)
+		d, err := decide(t.Context(), e, in)
 		if err != nil && d.Outcome != policy.Failed {
 			t.Errorf("%s: outcome %v beside an error", name, d.Outcome)
 		}
@@ -294,7 +294,7 @@ func TestDecisionOfTheWrongShape(t *testing.T) {
 			t.Errorf("%s: %v", intent, problems)
 			continue
 		}
-		if d, err := e.Decide(t.Context(), request()); err == nil || d.Outcome != policy.Failed {
+		if d, err := decide(t.Context(), e, request()); err == nil || d.Outcome != policy.Failed {
 			t.Errorf("%s: outcome %v, error %v", intent, d.Outcome, err)
 		}
 	}
@@ -312,7 +312,7 @@ func TestBrokenLibraryIsAProblem(t *testing.T) {
 			}
 			continue
 		}
-		if d, err := e.Decide(t.Context(), request()); err == nil || d.Outcome != policy.Failed {
+		if d, err := decide(t.Context(), e, request()); err == nil || d.Outcome != policy.Failed {
 			t.Errorf("%s: outcome %v, error %v", intent, d.Outcome, err)
 		}
 	}

@@ -9,25 +9,27 @@ package policy
 
 import (
 	"io/fs"
-	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
 )
 
 // Sources are the modules and data of one policy.
 type Sources struct {
-	Library fs.FS    // the built-in modules: *.rego at the top of the tree
-	Paths   []string // the team's files and folders, as `opa run` reads them; may be empty
+	Library  fs.FS             // the built-in modules: *.rego at the top of the tree
+	Paths    []string          // the team's files and folders, as `opa run` reads them; may be empty
+	Packages map[string]string // by resource name, the package judged for it besides authz, such as "authz.weather"
+	Memory   *Memory           // where decisions are remembered; nil remembers none
 }
 
-// Problem is a finding about a team's files. Line and Column count from 1 and
-// are 0 where the finding is about a whole file; File is "" where no one file
-// can be named. Message reads "what is wrong: what to write instead".
+// Problem is a finding about a team's files, or about what Sources.Packages
+// says for a resource. Line and Column count from 1 and are 0 where the finding
+// is about a whole file; File is "" where no one file can be named. Message
+// reads "what is wrong: what to write instead".
 type Problem struct {
 	File         string
 	Line, Column int
+	Resource     string // the resource whose package this is about; "" for a finding about files
 	Message      string
 	Warning      bool // the policy can be served as it is
 }
@@ -36,12 +38,18 @@ type Problem struct {
 // changes and is safe for concurrent use.
 type Engine struct {
 	compiler    *ast.Compiler
-	query       rego.PreparedEvalQuery
 	transaction storage.Transaction // a read held for good: the store has no writer
-	headers     []string
+	common      *Judge
+	judges      map[string]*Judge // by resource name, those with a package of their own
+	memory      *Memory           // nil: none
+	snapshot    uint64            // this policy, among all that had this memory
 }
 
-// HeaderNames lists every header a team's rules may set, sorted, in lower case.
-// A request loses those that its decision does not set, so that a client cannot
-// speak for a rule. The slice is the caller's.
-func (e *Engine) HeaderNames() []string { return slices.Clone(e.headers) }
+// For is the judge of a resource, by its name. Resources without a package of
+// their own share one, and a name that [Sources] does not know gets that too.
+func (e *Engine) For(resource string) *Judge {
+	if own := e.judges[resource]; own != nil {
+		return own
+	}
+	return e.common
+}

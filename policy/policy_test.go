@@ -73,6 +73,12 @@ func authz(t testing.TB, rules string) *policy.Engine {
 	return team(t, map[string]string{"authz.rego": "package authz\n\n" + rules})
 }
 
+// decide asks the judge of a resource without a package of its own.
+func decide(ctx context.Context, e *policy.Engine, in policy.Input) (policy.Decision, error) {
+	d, _, err := e.For("").Decide(ctx, in)
+	return d, err
+}
+
 func alone(t testing.TB) *policy.Engine {
 	t.Helper()
 	e, problems := policy.Compile(context.Background(), policy.Sources{Library: rego.Files})

@@ -52,11 +52,11 @@ func TestTeamOnlyTightens(t *testing.T) {
 		module := generate(r)
 		with := team(t, map[string]string{"authz.rego": module})
 		for name, in := range requests {
-			before, err := without.Decide(t.Context(), in)
+			before, err := decide(t.Context(), without, in)
 			if err != nil {
 				t.Fatal(err)
 			}
-			after, _ := with.Decide(t.Context(), in)
+			after, _ := decide(t.Context(), with, in)
 			switch {
 			case after.Outcome == policy.Allowed && before.Outcome != policy.Allowed:
 				t.Errorf("%s: %v without, allowed with\n%s", name, before.Outcome, module)

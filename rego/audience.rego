@@ -37,10 +37,16 @@ further_names_count if input.token.profile == "rfc9068"
 # no permission.
 further_names_count if {
 	input.token.profile == "standard"
-	some name in ["scope", "scp", "roles"]
-	permission := input.claims[name]
+	some permission in permissions
 	not permission in [null, false, "", [], {}]
 }
+
+# One by one, so that a decision rests on these claims and on no other.
+permissions contains input.claims.scope
+
+permissions contains input.claims.scp
+
+permissions contains input.claims.roles
 
 # Spellings that RFC 3986, section 6.2, calls equal: the case of scheme and
 # host, the default port, and an empty path for "/". Undefined for what is no

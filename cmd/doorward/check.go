@@ -8,6 +8,7 @@ import (
 
 	"github.com/doorward/doorward/cmd/doorward/config"
 	"github.com/doorward/doorward/extauthz/revocation"
+	"github.com/doorward/doorward/policy"
 )
 
 func checkCommand() *cobra.Command {
@@ -36,7 +37,7 @@ var errNoConfig = fmt.Errorf("no --config PATH is given")
 func check(cmd *cobra.Command, paths []string) error {
 	cfg, problems := config.Load(paths)
 	beside := config.ReadBeside(paths)
-	_, files, faults := compile(cmd.Context(), beside.PolicyPaths)
+	engine, files, faults := compile(cmd.Context(), beside.PolicyPaths, beside.Packages, nil)
 	problems = append(problems, faults...)
 	if info, err := os.Stat(beside.RevocationFile); err == nil && info.Mode().IsRegular() { // Load tells of any other
 		if _, err := revocation.NewSource(beside.RevocationFile, nil, nil); err != nil {
@@ -51,7 +52,20 @@ func check(cmd *cobra.Command, paths []string) error {
 	if wrong := len(problems.Errors()); wrong > 0 {
 		return &failure{fmt.Errorf("%d problems", wrong)}
 	}
+	for _, res := range cfg.Resources.All() {
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", res.Name, decisionsOf(engine, res.Name)); err != nil {
+			return &failure{err}
+		}
+	}
 	_, err := fmt.Fprintf(cmd.OutOrStdout(), "ok: %d resources, %d issuers, %d policy files\n",
 		len(cfg.Resources.All()), len(cfg.Issuers), len(files))
 	return err
+}
+
+// decisionsOf tells whether the decisions for a resource are remembered.
+func decisionsOf(engine *policy.Engine, resource string) string {
+	if engine.For(resource).Cacheable() {
+		return "decisions are remembered"
+	}
+	return "decisions are evaluated at every request, the warnings say why"
 }

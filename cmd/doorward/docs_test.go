@@ -21,7 +21,7 @@ func TestWhatTheDocumentsShowWorks(t *testing.T) {
 	for _, config := range []string{f.path("readme.yaml"), filepath.Join("..", "..", "envoy", "doorward.yaml")} {
 		var stdout, stderr bytes.Buffer
 		code := run(t.Context(), []string{"check", "--config", config}, &stdout, &stderr)
-		if code != 0 || strings.Count(stdout.String(), "\n") != 1 {
+		if code != 0 || strings.Contains(stdout.String(), "decides nothing") {
 			t.Errorf("%s: exit %d, %s%s", config, code, &stdout, &stderr)
 		}
 	}

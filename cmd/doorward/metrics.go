@@ -10,6 +10,7 @@ import (
 
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/jwks"
+	"github.com/doorward/doorward/policy"
 )
 
 // metrics are those of the process around the Checks: keys and reloads.
@@ -61,6 +62,17 @@ func registerInFlight(registry *prometheus.Registry, checks *extauthz.Server) {
 		}
 		return float64(state.Verifier.InFlight() + state.Binder.InFlight())
 	})
+}
+
+// registerMemory stands beside what extauthz tells of its memory of tokens.
+func registerMemory(registry *prometheus.Registry, memory *policy.Memory) {
+	factory, label := promauto.With(registry), prometheus.Labels{"cache": "decision"}
+	factory.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "doorward_cache_bytes", Help: "About what a cache holds, in bytes.", ConstLabels: label,
+	}, func() float64 { return float64(memory.Bytes()) })
+	factory.NewCounterFunc(prometheus.CounterOpts{
+		Name: "doorward_cache_evictions_total", Help: "Entries that had to make room.", ConstLabels: label,
+	}, func() float64 { return float64(memory.Evictions()) })
 }
 
 // issuerCollector reads each issuer's state when somebody asks, so that one

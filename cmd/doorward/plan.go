@@ -21,12 +21,12 @@ type source func() (*config.Config, config.Problems)
 
 // load reads configuration and policy. The plan is nil if any problem is an
 // error; the problems are complete in either case.
-func load(ctx context.Context, read source) (*plan, config.Problems) {
+func load(ctx context.Context, read source, memory *policy.Memory) (*plan, config.Problems) {
 	cfg, problems := read()
 	if cfg == nil {
 		return nil, problems
 	}
-	engine, files, faults := compile(ctx, cfg.PolicyPaths)
+	engine, files, faults := compile(ctx, cfg.PolicyPaths, cfg.Packages, memory)
 	problems = append(problems, faults...)
 	if engine == nil {
 		return nil, problems
@@ -36,10 +36,14 @@ func load(ctx context.Context, read source) (*plan, config.Problems) {
 
 // compile makes the policy of a team's files, and lists them. The engine is nil
 // if any problem is an error.
-func compile(ctx context.Context, paths []string) (*policy.Engine, []string, config.Problems) {
-	engine, faults := policy.Compile(ctx, policy.Sources{Library: rego.Files, Paths: paths})
+func compile(ctx context.Context, paths []string, packages config.Packages, memory *policy.Memory) (*policy.Engine, []string, config.Problems) {
+	engine, faults := policy.Compile(ctx, policy.Sources{Library: rego.Files, Paths: paths, Packages: packages.ByResource(), Memory: memory})
 	var problems config.Problems
 	for _, fault := range faults {
+		if fault.Resource != "" {
+			problems = append(problems, packages.Problem(fault.Resource, fault.Message))
+			continue
+		}
 		problems = append(problems, config.Problem{
 			File: fault.File, Line: fault.Line, Column: fault.Column,
 			Message: fault.Message, Warning: fault.Warning,

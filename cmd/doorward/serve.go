@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/policy"
 )
 
 // short are the flags of the form without a file.
@@ -73,7 +74,7 @@ func serve(cmd *cobra.Command, paths []string, read source) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	files := watched{paths: paths, read: read}
+	files := watched{paths: paths, read: read, memory: policy.NewMemory()}
 	plan, problems, seen := files.load(cmd.Context(), nil)
 	var level slog.LevelVar
 	log := newLogger(cmd, plan, &level)

@@ -63,6 +63,7 @@ func newService(log *slog.Logger, level *slog.LevelVar, watched watched) *servic
 	s.issuers = newIssuers(log, s.metrics, s.readiness)
 	registry.MustRegister(newIssuerCollector(s.issuers.statuses))
 	registerInFlight(registry, s.checks)
+	registerMemory(registry, watched.memory)
 	return s
 }
 
@@ -156,7 +157,8 @@ func (s *service) drain(server *grpc.Server) {
 func (s *service) announce(p *plan, listeners *listeners) {
 	for _, res := range p.config.Resources.All() {
 		s.log.Info("protecting", slog.String("resource", res.URI), slog.String("name", res.Name), list("also_at", res.AlsoAt),
-			list("audiences", res.Audiences), list("issuers", res.Issuers), list("scopes", res.Scopes))
+			list("audiences", res.Audiences), list("issuers", res.Issuers), list("scopes", res.Scopes),
+			slog.String("policy", decisionsOf(p.policy, res.Name)))
 	}
 	for _, issuer := range p.config.Issuers {
 		s.log.Info("trusting", slog.String("issuer", issuer.Keys.Issuer), slog.String("profile", issuer.Profile.String()),

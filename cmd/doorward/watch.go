@@ -24,8 +24,9 @@ const lookEvery = time.Second
 
 // watched is what a start and every reload read.
 type watched struct {
-	paths []string // configuration files and folders; none in the short form
-	read  source
+	paths  []string // configuration files and folders; none in the short form
+	read   source
+	memory *policy.Memory // of every policy that is loaded
 }
 
 // digest is one number for all that a load would read.
@@ -36,7 +37,7 @@ type digest [sha256.Size]byte
 // look loads again.
 func (w watched) load(ctx context.Context, inForce *config.Config) (*plan, config.Problems, digest) {
 	before := w.look(inForce)
-	next, problems := load(ctx, w.read)
+	next, problems := load(ctx, w.read, w.memory)
 	if w.look(inForce) != before {
 		return next, problems, digest{}
 	}
@@ -164,6 +165,7 @@ func (s *service) adopt(ctx context.Context, next *plan) error {
 	if certificate != nil { // whether the port speaks TLS is settled at the start
 		s.tls.current.Store(certificate)
 	}
+	s.watched.memory.SetMaximum(int64(cfg.Limits.DecisionCache))
 	trusted, retire := s.issuers.adopt(ctx, cfg.Issuers)
 	s.level.Set(cfg.Log.Level)
 	s.checks.Swap(&extauthz.State{

@@ -5,6 +5,7 @@ import "os"
 // Beside names what stands beside a configuration for others to judge.
 type Beside struct {
 	PolicyPaths    []string // those that are there
+	Packages       Packages // the resources' own, those that are well formed
 	RevocationFile string   // "" for none
 	place          place    // of revocation_file
 }
@@ -16,7 +17,7 @@ func ReadBeside(paths []string) Beside {
 	for _, name := range r.expand(paths) {
 		r.readFile(name)
 	}
-	b := Beside{RevocationFile: r.doc.RevocationFile, place: r.places["revocation_file"]}
+	b := Beside{Packages: r.packages(), RevocationFile: r.doc.RevocationFile, place: r.places["revocation_file"]}
 	for _, path := range r.doc.Policy.Paths {
 		if _, err := os.Stat(path); path != "" && err == nil {
 			b.PolicyPaths = append(b.PolicyPaths, path)

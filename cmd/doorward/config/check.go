@@ -38,6 +38,7 @@ func (r *reader) config() (*Config, Problems) {
 		Issuers:         issuers,
 		Resources:       table,
 		PolicyPaths:     r.doc.Policy.Paths,
+		Packages:        r.packages(),
 		ClockSkew:       r.doc.ClockSkew,
 		RevocationFile:  r.doc.RevocationFile,
 		MetadataSubject: r.doc.MetadataSubject,
@@ -101,9 +102,6 @@ func (r *reader) checkLimits() {
 		{"limits.signatures_in_flight", l.SignaturesInFlight, 0, 100_000},
 		{"limits.signatures_waiting", l.SignaturesWaiting, 0, 1_000_000},
 	})
-	if r.written("limits.decision_cache") {
-		r.warn("limits.decision_cache", "has no effect yet: decisions are not remembered", "leave it out")
-	}
 	if l.ReceiveBytes < l.TokenBytes {
 		r.problem("limits.receive_bytes", fmt.Sprintf("is %v, less than limits.token_bytes", l.ReceiveBytes),
 			fmt.Sprintf("write at least %v", l.TokenBytes))
@@ -171,6 +169,7 @@ func (r *reader) checkResources() *resource.Table {
 			Metadata: e.Metadata, Labels: e.Labels,
 			DPoP: e.DPoP, ClientCertificate: e.ClientCertificate,
 		}
+		r.checkPackage(at+".policy", e.Policy)
 		if spec.TakesDPoP() {
 			spec.ProofAlgorithms = token.DefaultAlgorithms()
 		}

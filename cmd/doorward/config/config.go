@@ -34,6 +34,9 @@ type Config struct {
 	// PolicyPaths are the team's Rego files and folders. They exist; what is in
 	// them has not been looked at.
 	PolicyPaths []string
+	// Packages are the resources' own packages. Whether somebody wrote them has
+	// not been looked at.
+	Packages Packages
 	// ClockSkew is what clocks may differ by, 0 to 5 minutes.
 	ClockSkew time.Duration
 	// RevocationFile is a revocation list that was readable, or "".

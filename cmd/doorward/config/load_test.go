@@ -104,6 +104,7 @@ func TestEveryKey(t *testing.T) {
 			},
 		},
 		PolicyPaths:     []string{at("policy")},
+		Packages:        config.Packages{{Resource: "example", Name: "authz.weather", File: at("doorward.yaml"), Line: 37, Column: 11}},
 		ClockSkew:       time.Minute,
 		RevocationFile:  at("revocations.json"),
 		MetadataSubject: true,

@@ -61,11 +61,10 @@ type entry struct {
 	Origins   []string          `yaml:"origins"`
 	Metadata  map[string]any    `yaml:"metadata"`
 	Labels    map[string]string `yaml:"labels"`
+	Policy    string            `yaml:"policy"`
 
 	DPoP              string `yaml:"dpop,off|optional|required"`
 	ClientCertificate string `yaml:"client_certificate,source|xfcc"`
-
-	Policy string `yaml:"policy,later"`
 }
 
 type policyPaths struct {

@@ -1,0 +1,80 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+)
+
+// Package is the Rego package that a resource names as its own.
+type Package struct {
+	Resource string // the resource's name
+	Name     string // such as "authz.weather"
+
+	File         string // where the configuration says so
+	Line, Column int
+}
+
+// Packages are those of all resources that name one.
+type Packages []Package
+
+// ByResource are their names by the name of the resource.
+func (ps Packages) ByResource() map[string]string {
+	names := map[string]string{}
+	for _, p := range ps {
+		names[p.Resource] = p.Name
+	}
+	return names
+}
+
+// Problem is what whoever compiles the policy says about a resource's package,
+// at the place where the configuration names it. The message has the fix in it.
+func (ps Packages) Problem(resource, message string) Problem {
+	problem := Problem{Message: "policy of resource " + resource + " is " + message}
+	for _, p := range ps {
+		if p.Resource == resource {
+			problem.File, problem.Line, problem.Column = p.File, p.Line, p.Column
+		}
+	}
+	return problem
+}
+
+// packages are those that are well formed.
+func (r *reader) packages() Packages {
+	var all Packages
+	for i, e := range r.doc.Resources {
+		if e.Policy != "" && packageFault(e.Policy) == "" {
+			at := r.placeOf(element("resources", i) + ".policy")
+			all = append(all, Package{cmp.Or(e.Name, e.Resource), e.Policy, at.file, at.line, at.column})
+		}
+	}
+	return all
+}
+
+// packageForm is a package below authz. The words that rules have are no part
+// of it: authz.deny would be read as rules of authz.
+var packageForm = regexp.MustCompile(`^authz(\.[A-Za-z_][A-Za-z0-9_]*)+$`)
+
+// checkPackage judges the form alone; whether somebody wrote the package, the
+// policy knows.
+func (r *reader) checkPackage(path, pkg string) {
+	if fault := packageFault(pkg); fault != "" {
+		r.problem(path, fmt.Sprintf("is %q, %s", pkg, fault), "write a name of your own below authz, in letters, digits and _, such as authz.weather")
+	}
+}
+
+func packageFault(pkg string) string {
+	words := regexp.MustCompile(`\w+`).FindAllString(pkg, -1)
+	switch {
+	case pkg == "":
+		return ""
+	case !packageForm.MatchString(pkg):
+		return "which is no package below authz"
+	case slices.ContainsFunc(words, func(word string) bool {
+		return slices.Contains([]string{"require", "deny", "scopes", "warn", "headers"}, word)
+	}):
+		return "which has a word in it that rules have"
+	}
+	return ""
+}

@@ -1,0 +1,182 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// part is a member of `input` that is read, built and keyed as one.
+type part uint8
+
+// The parts. A part of a mapping (query, headers, labels, claims) is a leaf for
+// each name that is read, or one leaf without a name for the whole.
+const (
+	version part = iota
+	requestID
+	requestMethod
+	requestScheme
+	requestHost
+	requestPath
+	requestQuery
+	requestHeaders
+	requestSourceAddress
+	requestSourcePrincipal
+	resourceName
+	resourceURI
+	resourceAudiences
+	resourceScopes
+	resourceLabels
+	claims
+	tokenIssuer
+	tokenClient
+	tokenScopes
+	tokenProfile
+	tokenBinding
+	parts // how many there are
+)
+
+// path is where the part stands below `input`.
+func (p part) path() []string {
+	return [parts][]string{
+		version:                {"version"},
+		requestID:              {"request", "id"},
+		requestMethod:          {"request", "method"},
+		requestScheme:          {"request", "scheme"},
+		requestHost:            {"request", "host"},
+		requestPath:            {"request", "path"},
+		requestQuery:           {"request", "query"},
+		requestHeaders:         {"request", "headers"},
+		requestSourceAddress:   {"request", "source_address"},
+		requestSourcePrincipal: {"request", "source_principal"},
+		resourceName:           {"resource", "name"},
+		resourceURI:            {"resource", "uri"},
+		resourceAudiences:      {"resource", "audiences"},
+		resourceScopes:         {"resource", "scopes"},
+		resourceLabels:         {"resource", "labels"},
+		claims:                 {"claims"},
+		tokenIssuer:            {"token", "issuer"},
+		tokenClient:            {"token", "client"},
+		tokenScopes:            {"token", "scopes"},
+		tokenProfile:           {"token", "profile"},
+		tokenBinding:           {"token", "binding"},
+	}[p]
+}
+
+// depth is how many names below the part a leaf may go: into claims without
+// end, into a mapping of texts one, into a text or a list none.
+func (p part) depth() int {
+	switch p {
+	case claims:
+		return int(^uint(0) >> 1)
+	case requestQuery, requestHeaders, resourceLabels:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// leaf is one thing that a decision can read: a part, or what stands in it
+// under some names.
+type leaf struct {
+	part  part
+	below []string    // the names below the part
+	path  []string    // all names below `input`
+	terms []*ast.Term // the same for OPA
+}
+
+func newLeaf(p part, below []string) leaf {
+	l := leaf{part: p, below: below, path: slices.Concat(p.path(), below)}
+	for _, name := range l.path {
+		l.terms = append(l.terms, ast.InternedTerm(name))
+	}
+	return l
+}
+
+// footprint is everything of `input` that a decision can read, sorted by path.
+// No leaf holds another.
+type footprint []leaf
+
+// newFootprint finds the leaves of paths below `input`. A path that ends above
+// a part stands for all parts below it; one that no input has is left out.
+func newFootprint(paths [][]string) footprint {
+	var all footprint
+	for _, path := range paths {
+		for p := range parts {
+			if l, reads := leafOf(p, path); reads {
+				all = append(all, l)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b leaf) int { return slices.Compare(a.path, b.path) })
+	var least footprint
+	for _, l := range all {
+		if len(least) == 0 || !hasPrefix(l.path, least[len(least)-1].path) {
+			least = append(least, l)
+		}
+	}
+	return least
+}
+
+func leafOf(p part, path []string) (leaf, bool) {
+	at := p.path()
+	if !hasPrefix(path, at) {
+		return newLeaf(p, nil), hasPrefix(at, path)
+	}
+	below := path[len(at):]
+	below = below[:min(len(below), p.depth())]
+	// A name that is no UTF-8 is shown with this rune in it: it could be any.
+	if i := slices.IndexFunc(below, func(name string) bool { return strings.ContainsRune(name, utf8.RuneError) }); i >= 0 {
+		below = below[:i]
+	}
+	return newLeaf(p, below), len(below) == 0 || !p.hides(below[0])
+}
+
+// hides tells the names in a mapping that no policy sees.
+func (p part) hides(name string) bool {
+	return p == requestHeaders && credential(name) || p == requestQuery && name == queryToken
+}
+
+func hasPrefix(path, prefix []string) bool {
+	return len(path) >= len(prefix) && slices.Equal(path[:len(prefix)], prefix)
+}
+
+func (f footprint) reads(p part) bool {
+	return slices.ContainsFunc(f, func(l leaf) bool { return l.part == p })
+}
+
+// Reads tells what of a request a decision can read, beside claims, resource
+// and token. It is exact or too much, never too little. Nobody may change it.
+type Reads struct {
+	ID, Method, Scheme, Host, Path, SourceAddress, SourcePrincipal bool
+	AllQuery, AllHeaders                                           bool     // any parameter, any header
+	Query, Headers                                                 []string // those with these exact names, sorted; empty where All says more
+	Binding                                                        bool     // input.token.binding: how this request proves its token
+}
+
+func (f footprint) request() Reads {
+	r := Reads{
+		ID: f.reads(requestID), Method: f.reads(requestMethod), Scheme: f.reads(requestScheme),
+		Host: f.reads(requestHost), Path: f.reads(requestPath),
+		SourceAddress: f.reads(requestSourceAddress), SourcePrincipal: f.reads(requestSourcePrincipal),
+		Binding: f.reads(tokenBinding),
+	}
+	r.AllQuery, r.Query = f.names(requestQuery)
+	r.AllHeaders, r.Headers = f.names(requestHeaders)
+	return r
+}
+
+func (f footprint) names(p part) (all bool, names []string) {
+	for _, l := range f {
+		switch {
+		case l.part != p:
+		case len(l.below) == 0:
+			all = true
+		default:
+			names = append(names, l.below[0])
+		}
+	}
+	return all, names
+}

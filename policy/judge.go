@@ -1,0 +1,124 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage"
+)
+
+// Found says where a decision comes from.
+type Found uint8
+
+// Where decisions come from.
+const (
+	Evaluated   Found = iota // the rules were evaluated; an equal request will be remembered
+	Remembered               // the same was asked before
+	Uncacheable              // the rules were evaluated, as they must be each time
+)
+
+// Judge decides about the requests for one resource, or for all that have no
+// package of their own. It never changes and is safe for concurrent use.
+type Judge struct {
+	engine    *Engine
+	voices    []voice // authz, then the resource's own package if there is one
+	query     rego.PreparedEvalQuery
+	footprint footprint
+	reads     Reads
+	headers   []string
+	cacheable bool
+	prefix    []byte // of every key: no other judge of this engine has it
+}
+
+// voice is one package that is heard.
+type voice struct {
+	pkg     string
+	headers []string // those that its rules declare
+}
+
+// rule is the name of one of its rules, such as "authz.deny".
+func (v voice) rule(name string) string { return v.pkg + "." + name }
+
+// prepare makes the judge that hears authz and, if it is another, pkg.
+func (e *Engine) prepare(ctx context.Context, store storage.Store, c contract, pkg string) (*Judge, []Problem) {
+	j := &Judge{engine: e, prefix: appendText(nil, pkg)}
+	var query []string
+	reached := map[*ast.Rule]bool{}
+	for _, heard := range slices.Compact([]string{teamPackage, pkg}) {
+		j.voices = append(j.voices, voice{heard, c.packages[heard].headers})
+		j.headers = append(j.headers, c.packages[heard].headers...)
+		decision := append(home(heard), ast.InternedTerm("decision"))
+		query = append(query, decision.String())
+		reach(e.compiler, e.compiler.GetRules(decision), reached)
+	}
+	slices.Sort(j.headers)
+	j.headers = slices.Compact(j.headers)
+	rules := inOrder(reached)
+	// What is not read by a rule but by [Judge.decide] is part of every key.
+	j.footprint = newFootprint(append(readBy(rules...), resourceScopes.path()))
+	j.reads = j.footprint.request()
+	obstacles := obstacles(rules)
+	j.cacheable = len(obstacles) == 0
+	prepared, err := rego.New(
+		rego.Query(strings.Join(query, "; ")),
+		rego.Compiler(e.compiler),
+		rego.Store(store),
+		rego.Transaction(e.transaction),
+		rego.StrictBuiltinErrors(true),
+		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t.Value, nil }),
+	).PrepareForEval(ctx)
+	if err != nil {
+		return nil, []Problem{{Message: fmt.Sprintf("the policy cannot be prepared: %v: report this", err)}}
+	}
+	j.query = prepared
+	return j, warnings(obstacles)
+}
+
+// Reads tells what of a request a decision can read. It is shared and must not
+// be changed.
+func (j *Judge) Reads() Reads { return j.reads }
+
+// Cacheable reports whether decisions can be remembered. Where the team's rules
+// are in the way, [Compile] says which.
+func (j *Judge) Cacheable() bool { return j.cacheable }
+
+// HeaderNames lists every header that the rules which judge this resource may
+// set, sorted, in lower case. A request loses those that its decision does not
+// set, so that a client cannot speak for a rule. The slice is shared and must
+// not be changed.
+func (j *Judge) HeaderNames() []string { return j.headers }
+
+// Decide answers one request, within the deadline of ctx: from memory where the
+// same was asked before, otherwise by evaluation. With an error the decision is
+// the zero one, [Failed], and it is not remembered. The error is for the log:
+// it names the rule that failed where OPA knows it, and never a value of the
+// input. Memory inside one call of a built-in function is not bounded.
+func (j *Judge) Decide(ctx context.Context, in Input) (Decision, Found, error) {
+	if !j.cacheable {
+		d, err := j.evaluate(ctx, &in)
+		return d, Uncacheable, err
+	}
+	memory := j.engine.memory
+	if memory == nil {
+		d, err := j.evaluate(ctx, &in)
+		return d, Evaluated, err
+	}
+	var room [1024]byte
+	key, ok := j.footprint.appendKey(append(room[:0], j.prefix...), &in)
+	if !ok {
+		d, err := j.evaluate(ctx, &in)
+		return d, Evaluated, err
+	}
+	if d, hit := memory.recall(j.engine.snapshot, key); hit {
+		return d, Remembered, nil
+	}
+	d, err := j.evaluate(ctx, &in)
+	if err == nil {
+		memory.remember(j.engine.snapshot, key, d)
+	}
+	return d, Evaluated, err
+}

@@ -1,0 +1,136 @@
+package policy
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"maps"
+	"slices"
+)
+
+// A key is what a decision can read of an input, written so that two inputs
+// have one key only if every leaf has the same value: each value begins with
+// its kind and, where its length is open, with that. What is missing, null and
+// empty are three kinds. Numbers are kept by their text, so that 1 and 1.0 have
+// two keys: that costs an evaluation and can never be wrong.
+const (
+	keyMissing = 'm'
+	keyNull    = 'n'
+	keyFalse   = 'f'
+	keyTrue    = 't'
+	keyText    = 's'
+	keyNumber  = '#'
+	keyList    = '['
+	keyObject  = '{'
+	keyEnd     = '}'
+)
+
+// appendKey adds the key of an input to b. It is false where a claim has a type
+// that no key is made of: evaluation says what is wrong with it.
+func (f footprint) appendKey(b []byte, in *Input) ([]byte, bool) {
+	ok := true
+	for i := range f {
+		if b, ok = f[i].appendKey(b, in); !ok {
+			return b, false
+		}
+	}
+	return b, true
+}
+
+func (l *leaf) appendKey(b []byte, in *Input) ([]byte, bool) {
+	switch l.part {
+	case claims:
+		value, there := in.claim(l.below)
+		if !there {
+			return append(b, keyMissing), true
+		}
+		return appendValue(b, value)
+	case requestQuery, requestHeaders:
+		return appendLists(b, in.lists(l.part), l), true
+	case resourceLabels:
+		return appendLabels(b, in.Resource.Labels, l.below), true
+	case resourceAudiences, resourceScopes, tokenScopes:
+		return appendList(b, in.list(l.part)), true
+	default:
+		return appendText(b, in.text(l.part)), true
+	}
+}
+
+// appendValue adds a claim as package token decodes it.
+func appendValue(b []byte, v any) ([]byte, bool) {
+	switch v := v.(type) {
+	case nil:
+		return append(b, keyNull), true
+	case bool:
+		if v {
+			return append(b, keyTrue), true
+		}
+		return append(b, keyFalse), true
+	case string:
+		return appendText(b, v), true
+	case json.Number:
+		return append(appendLength(b, keyNumber, len(v)), v...), true
+	case []any:
+		b, ok := appendLength(b, keyList, len(v)), true
+		for _, element := range v {
+			if b, ok = appendValue(b, element); !ok {
+				return b, false
+			}
+		}
+		return b, true
+	case map[string]any:
+		b, ok := appendLength(b, keyObject, len(v)), true
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if b, ok = appendValue(appendText(b, name), v[name]); !ok {
+				return b, false
+			}
+		}
+		return b, true
+	}
+	return b, false
+}
+
+// appendLists adds the lists of a mapping that a policy sees.
+func appendLists(b []byte, all map[string][]string, l *leaf) []byte {
+	if len(l.below) == 1 {
+		values, there := all[l.below[0]]
+		if !there {
+			return append(b, keyMissing)
+		}
+		return appendList(b, values)
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if !l.part.hides(name) {
+			b = appendList(appendText(b, name), all[name])
+		}
+	}
+	return append(b, keyEnd)
+}
+
+func appendLabels(b []byte, all map[string]string, below []string) []byte {
+	if len(below) == 1 {
+		value, there := all[below[0]]
+		if !there {
+			return append(b, keyMissing)
+		}
+		return appendText(b, value)
+	}
+	b = appendLength(b, keyObject, len(all))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		b = appendText(appendText(b, name), all[name])
+	}
+	return b
+}
+
+func appendList(b []byte, values []string) []byte {
+	b = appendLength(b, keyList, len(values))
+	for _, value := range values {
+		b = appendText(b, value)
+	}
+	return b
+}
+
+func appendText(b []byte, s string) []byte { return append(appendLength(b, keyText, len(s)), s...) }
+
+func appendLength(b []byte, kind byte, n int) []byte {
+	return binary.AppendUvarint(append(b, kind), uint64(n)) //nolint:gosec // a length
+}

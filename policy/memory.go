@@ -1,0 +1,103 @@
+package policy
+
+import (
+	"bytes"
+	"hash/maphash"
+	"sync/atomic"
+
+	"github.com/maypok86/otter/v2"
+	"github.com/maypok86/otter/v2/stats"
+)
+
+// Memory remembers decisions, so that what was asked before is not evaluated
+// again. It can make a decision faster, never different: an entry holds for the
+// one policy it was made by, and for the very values that this policy can read.
+// Neither errors nor timeouts are remembered.
+//
+// One Memory lives as long as the process; every policy that is compiled gets
+// the same. It is safe for concurrent use.
+type Memory struct {
+	decisions *otter.Cache[uint64, *memo]
+	evictions *stats.Counter
+	seed      maphash.Seed
+	snapshots atomic.Uint64
+	bytes     atomic.Int64
+}
+
+// memo is a decision with all that it rests on. Nobody changes it.
+type memo struct {
+	snapshot uint64 // the policy it was made by
+	key      []byte // of that policy's judge, and what the judge could read
+	decision Decision
+}
+
+// NewMemory makes a Memory that holds nothing until SetMaximum is called.
+func NewMemory() *Memory {
+	evictions := stats.NewCounter()
+	return &Memory{
+		decisions: otter.Must(&otter.Options[uint64, *memo]{
+			MaximumWeight: 1,
+			Weigher:       func(_ uint64, m *memo) uint32 { return m.weight() },
+			StatsRecorder: evictions,
+		}),
+		evictions: evictions,
+		seed:      maphash.MakeSeed(),
+	}
+}
+
+// SetMaximum bounds the memory, in bytes, from now on; 0 remembers nothing.
+func (m *Memory) SetMaximum(bytes int64) {
+	m.bytes.Store(max(bytes, 0))
+	m.decisions.SetMaximum(uint64(max(bytes, 0))) //nolint:gosec // not negative
+}
+
+// Bytes is about what is held now.
+func (m *Memory) Bytes() uint64 { return m.decisions.WeightedSize() }
+
+// Evictions counts decisions that had to make room.
+func (m *Memory) Evictions() uint64 { return m.evictions.Snapshot().Evictions }
+
+// snapshot is a number that no policy of this Memory had before.
+func (m *Memory) snapshot() uint64 { return m.snapshots.Add(1) }
+
+// recall finds the decision of a policy for a key. The hash only says where to
+// look; what is found there counts if it is for this policy and this very key.
+func (m *Memory) recall(snapshot uint64, key []byte) (Decision, bool) {
+	found, hit := m.decisions.GetIfPresent(maphash.Bytes(m.seed, key))
+	if !hit || found.snapshot != snapshot || !bytes.Equal(found.key, key) {
+		return Decision{}, false
+	}
+	return found.decision, true
+}
+
+// remember keeps a decision. The key is copied.
+func (m *Memory) remember(snapshot uint64, key []byte, d Decision) {
+	// The cache makes room by and by: where there is to be none, an entry would
+	// still be found for a moment.
+	if m.bytes.Load() > 0 {
+		m.decisions.Set(maphash.Bytes(m.seed, key), &memo{snapshot, bytes.Clone(key), d})
+	}
+}
+
+// weight is about what an entry holds, in bytes.
+func (m *memo) weight() uint32 {
+	const entry, text = 512, 16
+	n := entry + len(m.key)
+	add := func(texts ...string) {
+		for _, s := range texts {
+			n += text + len(s)
+		}
+	}
+	d := &m.decision
+	add(d.Strip.Headers...)
+	add(d.Strip.Query...)
+	add(d.Scopes...)
+	add(d.Code, d.Message, d.Rule)
+	for name, value := range d.Headers {
+		add(name, value)
+	}
+	for _, note := range d.Warnings {
+		add(note.Code, note.Message)
+	}
+	return uint32(n) //nolint:gosec // the key is no longer than a request, the rest bounded by maxOutput
+}

@@ -1,0 +1,114 @@
+package policy
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// A resource's own package is judged by the same built-in modules, word for
+// word, that judge `authz`: they are compiled once more with the package's name
+// in place of `authz`. So there are two decisions about a request for such a
+// resource, each of which can only tighten, and it is allowed where both allow.
+// A package is named by none but its own judge, which keeps teams apart.
+
+// shared are the built-in modules that read no package of a team: there is one
+// of each, for all judges.
+func shared() []string { return []string{"audience", "passthrough"} }
+
+// home is where the built-in rules for one package stand below data.
+func home(pkg string) ast.Ref {
+	root := ast.Ref{ast.DefaultRootDocument, ast.InternedTerm(ownPackage)}
+	if pkg == teamPackage {
+		return root
+	}
+	return append(root, ast.InternedTerm("own"), ast.StringTerm(pkg))
+}
+
+// packageRef is data.authz.weather for "authz.weather".
+func packageRef(pkg string) ast.Ref {
+	ref := ast.Ref{ast.DefaultRootDocument}
+	for name := range strings.SplitSeq(pkg, ".") {
+		ref = append(ref, ast.StringTerm(name))
+	}
+	return ref
+}
+
+// forPackage are the library's modules for one package.
+func forPackage(library fs.FS, pkg string) (map[string]*ast.Module, error) {
+	modules, err := parseLibrary(library)
+	if err != nil || pkg == teamPackage {
+		return modules, err
+	}
+	own := map[string]*ast.Module{}
+	for file, m := range modules {
+		if path := names(m.Package.Path); len(path) > 1 && slices.Contains(shared(), path[1]) {
+			continue
+		}
+		m.Package.Path = renamed(m.Package.Path, pkg)
+		ast.WalkTerms(m, func(term *ast.Term) bool {
+			if ref, ok := term.Value.(ast.Ref); ok {
+				term.Value = renamed(ref, pkg)
+			}
+			return false
+		})
+		own[file+" for "+pkg] = m
+	}
+	return own, nil
+}
+
+// renamed is a reference of the library as it reads for a package.
+func renamed(ref ast.Ref, pkg string) ast.Ref {
+	path := names(ref)
+	switch {
+	case !ref[0].Equal(ast.DefaultRootDocument) || len(path) == 0:
+		return ref
+	case path[0] == teamPackage:
+		return slices.Concat(packageRef(pkg), ref[2:])
+	case path[0] == ownPackage && (len(path) == 1 || !slices.Contains(shared(), path[1])):
+		return slices.Concat(home(pkg), ref[2:])
+	}
+	return ref
+}
+
+// packages are those that are heard: authz, and each resource's own, sorted.
+func (s Sources) packages() []string {
+	all := append(slices.Collect(maps.Values(s.Packages)), teamPackage)
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(pkg string) bool { return pkg == "" })
+}
+
+// packageFault says what keeps a name from being that of a resource's own
+// package, "" if nothing does. A name that ends in or passes through an output
+// would be read as a rule of the package above it.
+func packageFault(pkg string) string {
+	if pkg == teamPackage {
+		return ""
+	}
+	path := strings.Split(pkg, ".")
+	if !regexp.MustCompile(`^authz(\.[A-Za-z_][A-Za-z0-9_]*)+$`).MatchString(pkg) {
+		return fmt.Sprintf("which is no package below %s: write %s.NAME", teamPackage, teamPackage)
+	}
+	for _, name := range path {
+		if slices.Contains(outputs(), name) {
+			return fmt.Sprintf("where %s is a word that rules have: choose another name", name)
+		}
+	}
+	return ""
+}
+
+// about tells each resource that names a package what is wrong with it.
+func (s Sources) about(pkg, fault string) []Problem {
+	var problems []Problem
+	for _, resource := range slices.Sorted(maps.Keys(s.Packages)) {
+		if s.Packages[resource] == pkg {
+			problems = append(problems, Problem{Resource: resource, Message: pkg + ", " + fault})
+		}
+	}
+	return problems
+}
