@@ -35,7 +35,8 @@ func (f footprint) term(in *Input) (ast.Value, error) {
 }
 
 // object is what stands below the first names of these leaves, which all share
-// them.
+// them. A claim that is there is an object here, be it without the members that
+// are read: a rule can tell it from one that is missing.
 func (f footprint) object(in *Input, names int) (*ast.Term, error) {
 	o := ast.NewObjectWithCapacity(len(f))
 	for len(f) > 0 {
@@ -49,7 +50,9 @@ func (f footprint) object(in *Input, names int) (*ast.Term, error) {
 			for together < len(f) && f[together].path[names] == first.path[names] {
 				together++
 			}
-			value, err = f[:together].object(in, names+1)
+			if first.isThere(in, names) {
+				value, err = f[:together].object(in, names+1)
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -62,14 +65,25 @@ func (f footprint) object(in *Input, names int) (*ast.Term, error) {
 	return ast.NewTerm(o), nil
 }
 
+// isThere is false for a claim that would hold the leaf, and is missing.
+func (l *leaf) isThere(in *Input, names int) bool {
+	if l.part != claims {
+		return true
+	}
+	_, there := in.claim(l.below[:names])
+	return there == names
+}
+
 // term is the value of a leaf, nil where it is not there.
 func (l *leaf) term(in *Input) (*ast.Term, error) {
 	switch l.part {
+	case shell:
+		return ast.InternedEmptyObject, nil
 	case version:
 		return ast.InternedTerm(inputVersion), nil
 	case claims:
 		value, there := in.claim(l.below)
-		if !there {
+		if there < len(l.below) {
 			return nil, nil
 		}
 		return claim(value)

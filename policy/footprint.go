@@ -35,12 +35,13 @@ const (
 	tokenScopes
 	tokenProfile
 	tokenBinding
-	parts // how many there are
+	parts         // how many there are
+	shell = parts // not a part: an object that holds some, and is there without them
 )
 
 // path is where the part stands below `input`.
 func (p part) path() []string {
-	return [parts][]string{
+	return [parts + 1][]string{
 		version:                {"version"},
 		requestID:              {"request", "id"},
 		requestMethod:          {"request", "method"},
@@ -100,9 +101,13 @@ func newLeaf(p part, below []string) leaf {
 type footprint []leaf
 
 // newFootprint finds the leaves of paths below `input`. A path that ends above
-// a part stands for all parts below it; one that no input has is left out.
+// a part stands for all parts below it; one that no input has is left out. The
+// objects that every input has are always there.
 func newFootprint(paths [][]string) footprint {
-	var all footprint
+	all := footprint{
+		newLeaf(shell, []string{"request", "query"}), newLeaf(shell, []string{"request", "headers"}),
+		newLeaf(shell, []string{"resource", "labels"}), newLeaf(shell, []string{"claims"}), newLeaf(shell, []string{"token"}),
+	}
 	for _, path := range paths {
 		for p := range parts {
 			if l, reads := leafOf(p, path); reads {
@@ -110,10 +115,14 @@ func newFootprint(paths [][]string) footprint {
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b leaf) int { return slices.Compare(a.path, b.path) })
+	slices.SortStableFunc(all, func(a, b leaf) int { return slices.Compare(a.path, b.path) })
 	var least footprint
 	for _, l := range all {
-		if len(least) == 0 || !hasPrefix(l.path, least[len(least)-1].path) {
+		last := len(least) - 1
+		switch {
+		case last >= 0 && least[last].part == shell && hasPrefix(l.path, least[last].path):
+			least[last] = l
+		case last < 0 || !hasPrefix(l.path, least[last].path):
 			least = append(least, l)
 		}
 	}

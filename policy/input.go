@@ -107,19 +107,17 @@ func (in *Input) lists(p part) map[string][]string {
 	return in.Request.Headers
 }
 
-// claim is what stands below claims under these names.
-func (in *Input) claim(below []string) (value any, there bool) {
-	if len(below) == 0 {
-		return in.Claims, true
-	}
-	object := in.Claims
+// claim is what stands below claims under these names, and how many of them
+// there are: all of them where it is there.
+func (in *Input) claim(below []string) (value any, there int) {
+	value = in.Claims
 	for i, name := range below {
-		if value, there = object[name]; !there || i == len(below)-1 {
-			return value, there
+		object, _ := value.(map[string]any)
+		member, has := object[name]
+		if !has {
+			return nil, i
 		}
-		if object, there = value.(map[string]any); !there {
-			return nil, false
-		}
+		value = member
 	}
-	return nil, false
+	return value, len(below)
 }

@@ -11,7 +11,8 @@ import (
 // have one key only if every leaf has the same value: each value begins with
 // its kind and, where its length is open, with that. What is missing, null and
 // empty are three kinds. Numbers are kept by their text, so that 1 and 1.0 have
-// two keys: that costs an evaluation and can never be wrong.
+// two keys: that costs an evaluation and can never be wrong. Of a claim below a
+// claim that is missing the key says which of the two is: a rule can tell.
 const (
 	keyMissing = 'm'
 	keyNull    = 'n'
@@ -38,10 +39,12 @@ func (f footprint) appendKey(b []byte, in *Input) ([]byte, bool) {
 
 func (l *leaf) appendKey(b []byte, in *Input) ([]byte, bool) {
 	switch l.part {
+	case shell:
+		return b, true
 	case claims:
 		value, there := in.claim(l.below)
-		if !there {
-			return append(b, keyMissing), true
+		if there < len(l.below) {
+			return appendLength(b, keyMissing, there), true
 		}
 		return appendValue(b, value)
 	case requestQuery, requestHeaders:

@@ -104,9 +104,8 @@ func TestOwnPackage(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.intent, func(t *testing.T) {
 			e := tenants(t, map[string]string{
-				"authz.rego": "package authz\n\n" + tt.common, "weather.rego": "package authz.weather\n\n" + tt.weather, 
+				"authz.rego": "package authz\n\n" + tt.common, "weather.rego": "package authz.weather\n\n" + tt.weather,
 				"maps.rego": "package authz.maps\n\ndeny contains {\"code\": \"a\", \"message\": \"\"} if input.claims.never",
-
 			})
 			for name, want := range map[string]policy.Decision{"weather": tt.forWeather, "maps": tt.forOther, "plain": tt.forOther, "unknown": tt.forOther} {
 				got, _, err := e.For(name).Decide(t.Context(), request())

@@ -1,0 +1,204 @@
+package policy
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// builtIn is what the rules of the door read: neither exp nor jti nor sub, so
+// that a new token of the same kind is nothing new.
+func builtIn() []string {
+	return []string{
+		"claims.aud", "claims.roles", "claims.scope", "claims.scp",
+		"resource.audiences", "resource.scopes", "resource.uri", "token.profile", "token.scopes",
+	}
+}
+
+// Exactly what a rule reads is in the footprint, whatever way it is written.
+func TestFootprint(t *testing.T) {
+	tests := []struct {
+		intent, rules string
+		want          []string // beside the built-in rules' own
+	}{
+		{"nothing", "", nil},
+		{"a claim", `require.a if input.claims.tenant`, []string{"claims.tenant"}},
+		{"a claim in brackets", `require.a if input.claims["a b"]`, []string{"claims.a b"}},
+		{"a claim below a claim", `require.a if input.claims.realm_access.roles[_] == "a"`, []string{"claims.realm_access.roles"}},
+		{"an element of a claim", `require.a if input.claims.groups[0] == "a"`, []string{"claims.groups"}},
+		{"a claim and one that holds it", "require.a if input.claims.a.b\nrequire.b if input.claims.a", []string{"claims.a"}},
+		{"a claim under a variable", `require.a if input.claims[data.name]`, []string{"claims"}},
+		{"a claim under a claim", `require.a if input.claims[input.claims.name]`, []string{"claims"}},
+		{"all claims", `require.a if count(input.claims) == 1`, []string{"claims"}},
+		{"a claim by way of a variable", `require.a if { c := input.claims; c.tenant == "a" }`, []string{"claims.tenant"}},
+		{"a claim by way of a rule", "require.a if me.tenant\nme := input.claims", []string{"claims"}},
+		{"a claim by way of a function", "require.a if f(input.claims.tenant)\nf(x) if x", []string{"claims.tenant"}},
+		{"a claim in a function", "require.a if f(1)\nf(x) if input.claims.tenant == x", []string{"claims.tenant"}},
+		{"a claim in a head", `headers["x-a"] := input.claims.tenant`, []string{"claims.tenant"}},
+		{"a claim in an element", `warn contains {"code": input.claims.tenant}`, []string{"claims.tenant"}},
+		{"a claim in an else", "require.a if false\nelse := input.claims.tenant", []string{"claims.tenant"}},
+		{"a claim in a comprehension", `require.a if count([x | x := input.claims.tenant[_]]) == 0`, []string{"claims.tenant"}},
+		{"a claim under not", `require.a if not input.claims.tenant`, []string{"claims.tenant"}},
+		{"a claim in an every", `require.a if every x in input.claims.a { x == input.claims.b }`, []string{"claims.a", "claims.b"}},
+		{"a claim in an import", "import input.claims.tenant\nrequire.a if tenant", []string{"claims.tenant"}},
+		{"a claim that nothing reads", "require.a if true\nhelper if input.claims.tenant", nil},
+		{"a claim that is replaced", `require.a if data.doorward.audience.matches with input.claims.tenant as 1`, []string{"claims.tenant"}},
+		{"a header", `require.a if input.request.headers["x-a"][0]`, []string{"request.headers.x-a"}},
+		{"all headers", `require.a if input.request.headers[_][0] == "a"`, []string{"request.headers"}},
+		{"a header that no policy sees", `require.a if not input.request.headers.authorization`, nil},
+		{"a header in other letters", `require.a if input.request.headers["X-A"]`, []string{"request.headers.X-A"}},
+		{"a parameter", `require.a if input.request.query.q == ["a"]`, []string{"request.query.q"}},
+		{"a parameter that no policy sees", `require.a if not input.request.query.access_token`, nil},
+		{"the method", `require.a if input.request.method == "POST"`, []string{"request.method"}},
+		{"below a text", `require.a if not input.request.method.x`, []string{"request.method"}},
+		{"a label", `require.a if input.resource.labels.team == "a"`, []string{"resource.labels.team"}},
+		{"all labels", `require.a if input.resource.labels[_] == "a"`, []string{"resource.labels"}},
+		{"how the token is bound", `require.a if input.token.binding == "dpop"`, []string{"token.binding"}},
+		{"the version", `require.a if input.version == 1`, []string{"version"}},
+		{"what no input has", "require.a if not input.nothing.at.all\nrequire.b if not input.request.nothing", nil},
+		{"all of the token", `require.a if count(input.token) == 4`, []string{"token.binding", "token.client", "token.issuer"}},
+		{"all of the resource", `require.a if input.resource[_] == "a"`, []string{"resource.labels", "resource.name"}},
+		{"all of the request", `require.a if input.request[_] == "a"`, []string{
+			"request.headers", "request.host", "request.id", "request.method", "request.path", "request.query", "request.scheme",
+			"request.source_address", "request.source_principal",
+		}},
+		{"data alone", `require.a if data.name`, nil},
+		{"a name that could be any", "require.a if input.claims[\"a\uFFFD\"]", []string{"claims"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.intent, func(t *testing.T) {
+			with, _ := compileFor(t, map[string]string{"a.rego": "package authz\n\n" + tt.rules, "b.rego": "package authz.weather"})
+			if with == nil {
+				t.Fatal("not compiled")
+			}
+			var got []string
+			for _, l := range with.For("plain").footprint {
+				if l.part != shell {
+					got = append(got, strings.Join(l.path, "."))
+				}
+			}
+			want := append(builtIn(), tt.want...)
+			if slices.Contains(want, "claims") {
+				want = slices.DeleteFunc(want, func(path string) bool { return strings.HasPrefix(path, "claims.") })
+			}
+			slices.Sort(want)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A package's rules are in the footprint of those who are judged by it.
+func TestFootprintOfAPackage(t *testing.T) {
+	with, _ := compileFor(t, map[string]string{
+		"a.rego": "package authz\n\nrequire.a if input.claims.a", "b.rego": "package authz.weather\n\nrequire.b if input.claims.b",
+	})
+	reads := func(name string) []string {
+		var names []string
+		for _, l := range with.For(name).footprint {
+			if l.part == claims && !slices.Contains(builtIn(), strings.Join(l.path, ".")) {
+				names = append(names, l.below...)
+			}
+		}
+		return names
+	}
+	if diff := cmp.Diff([]string{"a"}, reads("plain")); diff != "" {
+		t.Errorf("without a package (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"a", "b"}, reads("weather")); diff != "" {
+		t.Errorf("with a package (-want +got):\n%s", diff)
+	}
+}
+
+// What a decision reads of a request is told by name, or as all.
+func TestReads(t *testing.T) {
+	everyPart := Reads{
+		ID: true, Method: true, Scheme: true, Host: true, Path: true, SourceAddress: true, SourcePrincipal: true,
+		AllQuery: true, AllHeaders: true, Binding: true,
+	}
+	wholeRequest := everyPart
+	wholeRequest.Binding = false
+	for rules, want := range map[string]Reads{
+		"": {},
+		"require.a if input.request.headers[\"x-b\"]\nrequire.b if input.request.headers[\"x-a\"][0]": {Headers: []string{"x-a", "x-b"}},
+		"require.a if input.request.query.b\nrequire.b if input.request.query.a":                      {Query: []string{"a", "b"}},
+		"require.a if input.request.query[_]\nrequire.b if input.request.query.a":                     {AllQuery: true},
+		"require.a if input.request.headers":                                                          {AllHeaders: true},
+		"require.a if input.request.headers.cookie":                                                   {},
+		"require.a if input.request.id":                                                               {ID: true},
+		"require.a if input.request.method":                                                           {Method: true},
+		"require.a if input.request.scheme":                                                           {Scheme: true},
+		"require.a if input.request.host":                                                             {Host: true},
+		"require.a if input.request.path":                                                             {Path: true},
+		"require.a if input.request.source_address":                                                   {SourceAddress: true},
+		"require.a if input.request.source_principal":                                                 {SourcePrincipal: true},
+		"require.a if input.token.binding":                                                            {Binding: true},
+		"require.a if input.token":                                                                    {Binding: true},
+		"require.a if input.request":                                                                  wholeRequest,
+		"require.a if input":                                                                          everyPart,
+		"require.a if input[data.name]":                                                               everyPart,
+		"require.a if data.doorward.audience.matches with input as {}":                                everyPart,
+	} {
+		with, _ := compileFor(t, map[string]string{"a.rego": "package authz\n\n" + rules, "b.rego": "package authz.weather"})
+		if diff := cmp.Diff(want, with.For("plain").Reads()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", rules, diff)
+		}
+	}
+}
+
+// Two inputs have one key only if a policy sees the same in both.
+func FuzzKey(f *testing.F) {
+	f.Add(`{"a": "b", "c": ["d", null]}`, `{"a": "b", "c": ["d"]}`, "x-a", "value", "x-b", "value")
+	f.Add(`{"a": ""}`, `{"a": null}`, "q", "", "q", "a")
+	f.Add(`{}`, `{"a": {}}`, "a", "bc", "ab", "c")
+	f.Add(`{"a": [["b"], "c"]}`, `{"a": [["b", "c"]]}`, "authorization", "secret", "x", "")
+	f.Add(`{"a": 1, "b": 10}`, `{"a": 1.0, "b": 1e1}`, "\xff", "\xff", "\xfe", "\uFFFD")
+	f.Fuzz(func(t *testing.T, claims, otherClaims, name, value, otherName, otherValue string) {
+		one, other := fuzzed(claims, name, value), fuzzed(otherClaims, otherName, otherValue)
+		for _, paths := range [][][]string{
+			{{}}, {{"claims", "a"}}, {{"claims", "a", "b"}, {"claims", "c"}}, {{"request", "headers", "x-a"}, {"request", "query"}},
+			{{"request", "headers"}, {"resource", "labels"}}, {{"token"}, {"resource", "labels", "a"}},
+		} {
+			footprint := newFootprint(paths)
+			seen, err := footprint.term(&one)
+			otherSeen, otherErr := footprint.term(&other)
+			key, _ := footprint.appendKey(nil, &one)
+			otherKey, _ := footprint.appendKey(nil, &other)
+			same := string(key) == string(otherKey)
+			switch {
+			case err != nil || otherErr != nil:
+				if same && (err == nil) != (otherErr == nil) {
+					t.Fatalf("%v: one key, and one error: %v, %v", paths, err, otherErr)
+				}
+			case same && seen.Compare(otherSeen) != 0:
+				t.Fatalf("%v: one key for\n%v\n%v", paths, seen, otherSeen)
+			case !same && seen.String() == otherSeen.String() && onlyUTF8(claims+otherClaims+name+value+otherName+otherValue):
+				t.Fatalf("%v: two keys for\n%v", paths, seen)
+			}
+		}
+	})
+}
+
+func onlyUTF8(s string) bool { return strings.ToValidUTF8(s, "") == s && !strings.Contains(s, `\u`) }
+
+func fuzzed(claims, name, value string) Input {
+	decoder := json.NewDecoder(strings.NewReader(claims))
+	decoder.UseNumber()
+	var all map[string]any
+	if decoder.Decode(&all) != nil {
+		all = nil
+	}
+	return Input{
+		Claims: all,
+		Request: Request{
+			Host: value, ID: name,
+			Headers: map[string][]string{name: {value}, "x-a": {value, name}}, Query: map[string][]string{name: {}, value: {name}},
+		},
+		Resource: Resource{Name: value, Labels: map[string]string{name: value, "a": name}, Scopes: []string{name, value}},
+		Token:    Token{Client: name, Scopes: strings.Fields(value)},
+	}
+}
