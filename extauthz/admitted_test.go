@@ -18,6 +18,8 @@ import (
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/rego"
 )
 
 var steps = flag.Int("differential", 5000, "generated requests for TestCachedEqualsUncached")
@@ -193,6 +195,9 @@ func TestCachedEqualsUncached(t *testing.T) {
 	if hits := testutil.ToFloat64(hitCounter(t, w.cached)); hits < float64(*steps)/20 {
 		t.Errorf("only %v hits: the memory was hardly tried", hits)
 	}
+	if hits := decisions(t, w.cached)["hit"]; hits < float64(*steps)/20 {
+		t.Errorf("only %v decisions were remembered", hits)
+	}
 	t.Logf("%d steps: %v", *steps, reasons)
 }
 
@@ -201,6 +206,7 @@ type differential struct {
 	random *rand.Rand
 	cached *door
 	plain  *extauthz.Server
+	policy *policy.Engine // without a memory
 	state  *extauthz.State
 	now    time.Time
 	tokens []string
@@ -212,12 +218,13 @@ func newDifferential(t *testing.T, random *rand.Rand) *differential {
 	w := &differential{random: random, now: noon}
 	first, second, reused := mint.NewKey("ES256", "key-1"), mint.NewKey("EdDSA", "key-2"), mint.NewKey("ES256", "key-1")
 	w.sets = [][]byte{mint.JWKS(first), mint.JWKS(first, second), mint.JWKS(second), mint.JWKS(reused), mint.JWKS(reused, second)}
-	w.cached = openDoor(t, remember, func(p *plan) {
+	w.cached = openDoor(t, remember, rememberDecisions, func(p *plan) {
 		p.keys = w.sets[1]
 		p.verifier.Now = func() time.Time { return w.now }
 		p.resources[1].Issuers = []string{issuerURL}
 	})
 	w.state = w.cached.state
+	w.policy, _ = policy.Compile(t.Context(), policy.Sources{Library: rego.Files})
 	w.plain = extauthz.New(quiet(), extauthz.NewMetrics(prometheus.NewRegistry()))
 	for _, key := range []*mint.Key{first, second, reused} {
 		for _, change := range []map[string]any{
@@ -284,7 +291,7 @@ func (w *differential) change() {
 // forget gives the plain service a verifier that remembers nothing.
 func (w *differential) forget() {
 	state := *w.state
-	state.TokenCache = 0
+	state.TokenCache, state.Policy = 0, w.policy
 	state.Verifier = token.NewVerifier(token.Options{ClockSkew: 30 * time.Second, Waiting: 10, Now: func() time.Time { return w.now }})
 	w.plain.Swap(&state)
 }

@@ -45,6 +45,8 @@ type plan struct {
 	resources []resource.Spec
 	library   fs.FS
 	policy    []string
+	packages  map[string]string
+	memory    *policy.Memory
 	keys      []byte
 	verifier  token.Options
 	profile   token.Profile
@@ -132,7 +134,7 @@ func (p *plan) state(t testing.TB) *extauthz.State {
 	if table == nil {
 		t.Fatal(problems)
 	}
-	engine, faults := policy.Compile(context.Background(), policy.Sources{Library: p.library, Paths: p.policy})
+	engine, faults := policy.Compile(context.Background(), policy.Sources{Library: p.library, Paths: p.policy, Packages: p.packages, Memory: p.memory})
 	if engine == nil {
 		t.Fatal(faults)
 	}

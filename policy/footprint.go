@@ -156,6 +156,10 @@ func (f footprint) reads(p part) bool {
 	return slices.ContainsFunc(f, func(l leaf) bool { return l.part == p })
 }
 
+func (f footprint) readsAll(p part) bool {
+	return slices.ContainsFunc(f, func(l leaf) bool { return l.part == p && len(l.below) == 0 })
+}
+
 // Reads tells what of a request a decision can read, beside claims, resource
 // and token. It is exact or too much, never too little. Nobody may change it.
 type Reads struct {
@@ -170,22 +174,16 @@ func (f footprint) request() Reads {
 		ID: f.reads(requestID), Method: f.reads(requestMethod), Scheme: f.reads(requestScheme),
 		Host: f.reads(requestHost), Path: f.reads(requestPath),
 		SourceAddress: f.reads(requestSourceAddress), SourcePrincipal: f.reads(requestSourcePrincipal),
+		AllQuery: f.readsAll(requestQuery), AllHeaders: f.readsAll(requestHeaders),
 		Binding: f.reads(tokenBinding),
 	}
-	r.AllQuery, r.Query = f.names(requestQuery)
-	r.AllHeaders, r.Headers = f.names(requestHeaders)
-	return r
-}
-
-func (f footprint) names(p part) (all bool, names []string) {
 	for _, l := range f {
-		switch {
-		case l.part != p:
-		case len(l.below) == 0:
-			all = true
-		default:
-			names = append(names, l.below[0])
+		if l.part == requestQuery {
+			r.Query = append(r.Query, l.below...)
+		}
+		if l.part == requestHeaders {
+			r.Headers = append(r.Headers, l.below...)
 		}
 	}
-	return all, names
+	return r
 }

@@ -62,7 +62,7 @@ func (e *Engine) prepare(ctx context.Context, store storage.Store, c contract, p
 	j.footprint = newFootprint(append(readBy(rules...), resourceScopes.path()))
 	j.reads = j.footprint.request()
 	obstacles := obstacles(rules)
-	j.cacheable = len(obstacles) == 0
+	j.cacheable = !slices.ContainsFunc(obstacles, obstacle.hinders)
 	prepared, err := rego.New(
 		rego.Query(strings.Join(query, "; ")),
 		rego.Compiler(e.compiler),

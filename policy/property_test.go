@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -190,15 +191,9 @@ func (w writer) again(in Input) Input {
 // compileFor compiles modules by file name, twice: with a memory and without.
 func compileFor(t testing.TB, files map[string]string) (with, without *Engine) {
 	t.Helper()
-	dir := t.TempDir()
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 	memory := NewMemory()
 	memory.SetMaximum(64 << 20)
-	src := Sources{Library: rego.Files, Paths: []string{dir}, Packages: map[string]string{"weather": "authz.weather"}, Memory: memory}
+	src := Sources{Library: rego.Files, Paths: []string{written(t, files)}, Packages: map[string]string{"weather": "authz.weather"}, Memory: memory}
 	with, problems := Compile(context.Background(), src)
 	if with == nil {
 		if len(problems) == 0 {
@@ -211,28 +206,32 @@ func compileFor(t testing.TB, files map[string]string) (with, without *Engine) {
 	return with, without
 }
 
-// cases is how many requests a property is tried on: DOORWARD_CASES, or few.
-func cases(t testing.TB) int {
+// written puts files into a folder of their own.
+func written(t testing.TB, files map[string]string) string {
 	t.Helper()
-	n, err := strconv.Atoi(os.Getenv("DOORWARD_CASES"))
-	if err != nil {
-		return 4000
+	dir := t.TempDir()
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return n
+	return dir
 }
+
+var cases = flag.Int("differential", 4000, "generated requests for TestCachedDecisionEqualsUncached")
 
 // Whatever a team writes and whoever asks: a remembered decision is the
 // evaluated one, and a decision that is made from its footprint alone is the
 // one that is made from all of input.
 //
-//	DOORWARD_CASES=1000000 go test -run TestCachedDecisionEqualsUncached -timeout 1h ./policy/
+//	go test -run TestCachedDecisionEqualsUncached -timeout 1h ./policy/ -differential 1000000
 func TestCachedDecisionEqualsUncached(t *testing.T) {
 	const each = 100 // requests of one policy
 	w := writer{rand.New(rand.NewPCG(1, 2))}
 	data := `{"table": {"a": 1, "b": {"c": 2}}, "rules": {"r0": false}}`
 	tried, remembered, refused := 0, 0, 0
 	outcomes := map[Outcome]int{}
-	for tried < cases(t) {
+	for tried < *cases {
 		files := map[string]string{"authz.rego": w.module("authz"), "weather.rego": w.module("authz.weather"), "data.json": data}
 		with, without := compileFor(t, files)
 		if with == nil {
@@ -302,7 +301,7 @@ func TestFootprintKeepsWhatIsThere(t *testing.T) {
 func TestFootprintHoldsWhatOPASays(t *testing.T) {
 	w := writer{rand.New(rand.NewPCG(3, 4))}
 	exact := 0
-	for range cases(t) / 40 {
+	for range 100 {
 		files := map[string]string{"authz.rego": w.module("authz"), "weather.rego": w.module("authz.weather")}
 		with, _ := compileFor(t, files)
 		if with == nil {

@@ -81,23 +81,33 @@ func related(path []string) func([]string) bool {
 	return func(other []string) bool { return hasPrefix(path, other) || hasPrefix(other, path) }
 }
 
-// obstacle is why decisions that a rule has a part in cannot be remembered.
+// obstacle is a place in a rule that keeps decisions which rest on it from
+// being remembered, or from being found again.
 type obstacle struct {
-	at  *ast.Location
-	why string
+	at     *ast.Location
+	why    string
+	narrow bool // remembered all the same, for one token alone
 }
 
-// obstacles finds what keeps the decisions of these rules from being remembered.
+// obstacles finds those of these rules.
 func obstacles(rules []*ast.Rule) []obstacle {
 	var all []obstacle
 	for _, rule := range rules {
 		all = append(all, calls(rule)...)
-		if newFootprint(inputPaths(rule)).reads(requestID) {
-			all = append(all, obstacle{rule.Location, "this rule reads input.request.id, alone or with all of input.request, which no two requests share: read the members that it needs, such as input.request.method"})
+		switch read := newFootprint(inputPaths(rule)); {
+		case read.reads(requestID):
+			all = append(all, obstacle{at: rule.Location, why: "no decision that rests on this is remembered: the rule reads input.request.id, " +
+				"by itself or in all of input.request, which no two requests share: write the members that it needs, such as input.request.method"})
+		case read.readsAll(claims):
+			all = append(all, obstacle{at: rule.Location, narrow: true, why: "a decision that rests on this is remembered for one token alone: the rule reads " +
+				"all of input.claims: write the claims that it needs, such as input.claims.tenant"})
 		}
 	}
 	return all
 }
+
+// hinders is true for what keeps a decision from being remembered at all.
+func (o obstacle) hinders() bool { return !o.narrow }
 
 // calls finds the built-in functions in a rule that are not known to give the
 // same answer each time, be it that one stands in for another by `with`.
@@ -106,7 +116,10 @@ func calls(rule *ast.Rule) []obstacle {
 	note := func(function *ast.Term, at *ast.Location) {
 		name := function.Value.String()
 		if ast.BuiltinMap[name] != nil && !slices.Contains(repeatable(), name) {
-			all = append(all, obstacle{cmp.Or(at, rule.Location), name + " may give another answer each time: " + instead(name)})
+			all = append(all, obstacle{
+				at:  cmp.Or(at, rule.Location),
+				why: "no decision that rests on this is remembered: " + name + " may give another answer each time: " + instead(name),
+			})
 		}
 	}
 	ast.WalkNodes(withoutElse(rule), func(node ast.Node) bool {
@@ -136,7 +149,7 @@ func warnings(all []obstacle) []Problem {
 		}
 		problems = append(problems, Problem{
 			File: o.at.File, Line: o.at.Row, Column: max(o.at.Col, 1), Warning: true,
-			Message: "no decision that rests on this is remembered: " + o.why,
+			Message: o.why,
 		})
 	}
 	return problems
