@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"sync/atomic"
+	"unsafe"
 
 	"github.com/maypok86/otter/v2"
 	"github.com/maypok86/otter/v2/stats"
@@ -18,16 +20,22 @@ import (
 // every hit, and neither binding proofs nor revocation nor the audience are
 // part of it. One lives as long as the process, whatever is reloaded.
 type admitted struct {
-	tokens    *otter.Cache[[sha256.Size]byte, *token.Claims]
+	tokens    *otter.Cache[[sha256.Size]byte, *known]
 	evictions *stats.Counter
+}
+
+// known is a verified token.
+type known struct {
+	claims *token.Claims
+	pin    atomic.Pointer[pin] // the last verdict over it; nil before the first
 }
 
 func newAdmitted() *admitted {
 	evictions := stats.NewCounter()
 	return &admitted{
-		tokens: otter.Must(&otter.Options[[sha256.Size]byte, *token.Claims]{
+		tokens: otter.Must(&otter.Options[[sha256.Size]byte, *known]{
 			MaximumWeight: 1, // nothing, until a State says how much
-			Weigher:       weight,
+			Weigher:       func(_ [sha256.Size]byte, k *known) uint32 { return weight(k.claims) },
 			StatsRecorder: evictions,
 		}),
 		evictions: evictions,
@@ -36,8 +44,9 @@ func newAdmitted() *admitted {
 
 // weight is about what an entry holds, in bytes. What a claim costs once it is
 // decoded has little to do with its length: a member of `{}` is a whole map.
-func weight(_ [sha256.Size]byte, claims *token.Claims) uint32 {
-	const entry, scope, most = 1024, 16, 1 << 30
+// A pin comes later, so that its room is taken from the start.
+func weight(claims *token.Claims) uint32 {
+	const entry, scope, most = 1024 + mostPinned, 16, 1 << 30
 	return uint32(min(entry+scope*len(claims.Scopes)+held(claims.All), most)) //nolint:gosec // bounded in the line itself
 }
 
@@ -63,31 +72,38 @@ func held(value any) int {
 	return total
 }
 
-// verify gives the claims of a token that is for res's issuers, or the reason
-// for which there are none. The key is a digest of the whole token: two tokens
-// that differ in one bit are strangers.
-func (s *Server) verify(ctx context.Context, state *State, res *resource.Resource, compact string) (*token.Claims, *token.Refusal) {
-	trusted := state.trusted(res)
-	digest := sha256.Sum256([]byte(compact))
-	if claims, hit := s.admitted.tokens.GetIfPresent(digest); hit {
-		if still, refusal := state.Verifier.Still(claims, trusted(claims.Issuer)); still {
+// verify gives a token that is for res's issuers, or the reason for which there
+// is none. The key is a digest of the whole token: two tokens that differ in one
+// bit are strangers.
+func (s *Server) verify(ctx context.Context, state *inForce, req *request, res *resource.Resource, compact string) (*known, *token.Refusal) {
+	digest := sha256.Sum256(unsafe.Slice(unsafe.StringData(compact), len(compact))) // read alone
+	if before, hit := s.admitted.tokens.GetIfPresent(digest); hit {
+		if still, refusal := state.Verifier.Still(before.claims, state.trusted(res, before.claims.Issuer)); still {
 			s.metrics.tokens.hit.Inc()
-			return claims, refusal
+			return before, refusal
 		}
 	}
-	claims, refusal := state.Verifier.Verify(ctx, compact, trusted)
+	ctx, cancel := context.WithDeadline(ctx, req.until)
+	defer cancel()
+	claims, refusal := state.Verifier.Verify(ctx, compact, func(iss string) *token.Issuer { return state.trusted(res, iss) })
 	switch {
 	case refusal == nil:
 		s.metrics.tokens.miss.Inc()
-		// The cache makes room by and by: where there is to be none, an entry
-		// would still be found for a moment.
-		if state.TokenCache > 0 {
-			s.admitted.tokens.Set(digest, claims)
-		}
+		return s.remember(state, digest, claims), nil
 	case refusal.Remembered:
 		s.metrics.tokens.negativeHit.Inc()
 	default:
 		s.metrics.tokens.miss.Inc()
 	}
-	return claims, refusal
+	return nil, refusal
+}
+
+// remember looks at the room itself: the cache makes room by and by, so that
+// where there is to be none an entry would still be found for a moment.
+func (s *Server) remember(state *inForce, digest [sha256.Size]byte, claims *token.Claims) *known {
+	verified := &known{claims: claims}
+	if state.TokenCache > 0 {
+		s.admitted.tokens.Set(digest, verified)
+	}
+	return verified
 }

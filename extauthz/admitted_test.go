@@ -9,9 +9,11 @@ import (
 	"testing"
 	"time"
 
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/doorward/doorward/envoy/rig/mint"
@@ -179,15 +181,19 @@ func TestCachedEqualsUncached(t *testing.T) {
 			w.change()
 		}
 		question := w.ask()
-		cached := w.cached.server.Check(t.Context(), question.joined())
+		request := question.joined()
+		if random.IntN(2) == 0 {
+			request = question.apart()
+		}
+		cached := answered(t, w.cached.server, request)
 		w.forget()
-		plain := w.plain.Check(t.Context(), question.joined())
+		plain := w.plain.Check(t.Context(), request)
 		if diff := cmp.Diff(plain, cached, protocmp.Transform()); diff != "" {
 			t.Fatalf("step %d: (-uncached +cached):\n%s", step, diff)
 		}
 		reasons[hear(t, cached).reason]++
 	}
-	for _, want := range []string{"allowed", "token_expired", "signature_invalid", "key_unknown", "audience_mismatch", "issuer_unknown", "token_malformed"} {
+	for _, want := range []string{"allowed", "token_expired", "signature_invalid", "key_unknown", "audience_mismatch", "issuer_unknown", "token_malformed", "policy_denied", "insufficient_scope", "no_resource"} {
 		if reasons[want] == 0 {
 			t.Errorf("no step ended in %s: %v", want, reasons)
 		}
@@ -201,16 +207,45 @@ func TestCachedEqualsUncached(t *testing.T) {
 	t.Logf("%d steps: %v", *steps, reasons)
 }
 
+// answered asks in bytes, as gRPC does.
+func answered(t *testing.T, server *extauthz.Server, request *authv3.CheckRequest) *authv3.CheckResponse {
+	t.Helper()
+	wire, err := proto.Marshal(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response := new(authv3.CheckResponse)
+	if err := proto.Unmarshal(server.Answer(t.Context(), wire), response); err != nil {
+		t.Fatal(err)
+	}
+	return response
+}
+
 // differential is two services over one changing world.
 type differential struct {
 	random *rand.Rand
 	cached *door
 	plain  *extauthz.Server
-	policy *policy.Engine // without a memory
 	state  *extauthz.State
 	now    time.Time
 	tokens []string
 	sets   [][]byte
+	rules  [][2]*policy.Engine // each policy, with a memory and without
+	at     int                 // the policy in force
+}
+
+// rulesOfTeams read and say much that a pinned answer must not confuse.
+func rulesOfTeams() []string {
+	return []string{
+		`deny contains {"code": "no_deletes", "message": "x"} if input.request.method == "DELETE"`,
+		`headers["x-where"] := input.request.path
+headers["x-tier"] := tier if some tier in input.request.headers["x-tier"]
+scopes contains "mcp:admin" if input.request.query.admin
+warn contains {"code": "host", "message": input.request.host}`,
+		`require.tier if input.request.headers["x-tier"] == ["gold"]
+deny contains {"code": "peer", "message": "x"} if input.token.binding != "none"`,
+		`deny contains {"code": "noisy", "message": "x"} if count(input.request.headers) > 6`,
+	}
 }
 
 func newDifferential(t *testing.T, random *rand.Rand) *differential {
@@ -224,7 +259,21 @@ func newDifferential(t *testing.T, random *rand.Rand) *differential {
 		p.resources[1].Issuers = []string{issuerURL}
 	})
 	w.state = w.cached.state
-	w.policy, _ = policy.Compile(t.Context(), policy.Sources{Library: rego.Files})
+	memory := policy.NewMemory()
+	memory.SetMaximum(8 << 20)
+	for _, rules := range rulesOfTeams() {
+		paths := []string{writeFile(t, "package authz\n\n"+rules)}
+		var both [2]*policy.Engine
+		for i, remembered := range []*policy.Memory{memory, nil} {
+			engine, problems := policy.Compile(t.Context(), policy.Sources{Library: rego.Files, Paths: paths, Memory: remembered})
+			if engine == nil {
+				t.Fatal(problems)
+			}
+			both[i] = engine
+		}
+		w.rules = append(w.rules, both)
+	}
+	w.state.Policy = w.rules[0][0]
 	w.plain = extauthz.New(quiet(), extauthz.NewMetrics(prometheus.NewRegistry()))
 	for _, key := range []*mint.Key{first, second, reused} {
 		for _, change := range []map[string]any{
@@ -250,20 +299,34 @@ func newDifferential(t *testing.T, random *rand.Rand) *differential {
 // ask is a request with one of the tokens, at times with one byte changed.
 func (w *differential) ask() ask {
 	compact := w.tokens[w.random.IntN(len(w.tokens))]
+	if w.random.IntN(2) == 0 {
+		compact = w.tokens[0] // the good one, whose verdicts are pinned
+	}
 	if w.random.IntN(10) == 0 {
 		at := w.random.IntN(len(compact))
 		compact = compact[:at] + string(compact[at]^1) + compact[at+1:]
 	}
 	question := bearer(compact)
-	if w.random.IntN(4) == 0 {
-		question.path = "/other"
+	pick := func(of ...string) string { return of[w.random.IntN(len(of))] }
+	question.path = pick("", "", "/other", "/mcp/x", "/mcp?admin", "/mcp?access_token=x", "/mcp?admin&a=b")
+	question.method = pick("", "", "GET", "DELETE")
+	question.host = pick("", "", "MCP.example.com", "weather.ns.svc:8443")
+	for range w.random.IntN(3) {
+		name := pick("x-tier", "x-tier", "x-where", "X_Where", "x-mcp-auth-subject", "x_mcp_auth_issuer", "dpop", "x-other")
+		question.headers = append(question.headers, [2]string{name, pick("gold", "silver", "")})
 	}
 	return question
 }
 
 // change moves the clock, the keys, or the rules; both services see it.
 func (w *differential) change() {
-	switch w.random.IntN(4) {
+	switch w.random.IntN(5) {
+	case 4:
+		next := *w.state
+		w.at = w.random.IntN(len(w.rules))
+		next.Policy = w.rules[w.at][0]
+		w.state = &next
+		w.cached.server.Swap(w.state)
 	case 0:
 		w.now = noon.Add(time.Duration(w.random.IntN(180)-60) * time.Second)
 	case 1:
@@ -291,7 +354,7 @@ func (w *differential) change() {
 // forget gives the plain service a verifier that remembers nothing.
 func (w *differential) forget() {
 	state := *w.state
-	state.TokenCache, state.Policy = 0, w.policy
+	state.TokenCache, state.Policy = 0, w.rules[w.at][1]
 	state.Verifier = token.NewVerifier(token.Options{ClockSkew: 30 * time.Second, Waiting: 10, Now: func() time.Time { return w.now }})
 	w.plain.Swap(&state)
 }

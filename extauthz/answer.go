@@ -9,15 +9,31 @@ import (
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	codepb "google.golang.org/genproto/googleapis/rpc/code"
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/doorward/doorward/extauthz/reason"
 )
 
-// answer writes a verdict as Envoy reads it. Every refusal is a
-// denied_response with a status other than 0: Envoy takes an unset status for
-// an allow, and an error_response becomes one under failure_mode_allow.
-func (v *verdict) answer(in *request, withSubject bool) *authv3.CheckResponse {
+// answer writes a verdict as Envoy reads it, in the bytes of a CheckResponse.
+// One that cannot be encoded becomes a bare refusal: an error would be a gRPC
+// error to Envoy.
+func (v *verdict) answer(in *request) []byte {
+	return encode(v.response(in))
+}
+
+func encode(response *authv3.CheckResponse) []byte {
+	wire, err := proto.MarshalOptions{Deterministic: true}.Marshal(response)
+	if err != nil {
+		return bareRefusal()
+	}
+	return wire
+}
+
+// response is an answer. Every refusal is a denied_response with a status other
+// than 0: Envoy takes an unset status for an allow, and an error_response
+// becomes one under failure_mode_allow.
+func (v *verdict) response(in *request) *authv3.CheckResponse {
 	var response *authv3.CheckResponse
 	switch v.reason {
 	case reason.Allowed:
@@ -27,7 +43,7 @@ func (v *verdict) answer(in *request, withSubject bool) *authv3.CheckResponse {
 	default:
 		response = deny(v.code(), v.reason.HTTPStatus(), v.denialHeaders(), v.denialBody())
 	}
-	response.DynamicMetadata = v.dynamicMetadata(withSubject)
+	response.DynamicMetadata = v.dynamicMetadata()
 	return response
 }
 
@@ -63,8 +79,8 @@ func deny(code codepb.Code, httpStatus int, headers [][2]string, body []byte) *a
 }
 
 // bareRefusal is the answer where no other can be made.
-func bareRefusal() *authv3.CheckResponse {
-	return (&verdict{}).answer(&request{}, false)
+func bareRefusal() []byte {
+	return (&verdict{}).answer(&request{})
 }
 
 // headerOption leaves `append` unset, which is "set": Envoy drops an appended
@@ -121,7 +137,7 @@ func (v *verdict) denialBody() []byte {
 
 // dynamicMetadata is what Envoy's access log can show of a Check. Claims come
 // from a verified token or not at all.
-func (v *verdict) dynamicMetadata(withSubject bool) *structpb.Struct {
+func (v *verdict) dynamicMetadata() *structpb.Struct {
 	fields := map[string]*structpb.Value{}
 	put := func(name, value string) {
 		if value != "" {
@@ -135,7 +151,7 @@ func (v *verdict) dynamicMetadata(withSubject bool) *structpb.Struct {
 		put("client_id", v.claims.Client)
 		put("token_id", v.claims.ID)
 		put("scope", strings.Join(v.claims.Scopes, " "))
-		if withSubject {
+		if v.withSubject {
 			put("subject", v.claims.Subject)
 		}
 	}

@@ -10,21 +10,24 @@ import (
 )
 
 // stands looks at what no memory of a token may skip: whether it was revoked,
-// and whether the client that presents it is the one it was issued to. Nil
-// means that it stands, and v knows how it is bound.
-func (s *Server) stands(ctx context.Context, state *State, req *request, presented credential, v *verdict) *token.Refusal {
-	if revoked(state.Revocations, v.claims) {
-		return &token.Refusal{Reason: reason.TokenRevoked, Issuer: v.issuer}
+// and whether the client that presents it is the one it was issued to. Without
+// a refusal it stands, bound as the string says.
+func (s *Server) stands(ctx context.Context, state *inForce, req *request, res *resource.Resource, presented credential, claims *token.Claims) (string, *token.Refusal) {
+	if revoked(state.Revocations, claims) {
+		return "", &token.Refusal{Reason: reason.TokenRevoked, Issuer: claims.Issuer}
 	}
-	demanded := token.ReadConfirmation(v.claims.All)
-	shown := presentation(req, presented, v.resource, demanded)
-	binding, refusal := state.Binder.Prove(ctx, demanded, shown, dpopMode(v.resource))
+	demanded := token.ReadConfirmation(claims.All)
+	shown := presentation(req, presented, res, demanded)
+	if demanded.Thumbprint != "" { // a proof may wait for its turn at a signature
+		bounded, cancel := context.WithDeadline(ctx, req.until)
+		defer cancel()
+		ctx = bounded
+	}
+	binding, refusal := state.Binder.Prove(ctx, demanded, shown, dpopMode(res))
 	if refusal != nil {
-		refusal.Issuer = v.issuer
-		return refusal
+		refusal.Issuer = claims.Issuer
 	}
-	v.binding = binding
-	return nil
+	return binding, refusal
 }
 
 func revoked(source *revocation.Source, claims *token.Claims) bool {
@@ -48,11 +51,10 @@ func presentation(req *request, presented credential, res *resource.Resource, de
 	shown := token.Presentation{
 		Scheme:  presented.scheme,
 		Compact: presented.token,
-		Proofs:  req.headers["dpop"],
 		Method:  req.method,
-		Attempt: req.attempt,
 	}
 	if demanded.Thumbprint != "" {
+		shown.Proofs, shown.Attempt = req.headers.values("dpop"), req.attempt.name()
 		for _, target := range res.Targets(req.path) {
 			if normal, ok := token.TargetURI(target); ok {
 				shown.URLs = append(shown.URLs, normal)
@@ -62,7 +64,7 @@ func presentation(req *request, presented credential, res *resource.Resource, de
 	switch {
 	case demanded.Certificate == "":
 	case res.ClientCertificate == resource.CertificateXFCC:
-		shown.CertificateSHA256, shown.HasCertificate = token.ReadXFCC(req.headers["x-forwarded-client-cert"])
+		shown.CertificateSHA256, shown.HasCertificate = token.ReadXFCC(req.headers.values("x-forwarded-client-cert"))
 	default:
 		shown.CertificateSHA256, shown.HasCertificate = token.ReadClientCertificate(req.sourceCertificate)
 	}

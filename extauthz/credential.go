@@ -19,14 +19,14 @@ type credential struct {
 // is compared without case (RFC 9110, section 11.1); the token itself is judged
 // by its verifier.
 func (r *request) credential(takesDPoP bool) (credential, reason.Reason) {
-	values := r.headers["authorization"]
-	if len(values) > 1 || len(values) == 1 && twoCredentials(values[0]) || r.query.hidesToken() {
+	value, present, more := r.headers.only("authorization")
+	if more || twoCredentials(value) || r.query.hidesToken() {
 		return credential{}, reason.InvalidRequest
 	}
-	if len(values) == 0 {
+	if !present {
 		return credential{}, reason.NoCredentials
 	}
-	word, rest, spaced := strings.Cut(values[0], " ")
+	word, rest, spaced := strings.Cut(value, " ")
 	scheme := ""
 	switch {
 	case strings.EqualFold(word, token.SchemeBearer):

@@ -40,15 +40,15 @@ func TestCredential(t *testing.T) {
 		{"an empty value", "", "", reason.NoCredentials},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
-			in := &request{headers: headers{"authorization": {row.value}}}
+			in := &request{headers: headers{{"authorization", row.value}}}
 			got, why := in.credential(false)
 			if got.token != row.token || why != row.want || got.scheme == "DPoP" {
 				t.Errorf("%q: got %+v, %s; want %q, %s", row.value, got, why, row.token, row.want)
 			}
 		})
 	}
-	repeated := &request{headers: headers{"authorization": {"Bearer a", ""}}}
-	dpop := &request{headers: headers{"authorization": {"dPoP abc"}}}
+	repeated := &request{headers: headers{{"authorization", "Bearer a"}, {"authorization", ""}}}
+	dpop := &request{headers: headers{{"authorization", "dPoP abc"}}}
 	if got, why := dpop.credential(true); why != reason.Allowed || got != (credential{"DPoP", "abc"}) {
 		t.Errorf("DPoP, where it is enabled: %+v, %s", got, why)
 	}

@@ -2,29 +2,55 @@ package extauthz
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/policy"
 )
 
-// decide asks the policy and writes what it says into v. Whatever keeps it
-// from saying anything is policy_error.
-func (s *Server) decide(ctx context.Context, state *State, req *request, v *verdict) {
-	judge := state.Policy.For(v.resource.Name)
-	v.policyHeaders = judge.HeaderNames()
+// decide gives the verdict that the policy comes to: the pinned one where there
+// is one for such a request, or a new one.
+func (s *Server) decide(ctx context.Context, state *inForce, req *request, res *resource.Resource, known *known, binding string) *verdict {
+	judge := state.Policy.For(res.Name)
+	var room [256]byte
+	key, pinnable := req.pinnable(room[:0], state, res, binding, judge)
+	if pinnable {
+		if v := known.pinned(key); v != nil {
+			s.metrics.decisions.hit.Inc()
+			return v
+		}
+	}
+	v := &verdict{resource: res, issuer: known.claims.Issuer, claims: known.claims, binding: binding}
+	v.policyHeaders, v.withSubject = judge.HeaderNames(), state.MetadataSubject
+	if !s.evaluate(ctx, judge, req, v) || !pinnable {
+		return v
+	}
+	v.ready, v.tally = v.answer(req), s.metrics.tally(res.Name, v.reason)
+	known.keep(key, v)
+	return v
+}
+
+// evaluate asks the policy and writes what it says into v. Whatever keeps it
+// from saying anything is policy_error, and false.
+func (s *Server) evaluate(ctx context.Context, judge *policy.Judge, req *request, v *verdict) bool {
+	ctx, cancel := context.WithDeadline(ctx, req.until)
+	defer cancel()
 	start := time.Now()
 	decision, found, err := judge.Decide(ctx, policyInput(req, v, judge.Reads()))
 	s.metrics.decided(v.resource.Name, found, time.Since(start))
 	if err != nil {
 		v.reason, v.cause = reason.PolicyError, err.Error()
-		return
+		return false
 	}
 	v.decision = decision
 	v.reason = outcomeReason(decision.Outcome)
+	if v.allowed() && !strips(decision, req) {
+		v.reason = reason.Passthrough
+	}
+	return v.reason != reason.PolicyError
 }
 
 func outcomeReason(outcome policy.Outcome) reason.Reason {
@@ -82,17 +108,14 @@ func policyInput(req *request, v *verdict, reads policy.Reads) policy.Input {
 // each as one value: both forms in which Envoy sends headers must give a policy
 // the same document. Package policy shows none that carries a credential.
 func (h headers) plain(reads policy.Reads) map[string][]string {
-	names := slices.Values(reads.Headers)
-	switch {
-	case reads.AllHeaders:
-		names = maps.Keys(h)
-	case len(reads.Headers) == 0:
+	if !reads.AllHeaders && len(reads.Headers) == 0 {
 		return nil
 	}
 	plain := map[string][]string{}
-	for name := range names {
-		if _, there := h[name]; there && !strings.HasPrefix(name, ":") {
-			plain[name] = []string{h.joined(name)}
+	for _, header := range h {
+		read := reads.AllHeaders || slices.Contains(reads.Headers, header.name)
+		if _, done := plain[header.name]; read && !done && !strings.HasPrefix(header.name, ":") {
+			plain[header.name] = []string{h.joined(header.name)}
 		}
 	}
 	return plain

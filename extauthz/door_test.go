@@ -172,7 +172,7 @@ func (d *door) watchRevocations(t testing.TB, p *plan) {
 
 func writeFile(t testing.TB, content string) string {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "file")
+	name := filepath.Join(t.TempDir(), "file.rego") // policies are known by their names
 	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -69,19 +69,17 @@ func (v *verdict) removedHeaders(in *request, set [][2]string) []string {
 	for _, name := range v.policyHeaders {
 		remove(name)
 	}
-	for _, name := range slices.Sorted(maps.Keys(in.headers)) {
-		if v.passesForOurs(name) {
-			remove(name)
+	var forged []string
+	for _, header := range in.headers {
+		if passesForOurs(header.name, v.policyHeaders) {
+			forged = append(forged, header.name)
 		}
 	}
+	slices.Sort(forged)
+	for _, name := range forged {
+		remove(name)
+	}
 	return removed
-}
-
-// passesForOurs sees `X_MCP_Auth_Subject` too: many servers read '_' as '-'.
-func (v *verdict) passesForOurs(name string) bool {
-	canonical := strings.ReplaceAll(name, "_", "-")
-	return strings.HasPrefix(canonical, identityPrefix) ||
-		canonical != name && slices.Contains(v.policyHeaders, canonical)
 }
 
 // percentEncode writes every byte outside 0x21-0x7E, and '%', as %XX, so that

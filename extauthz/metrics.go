@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/policy"
 )
 
@@ -20,6 +21,12 @@ type Metrics struct {
 	tokens       tokenRequests
 	decisions    decisionRequests
 	factory      promauto.Factory
+}
+
+// tally is where the answers of one resource and reason are counted.
+type tally struct {
+	checks   prometheus.Counter
+	duration prometheus.Observer
 }
 
 // tokenRequests counts how tokens were verified.
@@ -105,14 +112,22 @@ func durations() []float64 {
 	}
 }
 
+// tally looks up what a verdict may keep, so that it is looked up once.
+func (m *Metrics) tally(resource string, why reason.Reason) *tally {
+	return &tally{m.checks.WithLabelValues(resource, why.String()), m.duration.WithLabelValues(resource)}
+}
+
 func (m *Metrics) observe(v *verdict, in *request, took time.Duration) {
-	name := v.name()
-	m.checks.WithLabelValues(name, v.reason.String()).Inc()
-	m.duration.WithLabelValues(name).Observe(took.Seconds())
+	at := v.tally
+	if at == nil {
+		at = m.tally(v.name(), v.reason)
+	}
+	at.checks.Inc()
+	at.duration.Observe(took.Seconds())
 	if n := len(v.decision.Warnings); n > 0 {
-		m.warnings.WithLabelValues(name).Add(float64(n))
+		m.warnings.WithLabelValues(v.name()).Add(float64(n))
 	}
 	if v.allowed() && len(in.tokens) > 0 {
-		m.queryRemoved.WithLabelValues(name).Inc()
+		m.queryRemoved.WithLabelValues(v.name()).Inc()
 	}
 }

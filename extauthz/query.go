@@ -95,20 +95,20 @@ func unescape(s string) string {
 	if err != nil {
 		decoded = s
 	}
-	return replaceInvalidUTF8([]byte(decoded))
+	return replaceInvalidUTF8(decoded)
 }
 
-func replaceInvalidUTF8(raw []byte) string {
-	if utf8.Valid(raw) {
-		return string(raw)
+func replaceInvalidUTF8(raw string) string {
+	if utf8.ValidString(raw) {
+		return raw
 	}
 	var clean strings.Builder
 	for len(raw) > 0 {
-		r, size := utf8.DecodeRune(raw)
+		r, size := utf8.DecodeRuneInString(raw)
 		if r == utf8.RuneError && size == 1 {
 			clean.WriteByte('!')
 		} else {
-			clean.Write(raw[:size])
+			clean.WriteString(raw[:size])
 		}
 		raw = raw[size:]
 	}

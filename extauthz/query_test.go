@@ -26,7 +26,7 @@ func pathUnescape(t *testing.T, s string) string {
 
 func TestBytesThatAreNoUTF8(t *testing.T) {
 	for raw, want := range map[string]string{"a": "a", "é": "é", "\xff\xfe": "!!", "a\xe9b": "a!b", "\xef\xbf\xbd": "\uFFFD"} {
-		if got := replaceInvalidUTF8([]byte(raw)); got != want || !utf8.ValidString(got) {
+		if got := replaceInvalidUTF8(raw); got != want || !utf8.ValidString(got) {
 			t.Errorf("%q: got %q, want %q", raw, got, want)
 		}
 	}

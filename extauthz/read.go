@@ -1,13 +1,10 @@
 package extauthz
 
 import (
-	"fmt"
-	"maps"
 	"slices"
+	"strconv"
 	"strings"
-
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"time"
 )
 
 // request is what a Check asks about, in our own words. Nothing after read
@@ -18,6 +15,7 @@ type request struct {
 	scheme    string
 	authority string
 	path      string // the bytes before the first '?'
+	rawQuery  string
 	query     query
 	tokens    []string // the spellings of access_token in query
 	headers   headers
@@ -28,104 +26,84 @@ type request struct {
 	sourceAddress     string // IP address of the direct peer, without port
 	sourcePrincipal   string // its certificate's identity, as Envoy verified it
 	sourceCertificate string // its certificate, URL-encoded PEM, where Envoy sends it
-	attempt           string // the same for Envoy's second try at one Check, "" if unknown
+	attempt           attempt
+
+	until time.Time // when the answer must be there
 }
 
-// headers maps a lower-case name to its values, one per occurrence.
-type headers map[string][]string
+// attempt names a request by Envoy's own number for its stream and by the peer
+// it came from: neither is the client's to choose. Envoy's second try at one
+// Check has the same.
+type attempt struct {
+	stream string
+	peer   peer
+}
 
-// joined is the header as one value. Envoy joins what a client repeats with a
-// comma in `headers` and keeps it apart in `header_map`; joining both makes
-// the two forms one.
-func (h headers) joined(name string) string { return strings.Join(h[name], ",") }
+// name is "" where there is nothing to tell tries apart by.
+func (a attempt) name() string {
+	if a.stream == "" || a.peer.address == "" {
+		return ""
+	}
+	return a.stream + " " + a.peer.address + " " + strconv.FormatUint(uint64(a.peer.port), 10)
+}
 
-// read takes a CheckRequest apart. It is false where there is no HTTP request
-// in it. All of Envoy's optional messages may be nil.
-func read(check *authv3.CheckRequest) (*request, bool) {
-	attributes := check.GetAttributes()
-	http := attributes.GetRequest().GetHttp()
-	if http == nil {
+// read makes a request of what Envoy said. It is false where that was no HTTP
+// request.
+func read(a *attributes) (*request, bool) {
+	if !a.hasHTTP {
 		return nil, false
 	}
-	path, rawQuery, _ := strings.Cut(readPath(http), "?")
-	named, hasNamed := attributes.GetContextExtensions()["resource"]
+	path, rawQuery, _ := strings.Cut(readPath(a), "?")
 	in := &request{
-		method:      http.GetMethod(),
-		scheme:      http.GetScheme(),
-		authority:   http.GetHost(),
+		method:      a.method,
+		scheme:      a.scheme,
+		authority:   a.host,
 		path:        path,
+		rawQuery:    rawQuery,
 		query:       splitQuery(rawQuery),
-		headers:     readHeaders(http),
-		resource:    named,
-		hasResource: hasNamed,
+		headers:     readHeaders(a),
+		resource:    a.resource,
+		hasResource: a.hasResource,
 
-		sourceAddress:     readAddress(attributes.GetSource().GetAddress()),
-		sourcePrincipal:   attributes.GetSource().GetPrincipal(),
-		sourceCertificate: attributes.GetSource().GetCertificate(),
-		attempt:           readAttempt(http.GetId(), attributes.GetSource().GetAddress()),
+		sourceAddress:     a.peer.address,
+		sourcePrincipal:   a.principal,
+		sourceCertificate: a.certificate,
+		attempt:           attempt{a.id, a.peer},
+	}
+	if a.peer.pipe {
+		in.sourceAddress = a.peer.path
 	}
 	in.tokens = in.query.tokens()
-	in.id = joinKey(in.headers.joined("x-request-id"), http.GetId())
+	in.id = joinKey(in.headers.joined("x-request-id"), a.id)
 	return in, true
 }
 
 // readPath prefers the raw bytes: where Envoy does not normalise, the other
 // form shows a byte that is no UTF-8 as '!', which is a path of its own.
-func readPath(http *authv3.AttributeContext_HttpRequest) string {
-	for _, header := range http.GetHeaderMap().GetHeaders() {
-		if header.GetKey() == ":path" && len(header.GetRawValue()) > 0 {
-			return string(header.GetRawValue())
-		}
+func readPath(a *attributes) string {
+	if a.rawPath != "" {
+		return a.rawPath
 	}
-	return http.GetPath()
+	return a.path
 }
 
 // readHeaders reads both forms in which Envoy sends headers: the map, and the
 // list that encode_raw_headers asks for. Where both are filled, both count.
-func readHeaders(http *authv3.AttributeContext_HttpRequest) headers {
-	byName := http.GetHeaders()
-	list := http.GetHeaderMap().GetHeaders()
-	read := make(headers, len(byName)+len(list))
-	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		read.add(name, byName[name])
+func readHeaders(a *attributes) headers {
+	if len(a.mapped) == 0 {
+		return a.listed
 	}
-	for _, header := range list {
-		read.add(header.GetKey(), headerValue(header))
+	if slices.ContainsFunc(a.mapped, header.isCapital) { // names that are one in lower case need an order
+		slices.SortFunc(a.mapped, func(a, b header) int { return strings.Compare(a.name, b.name) })
+		for i := range a.mapped {
+			a.mapped[i].name = strings.ToLower(a.mapped[i].name)
+		}
 	}
-	return read
+	return append(a.mapped, a.listed...)
 }
 
-func (h headers) add(name, value string) {
-	name = strings.ToLower(name)
-	h[name] = append(h[name], value)
-}
-
-// headerValue prefers the raw bytes. Bytes that are no UTF-8 become '!', one
-// for one, as Envoy writes them in the other form.
-func headerValue(header *corev3.HeaderValue) string {
-	raw := header.GetRawValue()
-	if len(raw) == 0 {
-		return header.GetValue()
-	}
-	return replaceInvalidUTF8(raw)
-}
-
-func readAddress(address *corev3.Address) string {
-	if pipe := address.GetPipe(); pipe != nil {
-		return pipe.GetPath()
-	}
-	return address.GetSocketAddress().GetAddress()
-}
-
-// readAttempt names a request by Envoy's own number for its stream and by the
-// peer it came from: neither is the client's to choose.
-func readAttempt(streamID string, peer *corev3.Address) string {
-	socket := peer.GetSocketAddress()
-	if streamID == "" || socket.GetAddress() == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s %s %d", streamID, socket.GetAddress(), socket.GetPortValue())
-}
+// isCapital reports a name that is not in lower case.
+func (h header) isCapital() bool { return strings.ToLower(h.name) != h.name }
 
 // joinKey is what joins our log line to Envoy's. The first form comes from the
 // client, so only a short value of visible ASCII is taken.

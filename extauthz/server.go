@@ -19,6 +19,7 @@ import (
 	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/extauthz/resource"
@@ -42,15 +43,25 @@ type State struct {
 	TokenCache      int64         // bytes that verified tokens may take; 0 remembers none
 	CheckTimeout    time.Duration // bounds a Check that has no deadline or a longer one
 	MetadataSubject bool          // the subject goes into dynamic metadata
+
+	ReferenceDecoder bool // Checks are decoded by the generated code, for comparison
 }
 
 // Server answers Checks. Make it with [New]; before the first Swap it refuses
 // every request.
 type Server struct {
-	state    atomic.Pointer[State]
+	state    atomic.Pointer[inForce]
+	states   atomic.Uint64
 	admitted *admitted
 	metrics  *Metrics
 	journal  *journal
+}
+
+// inForce is a State and its number: no two have the same, so that a verdict
+// which is kept says which one it was made under.
+type inForce struct {
+	*State
+	number uint64
 }
 
 // New makes a Server that writes one line per denial to log and counts in
@@ -63,110 +74,125 @@ func New(log *slog.Logger, metrics *Metrics) *Server {
 
 // Swap puts state in force for every Check that starts from now on.
 func (s *Server) Swap(state *State) {
-	if state != nil {
-		s.admitted.tokens.SetMaximum(uint64(max(state.TokenCache, 0)))
+	if state == nil {
+		s.state.Store(nil)
+		return
 	}
-	s.state.Store(state)
+	s.admitted.tokens.SetMaximum(uint64(max(state.TokenCache, 0)))
+	s.state.Store(&inForce{state, s.states.Add(1)})
 }
 
 // State is the state in force, or nil before the first Swap.
-func (s *Server) State() *State { return s.state.Load() }
-
-// Check answers one request. The answer is never nil and never without a
-// status; a failure of any kind is a refusal in it.
-func (s *Server) Check(ctx context.Context, check *authv3.CheckRequest) *authv3.CheckResponse {
-	return s.answerTo(ctx, arrival{check: check})
+func (s *Server) State() *State {
+	if now := s.state.Load(); now != nil {
+		return now.State
+	}
+	return nil
 }
 
-func (s *Server) answerTo(ctx context.Context, in arrival) (response *authv3.CheckResponse) {
+// Answer takes the bytes of a CheckRequest and gives those of the
+// CheckResponse. Neither may be changed afterwards: parts of both may be
+// remembered. The answer is never without a status; a failure of any kind is a
+// refusal in it.
+func (s *Server) Answer(ctx context.Context, wire []byte) []byte {
+	return s.answerTo(ctx, arrival{wire: wire})
+}
+
+// Check is [Server.Answer] for a caller that has the message itself.
+func (s *Server) Check(ctx context.Context, check *authv3.CheckRequest) *authv3.CheckResponse {
+	answer := new(authv3.CheckResponse)
+	if proto.Unmarshal(s.answerTo(ctx, arrival{said: describe(check)}), answer) != nil {
+		return nil // cannot be: the bytes are ours
+	}
+	return answer
+}
+
+func (s *Server) answerTo(ctx context.Context, in arrival) (answer []byte) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.journal.panicked(fault)
-			s.metrics.checks.WithLabelValues("", reason.Internal.String()).Inc()
-			response = bareRefusal()
+			s.metrics.tally("", reason.Internal).checks.Inc()
+			answer = bareRefusal()
 		}
 	}()
 	start := time.Now()
-	state := s.state.Load()
-	req, v := s.judge(ctx, state, in)
-	response = v.answer(req, state != nil && state.MetadataSubject)
-	s.metrics.observe(&v, req, time.Since(start))
-	s.journal.write(&v, req.id)
-	return response
+	req, v := s.judge(ctx, s.state.Load(), in, start)
+	answer = v.ready
+	if answer == nil {
+		answer = v.answer(req)
+	}
+	s.metrics.observe(v, req, time.Since(start))
+	s.journal.write(v, req.id)
+	return answer
 }
 
-// judge reads what arrived and brings it to its verdict. The request is never
-// nil.
-func (s *Server) judge(ctx context.Context, state *State, in arrival) (*request, verdict) {
+// judge reads what arrived and brings it to its verdict. Neither is ever nil.
+func (s *Server) judge(ctx context.Context, state *inForce, in arrival, start time.Time) (*request, *verdict) {
 	if in.fault != "" {
 		return &request{}, refuse(reason.Internal, in.fault)
 	}
-	req, ok := read(in.check)
+	said, ok := in.decode(state != nil && state.ReferenceDecoder)
+	if !ok {
+		return &request{}, refuse(reason.Internal, "the bytes are no CheckRequest")
+	}
+	req, ok := read(said)
 	if !ok {
 		return &request{}, refuse(reason.Internal, "the Check holds no HTTP request")
 	}
 	if state == nil {
 		return req, refuse(reason.Internal, "no configuration is in force yet")
 	}
-	ctx, cancel := context.WithTimeout(ctx, state.patience(ctx))
-	defer cancel()
-	v := s.check(ctx, state, req)
-	if v.allowed() && !strips(v.decision, req) {
-		v.reason = reason.Passthrough
-	}
-	return req, v
+	req.until = state.deadline(ctx, start)
+	return req, s.check(ctx, state, req)
 }
 
-// patience is how long a Check may work. It ends before the caller's deadline,
+// deadline is until when a Check may work. It ends before the caller's own,
 // since an answer at the deadline is none: to Envoy it is an error of the call,
-// and under failure_mode_allow an allow.
-func (state *State) patience(ctx context.Context) time.Duration {
-	deadline, has := ctx.Deadline()
-	if !has {
-		return state.CheckTimeout
+// and under failure_mode_allow an allow. Only what may wait makes a context of
+// it: most Checks wait for nothing, and a timer has its price.
+func (state *State) deadline(ctx context.Context, start time.Time) time.Time {
+	left := state.CheckTimeout
+	if deadline, has := ctx.Deadline(); has {
+		callers := deadline.Sub(start)
+		left = min(callers-callers/10, left)
 	}
-	left := time.Until(deadline)
-	return min(left-left/10, state.CheckTimeout)
+	return start.Add(left)
 }
 
 // check is the straight line. The first reason that applies is the answer.
-func (s *Server) check(ctx context.Context, state *State, req *request) verdict {
+func (s *Server) check(ctx context.Context, state *inForce, req *request) *verdict {
 	if resource.IsMetadataPath(req.path) {
-		return verdict{reason: reason.Metadata, document: state.Resources.Document(req.method, req.authority, req.path)}
+		return &verdict{reason: reason.Metadata, document: state.Resources.Document(req.method, req.authority, req.path)}
 	}
-	res, v := state.find(req)
-	if res == nil {
-		return v
+	res, refusal := state.find(req)
+	if refusal != nil {
+		return refusal
 	}
-	v.resource = res
-	if origins, present := req.headers["origin"]; present && (len(origins) > 1 || !res.AllowsOrigin(origins[0])) {
-		v.reason = reason.OriginNotAllowed
-		return v
+	if origin, present, more := req.headers.only("origin"); present && (more || !res.AllowsOrigin(origin)) {
+		return &verdict{reason: reason.OriginNotAllowed, resource: res}
 	}
 	presented, why := req.credential(res.TakesDPoP())
 	if why != reason.Allowed {
-		v.reason = why
-		return v
+		return &verdict{reason: why, resource: res}
 	}
-	claims, refusal := s.verify(ctx, state, res, presented.token)
-	if refusal == nil {
-		v.issuer, v.claims = claims.Issuer, claims
-		refusal = s.stands(ctx, state, req, presented, &v)
+	known, refused := s.verify(ctx, state, req, res, presented.token)
+	if refused != nil {
+		return refuseToken(res, nil, refused)
 	}
-	if refusal != nil {
-		v.reason, v.issuer, v.cause = refusal.Reason, refusal.Issuer, refusal.Detail
-		return v
+	binding, refused := s.stands(ctx, state, req, res, presented, known.claims)
+	if refused != nil {
+		return refuseToken(res, known.claims, refused)
 	}
-	s.decide(ctx, state, req, &v)
-	return v
+	return s.decide(ctx, state, req, res, known, binding)
 }
 
-// find is the resource a request is for. Where the mesh names one, its word
-// picks the resource, but the authority must be one of that resource's.
-func (state *State) find(req *request) (*resource.Resource, verdict) {
+// find is the resource a request is for, or the refusal where there is none.
+// Where the mesh names one, its word picks the resource, but the authority must
+// be one of that resource's.
+func (state *State) find(req *request) (*resource.Resource, *verdict) {
 	if !req.hasResource {
 		if res := state.Resources.Find(req.authority, req.path); res != nil {
-			return res, verdict{}
+			return res, nil
 		}
 		return nil, refuse(reason.NoResource, "")
 	}
@@ -177,16 +203,14 @@ func (state *State) find(req *request) (*resource.Resource, verdict) {
 	case !res.At(req.authority) || !resource.SafePath(req.path):
 		return nil, refuse(reason.NoResource, "the mesh named the resource, but authority or path are not fit for it")
 	}
-	return res, verdict{}
+	return res, nil
 }
 
 // trusted finds an issuer by `iss`, among those trusted for res alone: another
 // resource's issuer is as unknown here as a stranger (AU-6).
-func (state *State) trusted(res *resource.Resource) func(string) *token.Issuer {
-	return func(iss string) *token.Issuer {
-		if !slices.Contains(res.Issuers, iss) {
-			return nil
-		}
-		return state.Issuers[iss]
+func (state *State) trusted(res *resource.Resource, iss string) *token.Issuer {
+	if !slices.Contains(res.Issuers, iss) {
+		return nil
 	}
+	return state.Issuers[iss]
 }

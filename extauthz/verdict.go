@@ -19,11 +19,21 @@ type verdict struct {
 	binding  string             // how the token is bound to its client
 	decision policy.Decision    // zero before a policy was asked
 
-	policyHeaders []string // every header the team's rules may set
+	policyHeaders []string // every header the team's rules may set; shared
 	cause         string   // for the log alone: our own words, nothing from the token
+	withSubject   bool     // the subject goes into dynamic metadata
+
+	ready []byte // the answer, where it was made before; see pin.go
+	tally *tally // where the answer is counted, where that was looked up before
 }
 
-func refuse(why reason.Reason, cause string) verdict { return verdict{reason: why, cause: cause} }
+func refuse(why reason.Reason, cause string) *verdict { return &verdict{reason: why, cause: cause} }
+
+// refuseToken refuses for what is wrong with a token. claims are nil where it
+// was not verified.
+func refuseToken(res *resource.Resource, claims *token.Claims, why *token.Refusal) *verdict {
+	return &verdict{reason: why.Reason, resource: res, issuer: why.Issuer, claims: claims, cause: why.Detail}
+}
 
 // name is the name of the resource that the answer is about, or "".
 func (v *verdict) name() string {

@@ -290,7 +290,7 @@ func (d *decoder) text(t *ast.Term, what string) (string, error) {
 	if d.textLeft -= len(s); d.textLeft < 0 {
 		return "", errTooLarge
 	}
-	return string(s), nil
+	return strings.Clone(string(s)), nil // it may be a part of the input, and be kept longer
 }
 
 // exactly is true if the object has these members and no other.

@@ -1,0 +1,92 @@
+package extauthz
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/protobuf/proto"
+)
+
+// attributes are the parts of a CheckRequest that a verdict can depend on, as
+// the protobuf has them. Two decoders fill them in and must never differ: the
+// generated one, through [describe], and [scan].
+type attributes struct {
+	hasHTTP                        bool
+	id, method, scheme, host, path string
+	rawPath                        string   // the bytes of `header_map`'s first :path
+	mapped                         []header // `headers`: each name once, in no order, as it was spelled
+	listed                         headers  // `header_map`
+
+	resource    string // context_extensions["resource"]
+	hasResource bool
+
+	peer                   peer
+	principal, certificate string
+}
+
+// peer is where the request came from: a pipe's path, or an address and port.
+type peer struct {
+	pipe, socket  bool
+	path, address string
+	port          uint32
+}
+
+// generated decodes with the generated code; false where the bytes are no
+// CheckRequest.
+func generated(wire []byte) (*attributes, bool) {
+	check := new(authv3.CheckRequest)
+	if proto.Unmarshal(wire, check) != nil {
+		return nil, false
+	}
+	return describe(check), true
+}
+
+// describe reads a decoded CheckRequest. All of Envoy's optional messages may
+// be nil.
+func describe(check *authv3.CheckRequest) *attributes {
+	from := check.GetAttributes()
+	http := from.GetRequest().GetHttp()
+	a := &attributes{
+		hasHTTP:     http != nil,
+		id:          http.GetId(),
+		method:      http.GetMethod(),
+		scheme:      http.GetScheme(),
+		host:        http.GetHost(),
+		path:        http.GetPath(),
+		peer:        describePeer(from.GetSource().GetAddress()),
+		principal:   from.GetSource().GetPrincipal(),
+		certificate: from.GetSource().GetCertificate(),
+	}
+	a.resource, a.hasResource = from.GetContextExtensions()["resource"]
+	for _, name := range slices.Sorted(maps.Keys(http.GetHeaders())) {
+		a.mapped = append(a.mapped, header{name, http.GetHeaders()[name]})
+	}
+	for _, h := range http.GetHeaderMap().GetHeaders() {
+		a.list(h.GetKey(), h.GetValue(), string(h.GetRawValue()))
+	}
+	return a
+}
+
+// list adds an element of `header_map`. Its bytes count before its value; those
+// that are no UTF-8 become '!', one for one, as Envoy writes them in the other
+// form.
+func (a *attributes) list(name, value, raw string) {
+	if raw != "" {
+		value = replaceInvalidUTF8(raw)
+		if name == ":path" && a.rawPath == "" {
+			a.rawPath = raw
+		}
+	}
+	a.listed = append(a.listed, header{strings.ToLower(name), value})
+}
+
+func describePeer(address *corev3.Address) peer {
+	if pipe := address.GetPipe(); pipe != nil {
+		return peer{pipe: true, path: pipe.GetPath()}
+	}
+	socket := address.GetSocketAddress()
+	return peer{socket: socket != nil, address: socket.GetAddress(), port: socket.GetPortValue()}
+}

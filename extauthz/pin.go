@@ -1,0 +1,106 @@
+package extauthz
+
+import (
+	"encoding/binary"
+	"slices"
+	"strings"
+
+	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/policy"
+)
+
+// A verified token pins the last verdict over it, with the bytes of its answer.
+// The next Check with that token gets the same bytes where nothing that they
+// were made of differs: the state in force, the resource, how the token is
+// bound, and each part of the request that the rules for this resource can
+// read. Whether the token is still good was found out before, and is no part
+// of a pin.
+type pin struct {
+	key     string
+	verdict *verdict // with its answer ready; shared, so never changed
+}
+
+// mostPinned is what a pin may take, in bytes, with its verdict; a larger answer
+// is made anew each time.
+const (
+	mostPinned   = 2 << 10
+	mostAnswered = mostPinned - 512 // key and answer
+)
+
+// pinnable appends to key what a pin of this Check is found by. It is false
+// where the answer must not be kept: the rules read what no two requests share,
+// or the request carries what the answer has to take off it by name.
+func (r *request) pinnable(key []byte, state *inForce, res *resource.Resource, binding string, judge *policy.Judge) ([]byte, bool) {
+	reads := judge.Reads()
+	if !judge.Cacheable() || reads.ID || reads.AllHeaders || len(r.tokens) > 0 || r.forges(judge.HeaderNames()) {
+		return nil, false
+	}
+	key = binary.BigEndian.AppendUint64(key, state.number)
+	key = appendText(key, res.Name)
+	key = appendText(key, binding)
+	for _, part := range [...]struct {
+		read  bool
+		value string
+	}{
+		{reads.Method, r.method},
+		{reads.Scheme, r.scheme},
+		{reads.Host, r.authority},
+		{reads.Path, r.path},
+		{reads.AllQuery || len(reads.Query) > 0, r.rawQuery},
+		{reads.SourceAddress, r.sourceAddress},
+		{reads.SourcePrincipal, r.sourcePrincipal},
+	} {
+		if part.read {
+			key = appendText(key, part.value)
+		}
+	}
+	for _, name := range reads.Headers {
+		key = r.headers.appendValues(key, name)
+	}
+	return key, len(key) <= mostAnswered
+}
+
+// appendText writes the length first, so that no two lists of texts are one.
+func appendText(key []byte, text string) []byte {
+	return append(binary.AppendUvarint(key, uint64(len(text))), text...)
+}
+
+// appendValues writes the values of one name, and where they end.
+func (h headers) appendValues(key []byte, name string) []byte {
+	for i := range h {
+		if h[i].name == name {
+			key = appendText(append(key, 1), h[i].value)
+		}
+	}
+	return append(key, 0)
+}
+
+// forges reports a header that could pass for one of ours.
+func (r *request) forges(policyHeaders []string) bool {
+	return slices.ContainsFunc(r.headers, func(h header) bool { return passesForOurs(h.name, policyHeaders) })
+}
+
+// passesForOurs sees `X_MCP_Auth_Subject` too: many servers read '_' as '-'.
+// All our names begin with "x-".
+func passesForOurs(name string, policyHeaders []string) bool {
+	if len(name) < 2 || name[0] != 'x' || name[1] != '-' && name[1] != '_' {
+		return false
+	}
+	canonical := strings.ReplaceAll(name, "_", "-")
+	return strings.HasPrefix(canonical, identityPrefix) || canonical != name && slices.Contains(policyHeaders, canonical)
+}
+
+// pinned is the verdict that was pinned under key, or nil.
+func (k *known) pinned(key []byte) *verdict {
+	if last := k.pin.Load(); last != nil && last.key == string(key) {
+		return last.verdict
+	}
+	return nil
+}
+
+// keep pins v under key, with its answer.
+func (k *known) keep(key []byte, v *verdict) {
+	if len(v.ready)+len(key) <= mostAnswered {
+		k.pin.Store(&pin{string(key), v})
+	}
+}

@@ -1,0 +1,135 @@
+package extauthz
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/rego"
+)
+
+// judgeOf compiles one rule of a team.
+func judgeOf(t *testing.T, rule string) *policy.Judge {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "team.rego")
+	if err := os.WriteFile(file, []byte("package authz\n\n"+rule+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	engine, problems := policy.Compile(context.Background(), policy.Sources{Library: rego.Files, Paths: []string{file}})
+	if engine == nil {
+		t.Fatal(problems)
+	}
+	return engine.For("any")
+}
+
+// TestPinsAreFoundByAllThatIsRead: a Check that differs in what the rules can
+// read has another key; one that differs elsewhere has the same.
+func TestPinsAreFoundByAllThatIsRead(t *testing.T) {
+	for _, row := range []struct {
+		intent, rule string
+		differs      func(*request)
+	}{
+		{"method", `require.a if input.request.method`, func(r *request) { r.method = "GET" }},
+		{"scheme", `require.a if input.request.scheme`, func(r *request) { r.scheme = "http" }},
+		{"host", `require.a if input.request.host`, func(r *request) { r.authority = "other" }},
+		{"path", `require.a if input.request.path`, func(r *request) { r.path = "/other" }},
+		{"one parameter", `require.a if input.request.query.q`, func(r *request) { r.rawQuery = "q=2" }},
+		{"any parameter", `require.a if count(input.request.query) == 1`, func(r *request) { r.rawQuery = "q=2" }},
+		{"address", `require.a if input.request.source_address`, func(r *request) { r.sourceAddress = "10.0.0.8" }},
+		{"principal", `require.a if input.request.source_principal`, func(r *request) { r.sourcePrincipal = "spiffe://b" }},
+		{"a header", `require.a if input.request.headers["x-a"]`, func(r *request) { r.headers = headers{{"x-a", "2"}} }},
+		{"a header that is not there", `require.a if input.request.headers["x-a"]`, func(r *request) { r.headers = nil }},
+		{"a header that is there twice", `require.a if input.request.headers["x-a"]`, func(r *request) { r.headers = headers{{"x-a", "1"}, {"x-a", "1"}} }},
+		{"which header has the value", `require.a if { input.request.headers["x-a"]; input.request.headers["x-b"] }`, func(r *request) { r.headers = headers{{"x-b", "1"}} }},
+	} {
+		t.Run(row.intent, func(t *testing.T) {
+			judge := judgeOf(t, row.rule)
+			if keyOf(t, judge, func(*request) {}) == keyOf(t, judge, row.differs) {
+				t.Error("one key for two requests between which the rule can tell")
+			}
+			if blind := judgeOf(t, `require.a if input.claims.sub`); keyOf(t, blind, func(*request) {}) != keyOf(t, blind, row.differs) {
+				t.Error("two keys for two requests between which no rule can tell")
+			}
+		})
+	}
+}
+
+func aRequest(change func(*request)) *request {
+	r := &request{
+		method: "POST", scheme: "https", authority: "mcp.example.com", path: "/mcp", rawQuery: "q=1",
+		sourceAddress: "10.0.0.7", sourcePrincipal: "spiffe://a", headers: headers{{"x-a", "1"}},
+	}
+	change(r)
+	return r
+}
+
+func keyOf(t *testing.T, judge *policy.Judge, change func(*request)) string {
+	t.Helper()
+	key, ok := aRequest(change).pinnable(nil, &inForce{number: 1}, &resource.Resource{Spec: resource.Spec{Name: "weather"}}, "none", judge)
+	if !ok {
+		t.Fatal("nothing is pinned")
+	}
+	return string(key)
+}
+
+// TestPinsAreOfOneStateResourceAndBinding, whatever the rules read.
+func TestPinsAreOfOneStateResourceAndBinding(t *testing.T) {
+	judge := judgeOf(t, `require.a if input.claims.sub`)
+	seen := map[string]string{}
+	for intent, of := range map[string]struct {
+		number        uint64
+		name, binding string
+	}{
+		"a Check":                {1, "weather", "none"},
+		"after a reload":         {2, "weather", "none"},
+		"of another resource":    {1, "other", "none"},
+		"with a proof":           {1, "weather", "dpop"},
+		"with the border moved":  {1, "weathern", "one"},
+		"with the border moved2": {1, "weathe", "rnone"},
+	} {
+		key, ok := aRequest(func(*request) {}).pinnable(nil, &inForce{number: of.number}, &resource.Resource{Spec: resource.Spec{Name: of.name}}, of.binding, judge)
+		if before, taken := seen[string(key)]; taken || !ok {
+			t.Errorf("%s has the key of %s", intent, before)
+		}
+		seen[string(key)] = intent
+	}
+}
+
+// TestWhatIsNotPinned: the answer to these is made anew each time.
+func TestWhatIsNotPinned(t *testing.T) {
+	plain := func(*request) {}
+	for _, row := range []struct {
+		intent, rule string
+		change       func(*request)
+	}{
+		{"the rules read what is never the same", `require.a if input.request.id`, plain},
+		{"the rules read all headers", `require.a if count(input.request.headers) < 9`, plain},
+		{"the rules read the clock", `require.a if time.now_ns() > 0`, plain},
+		{"the query carries a token", ``, func(r *request) { r.tokens = []string{"access_token"} }},
+		{"a header passes for ours", ``, func(r *request) { r.headers = headers{{"x-mcp-auth-subject", "eve"}} }},
+		{"a header passes for ours in another spelling", ``, func(r *request) { r.headers = headers{{"x_mcp-auth_subject", "eve"}} }},
+		{"a header passes for the team's", `headers["x-team"] := "a"`, func(r *request) { r.headers = headers{{"x_team", "eve"}} }},
+		{"what is read is long", `require.a if input.request.path`, func(r *request) { r.path = "/" + string(make([]byte, mostAnswered)) }},
+	} {
+		t.Run(row.intent, func(t *testing.T) {
+			if _, ok := aRequest(row.change).pinnable(nil, &inForce{number: 1}, &resource.Resource{Spec: resource.Spec{Name: "weather"}}, "none", judgeOf(t, row.rule)); ok {
+				t.Error("it is pinned")
+			}
+		})
+	}
+}
+
+// TestLargeAnswersAreNotPinned: the room was counted when the token was
+// remembered.
+func TestLargeAnswersAreNotPinned(t *testing.T) {
+	for size, want := range map[int]bool{mostAnswered - 3: true, mostAnswered - 2: false} {
+		k := new(known)
+		k.keep([]byte("key"), &verdict{ready: make([]byte, size)})
+		if got := k.pinned([]byte("key")) != nil; got != want {
+			t.Errorf("%d bytes: pinned is %v", size, got)
+		}
+	}
+}

@@ -1,0 +1,202 @@
+package extauthz
+
+import (
+	"unicode/utf8"
+	"unsafe"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// mostMapped is how many entries of `headers` scan takes: each is compared with
+// those before it. Envoy lets 100 through. What has more is left to the
+// generated decoder.
+const mostMapped = 256
+
+// scan decodes a CheckRequest without building the hundred objects that the
+// generated decoder does, of which a Check reads a few. It refuses what that one
+// refuses. The strings it gives are parts of wire, which must never change.
+func scan(wire []byte) (*attributes, bool) {
+	s := &scanner{limit: mostMapped}
+	ok := s.message(checkRequestShape, wire, protowire.DefaultRecursionLimit)
+	if s.limit < 0 {
+		return generated(wire)
+	}
+	return &s.attributes, ok
+}
+
+// scanner holds what was found so far. Where a field comes twice the last one
+// counts, and a message that comes in two parts is one, as protobuf says.
+type scanner struct {
+	attributes
+	name, text, raw string // of the map entry or header being read
+	limit           int    // how many more mapped headers it takes; negative: too many
+}
+
+func (s *scanner) message(m *shape, wire []byte, depth int) bool {
+	if depth--; depth < 0 {
+		return false
+	}
+	for len(wire) > 0 {
+		tag, n := consumeVarint(wire)
+		number := tag >> 3
+		if n < 0 || number < uint64(protowire.MinValidNumber) || number > uint64(protowire.MaxValidNumber) {
+			return false
+		}
+		wire = wire[n:]
+		f := &unknownField
+		if number < uint64(len(m.fields)) {
+			f = &m.fields[number]
+		}
+		if f.wire == protowire.Type(tag&7) && f.wire == protowire.BytesType {
+			n = s.bytes(f, wire, depth)
+		} else {
+			n = s.other(f, protowire.Number(number), protowire.Type(tag&7), wire, depth) //nolint:gosec // bounded above
+		}
+		if n < 0 {
+			return false
+		}
+		wire = wire[n:]
+	}
+	return true
+}
+
+// consumeVarint spares a call for what nearly all tags and lengths are: one
+// byte, or two.
+func consumeVarint(wire []byte) (uint64, int) {
+	if len(wire) > 0 && wire[0] < 0x80 {
+		return uint64(wire[0]), 1
+	}
+	if len(wire) > 1 && wire[1] < 0x80 {
+		return uint64(wire[0]&0x7f) | uint64(wire[1])<<7, 2
+	}
+	return protowire.ConsumeVarint(wire)
+}
+
+// bytes reads a string, bytes or a message, and gives its length, negative
+// where it is refused.
+func (s *scanner) bytes(f *field, wire []byte, depth int) int {
+	length, n := consumeVarint(wire)
+	if n < 0 || length > uint64(len(wire)-n) {
+		return -1
+	}
+	end := n + int(length) //nolint:gosec // no more than the length of wire
+	value := wire[n:end]
+	switch {
+	case f.message == nil:
+		if f.text && !utf8.Valid(value) {
+			return -1
+		}
+		if f.take != nothing {
+			s.value(f.take, unsafe.String(unsafe.SliceData(value), len(value))) // wire never changes
+		}
+	case f.take == nothing:
+		if !s.message(f.message, value, depth) {
+			return -1
+		}
+	default:
+		s.begin(f.take)
+		if !s.message(f.message, value, depth) {
+			return -1
+		}
+		s.end(f.take)
+	}
+	return end
+}
+
+// other reads a number, or whatever is not known here: a known field of another
+// wire type too. The generated decoder counts the depth of a map before it
+// looks at the wire type.
+func (s *scanner) other(f *field, number protowire.Number, wireType protowire.Type, wire []byte, depth int) int {
+	if f.isMap && depth == 0 {
+		return -1
+	}
+	if f.take == takePort && wireType == protowire.VarintType {
+		port, n := protowire.ConsumeVarint(wire)
+		s.peer.port = uint32(port) //nolint:gosec // cut off as the generated decoder does
+		return n
+	}
+	return protowire.ConsumeFieldValue(number, wireType, wire)
+}
+
+func (s *scanner) begin(t take) {
+	switch t {
+	case takeHTTP:
+		s.hasHTTP = true
+	case takeMapped, takeListed, takeExtension:
+		s.name, s.text, s.raw = "", "", ""
+	case takeSocket: // of a oneof the last member counts, and begins anew
+		if !s.peer.socket {
+			s.peer = peer{socket: true}
+		}
+	case takePipe:
+		if !s.peer.pipe {
+			s.peer = peer{pipe: true}
+		}
+	case takeInternal:
+		s.peer = peer{}
+	}
+}
+
+func (s *scanner) end(t take) {
+	switch t {
+	case takeMapped:
+		s.put(header{s.name, s.text})
+	case takeListed:
+		if s.listed == nil {
+			s.listed = make(headers, 0, 24)
+		}
+		s.list(s.name, s.text, s.raw)
+	case takeExtension:
+		if s.name == "resource" {
+			s.resource, s.hasResource = s.text, true
+		}
+	}
+}
+
+// put keeps the last value of each name.
+func (s *scanner) put(h header) {
+	for i := range s.mapped {
+		if s.mapped[i].name == h.name {
+			s.mapped[i].value = h.value
+			return
+		}
+	}
+	if s.limit--; s.limit < 0 {
+		return
+	}
+	if s.mapped == nil {
+		s.mapped = make([]header, 0, 24)
+	}
+	s.mapped = append(s.mapped, h)
+}
+
+func (s *scanner) value(t take, text string) {
+	switch t {
+	case takeKey:
+		s.name = text
+	case takeRaw:
+		s.raw = text
+	case takeValue:
+		s.text = text
+	case takeID:
+		s.id = text
+	case takeMethod:
+		s.method = text
+	case takeScheme:
+		s.scheme = text
+	case takeHost:
+		s.host = text
+	case takePath:
+		s.path = text
+	case takeAddress:
+		s.peer.address = text
+	case takePipePath:
+		s.peer.path = text
+	case takeNamedPort:
+		s.peer.port = 0
+	case takePrincipal:
+		s.principal = text
+	case takeCertificate:
+		s.certificate = text
+	}
+}
