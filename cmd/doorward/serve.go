@@ -24,6 +24,7 @@ type short struct {
 func serveCommand() *cobra.Command {
 	var paths []string
 	var flags short
+	var reference bool
 	cmd := &cobra.Command{
 		Use:   "serve (--config PATH... | --resource URI --issuer URL)",
 		Short: "Answer Envoy's external-authorization calls",
@@ -35,7 +36,7 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd, paths, read)
+			return serve(cmd, paths, read, reference)
 		},
 	}
 	f := cmd.Flags()
@@ -47,6 +48,7 @@ func serveCommand() *cobra.Command {
 	f.StringArrayVar(&flags.insecure, "insecure-http-host", nil, "host, or \"loopback\", that may be http://; may be repeated")
 	f.StringVar(&flags.grpcAddr, "grpc-addr", "", "where Envoy calls (default 127.0.0.1:9191)")
 	f.StringVar(&flags.httpAddr, "http-addr", "", "metrics, health and metadata documents (default 127.0.0.1:9190)")
+	f.BoolVar(&reference, "reference-decoder", false, "decode Checks with the generated protobuf code, for comparison")
 	return cmd
 }
 
@@ -68,7 +70,8 @@ func (s *short) source(paths []string) (source, error) {
 
 // serve runs the service until the command's context ends and the drain is
 // over.
-func serve(cmd *cobra.Command, paths []string, read source) error {
+func serve(cmd *cobra.Command, paths []string, read source, reference bool) error {
+	tuneCollector()
 	// Taken before anything else: to a program that does not listen for it, a
 	// hangup is the end.
 	hangup := make(chan os.Signal, 1)
@@ -85,7 +88,7 @@ func serve(cmd *cobra.Command, paths []string, read source) error {
 		log.Error("the configuration was refused")
 		return &failure{}
 	}
-	if err := newService(log, &level, files).run(cmd.Context(), plan, seen, hangup); err != nil {
+	if err := newService(log, &level, files, reference).run(cmd.Context(), plan, seen, hangup); err != nil {
 		log.Error("doorward cannot serve", slog.String("problem", err.Error()))
 		return &failure{}
 	}

@@ -33,6 +33,8 @@ type service struct {
 	level   *slog.LevelVar
 	watched watched
 
+	referenceDecoder bool
+
 	registry  *prometheus.Registry
 	metrics   *metrics
 	checks    *extauthz.Server
@@ -48,10 +50,10 @@ type service struct {
 	refused     string               // what was said of the last refused reload; the watcher's alone
 }
 
-func newService(log *slog.Logger, level *slog.LevelVar, watched watched) *service {
+func newService(log *slog.Logger, level *slog.LevelVar, watched watched, reference bool) *service {
 	registry := newRegistry()
 	s := &service{
-		log: log, level: level, watched: watched,
+		log: log, level: level, watched: watched, referenceDecoder: reference,
 		registry: registry,
 		metrics:  newMetrics(registry),
 		checks:   extauthz.New(log, extauthz.NewMetrics(registry)),

@@ -184,6 +184,8 @@ func (s *service) adopt(ctx context.Context, next *plan) error {
 		TokenCache:      int64(cfg.Limits.TokenCache),
 		CheckTimeout:    cfg.Limits.CheckTimeout,
 		MetadataSubject: cfg.MetadataSubject,
+
+		ReferenceDecoder: s.referenceDecoder,
 	})
 	s.plan.Store(next)
 	s.metrics.adopted(time.Now())
