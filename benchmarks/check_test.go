@@ -91,7 +91,9 @@ func (w *world) state(t testing.TB, cache int64) *extauthz.State {
 	if err := os.WriteFile(team, []byte(rule), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	engine, faults := policy.Compile(context.Background(), policy.Sources{Library: rego.Files, Paths: []string{team}})
+	memory := policy.NewMemory()
+	memory.SetMaximum(8 << 20)
+	engine, faults := policy.Compile(context.Background(), policy.Sources{Library: rego.Files, Paths: []string{team}, Memory: memory})
 	if engine == nil {
 		t.Fatal(faults)
 	}

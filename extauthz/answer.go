@@ -2,80 +2,98 @@ package extauthz
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	codepb "google.golang.org/genproto/googleapis/rpc/code"
-	statuspb "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/doorward/doorward/extauthz/reason"
 )
 
+// The numbers of the fields that an answer is written in.
+const (
+	// CheckResponse
+	responseStatus   = 1
+	responseDenied   = 2
+	responseOK       = 3
+	responseMetadata = 4
+
+	// google.rpc.Status, and the HTTP status of a denial
+	statusCode = 1
+
+	// DeniedHttpResponse
+	deniedStatus = 1
+	deniedBody   = 3
+
+	// OkHttpResponse
+	okHeadersToRemove = 5
+	okQueryToRemove   = 8
+
+	// both of these: a HeaderValueOption each
+	answerHeaders = 2
+	optionHeader  = 1
+	headerKey     = 1
+	headerText    = 2
+
+	// google.protobuf.Struct: a map of names to Values
+	structFields = 1
+	entryName    = 1
+	entryValue   = 2
+	valueText    = 3
+)
+
 // answer writes a verdict as Envoy reads it, in the bytes of a CheckResponse.
-// One that cannot be encoded becomes a bare refusal: an error would be a gRPC
-// error to Envoy.
+// Every refusal is a denied_response with a status other than 0: Envoy takes an
+// unset status for an allow, and an error_response becomes one under
+// failure_mode_allow. What cannot be written becomes a bare refusal.
 func (v *verdict) answer(in *request) []byte {
-	return encode(v.response(in))
-}
-
-func encode(response *authv3.CheckResponse) []byte {
-	wire, err := proto.MarshalOptions{Deterministic: true}.Marshal(response)
-	if err != nil {
-		return bareRefusal()
-	}
-	return wire
-}
-
-// response is an answer. Every refusal is a denied_response with a status other
-// than 0: Envoy takes an unset status for an allow, and an error_response
-// becomes one under failure_mode_allow.
-func (v *verdict) response(in *request) *authv3.CheckResponse {
-	var response *authv3.CheckResponse
+	m := message{wire: make([]byte, 0, 1024)}
 	switch v.reason {
 	case reason.Allowed:
-		response = allow(v, in)
+		v.allow(&m, in)
 	case reason.Metadata:
-		response = deny(codepb.Code_PERMISSION_DENIED, v.document.Status, v.document.Headers(), v.document.Body)
+		deny(&m, codepb.Code_PERMISSION_DENIED, v.document.Status, v.document.Headers(), v.document.Body)
 	default:
-		response = deny(v.code(), v.reason.HTTPStatus(), v.denialHeaders(), v.denialBody())
+		deny(&m, v.code(), v.reason.HTTPStatus(), v.denialHeaders(), v.denialBody())
 	}
-	response.DynamicMetadata = v.dynamicMetadata()
-	return response
+	v.metadata(&m)
+	if m.broken {
+		return bareRefusal()
+	}
+	return m.wire
 }
 
-func allow(v *verdict, in *request) *authv3.CheckResponse {
+func (v *verdict) allow(m *message, in *request) {
 	set := v.upstreamHeaders()
-	ok := &authv3.OkHttpResponse{HeadersToRemove: v.removedHeaders(in, set)}
+	m.close(m.open(responseStatus)) // code 0: OK
+	ok := m.open(responseOK)
 	for _, header := range set {
-		ok.Headers = append(ok.Headers, headerOption(header))
+		writeHeader(m, header)
 	}
-	for _, name := range v.decision.Strip.Query {
-		if name == queryToken {
-			ok.QueryParametersToRemove = in.tokens
+	for _, name := range v.removedHeaders(in, set) {
+		m.text(okHeadersToRemove, name)
+	}
+	if slices.Contains(v.decision.Strip.Query, queryToken) {
+		for _, spelling := range in.tokens {
+			m.text(okQueryToRemove, spelling)
 		}
 	}
-	return &authv3.CheckResponse{
-		Status:       &statuspb.Status{Code: int32(codepb.Code_OK)},
-		HttpResponse: &authv3.CheckResponse_OkResponse{OkResponse: ok},
-	}
+	m.close(ok)
 }
 
-func deny(code codepb.Code, httpStatus int, headers [][2]string, body []byte) *authv3.CheckResponse {
-	denied := &authv3.DeniedHttpResponse{
-		Status: &typev3.HttpStatus{Code: typev3.StatusCode(httpStatus)}, //nolint:gosec // a constant of net/http
-		Body:   string(body),
-	}
+func deny(m *message, code codepb.Code, httpStatus int, headers [][2]string, body []byte) {
+	status := m.open(responseStatus)
+	m.integer(statusCode, int(code))
+	m.close(status)
+	denied := m.open(responseDenied)
+	status = m.open(deniedStatus)
+	m.integer(statusCode, httpStatus)
+	m.close(status)
 	for _, header := range headers {
-		denied.Headers = append(denied.Headers, headerOption(header))
+		writeHeader(m, header)
 	}
-	return &authv3.CheckResponse{
-		Status:       &statuspb.Status{Code: int32(code)},
-		HttpResponse: &authv3.CheckResponse_DeniedResponse{DeniedResponse: denied},
-	}
+	m.text(deniedBody, string(body))
+	m.close(denied)
 }
 
 // bareRefusal is the answer where no other can be made.
@@ -83,10 +101,15 @@ func bareRefusal() []byte {
 	return (&verdict{}).answer(&request{})
 }
 
-// headerOption leaves `append` unset, which is "set": Envoy drops an appended
+// writeHeader leaves `append` unset, which is "set": Envoy drops an appended
 // header of a denial without a word, and reads nothing but `value`.
-func headerOption(header [2]string) *corev3.HeaderValueOption {
-	return &corev3.HeaderValueOption{Header: &corev3.HeaderValue{Key: header[0], Value: header[1]}}
+func writeHeader(m *message, header [2]string) {
+	option := m.open(answerHeaders)
+	inside := m.open(optionHeader)
+	m.text(headerKey, header[0])
+	m.text(headerText, header[1])
+	m.close(inside)
+	m.close(option)
 }
 
 // code is the gRPC code beside a denial. Envoy only logs it; what matters is
@@ -135,14 +158,20 @@ func (v *verdict) denialBody() []byte {
 	return encoded
 }
 
-// dynamicMetadata is what Envoy's access log can show of a Check. Claims come
-// from a verified token or not at all.
-func (v *verdict) dynamicMetadata() *structpb.Struct {
-	fields := map[string]*structpb.Value{}
+// metadata is what Envoy's access log can show of a Check, its dynamic metadata.
+// Claims come from a verified token or not at all.
+func (v *verdict) metadata(m *message) {
+	all := m.open(responseMetadata)
 	put := func(name, value string) {
-		if value != "" {
-			fields[name] = structpb.NewStringValue(value)
+		if value == "" {
+			return
 		}
+		entry := m.open(structFields)
+		m.text(entryName, name)
+		inside := m.open(entryValue)
+		m.text(valueText, value)
+		m.close(inside)
+		m.close(entry)
 	}
 	put("reason", v.reason.String())
 	put("resource", v.name())
@@ -159,5 +188,5 @@ func (v *verdict) dynamicMetadata() *structpb.Struct {
 		put("policy_code", v.decision.Code)
 		put("policy_rule", v.decision.Rule)
 	}
-	return &structpb.Struct{Fields: fields}
+	m.close(all)
 }

@@ -7,13 +7,17 @@ import (
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/extauthz/resource"
 )
 
 // TestAnAnswerThatCannotBeEncoded becomes a bare refusal: the error would be a
 // gRPC error to Envoy.
 func TestAnAnswerThatCannotBeEncoded(t *testing.T) {
 	var got authv3.CheckResponse
-	if err := proto.Unmarshal(encode(deny(0, 401, [][2]string{{"x", "\xff"}}, nil)), &got); err != nil {
+	v := &verdict{reason: reason.NoResource, resource: &resource.Resource{Spec: resource.Spec{Name: "\xff"}}}
+	if err := proto.Unmarshal(v.answer(&request{}), &got); err != nil {
 		t.Fatal(err)
 	}
 	if got.GetStatus().GetCode() == 0 || got.GetDeniedResponse().GetStatus().GetCode() != 503 {

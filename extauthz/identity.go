@@ -49,42 +49,32 @@ func (v *verdict) upstreamHeaders() [][2]string {
 // not, since some meshes show us only a part. Envoy sets before it removes, so
 // no name is in both lists.
 func (v *verdict) removedHeaders(in *request, set [][2]string) []string {
-	done := make(map[string]bool, len(set))
-	for _, header := range set {
-		done[header[0]] = true
+	isSet := func(name string) bool {
+		return slices.ContainsFunc(set, func(header [2]string) bool { return header[0] == name })
 	}
 	var removed []string
-	remove := func(name string) {
-		if !done[name] {
-			done[name] = true
+	for _, name := range slices.Concat(v.decision.Strip.Headers, identityHeaders(), v.policyHeaders) {
+		if !isSet(name) && !slices.Contains(removed, name) {
 			removed = append(removed, name)
 		}
 	}
-	for _, name := range v.decision.Strip.Headers {
-		remove(name)
-	}
-	for _, name := range identityHeaders() {
-		remove(name)
-	}
-	for _, name := range v.policyHeaders {
-		remove(name)
-	}
+	named := removed
 	var forged []string
 	for _, header := range in.headers {
-		if passesForOurs(header.name, v.policyHeaders) {
+		if passesForOurs(header.name, v.policyHeaders) && !isSet(header.name) && !slices.Contains(named, header.name) {
 			forged = append(forged, header.name)
 		}
 	}
 	slices.Sort(forged)
-	for _, name := range forged {
-		remove(name)
-	}
-	return removed
+	return append(removed, slices.Compact(forged)...)
 }
 
 // percentEncode writes every byte outside 0x21-0x7E, and '%', as %XX, so that
 // the value is one header token whatever a claim holds.
 func percentEncode(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r < 0x21 || r > 0x7e || r == '%' }) {
+		return s
+	}
 	var encoded strings.Builder
 	for _, b := range []byte(s) {
 		if b < 0x21 || b > 0x7e || b == '%' {

@@ -70,16 +70,20 @@ func split(token string, maxBytes int) ([3][]byte, flaw) {
 	}
 	strict := base64.RawURLEncoding.Strict()
 	for i, part := range strings.Split(token, ".") {
-		if !base64urlOnly(part) { // the decoder would skip line breaks
-			return decoded, "a character outside base64url"
-		}
 		bytes, err := strict.DecodeString(part)
-		if err != nil {
+		switch {
+		case err != nil && base64urlOnly(part):
 			return decoded, "not canonical base64url"
+		case err != nil, hasLineBreak(part): // the decoder skips those
+			return decoded, "a character outside base64url"
 		}
 		decoded[i] = bytes
 	}
 	return decoded, ""
+}
+
+func hasLineBreak(s string) bool {
+	return strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0
 }
 
 func base64urlOnly(s string) bool {
