@@ -15,12 +15,12 @@ import (
 )
 
 // evaluate asks the rules.
-func (j *Judge) evaluate(ctx context.Context, in *Input) (Decision, error) {
+func (j *Judge) evaluate(ctx context.Context, in *Input, more ...rego.EvalOption) (Decision, error) {
 	input, err := j.footprint.term(in)
 	if err != nil {
 		return Decision{}, err
 	}
-	values, err := j.run(ctx, input)
+	values, err := j.run(ctx, input, more...)
 	if err != nil {
 		return Decision{}, err
 	}
@@ -42,18 +42,18 @@ func (j *Judge) evaluate(ctx context.Context, in *Input) (Decision, error) {
 
 // run evaluates the one query, whose expressions are the decisions of the
 // packages that are heard.
-func (j *Judge) run(ctx context.Context, input ast.Value) ([]ast.Value, error) {
+func (j *Judge) run(ctx context.Context, input ast.Value, more ...rego.EvalOption) ([]ast.Value, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("policy: not evaluated: %w", err)
 	}
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)() // OPA's own way costs a goroutine for each evaluation
-	results, err := j.query.Eval(ctx,
+	results, err := j.query.Eval(ctx, append([]rego.EvalOption{
 		rego.EvalParsedInput(input),
 		rego.EvalTransaction(j.engine.transaction),
 		rego.EvalExternalCancel(cancel),
 		rego.EvalMetrics(metrics.NoOp()),
-	)
+	}, more...)...)
 	if err != nil {
 		return nil, j.engine.failure(ctx, err)
 	}
