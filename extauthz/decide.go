@@ -47,8 +47,11 @@ func (s *Server) evaluate(ctx context.Context, judge *policy.Judge, req *request
 	}
 	v.decision = decision
 	v.reason = outcomeReason(decision.Outcome)
-	if v.allowed() && !strips(decision, req) {
-		v.reason = reason.Passthrough
+	if v.allowed() {
+		req.steps.enter(StepStrip)
+		if !strips(decision, req) {
+			v.reason = reason.Passthrough
+		}
 	}
 	return v.reason != reason.PolicyError
 }

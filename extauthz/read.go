@@ -29,6 +29,7 @@ type request struct {
 	attempt           attempt
 
 	until time.Time // when the answer must be there
+	steps *steps    // nil: nobody watches
 }
 
 // attempt names a request by Envoy's own number for its stream and by the peer

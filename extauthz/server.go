@@ -139,6 +139,7 @@ func (s *Server) judge(ctx context.Context, state *inForce, in arrival, start ti
 	if !ok {
 		return &request{}, refuse(reason.Internal, "the Check holds no HTTP request")
 	}
+	req.steps = in.steps
 	if state == nil {
 		return req, refuse(reason.Internal, "no configuration is in force yet")
 	}
@@ -161,6 +162,7 @@ func (state *State) deadline(ctx context.Context, start time.Time) time.Time {
 
 // check is the straight line. The first reason that applies is the answer.
 func (s *Server) check(ctx context.Context, state *inForce, req *request) *verdict {
+	req.steps.enter(StepFind)
 	if resource.IsMetadataPath(req.path) {
 		return &verdict{reason: reason.Metadata, document: state.Resources.Document(req.method, req.authority, req.path)}
 	}
@@ -168,21 +170,26 @@ func (s *Server) check(ctx context.Context, state *inForce, req *request) *verdi
 	if refusal != nil {
 		return refusal
 	}
+	req.steps.enter(StepOrigin)
 	if origin, present, more := req.headers.only("origin"); present && (more || !res.AllowsOrigin(origin)) {
 		return &verdict{reason: reason.OriginNotAllowed, resource: res}
 	}
+	req.steps.enter(StepCredential)
 	presented, why := req.credential(res.TakesDPoP())
 	if why != reason.Allowed {
 		return &verdict{reason: why, resource: res}
 	}
+	req.steps.enter(StepVerify)
 	known, refused := s.verify(ctx, state, req, res, presented.token)
 	if refused != nil {
 		return refuseToken(res, nil, refused)
 	}
+	req.steps.enter(StepStands)
 	binding, refused := s.stands(ctx, state, req, res, presented, known.claims)
 	if refused != nil {
 		return refuseToken(res, known.claims, refused)
 	}
+	req.steps.enter(StepDecide)
 	return s.decide(ctx, state, req, res, known, binding)
 }
 

@@ -23,6 +23,7 @@ type arrival struct {
 	wire  []byte
 	said  *attributes
 	fault string
+	steps *steps // nil: nobody watches
 }
 
 func (in arrival) decode(reference bool) (*attributes, bool) {

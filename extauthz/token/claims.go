@@ -30,7 +30,7 @@ func readClaims(payload map[string]any, profile Profile) (*Claims, flaw) {
 	claims := &Claims{
 		Issuer:    r.text("iss"),
 		Subject:   r.text("sub"),
-		Client:    r.firstText("client_id", "azp", "cid", "appid"),
+		Client:    r.client(),
 		ID:        r.text("jti"),
 		Scopes:    r.scopes(),
 		Profile:   profile,
@@ -88,6 +88,9 @@ func (r *reader) text(name string) string {
 	}
 	return text
 }
+
+// client is who asked for the token, by the names that servers use.
+func (r *reader) client() string { return r.firstText("client_id", "azp", "cid", "appid") }
 
 // firstText is the first of these claims that is there; all are checked.
 func (r *reader) firstText(names ...string) string {
