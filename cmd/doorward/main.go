@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -19,6 +20,7 @@ import (
 const (
 	exitFailure = 1
 	exitUsage   = 2
+	exitRefused = 3 // explain alone: it worked, and the answer is no
 )
 
 func main() {
@@ -34,7 +36,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	return exitCode(root.ExecuteContext(ctx), stderr)
+}
+
+// exitCode says what is still to be said of how a command ended.
+func exitCode(err error, stderr io.Writer) int {
 	var failed *failure
 	switch {
 	case err == nil:
@@ -44,6 +50,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			_, _ = fmt.Fprintln(stderr, "doorward:", failed.err)
 		}
 		return exitFailure
+	case errors.Is(err, errRefused):
+		return exitRefused
 	default:
 		_, _ = fmt.Fprintf(stderr, "doorward: %v\nsee doorward --help\n", err)
 		return exitUsage
@@ -71,6 +79,6 @@ func rootCommand() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(serveCommand(), checkCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), explainCommand(time.Now), versionCommand())
 	return root
 }

@@ -34,6 +34,7 @@ func TestUsage(t *testing.T) {
 		{"serve"},
 		{"serve", "--resource", "https://a.example/mcp"},
 		{"check"},
+		{"explain"},
 		{"serve", "--config", "x.yaml", "--resource", "https://a.example/mcp"},
 		{"version", "extra"},
 	} {
@@ -45,7 +46,7 @@ func TestUsage(t *testing.T) {
 }
 
 func TestHelpShowsARealExample(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"check", "--help"}, {"version", "--help"}} {
+	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"check", "--help"}, {"explain", "--help"}, {"version", "--help"}} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), args, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "Example") {
 			t.Errorf("%q: exit %d, %q", args, code, &stdout)

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
 )
@@ -14,6 +16,17 @@ type plan struct {
 	config      *config.Config
 	policy      *policy.Engine
 	policyFiles []string // what the policy was read from, for the watcher
+}
+
+// verifier has the plan's bounds, and the clock that it is given.
+func (p *plan) verifier(now func() time.Time) *token.Verifier {
+	return token.NewVerifier(token.Options{
+		MaxBytes:  int(p.config.Limits.TokenBytes),
+		ClockSkew: p.config.ClockSkew,
+		InFlight:  p.config.Limits.SignaturesInFlight,
+		Waiting:   p.config.Limits.SignaturesWaiting,
+		Now:       now,
+	})
 }
 
 // source reads a configuration; it is called again at every reload.

@@ -14,7 +14,6 @@ import (
 
 	"github.com/doorward/doorward/cmd/doorward/config"
 	"github.com/doorward/doorward/extauthz"
-	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/policy"
 )
 
@@ -169,15 +168,9 @@ func (s *service) adopt(ctx context.Context, next *plan) error {
 	trusted, retire := s.issuers.adopt(ctx, cfg.Issuers)
 	s.level.Set(cfg.Log.Level)
 	s.checks.Swap(&extauthz.State{
-		Resources: cfg.Resources,
-		Issuers:   trusted,
-		Verifier: token.NewVerifier(token.Options{
-			MaxBytes:  int(cfg.Limits.TokenBytes),
-			ClockSkew: cfg.ClockSkew,
-			InFlight:  cfg.Limits.SignaturesInFlight,
-			Waiting:   cfg.Limits.SignaturesWaiting,
-			Now:       time.Now,
-		}),
+		Resources:       cfg.Resources,
+		Issuers:         trusted,
+		Verifier:        next.verifier(time.Now),
 		Policy:          next.policy,
 		Binder:          s.binder,
 		Revocations:     revocations,

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+
+	"github.com/doorward/doorward/extauthz/token"
+)
+
+// question is the request that explain is asked about, as a client would send
+// it.
+type question struct {
+	method, scheme, host string
+	path                 string   // with the query
+	names                []string // of the headers, as they were given
+	headers              map[string]string
+	token                string // "" for none
+}
+
+// newQuestion reads method, URL and headers. Its errors are mistakes of usage.
+func newQuestion(method, url string, headers []string) (*question, error) {
+	q := &question{method: method, headers: map[string]string{}}
+	scheme, rest, absolute := strings.Cut(url, "://")
+	q.scheme = strings.ToLower(scheme)
+	if !absolute || q.scheme != "https" && q.scheme != "http" {
+		return nil, errors.New("--url is no absolute URL: write https://host/path, as the client would")
+	}
+	// Not net/url: what it would refuse or mend is what the rules for paths are
+	// there to judge.
+	rest, _, _ = strings.Cut(rest, "#") // which no client sends
+	q.host, q.path = rest, "/"
+	if end := strings.IndexAny(rest, "/?"); end >= 0 {
+		q.host, q.path = rest[:end], rest[end:]
+	}
+	if q.path[0] == '?' {
+		q.path = "/" + q.path
+	}
+	if q.host == "" || strings.Contains(q.host, "@") {
+		return nil, errors.New("--url has no host, or user information before it: write https://host/path")
+	}
+	for _, header := range headers {
+		if err := q.add(header); err != nil {
+			return nil, err
+		}
+	}
+	return q, nil
+}
+
+// add takes one header. Envoy joins what is repeated with a comma.
+func (q *question) add(header string) error {
+	name, value, found := strings.Cut(header, ":")
+	name, value = strings.ToLower(name), strings.TrimSpace(value)
+	switch {
+	case !found || name == "" || strings.ContainsAny(name, " \t\r\n"):
+		return errors.New("--header is no header: write 'Name: value'")
+	case name == "authorization":
+		return errors.New("--header Authorization would leave the token in the history of the shell: give it with --token-file, - for standard input")
+	case name == "host":
+		return errors.New("--header Host: write the host into --url")
+	}
+	if before, repeated := q.headers[name]; repeated {
+		value = before + "," + value
+	} else {
+		q.names = append(q.names, name)
+	}
+	q.headers[name] = value
+	return nil
+}
+
+// present adds a token under the scheme that a client would use: a request with
+// a DPoP proof has a DPoP token (RFC 9449, section 7.1).
+func (q *question) present(compact string) {
+	scheme := token.SchemeBearer
+	if _, proof := q.headers["dpop"]; proof {
+		scheme = token.SchemeDPoP
+	}
+	q.token = compact
+	q.headers["authorization"] = scheme + " " + compact
+}
+
+// check is the question as Envoy would put it.
+func (q *question) check() *authv3.CheckRequest {
+	headers := map[string]string{":method": q.method, ":scheme": q.scheme, ":authority": q.host, ":path": q.path}
+	for name, value := range q.headers {
+		headers[name] = value
+	}
+	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{Request: &authv3.AttributeContext_Request{
+		Http: &authv3.AttributeContext_HttpRequest{
+			Id: "explain", Method: q.method, Scheme: q.scheme, Host: q.host, Path: q.path, Headers: headers,
+		},
+	}}}
+}
+
+// longestFile bounds what is read as a token or as claims, in bytes.
+const longestFile = 1 << 20
+
+// readSecret reads a file, or standard input for "-". The error does not repeat
+// what is in it.
+func readSecret(name string, stdin io.Reader) ([]byte, error) {
+	from := stdin
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		from = file
+	}
+	content, err := io.ReadAll(io.LimitReader(from, longestFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(content) > longestFile {
+		return nil, fmt.Errorf("%s has more than %d bytes: no token is that long", name, longestFile)
+	}
+	return content, nil
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+
+	"github.com/doorward/doorward/extauthz"
+	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/policy"
+)
+
+// report is what explain says of one request. As JSON it is an API, version 1:
+// members are added, never renamed; a list that has nothing is [], and a member
+// that is marked "may be absent" is left out where it is not known. Neither the
+// token nor its signature nor any header of the request is in it.
+type report struct {
+	Version  int           `json:"version"`
+	Insecure bool          `json:"insecure"`               // nobody signed the claims: --insecure-claims
+	Outcome  string        `json:"outcome"`                // "allowed", "answered" (a metadata document), "refused", "undecided" (503)
+	Reason   string        `json:"reason"`                 // from the closed list
+	Cause    string        `json:"cause,omitempty"`        // more about the reason; may be absent
+	Advice   string        `json:"advice,omitempty"`       // what to do about it; may be absent
+	Resource string        `json:"resource,omitempty"`     // its name; may be absent
+	URI      string        `json:"resource_uri,omitempty"` // may be absent
+	Steps    []stepReport  `json:"steps"`                  // those that were taken
+	Token    *tokenReport  `json:"token,omitempty"`        // where a token was given that can be read; may be absent
+	Accepted []string      `json:"accepted"`               // what would have matched, where audience, issuer, origin or resource did not
+	Rules    []ruleReport  `json:"rules"`                  // the answer of the decision, then what it rests on
+	Denial   *denialReport `json:"denial,omitempty"`       // what the team's rule said, with policy_denied; may be absent
+	Scopes   *scopeReport  `json:"scopes,omitempty"`       // once the policy has said which are needed; may be absent
+	Warnings []noteReport  `json:"warnings"`               // elements of the team's warn rules
+	Answer   answerReport  `json:"answer"`
+}
+
+type stepReport struct {
+	Step        string `json:"step"` // read, find, origin, credential, verify, stands, decide, strip, answer
+	OK          bool   `json:"ok"`
+	Found       string `json:"found"` // for a person
+	Nanoseconds int64  `json:"nanoseconds"`
+}
+
+// ruleReport is a place in the policy.
+type ruleReport struct {
+	Rule   string `json:"rule"`             // "authz.require.office"
+	File   string `json:"file"`             // from the working directory where it is below it; "doorward:…" is built in
+	Line   int    `json:"line"`             // from 1
+	Failed string `json:"failed,omitempty"` // the expression that did not hold; may be absent
+}
+
+type denialReport struct {
+	Rule    string `json:"rule"`
+	Code    string `json:"code,omitempty"`    // may be absent
+	Message string `json:"message,omitempty"` // may be absent
+}
+
+type scopeReport struct {
+	Needed  []string `json:"needed"`
+	Granted []string `json:"granted"`
+	Missing []string `json:"missing"`
+}
+
+type noteReport struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// answerReport is what the client gets, or what becomes of an allowed request.
+type answerReport struct {
+	Status      int            `json:"status"`       // HTTP; 200 where the request goes on
+	Headers     []headerReport `json:"headers"`      // of the answer
+	Body        string         `json:"body"`         // of the answer
+	Set         []headerReport `json:"set"`          // headers the server behind gets
+	Remove      []string       `json:"remove"`       // headers it does not get
+	RemoveQuery []string       `json:"remove_query"` // query parameters it does not get
+}
+
+type headerReport struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// The outcomes, and the exit code of each beside 0.
+const (
+	outcomeAllowed   = "allowed"
+	outcomeAnswered  = "answered"
+	outcomeRefused   = "refused"   // 3
+	outcomeUndecided = "undecided" // 1
+)
+
+// end is the error that makes the exit code.
+func (r *report) end() error {
+	switch r.Outcome {
+	case outcomeAllowed, outcomeAnswered:
+		return nil
+	case outcomeRefused:
+		return errRefused
+	default:
+		return &failure{}
+	}
+}
+
+func (x *explanation) report(told extauthz.Explanation, p *plan) *report {
+	r := &report{
+		Version:  1,
+		Insecure: x.insecureClaims != "",
+		Reason:   told.Reason.String(),
+		Cause:    fromHere(told.Cause),
+		Advice:   told.Reason.Advice(),
+		Resource: told.Document,
+		Steps:    []stepReport{},
+		Token:    x.tokenReport(&told),
+		Accepted: accepted(&told, p.config.Resources),
+		Rules:    rules(told.Grounds),
+		Scopes:   scopes(&told),
+		Warnings: []noteReport{},
+		Answer:   answer(told.Answer),
+	}
+	r.Outcome = outcome(r.Answer.Status, told.Answer.GetOkResponse() != nil)
+	if told.Resource != nil {
+		r.Resource, r.URI = told.Resource.Name, told.Resource.URI
+	}
+	if r.Reason == "keys_unavailable" && x.keysProblem != "" {
+		r.Cause = x.keysProblem
+	}
+	if d := told.Decision; d.Outcome == policy.Denied {
+		r.Denial = &denialReport{d.Rule, d.Code, d.Message}
+	}
+	for _, note := range told.Decision.Warnings {
+		r.Warnings = append(r.Warnings, noteReport(note))
+	}
+	r.addSteps(x.question, &told)
+	return r
+}
+
+func outcome(status int, goesOn bool) string {
+	switch {
+	case goesOn:
+		return outcomeAllowed
+	case status < 400:
+		return outcomeAnswered
+	case status == 503:
+		return outcomeUndecided
+	default:
+		return outcomeRefused
+	}
+}
+
+// accepted is what the request or the token would have had to name.
+func accepted(told *extauthz.Explanation, table *resource.Table) []string {
+	res := told.Resource
+	all := []string{}
+	switch told.Reason.String() {
+	case "no_resource":
+		for _, res := range table.All() {
+			all = append(append(all, res.URI), res.AlsoAt...)
+		}
+	case "origin_not_allowed":
+		all = append(append(all, originOf(res.URI)), res.Origins...)
+	case "issuer_unknown":
+		all = append(all, res.Issuers...)
+	case "audience_mismatch":
+		all = append(append(all, res.URI), res.Audiences...)
+	}
+	return all
+}
+
+// originOf is scheme and authority of a resource's URI.
+func originOf(uri string) string {
+	scheme, rest, _ := strings.Cut(uri, "://")
+	authority, _, _ := strings.Cut(rest, "/")
+	return scheme + "://" + authority
+}
+
+func rules(grounds []policy.Ground) []ruleReport {
+	all := []ruleReport{}
+	for _, g := range grounds {
+		all = append(all, ruleReport{g.Rule, fromHere(g.File), g.Line, g.Failed})
+	}
+	return all
+}
+
+// fromHere names files below the working directory as somebody in it would.
+func fromHere(text string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return text
+	}
+	return strings.ReplaceAll(text, filepath.Clean(here)+string(filepath.Separator), "")
+}
+
+// scopes is nil where the policy did not come to look at them.
+func scopes(told *extauthz.Explanation) *scopeReport {
+	switch told.Decision.Outcome {
+	case policy.Denied, policy.InsufficientScope, policy.Allowed:
+	default:
+		return nil
+	}
+	s := &scopeReport{Needed: orEmpty(told.Decision.Scopes), Granted: orEmpty(told.Claims.Scopes), Missing: []string{}}
+	for _, scope := range s.Needed {
+		if !slices.Contains(s.Granted, scope) {
+			s.Missing = append(s.Missing, scope)
+		}
+	}
+	return s
+}
+
+func orEmpty(list []string) []string {
+	return append([]string{}, list...)
+}
+
+func answer(response *authv3.CheckResponse) answerReport {
+	a := answerReport{Headers: []headerReport{}, Set: []headerReport{}, Remove: []string{}, RemoveQuery: []string{}}
+	if ok := response.GetOkResponse(); ok != nil {
+		a.Status = 200
+		for _, option := range ok.GetHeaders() {
+			a.Set = append(a.Set, headerReport{option.GetHeader().GetKey(), option.GetHeader().GetValue()})
+		}
+		a.Remove = append(a.Remove, ok.GetHeadersToRemove()...)
+		a.RemoveQuery = append(a.RemoveQuery, ok.GetQueryParametersToRemove()...)
+		return a
+	}
+	denied := response.GetDeniedResponse()
+	a.Status, a.Body = int(denied.GetStatus().GetCode()), denied.GetBody()
+	for _, option := range denied.GetHeaders() {
+		a.Headers = append(a.Headers, headerReport{option.GetHeader().GetKey(), option.GetHeader().GetValue()})
+	}
+	return a
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/doorward/doorward/extauthz"
+)
+
+// addSteps says of each step what it found, and of the one that refused, why.
+func (r *report) addSteps(q *question, told *extauthz.Explanation) {
+	passed := r.Outcome == outcomeAllowed || r.Outcome == outcomeAnswered
+	for _, step := range told.Steps {
+		s := stepReport{Step: step.Name, OK: passed || step.Name != told.Ended, Nanoseconds: step.Took.Nanoseconds()}
+		if s.OK {
+			s.Found = r.found(step.Name, q, told)
+		} else {
+			s.Found = r.refusal()
+		}
+		r.Steps = append(r.Steps, s)
+	}
+}
+
+// refusal is the reason in one line.
+func (r *report) refusal() string {
+	switch {
+	case r.Reason == "metadata":
+		return fmt.Sprintf("no metadata document for this: %d", r.Answer.Status)
+	case r.Cause != "":
+		return r.Reason + ": " + r.Cause
+	case r.Denial != nil:
+		return r.Reason + ": " + r.Denial.Rule
+	default:
+		return r.Reason
+	}
+}
+
+// found is what a step found that went on.
+func (r *report) found(step string, q *question, told *extauthz.Explanation) string {
+	switch step {
+	case extauthz.StepRead:
+		path, _, query := strings.Cut(q.path, "?")
+		text := q.method + " " + q.host + path
+		if query {
+			text += " with a query"
+		}
+		return text + headerNames(q.names)
+	case extauthz.StepFind:
+		if told.Resource == nil {
+			return "the metadata document of " + told.Document
+		}
+		return fmt.Sprintf("resource %s, %s", r.Resource, r.URI)
+	case extauthz.StepOrigin:
+		if origin, given := q.headers["origin"]; given {
+			return origin + " is allowed"
+		}
+		return "no Origin header"
+	case extauthz.StepCredential:
+		scheme, _, _ := strings.Cut(q.headers["authorization"], " ")
+		return fmt.Sprintf("a %s token of %d bytes", scheme, len(q.token))
+	case extauthz.StepVerify:
+		if r.Insecure {
+			return "NOT VERIFIED: nobody signed these claims; issuer, type, claims and dates are judged"
+		}
+		return fmt.Sprintf("signed with %s by key %q of %s", told.Claims.Algorithm, told.Claims.KeyID, told.Claims.Issuer)
+	case extauthz.StepStands:
+		return "not on a revocation list; binding: " + told.Binding
+	case extauthz.StepDecide:
+		return "every rule holds"
+	case extauthz.StepStrip:
+		return "off the request: " + strings.Join(slices.Concat(told.Decision.Strip.Headers, told.Decision.Strip.Query), ", ")
+	default:
+		return fmt.Sprintf("%d", r.Answer.Status)
+	}
+}
+
+func headerNames(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return ", headers: " + strings.Join(names, ", ")
+}
