@@ -96,22 +96,34 @@ func build(ctx context.Context, src Sources, t team, c contract) (*Engine, []Pro
 	if e.memory != nil {
 		e.snapshot = e.memory.snapshot()
 	}
-	prepare := func(pkg string) *Judge {
-		j, found := e.prepare(ctx, store, c, pkg)
-		problems = append(problems, found...)
-		return j
+	return e, append(problems, e.hear(ctx, store, src, c)...)
+}
+
+// hear prepares the judges: the common one, and one for each package that is a
+// resource's own.
+func (e *Engine) hear(ctx context.Context, store storage.Store, src Sources, c contract) []Problem {
+	authz := listen(e.compiler, c, teamPackage)
+	problems := warnings(authz.obstacles)
+	var err error
+	if e.common, err = e.prepare(ctx, store, authz); err != nil {
+		return append(problems, unprepared(err))
 	}
-	e.common = prepare(teamPackage)
 	own := map[string]*Judge{}
 	for resource, pkg := range src.Packages {
 		if own[pkg] == nil && pkg != "" {
-			own[pkg] = prepare(pkg)
+			voice := listen(e.compiler, c, pkg)
+			problems = append(problems, warnings(voice.obstacles)...)
+			if own[pkg], err = e.prepare(ctx, store, authz, voice); err != nil {
+				return append(problems, unprepared(err))
+			}
 		}
-		if pkg != "" {
-			e.judges[resource] = own[pkg]
-		}
+		e.judges[resource] = own[pkg]
 	}
-	return e, problems
+	return problems
+}
+
+func unprepared(err error) Problem {
+	return Problem{Message: fmt.Sprintf("the policy cannot be prepared: %v: report this", err)}
 }
 
 // documents are the team's data, and the names of the requirements where the

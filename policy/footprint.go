@@ -39,31 +39,37 @@ const (
 	shell = parts // not a part: an object that holds some, and is there without them
 )
 
-// path is where the part stands below `input`.
+// partPaths is where each part stands below `input`.
+var partPaths = [parts][]string{
+	version:                {"version"},
+	requestID:              {"request", "id"},
+	requestMethod:          {"request", "method"},
+	requestScheme:          {"request", "scheme"},
+	requestHost:            {"request", "host"},
+	requestPath:            {"request", "path"},
+	requestQuery:           {"request", "query"},
+	requestHeaders:         {"request", "headers"},
+	requestSourceAddress:   {"request", "source_address"},
+	requestSourcePrincipal: {"request", "source_principal"},
+	resourceName:           {"resource", "name"},
+	resourceURI:            {"resource", "uri"},
+	resourceAudiences:      {"resource", "audiences"},
+	resourceScopes:         {"resource", "scopes"},
+	resourceLabels:         {"resource", "labels"},
+	claims:                 {"claims"},
+	tokenIssuer:            {"token", "issuer"},
+	tokenClient:            {"token", "client"},
+	tokenScopes:            {"token", "scopes"},
+	tokenProfile:           {"token", "profile"},
+	tokenBinding:           {"token", "binding"},
+}
+
+// path is where the part stands; nil for a shell.
 func (p part) path() []string {
-	return [parts + 1][]string{
-		version:                {"version"},
-		requestID:              {"request", "id"},
-		requestMethod:          {"request", "method"},
-		requestScheme:          {"request", "scheme"},
-		requestHost:            {"request", "host"},
-		requestPath:            {"request", "path"},
-		requestQuery:           {"request", "query"},
-		requestHeaders:         {"request", "headers"},
-		requestSourceAddress:   {"request", "source_address"},
-		requestSourcePrincipal: {"request", "source_principal"},
-		resourceName:           {"resource", "name"},
-		resourceURI:            {"resource", "uri"},
-		resourceAudiences:      {"resource", "audiences"},
-		resourceScopes:         {"resource", "scopes"},
-		resourceLabels:         {"resource", "labels"},
-		claims:                 {"claims"},
-		tokenIssuer:            {"token", "issuer"},
-		tokenClient:            {"token", "client"},
-		tokenScopes:            {"token", "scopes"},
-		tokenProfile:           {"token", "profile"},
-		tokenBinding:           {"token", "binding"},
-	}[p]
+	if p < parts {
+		return partPaths[p]
+	}
+	return nil
 }
 
 // depth is how many names below the part a leaf may go: into claims without
@@ -131,8 +137,11 @@ func newFootprint(paths [][]string) footprint {
 
 func leafOf(p part, path []string) (leaf, bool) {
 	at := p.path()
-	if !hasPrefix(path, at) {
-		return newLeaf(p, nil), hasPrefix(at, path)
+	switch {
+	case hasPrefix(at, path):
+		return newLeaf(p, nil), true
+	case !hasPrefix(path, at):
+		return leaf{}, false
 	}
 	below := path[len(at):]
 	below = below[:min(len(below), p.depth())]
@@ -150,6 +159,17 @@ func (p part) hides(name string) bool {
 
 func hasPrefix(path, prefix []string) bool {
 	return len(path) >= len(prefix) && slices.Equal(path[:len(prefix)], prefix)
+}
+
+// paths are those that make the same footprint.
+func (f footprint) paths() [][]string {
+	var paths [][]string
+	for _, l := range f {
+		if l.part != shell {
+			paths = append(paths, l.path)
+		}
+	}
+	return paths
 }
 
 func (f footprint) reads(p part) bool {

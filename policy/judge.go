@@ -2,7 +2,6 @@ package policy
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -34,36 +33,51 @@ type Judge struct {
 	prefix    []byte // of every key: no other judge of this engine has it
 }
 
-// voice is one package that is heard.
+// voice is one package that is heard, and what its decisions rest on.
 type voice struct {
-	pkg     string
-	headers []string // those that its rules declare
+	pkg       string
+	headers   []string // those that its rules declare
+	decision  ast.Ref
+	footprint footprint
+	obstacles []obstacle
 }
 
 // rule is the name of one of its rules, such as "authz.deny".
 func (v voice) rule(name string) string { return v.pkg + "." + name }
 
-// prepare makes the judge that hears authz and, if it is another, pkg.
-func (e *Engine) prepare(ctx context.Context, store storage.Store, c contract, pkg string) (*Judge, []Problem) {
-	j := &Judge{engine: e, prefix: appendText(nil, pkg)}
+// listen reads the rules that make the decisions of a package.
+func listen(compiler *ast.Compiler, c contract, pkg string) voice {
+	v := voice{pkg: pkg, headers: c.packages[pkg].headers, decision: append(home(pkg), ast.InternedTerm("decision"))}
+	rules := reached(compiler, v.decision)
+	var paths [][]string
+	for _, rule := range rules {
+		read := inputPaths(rule)
+		paths = append(paths, read...)
+		v.obstacles = append(v.obstacles, obstacles(rule, read)...)
+	}
+	v.footprint = newFootprint(paths)
+	return v
+}
+
+// prepare makes the judge that hears these packages.
+func (e *Engine) prepare(ctx context.Context, store storage.Store, voices ...voice) (*Judge, error) {
+	j := &Judge{engine: e, voices: voices, cacheable: true}
+	// What is read by no rule but by [said.decide] is part of every key.
+	paths := [][]string{resourceScopes.path()}
 	var query []string
-	reached := map[*ast.Rule]bool{}
-	for _, heard := range slices.Compact([]string{teamPackage, pkg}) {
-		j.voices = append(j.voices, voice{heard, c.packages[heard].headers})
-		j.headers = append(j.headers, c.packages[heard].headers...)
-		decision := append(home(heard), ast.InternedTerm("decision"))
-		query = append(query, decision.String())
-		reach(e.compiler, e.compiler.GetRules(decision), reached)
+	for _, v := range voices {
+		query = append(query, v.decision.String())
+		j.headers = append(j.headers, v.headers...)
+		j.prefix = appendText(j.prefix, v.pkg)
+		j.cacheable = j.cacheable && !slices.ContainsFunc(v.obstacles, obstacle.hinders)
+		paths = append(paths, v.footprint.paths()...)
 	}
 	slices.Sort(j.headers)
 	j.headers = slices.Compact(j.headers)
-	rules := inOrder(reached)
-	// What is not read by a rule but by [Judge.decide] is part of every key.
-	j.footprint = newFootprint(append(readBy(rules...), resourceScopes.path()))
+	j.footprint = newFootprint(paths)
 	j.reads = j.footprint.request()
-	obstacles := obstacles(rules)
-	j.cacheable = !slices.ContainsFunc(obstacles, obstacle.hinders)
-	prepared, err := rego.New(
+	var err error
+	j.query, err = rego.New(
 		rego.Query(strings.Join(query, "; ")),
 		rego.Compiler(e.compiler),
 		rego.Store(store),
@@ -71,11 +85,7 @@ func (e *Engine) prepare(ctx context.Context, store storage.Store, c contract, p
 		rego.StrictBuiltinErrors(true),
 		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t.Value, nil }),
 	).PrepareForEval(ctx)
-	if err != nil {
-		return nil, []Problem{{Message: fmt.Sprintf("the policy cannot be prepared: %v: report this", err)}}
-	}
-	j.query = prepared
-	return j, warnings(obstacles)
+	return j, err
 }
 
 // Reads tells what of a request a decision can read. It is shared and must not

@@ -10,24 +10,26 @@ import (
 	"github.com/open-policy-agent/opa/v1/dependencies"
 )
 
-// reach adds to reached these rules and all that they read, branches of `else`
-// among them.
-func reach(compiler *ast.Compiler, rules []*ast.Rule, reached map[*ast.Rule]bool) {
-	for _, rule := range rules {
-		for branch := rule; branch != nil && !reached[branch]; branch = branch.Else {
-			reached[branch] = true
-			for read := range compiler.Graph.Dependencies(branch) {
-				if rule, ok := read.(*ast.Rule); ok {
-					reach(compiler, []*ast.Rule{rule}, reached)
-				}
+// reached are the rules at a reference and all that they read, branches of
+// `else` among them, sorted by where they stand.
+func reached(compiler *ast.Compiler, ref ast.Ref) []*ast.Rule {
+	seen := map[*ast.Rule]bool{}
+	next := compiler.GetRules(ref)
+	for len(next) > 0 {
+		rule := next[len(next)-1]
+		next = next[:len(next)-1]
+		if rule == nil || seen[rule] {
+			continue
+		}
+		seen[rule] = true
+		next = append(next, rule.Else)
+		for read := range compiler.Graph.Dependencies(rule) {
+			if rule, ok := read.(*ast.Rule); ok {
+				next = append(next, rule)
 			}
 		}
 	}
-}
-
-// inOrder sorts rules by where they stand.
-func inOrder(reached map[*ast.Rule]bool) []*ast.Rule {
-	return slices.SortedFunc(maps.Keys(reached), func(a, b *ast.Rule) int {
+	return slices.SortedFunc(maps.Keys(seen), func(a, b *ast.Rule) int {
 		return cmp.Or(
 			strings.Compare(a.Location.File, b.Location.File),
 			cmp.Compare(a.Location.Row, b.Location.Row),
@@ -36,17 +38,8 @@ func inOrder(reached map[*ast.Rule]bool) []*ast.Rule {
 	})
 }
 
-// readBy are the paths below `input` that these rules read themselves, each up
-// to the first step that is no constant name.
-func readBy(rules ...*ast.Rule) [][]string {
-	var paths [][]string
-	for _, rule := range rules {
-		paths = append(paths, inputPaths(rule)...)
-	}
-	return paths
-}
-
-// inputPaths follows aliases, so that `c := input.claims` with `c.tenant` is
+// inputPaths are the paths below `input` that a rule reads itself, each up to
+// the first step that is no constant name. Aliases are followed, so that `c := input.claims` with `c.tenant` is
 // one claim and not all of them. Should OPA's analysis leave out a reference
 // that plainly stands there, it is taken as it stands.
 func inputPaths(rule *ast.Rule) [][]string {
@@ -89,21 +82,25 @@ type obstacle struct {
 	narrow bool // remembered all the same, for one token alone
 }
 
-// obstacles finds those of these rules.
-func obstacles(rules []*ast.Rule) []obstacle {
-	var all []obstacle
-	for _, rule := range rules {
-		all = append(all, calls(rule)...)
-		switch read := newFootprint(inputPaths(rule)); {
-		case read.reads(requestID):
-			all = append(all, obstacle{at: rule.Location, why: "no decision that rests on this is remembered: the rule reads input.request.id, " +
-				"by itself or in all of input.request, which no two requests share: write the members that it needs, such as input.request.method"})
-		case read.readsAll(claims):
-			all = append(all, obstacle{at: rule.Location, narrow: true, why: "a decision that rests on this is remembered for one token alone: the rule reads " +
-				"all of input.claims: write the claims that it needs, such as input.claims.tenant"})
-		}
+// obstacles finds those of a rule, which reads these paths.
+func obstacles(rule *ast.Rule, paths [][]string) []obstacle {
+	all := calls(rule)
+	switch {
+	case slices.ContainsFunc(paths, whole(requestID)):
+		all = append(all, obstacle{at: rule.Location, why: "no decision that rests on this is remembered: the rule reads input.request.id, " +
+			"by itself or in all of input.request, which no two requests share: write the members that it needs, such as input.request.method"})
+	case slices.ContainsFunc(paths, whole(claims)):
+		all = append(all, obstacle{at: rule.Location, narrow: true, why: "a decision that rests on this is remembered for one token alone: the rule reads " +
+			"all of input.claims: write the claims that it needs, such as input.claims.tenant"})
 	}
 	return all
+}
+
+// whole is true for a path that reads all of a part.
+func whole(p part) func([]string) bool {
+	return func(path []string) bool {
+		return hasPrefix(p.path(), path) || p.depth() == 0 && hasPrefix(path, p.path())
+	}
 }
 
 // hinders is true for what keeps a decision from being remembered at all.
