@@ -4,6 +4,10 @@ import (
 	"net/url"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/doorward/doorward/policy"
 )
 
 func (q query) has(name string) bool {
@@ -40,6 +44,24 @@ func TestJoinKey(t *testing.T) {
 	} {
 		if got := joinKey(given, "stream"); got != want {
 			t.Errorf("%q: got %q, want %q", given, got, want)
+		}
+	}
+}
+
+// TestPolicyIsShownWhatItReads and nothing else, however it is spelled.
+func TestPolicyIsShownWhatItReads(t *testing.T) {
+	q := splitQuery("a=1&b=2&%61=3&access_token=t&c")
+	for _, row := range []struct {
+		reads policy.Reads
+		want  map[string][]string
+	}{
+		{policy.Reads{}, nil},
+		{policy.Reads{Query: []string{"a", "z"}}, map[string][]string{"a": {"1", "3"}}},
+		{policy.Reads{Query: []string{"access_token", "b"}}, map[string][]string{"b": {"2"}}},
+		{policy.Reads{AllQuery: true}, map[string][]string{"a": {"1", "3"}, "b": {"2"}, "c": {""}}},
+	} {
+		if diff := cmp.Diff(row.want, q.values(row.reads)); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", row.reads, diff)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -150,9 +151,51 @@ func TestReads(t *testing.T) {
 	}
 }
 
+// What is missing, null and empty, and where one value ends, is in the key.
+func TestKeysDiffer(t *testing.T) {
+	values := []string{
+		`{}`, `{"a": null}`, `{"a": false}`, `{"a": true}`, `{"a": ""}`, `{"a": "null"}`, `{"a": "a"}`, `{"a": 0}`, `{"a": "0"}`, `{"a": 10}`,
+		`{"a": []}`, `{"a": [null]}`, `{"a": [""]}`, `{"a": ["", ""]}`, `{"a": [[]]}`, `{"a": [[], []]}`, `{"a": [["a"], "b"]}`, `{"a": [["a", "b"]]}`,
+		`{"a": ["ab"]}`, `{"a": ["a", "b"]}`, `{"a": {}}`, `{"a": {"b": null}}`, `{"a": {"": ""}}`, `{"a": {"b": {}}}`, `{"a": {"b": [], "c": {}}}`, `{"a": {"b": {"c": {}}}}`,
+	}
+	whole := newFootprint([][]string{{"claims", "a"}})
+	keys := map[string]string{}
+	for _, value := range values {
+		in := fuzzed(value, "n", "v")
+		key, ok := whole.appendKey(nil, &in)
+		if before, twice := keys[string(key)]; twice || !ok {
+			t.Errorf("%s has the key of %s", value, before)
+		}
+		keys[string(key)] = value
+	}
+	// Two values beside each other: neither takes a byte of the other.
+	both := newFootprint([][]string{{"token", "client"}, {"token", "scopes"}, {"request", "query", "q"}, {"resource", "labels", "l"}})
+	clear(keys)
+	for _, in := range []Input{
+		{},
+		{Token: Token{Client: "a", Scopes: []string{"b"}}},
+		{Token: Token{Client: "ab"}},
+		{Token: Token{Scopes: []string{"a", "b"}}},
+		{Token: Token{Scopes: []string{"ab"}}},
+		{Token: Token{Scopes: []string{"a"}}, Request: Request{Query: map[string][]string{"q": {"b"}}}},
+		{Request: Request{Query: map[string][]string{"q": {}}}},
+		{Request: Request{Query: map[string][]string{"q": {""}}}},
+		{Request: Request{Query: map[string][]string{"q": {"a", "b"}}}},
+		{Resource: Resource{Labels: map[string]string{"l": ""}}},
+		{Resource: Resource{Labels: map[string]string{"l": "a"}}},
+	} {
+		key, _ := both.appendKey(nil, &in)
+		if before, twice := keys[string(key)]; twice {
+			t.Errorf("%+v has the key of %s", in, before)
+		}
+		keys[string(key)] = fmt.Sprintf("%+v", in)
+	}
+}
+
 // Two inputs have one key only if a policy sees the same in both.
 func FuzzKey(f *testing.F) {
 	f.Add(`{"a": "b", "c": ["d", null]}`, `{"a": "b", "c": ["d"]}`, "x-a", "value", "x-b", "value")
+	f.Add(`{"a": null}`, `{}`, "x-a", "", "x-a", "")
 	f.Add(`{"a": ""}`, `{"a": null}`, "q", "", "q", "a")
 	f.Add(`{}`, `{"a": {}}`, "a", "bc", "ab", "c")
 	f.Add(`{"a": [["b"], "c"]}`, `{"a": [["b", "c"]]}`, "authorization", "secret", "x", "")

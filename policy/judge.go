@@ -112,23 +112,31 @@ func (j *Judge) Decide(ctx context.Context, in Input) (Decision, Found, error) {
 		d, err := j.evaluate(ctx, &in)
 		return d, Uncacheable, err
 	}
-	memory := j.engine.memory
-	if memory == nil {
-		d, err := j.evaluate(ctx, &in)
-		return d, Evaluated, err
-	}
 	var room [1024]byte
-	key, ok := j.footprint.appendKey(append(room[:0], j.prefix...), &in)
-	if !ok {
-		d, err := j.evaluate(ctx, &in)
-		return d, Evaluated, err
-	}
-	if d, hit := memory.recall(j.engine.snapshot, key); hit {
-		return d, Remembered, nil
+	key, has := j.key(room[:0], &in)
+	if has {
+		if d, hit := j.engine.memory.recall(j.engine.snapshot, key); hit {
+			return d, Remembered, nil
+		}
 	}
 	d, err := j.evaluate(ctx, &in)
-	if err == nil {
-		memory.remember(j.engine.snapshot, key, d)
+	if has && err == nil {
+		j.engine.memory.remember(j.engine.snapshot, key, d)
 	}
 	return d, Evaluated, err
+}
+
+// maxKey is the longest key that is worth its room, in bytes: a request with
+// more in what is read is seldom asked twice.
+const maxKey = 16 << 10
+
+// key adds to b what a decision is remembered under. It is false where none is:
+// without a memory, for a key that is too long, and for claims of which there
+// is no key.
+func (j *Judge) key(b []byte, in *Input) ([]byte, bool) {
+	if j.engine.memory == nil {
+		return nil, false
+	}
+	key, ok := j.footprint.appendKey(append(b, j.prefix...), in)
+	return key, ok && len(key) <= maxKey
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -174,6 +175,19 @@ func TestMemoryIsBounded(t *testing.T) {
 	memory.SetMaximum(0)
 	if ask(1); ask(1) != policy.Evaluated {
 		t.Error("remembered without room")
+	}
+}
+
+// A request that is too long to be remembered is decided all the same.
+func TestALongKeyIsNotRemembered(t *testing.T) {
+	e := remembering(t, roomy(), `require.a if input.request.path`)
+	for length, want := range map[int]policy.Found{1 << 10: policy.Remembered, 20 << 10: policy.Evaluated} {
+		in := request()
+		in.Request.Path = "/" + strings.Repeat("a", length)
+		found(t, e, in)
+		if got, from, err := e.For("").Decide(t.Context(), in); err != nil || got.Outcome != policy.Allowed || from != want {
+			t.Errorf("%d bytes: outcome %v, found %v, error %v", length, got.Outcome, from, err)
+		}
 	}
 }
 

@@ -89,6 +89,9 @@ func obstacles(rule *ast.Rule, paths [][]string) []obstacle {
 	case slices.ContainsFunc(paths, whole(requestID)):
 		all = append(all, obstacle{at: rule.Location, why: "no decision that rests on this is remembered: the rule reads input.request.id, " +
 			"by itself or in all of input.request, which no two requests share: write the members that it needs, such as input.request.method"})
+	case slices.ContainsFunc(paths, whole(requestHeaders)):
+		all = append(all, obstacle{at: rule.Location, why: "no decision that rests on this is remembered: the rule reads all headers, " +
+			"x-request-id among them, which no two requests share: write the headers that it needs, such as input.request.headers[\"x-tenant\"]"})
 	case slices.ContainsFunc(paths, whole(claims)):
 		all = append(all, obstacle{at: rule.Location, narrow: true, why: "a decision that rests on this is remembered for one token alone: the rule reads " +
 			"all of input.claims: write the claims that it needs, such as input.claims.tenant"})

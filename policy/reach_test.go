@@ -56,6 +56,9 @@ func TestWhatIsNotRememberedIsTold(t *testing.T) {
 		{"all of the request", `require.a if count(input.request) > 1`, false, []place{{3, 1, request}}},
 		{"all of the input", `require.a if object.get(input, "a", true)`, false, []place{{3, 1, request}}},
 		{"a function of all of the input", "require.a if f(input)\n\nf(x) if x.claims", false, []place{{3, 1, request}}},
+		{"all headers", `require.a if input.request.headers[_][0] == "a"`, false, []place{
+			{3, 1, never + "the rule reads all headers, x-request-id among them, which no two requests share: write the headers that it needs, such as input.request.headers[\"x-tenant\"]"},
+		}},
 		{"the request by way of a variable", `require.a if { r := input.request; r.method == "GET" }`, true, nil},
 		{"all claims", `require.a if object.get(input.claims, "a", true)`, true, []place{{3, 1, token}}},
 		{"all claims in a helper", "require.a if f\n\nf if input.claims[_] == 1", true, []place{{5, 1, token}}},
