@@ -160,37 +160,6 @@ func capabilities() *ast.Capabilities {
 	return c
 }
 
-// unread warns about rules of the team's package that doorward does not read
-// and no other rule does: mostly `allow`, or a name misspelt.
-func unread(compiler *ast.Compiler, t team, packages []string) []Problem {
-	var problems []Problem
-	seen := map[string]bool{}
-	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
-		for _, rule := range compiler.Modules[file].Rules {
-			pkg := strings.Join(names(rule.Module.Package.Path), ".")
-			path := names(rule.Ref())
-			if !slices.Contains(packages, pkg) {
-				continue
-			}
-			name := path[strings.Count(pkg, ".")+1]
-			if seen[pkg+"."+name] || slices.Contains(outputs(), name) || len(compiler.Graph.Dependents(rule)) > 0 || leads(pkg+"."+name, packages) {
-				continue
-			}
-			seen[pkg+"."+name] = true
-			problems = append(problems, Problem{
-				File: file, Line: rule.Location.Row, Column: rule.Location.Col, Warning: true,
-				Message: fmt.Sprintf("%s decides nothing, no rule reads it: write %s.NAME if … for what must hold, or %s contains … for what must not", name, requireName, denyName),
-			})
-		}
-	}
-	return problems
-}
-
-// leads is true for a name below which another package is heard.
-func leads(name string, packages []string) bool {
-	return slices.ContainsFunc(packages, func(pkg string) bool { return pkg == name || strings.HasPrefix(pkg, name+".") })
-}
-
 // compileProblems reports the errors of the compiler. One that stands in the
 // library is the echo of one in the team's modules (a circle through the
 // decision), and is told only where nothing else is.

@@ -234,6 +234,17 @@ func TestOwnPackageProblems(t *testing.T) {
 		{"a rule that nothing reads", "authz.weather", map[string]string{"a.rego": "package authz.weather\n\nallow := true"}, []string{
 			"a.rego:3:1: warning: allow decides nothing, no rule reads it: write require.NAME if … for what must hold, or deny contains … for what must not",
 		}},
+		{"rules in a package that is nobody's", "authz.weather", map[string]string{
+			"a.rego": "package authz.weather", "b.rego": "package authz.maps\n\nrequire.a := false\n\ndeny contains 1\n\nallow := true\n\ndeny contains 2",
+		}, []string{
+			"b.rego:3:1: warning: require decides nothing, no resource has package authz.maps: write `policy: authz.maps` at the resource that it is for, or give the rule another name",
+			"b.rego:5:1: warning: deny decides nothing, no resource has package authz.maps: write `policy: authz.maps` at the resource that it is for, or give the rule another name",
+		}},
+		{"unless they are read", "authz.weather", map[string]string{
+			"a.rego": "package authz.weather\n\nrequire.a if not data.authz.lib.deny", "b.rego": "package authz.lib\n\ndeny contains 1 if input.claims.a",
+		}, nil},
+		{"a requirement named as an output", "authz.weather", map[string]string{"a.rego": "package authz.weather.require\n\ndeny := true"}, nil},
+		{"a package with dots in its name", "authz.weather", map[string]string{"a.rego": "package authz.weather", "b.rego": "package authz[\"weather.eu\"]\n\nx := 1", "c.rego": "package authz[\"a.b\"]\n\ny := 1"}, nil},
 		{"data of its own is fine", "authz.weather", map[string]string{"a.rego": "package authz.weather", "data.json": `{"authz": {"weather": {"limits": {"a": true}}}}`}, nil},
 		{"the package of its requirements alone is fine", "authz.weather", map[string]string{"a.rego": "package authz.weather.require\n\na if input.claims.tenant"}, nil},
 		{"rules from above alone are fine", "authz.weather", map[string]string{"a.rego": "package authz\n\nweather.require.a if input.claims.tenant"}, nil},

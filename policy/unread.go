@@ -1,0 +1,62 @@
+package policy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// unread warns about rules that decide nothing though they look as if they did:
+// no other rule reads them, and neither does doorward.
+func unread(compiler *ast.Compiler, t team, packages []string) []Problem {
+	var heard [][]string
+	for _, pkg := range packages {
+		heard = append(heard, strings.Split(pkg, "."))
+	}
+	var problems []Problem
+	told := map[string]bool{}
+	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
+		for _, rule := range compiler.Modules[file].Rules {
+			pkg, path := names(rule.Module.Package.Path), names(rule.Ref())
+			if len(path) <= len(pkg) || len(compiler.Graph.Dependents(rule)) > 0 || isRead(path, heard) {
+				continue
+			}
+			name := strings.Join(path[:len(pkg)+1], ".")
+			message := useless(pkg, path[len(pkg)], heard)
+			if message == "" || told[name] {
+				continue
+			}
+			told[name] = true
+			problems = append(problems, Problem{
+				File: file, Line: rule.Location.Row, Column: rule.Location.Col, Warning: true, Message: message,
+			})
+		}
+	}
+	return problems
+}
+
+// isRead is true for an output of a package that is heard, and for what leads
+// to such a package.
+func isRead(path []string, heard [][]string) bool {
+	return slices.ContainsFunc(heard, func(pkg []string) bool {
+		return hasPrefix(pkg, path) || hasPrefix(path, pkg) && slices.Contains(outputs(), path[len(pkg)])
+	})
+}
+
+// useless says what is wrong with a rule that nothing reads, "" if nothing is:
+// in a package that is heard it is mostly `allow`, or a name misspelt; in
+// another one below authz it is a verdict about no resource.
+func useless(pkg []string, name string, heard [][]string) string {
+	isHeard := slices.ContainsFunc(heard, func(other []string) bool { return slices.Equal(other, pkg) })
+	switch {
+	case isHeard:
+		return fmt.Sprintf("%s decides nothing, no rule reads it: write %s.NAME if … for what must hold, or %s contains … for what must not", name, requireName, denyName)
+	case hasPrefix(pkg, []string{teamPackage}) && slices.Contains(outputs(), name):
+		pkg := strings.Join(pkg, ".")
+		return fmt.Sprintf("%s decides nothing, no resource has package %s: write `policy: %s` at the resource that it is for, or give the rule another name", name, pkg, pkg)
+	}
+	return ""
+}
