@@ -177,6 +177,8 @@ func TestKeysDiffer(t *testing.T) {
 		{Token: Token{Client: "ab"}},
 		{Token: Token{Scopes: []string{"a", "b"}}},
 		{Token: Token{Scopes: []string{"ab"}}},
+		{Token: Token{Scopes: []string{"asb", "c"}}}, // s, the mark of a text, is a letter too
+		{Token: Token{Scopes: []string{"a", "bsc"}}},
 		{Token: Token{Scopes: []string{"a"}}, Request: Request{Query: map[string][]string{"q": {"b"}}}},
 		{Request: Request{Query: map[string][]string{"q": {}}}},
 		{Request: Request{Query: map[string][]string{"q": {""}}}},
