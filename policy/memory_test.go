@@ -137,6 +137,36 @@ func TestRememberedForOnePolicy(t *testing.T) {
 	}
 }
 
+// Two policies share a memory while one takes the other's place, and each
+// request hears its own, also one that began before.
+func TestMemoryWhileAPolicyChanges(t *testing.T) {
+	memory := roomy()
+	engines := []*policy.Engine{remembering(t, memory, `require.a if input.claims.tenant == "a"`), remembering(t, memory, `require.a if input.claims.tenant == "b"`)}
+	done := make(chan error)
+	for i := range 4 {
+		go func() {
+			for n := range 300 {
+				tenant := []string{"a", "b"}[n/2%2]
+				in, want := request(), policy.Denied
+				in.Claims["tenant"] = tenant
+				if tenant == []string{"a", "b"}[(n+i)%2] {
+					want = policy.Allowed
+				}
+				if got, _, err := engines[(n+i)%2].For("").Decide(context.Background(), in); err != nil || got.Outcome != want {
+					done <- fmt.Errorf("outcome %v, want %v, error %w", got.Outcome, want, err)
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	for range 4 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // An error is an error each time, and so is a request that has gone.
 func TestErrorsAreNotRemembered(t *testing.T) {
 	e := remembering(t, roomy(), `require.a if to_number(input.claims.tenant) == 1`)
