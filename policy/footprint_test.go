@@ -205,8 +205,12 @@ func FuzzKey(f *testing.F) {
 	f.Fuzz(func(t *testing.T, claims, otherClaims, name, value, otherName, otherValue string) {
 		one, other := fuzzed(claims, name, value), fuzzed(otherClaims, otherName, otherValue)
 		for _, paths := range [][][]string{
-			{{}}, {{"claims", "a"}}, {{"claims", "a", "b"}, {"claims", "c"}}, {{"request", "headers", "x-a"}, {"request", "query"}},
-			{{"request", "headers"}, {"resource", "labels"}}, {{"token"}, {"resource", "labels", "a"}},
+			{{}},
+			{{"claims", "a"}},
+			{{"claims", "a", "b"}, {"claims", "c"}},
+			{{"request", "headers", "x-a"}, {"request", "query"}},
+			{{"request", "headers"}, {"resource", "labels"}},
+			{{"token"}, {"resource", "labels", "a"}},
 		} {
 			footprint := newFootprint(paths)
 			seen, err := footprint.term(&one)

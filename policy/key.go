@@ -28,8 +28,8 @@ const (
 // appendKey adds the key of an input to b. It is false where a claim has a type
 // that no key is made of: evaluation says what is wrong with it.
 func (f footprint) appendKey(b []byte, in *Input) ([]byte, bool) {
-	ok := true
 	for i := range f {
+		var ok bool
 		if b, ok = f[i].appendKey(b, in); !ok {
 			return b, false
 		}
@@ -73,16 +73,18 @@ func appendValue(b []byte, v any) ([]byte, bool) {
 	case json.Number:
 		return append(appendLength(b, keyNumber, len(v)), v...), true
 	case []any:
-		b, ok := appendLength(b, keyList, len(v)), true
+		b = appendLength(b, keyList, len(v))
 		for _, element := range v {
+			var ok bool
 			if b, ok = appendValue(b, element); !ok {
 				return b, false
 			}
 		}
 		return b, true
 	case map[string]any:
-		b, ok := appendLength(b, keyObject, len(v)), true
+		b = appendLength(b, keyObject, len(v))
 		for _, name := range slices.Sorted(maps.Keys(v)) {
+			var ok bool
 			if b, ok = appendValue(appendText(b, name), v[name]); !ok {
 				return b, false
 			}

@@ -48,7 +48,7 @@ func NewMemory() *Memory {
 // SetMaximum bounds the memory, in bytes, from now on; 0 remembers nothing.
 func (m *Memory) SetMaximum(bytes int64) {
 	m.bytes.Store(max(bytes, 0))
-	m.decisions.SetMaximum(uint64(max(bytes, 0))) //nolint:gosec // not negative
+	m.decisions.SetMaximum(uint64(max(bytes, 0)))
 }
 
 // Bytes is about what is held now.

@@ -38,18 +38,21 @@ func TestOwnPackage(t *testing.T) {
 	}{
 		{
 			"deny", "", `deny contains {"code": "closed", "message": "m"}`,
-			policy.Decision{Outcome: policy.Denied, Scopes: scopes, Rule: "authz.weather.deny", Code: "closed", Message: "m"}, allowed,
+			policy.Decision{Outcome: policy.Denied, Scopes: scopes, Rule: "authz.weather.deny", Code: "closed", Message: "m"},
+			allowed,
 		},
 		{
 			"require", "", `require.a if input.claims.nothing`,
-			policy.Decision{Outcome: policy.Denied, Scopes: scopes, Rule: "authz.weather.require.a"}, allowed,
+			policy.Decision{Outcome: policy.Denied, Scopes: scopes, Rule: "authz.weather.require.a"},
+			allowed,
 		},
 		{
 			"require that is met", "", `require.a if input.claims.tenant == "acme"`, allowed, allowed,
 		},
 		{
 			"scopes", "", `scopes contains "weather:read"`,
-			policy.Decision{Outcome: policy.InsufficientScope, Scopes: append(slices.Clone(scopes), "weather:read")}, allowed,
+			policy.Decision{Outcome: policy.InsufficientScope, Scopes: append(slices.Clone(scopes), "weather:read")},
+			allowed,
 		},
 		{
 			"scopes of both", `scopes contains "b"`, "scopes contains \"c\"\nscopes contains \"a\"",
