@@ -51,6 +51,9 @@ func (w writer) read() string {
 func (w writer) condition() string {
 	read, other := w.read(), w.read()
 	value := w.pick(`"a"`, `"b"`, `""`, `null`, `1`, `1.0`, `[]`, `["a"]`, `{}`, `{"b": "a"}`, `true`, `"POST"`)
+	if w.IntN(3) == 0 {
+		return w.alias(w.pick("input.claims.realm", "input.claims.realm.b", "input.claims.groups", read), value)
+	}
 	return w.pick(
 		"true", "false", read, "not "+read,
 		fmt.Sprintf("%s == %s", read, value), fmt.Sprintf("not %s == %s", read, value), fmt.Sprintf("%s != %s", read, other),
@@ -73,10 +76,26 @@ func (w writer) condition() string {
 	)
 }
 
+// alias is a condition on a value that has another name first.
+func (w writer) alias(read, value string) string {
+	below := w.pick(".b", ".b.c", ".c", "[0]", `["b"]`, "[_]")
+	return fmt.Sprintf(w.pick(
+		"x := %[1]s; not x%[2]s", "x := %[1]s; x%[2]s == %[3]s", "x = %[1]s; not x%[2]s", "%[1]s = x; x%[2]s",
+		"x := %[1]s; y := x.b; not y.c", "x := %[1]s; y := x; not y%[2]s", "x := %[1]s; not x == %[3]s", "x := %[1]s; x; not x%[2]s",
+		"[x, y] := [%[1]s, %[3]s]; not x%[2]s", "{\"a\": x} := {\"a\": %[1]s}; not x.b", "some x in [%[1]s]; not x%[2]s",
+		"every x in [%[1]s] { not x.b }", "count([x | x := %[1]s; not x%[2]s]) == 1", "count({y | x := %[1]s; y := x%[2]s}) == 0",
+		"lacks(%[1]s)", "not lacks(%[1]s)", "not realm.b", "realm.b == %[3]s", "x := realm; not x.b.c", "not of(%[1]s).b", "of(%[1]s)%[2]s == %[3]s",
+		"k := \"realm\"; not input.claims[k].b", "k := \"realm\"; x := input.claims[k]; not x%[2]s", "x := input.claims; not x.realm%[2]s",
+		"input.claims.realm[k] == %[3]s; k != \"c\"", "x := %[1]s; x%[2]s with input.claims.realm as {\"b\": %[3]s}",
+		"not lacks(input.claims.org) with input.claims.realm.b as %[3]s", "x := input.request; not x.headers[\"x-a\"]; not x.nothing",
+	), read, below, value)
+}
+
 // module writes one package, whose rules fail now and then.
 func (w writer) module(pkg string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "package %s\n\nhelps(x) if x == \"a\"\n\nhelps(x) if %s\n\n", pkg, "input.claims.org == x")
+	b.WriteString("lacks(x) if not x.b\n\nof(x) := x\n\nrealm := input.claims.realm\n\n")
 	fmt.Fprintf(&b, "is_staff if %s\n\nelse if \"a\" in input.claims.groups\n\nelse := false if %s\n\n", w.read(), w.read())
 	for i := range 1 + w.IntN(4) {
 		condition := w.condition()
