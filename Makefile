@@ -36,7 +36,7 @@ bench: ## Check in process, hot and cold, beside the bare signature (for benchst
 	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./benchmarks/
 
 plots: ## four minutes: latency on known keys during rotation, outage and floods (QUICK=1: a look, into bin/plots)
-	@go run ./benchmarks/disturbance $(if $(QUICK),-quick -out bin/plots)
+	@go run ./benchmarks/keys $(if $(QUICK),-quick -out bin/plots)
 
 build: ## bin/doorward
 	go build -trimpath -o bin/ ./cmd/doorward

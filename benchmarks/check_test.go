@@ -27,6 +27,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/doorward/doorward/benchmarks/server"
+	"github.com/doorward/doorward/benchmarks/traffic"
 	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/jwks"
@@ -45,11 +47,6 @@ const (
 	distinct = 1024
 
 	remember, forget = 64 << 20, 0 // bytes of the token cache
-
-	rule = `package authz
-
-deny contains {"code": "no_deletes", "message": "nothing is deleted here"} if input.request.method == "DELETE"
-`
 )
 
 var algorithms = []string{"ES256", "RS256", "EdDSA"}
@@ -74,7 +71,7 @@ func newWorld(t testing.TB, algorithm string, tokens int, cache int64) *world {
 			"iss": issuerURL, "sub": "alice", "aud": resourceURI, "client_id": "app", "jti": strconv.Itoa(i), "scope": "mcp:read mcp:write",
 			"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
 		}))
-		w.checks = append(w.checks, check(w.tokens[i]))
+		w.checks = append(w.checks, traffic.Request(w.tokens[i]))
 	}
 	return w
 }
@@ -88,7 +85,7 @@ func (w *world) state(t testing.TB, cache int64) *extauthz.State {
 		t.Fatal(problems)
 	}
 	team := filepath.Join(t.TempDir(), "team.rego")
-	if err := os.WriteFile(team, []byte(rule), 0o600); err != nil {
+	if err := os.WriteFile(team, []byte(server.TeamPolicy), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	memory := policy.NewMemory()
@@ -107,21 +104,6 @@ func (w *world) state(t testing.TB, cache int64) *extauthz.State {
 		TokenCache:   cache,
 		CheckTimeout: 2 * time.Second,
 	}
-}
-
-// check is a request of an MCP client as Envoy describes it.
-func check(token string) *authv3.CheckRequest {
-	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{Request: &authv3.AttributeContext_Request{
-		Http: &authv3.AttributeContext_HttpRequest{
-			Id: "4711", Method: "POST", Scheme: "https", Host: "mcp.example.com", Path: "/mcp",
-			Headers: map[string]string{
-				":authority": "mcp.example.com", ":method": "POST", ":path": "/mcp", ":scheme": "https",
-				"accept": "application/json, text/event-stream", "content-type": "application/json", "content-length": "183",
-				"mcp-protocol-version": "2025-11-25", "user-agent": "benchmark", "x-request-id": "2d1f5b0e-93d5-4f8a-8f7e-b2f1f1f3a111",
-				"authorization": "Bearer " + token,
-			},
-		},
-	}}}
 }
 
 func (w *world) ask(t testing.TB, i int) {

@@ -1,108 +1,170 @@
-package main
+package disturbance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/doorward/doorward/benchmarks/authority"
+	"github.com/doorward/doorward/benchmarks/server"
+	"github.com/doorward/doorward/benchmarks/traffic"
 )
 
-// result is what one disturbance did.
-type result struct {
-	disturbance
-	good, disturbing []sample // without the warm-up
-	fetches          []fetch
+// seed of the gaps between disturbing requests: the same in every run.
+const seed = 4
+
+// Result is what one disturbance did.
+type Result struct {
+	Disturbance
+	Sent, Disturbing []traffic.Sample // good traffic, without the warm-up, and the other
+	Fetches          []authority.Fetch
 }
 
-// measure runs one disturbance against a doorward of its own.
-func measure(ctx context.Context, program, folder string, d disturbance, progress io.Writer) (*result, error) {
-	made := newTokens(d.rotations)
-	authority, err := openAuthority(made.known)
+// Measure runs one disturbance against a doorward of its own, whose files are
+// in a folder below folder.
+func Measure(ctx context.Context, program, folder string, d Disturbance, progress io.Writer) (*Result, error) {
+	made := authority.NewTokens(d.Rotations)
+	issuer, err := authority.Open(made.Known)
 	if err != nil {
 		return nil, err
 	}
-	defer authority.close()
-	made.issuer = authority.url
+	defer issuer.Close()
+	made.Issuer = issuer.URL
 
-	w := d.windows
-	goodTimes := shift(schedule(goodRate, w.total(), nil), -w.warm-w.before)
-	badTimes := schedule(d.rate, w.during, rand.New(rand.NewPCG(seed, seed))) //nolint:gosec // the same gaps in every run
+	w := d.Windows
+	goodTimes := traffic.Shift(traffic.Schedule(d.Good.Rate, w.Total(), nil), -w.Warm-w.Before)
+	badTimes := traffic.Schedule(d.Rate, w.During, rand.New(rand.NewPCG(seed, seed))) //nolint:gosec // the same gaps in every run
 	bad := make([]string, len(badTimes))
 	for i, at := range badTimes {
-		bad[i] = d.token(made, at)
+		bad[i] = d.Token(made, at)
 	}
-	goodTokens := made.good(len(goodTimes))
+	goodTokens := made.Mixed(len(goodTimes), d.Good.Pool, d.Good.FreshEvery)
 
-	door, err := openDoor(ctx, program, filepath.Join(folder, "doorward-run"), authority.url, d.refresh)
+	door, err := server.OpenDoor(ctx, server.DoorOptions{
+		Program: program, Folder: filepath.Join(folder, "doorward-run"), Issuer: issuer.URL, Resource: authority.Resource, Refresh: d.Refresh, Extra: d.Extra,
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer door.close()
-	good, err := newSender(ctx, door.grpc, goodTimes, goodTokens)
+	defer door.Stop()
+	good, err := newSender(ctx, door.GRPC, goodTimes, goodTokens)
 	if err != nil {
 		return nil, err
 	}
-	defer good.close()
-	disturbing, err := newSender(ctx, door.grpc, badTimes, bad)
+	defer good.client.Close()
+	disturbing, err := newSender(ctx, door.GRPC, badTimes, bad)
 	if err != nil {
 		return nil, err
 	}
-	defer disturbing.close()
+	defer disturbing.client.Close()
 
-	zero := time.Now().Add(w.warm + w.before)
+	zero := time.Now().Add(w.Warm + w.Before)
 	var wait sync.WaitGroup
-	wait.Go(func() { good.run(ctx, zero) })
-	wait.Go(func() { disturbing.run(ctx, zero) })
-	wait.Go(func() { d.happen(ctx, zero, authority, made) })
+	var happened error
+	wait.Go(func() { good.Run(ctx, zero) })
+	wait.Go(func() { disturbing.Run(ctx, zero) })
+	wait.Go(func() { happened = d.happen(ctx, zero, &Stage{issuer, made, door}) })
 	over := make(chan struct{})
 	go func() { wait.Wait(); close(over) }()
-	report(over, progress, zero, w, good, authority)
-	if err := ctx.Err(); err != nil {
+	report(over, progress, zero, w, good, issuer)
+	if err := errors.Join(ctx.Err(), happened); err != nil {
 		return nil, err
 	}
-	return &result{
-		disturbance: d,
-		good:        between(good.samples, -w.before, w.during+w.after), disturbing: disturbing.samples,
-		fetches: authority.since(zero.Add(-w.before), zero),
+	return &Result{
+		Disturbance: d,
+		Sent:        traffic.Between(good.Samples, -w.Before, w.During+w.After), Disturbing: disturbing.Samples,
+		Fetches: issuer.Since(zero.Add(-w.Before), zero),
 	}, nil
 }
 
-func shift(times []time.Duration, by time.Duration) []time.Duration {
-	for i := range times {
-		times[i] += by
-	}
-	return times
+// sender has connections of its own.
+type sender struct {
+	traffic.Sender
+	client *traffic.Client
 }
 
-// happen does what the plan has for the authorization server, in time.
-func (d *disturbance) happen(ctx context.Context, zero time.Time, a *authority, t *tokens) {
-	for _, event := range d.events {
-		timer := time.NewTimer(time.Until(zero.Add(event.at)))
+// newSender encodes each token's request once.
+func newSender(ctx context.Context, address string, due []time.Duration, tokens []string) (*sender, error) {
+	encoded, known := make([][]byte, len(tokens)), map[string][]byte{}
+	for i, token := range tokens {
+		if known[token] == nil {
+			known[token] = traffic.Encode(token)
+		}
+		encoded[i] = known[token]
+	}
+	client, err := traffic.Dial(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	return &sender{traffic.Sender{Due: due, Call: client.Cycle(encoded)}, client}, nil
+}
+
+// happen does what the plan has, in time.
+func (d *Disturbance) happen(ctx context.Context, zero time.Time, stage *Stage) error {
+	for _, event := range d.Events {
+		timer := time.NewTimer(time.Until(zero.Add(event.At)))
 		select {
 		case <-timer.C:
-			event.do(a, t)
 		case <-ctx.Done():
 			timer.Stop()
-			return
+			return nil
+		}
+		if err := event.Do(stage); err != nil {
+			return fmt.Errorf("%s: %w", event.Label, err)
 		}
 	}
+	return nil
 }
 
 // report says every few seconds how it goes, until it is over.
-func report(over <-chan struct{}, progress io.Writer, zero time.Time, w windows, good *sender, a *authority) {
+func report(over <-chan struct{}, progress io.Writer, zero time.Time, w Windows, good *sender, issuer *authority.Server) {
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
-	begin := zero.Add(-w.warm - w.before)
+	begin := zero.Add(-w.Warm - w.Before)
 	for {
 		select {
 		case <-over:
 			return
 		case <-tick.C:
 			_, _ = fmt.Fprintf(progress, "  %2.0f of %.0f s: %d answers to good traffic, %d of them refusals; %d fetches\n",
-				time.Since(begin).Seconds(), w.total().Seconds(), good.answered.Load(), good.refused.Load(), len(a.since(begin, zero)))
+				time.Since(begin).Seconds(), w.Total().Seconds(), good.Answered(), good.Refused(), len(issuer.Since(begin, zero)))
 		}
 	}
+}
+
+// Before is good traffic before the disturbance.
+func (r *Result) Before() traffic.Figures {
+	return traffic.Summarise(traffic.Between(r.Sent, -r.Windows.Before, 0))
+}
+
+// During is good traffic during the disturbance.
+func (r *Result) During() traffic.Figures {
+	return traffic.Summarise(traffic.Between(r.Sent, 0, r.Windows.During))
+}
+
+// Refused is how many of all good requests did not get through.
+func (r *Result) Refused() int { return len(r.Sent) - traffic.Reasons(r.Sent)[traffic.Allowed] }
+
+// FetchesIn counts those in [from, to).
+func (r *Result) FetchesIn(from, to time.Duration) int {
+	count := 0
+	for _, f := range r.Fetches {
+		if f.At >= from && f.At < to {
+			count++
+		}
+	}
+	return count
+}
+
+// Line is what one disturbance did, in a line.
+func (r *Result) Line() string {
+	before, during := r.Before(), r.During()
+	return fmt.Sprintf("during / before: p50 ×%.2f, p99 ×%.2f, p99.9 ×%.2f; %d fetches; %d of %d good requests refused",
+		traffic.Ratio(during.P50, before.P50), traffic.Ratio(during.P99, before.P99), traffic.Ratio(during.P999, before.P999),
+		r.FetchesIn(0, r.Windows.During), r.Refused(), len(r.Sent))
 }

@@ -1,9 +1,12 @@
-package main
+// Package chart draws the pictures of the benchmarks, as SVG for light and dark
+// pages. It knows shapes, and nothing of what they mean.
+package chart
 
 import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -50,26 +53,30 @@ const style = `
   }
 `
 
-// point is a place on the canvas, in pixels from the upper left.
-type point struct{ x, y float64 }
+// Point is a place on the canvas, in pixels from the upper left.
+type Point struct{ X, Y float64 }
 
-// canvas is an SVG document in the making. Classes are those of style.
-type canvas struct{ body strings.Builder }
+// Canvas is an SVG document in the making. Classes are those of the style
+// above. The zero value is empty.
+type Canvas struct{ body strings.Builder }
 
-func (c *canvas) rect(class string, at point, width, height float64) {
-	fmt.Fprintf(&c.body, `<rect class=%q x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`+"\n", class, at.x, at.y, width, height)
+// Rect is a rectangle from its upper left.
+func (c *Canvas) Rect(class string, at Point, width, height float64) {
+	fmt.Fprintf(&c.body, `<rect class=%q x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`+"\n", class, at.X, at.Y, width, height)
 }
 
-func (c *canvas) line(class string, from, to point) {
-	fmt.Fprintf(&c.body, `<line class=%q x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f"/>`+"\n", class, from.x, from.y, to.x, to.y)
+// Line joins two points.
+func (c *Canvas) Line(class string, from, to Point) {
+	fmt.Fprintf(&c.body, `<line class=%q x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f"/>`+"\n", class, from.X, from.Y, to.X, to.Y)
 }
 
-func (c *canvas) dot(class string, at point, radius float64) {
-	fmt.Fprintf(&c.body, `<circle class=%q cx="%.1f" cy="%.1f" r="%.1f"/>`+"\n", class, at.x, at.y, radius)
+// Dot is a circle around a point.
+func (c *Canvas) Dot(class string, at Point, radius float64) {
+	fmt.Fprintf(&c.body, `<circle class=%q cx="%.1f" cy="%.1f" r="%.1f"/>`+"\n", class, at.X, at.Y, radius)
 }
 
-// path joins points; closed makes an area of it.
-func (c *canvas) path(class string, points []point, closed bool) {
+// Path joins points; closed makes an area of it.
+func (c *Canvas) Path(class string, points []Point, closed bool) {
 	if len(points) == 0 {
 		return
 	}
@@ -79,7 +86,7 @@ func (c *canvas) path(class string, points []point, closed bool) {
 		if i == 0 {
 			command = "M"
 		}
-		fmt.Fprintf(&c.body, "%s%.1f %.1f", command, p.x, p.y)
+		fmt.Fprintf(&c.body, "%s%.1f %.1f", command, p.X, p.Y)
 	}
 	if closed {
 		c.body.WriteString("Z")
@@ -87,21 +94,22 @@ func (c *canvas) path(class string, points []point, closed bool) {
 	c.body.WriteString(`"/>` + "\n")
 }
 
-func (c *canvas) text(class string, at point, text string) {
+// Text stands at a point; the classes right and middle say on which side of it.
+func (c *Canvas) Text(class string, at Point, text string) {
 	var escaped bytes.Buffer
 	_ = xml.EscapeText(&escaped, []byte(text)) // a Buffer takes everything
-	fmt.Fprintf(&c.body, `<text class=%q x="%.1f" y="%.1f">%s</text>`+"\n", class, at.x, at.y, escaped.String())
+	fmt.Fprintf(&c.body, `<text class=%q x="%.1f" y="%.1f">%s</text>`+"\n", class, at.X, at.Y, escaped.String())
 }
 
-// turned is text that reads upwards, centred at a point.
-func (c *canvas) turned(class string, at point, text string) {
-	fmt.Fprintf(&c.body, `<g transform="translate(%.1f %.1f) rotate(-90)">`, at.x, at.y)
-	c.text(class+" middle", point{}, text)
+// Turned is text that reads upwards, centred at a point.
+func (c *Canvas) Turned(class string, at Point, text string) {
+	fmt.Fprintf(&c.body, `<g transform="translate(%.1f %.1f) rotate(-90)">`, at.X, at.Y)
+	c.Text(class+" middle", Point{}, text)
 	c.body.WriteString("</g>\n")
 }
 
-// document is the whole picture. about is for those who cannot see it.
-func (c *canvas) document(width, height float64, about string) []byte {
+// Document is the whole picture. about is for those who cannot see it.
+func (c *Canvas) Document(width, height float64, about string) []byte {
 	var out, escaped bytes.Buffer
 	_ = xml.EscapeText(&escaped, []byte(about)) // a Buffer takes everything
 	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" role="img">`+"\n", width, height, width, height)
@@ -109,4 +117,11 @@ func (c *canvas) document(width, height float64, about string) []byte {
 	out.WriteString(c.body.String())
 	out.WriteString("</svg>\n")
 	return out.Bytes()
+}
+
+// LogScale is where a value lies between two ends on a logarithmic scale, from
+// 0 to 1. What is outside lies at the nearest end.
+func LogScale(value, lowest, highest float64) float64 {
+	value = min(max(value, lowest), highest)
+	return math.Log(value/lowest) / math.Log(highest/lowest)
 }

@@ -1,12 +1,11 @@
-// Command disturbance answers one question: what do requests on known keys feel
-// while the keys rotate, the authorization server is down, or somebody floods
-// doorward with unknown key ids or forged tokens?
+// Command keys draws one picture: what do requests on known keys feel while the
+// keys rotate, the authorization server is down, or somebody floods doorward
+// with unknown key ids or forged tokens?
 //
-// It builds doorward, runs it once for each disturbance with an authorization
-// server of its own, sends good and disturbing traffic over gRPC, and writes a
-// picture (keys.svg) and the figures (keys.md). Everything is on loopback and
-// bounded in count and time; it ends by itself. The exit code says whether all
-// good traffic was let through, and nothing about speed.
+// It builds doorward, runs it once for each disturbance, and writes a picture
+// (keys.svg) and the figures (keys.md). Everything is on loopback and bounded
+// in count and time; it ends by itself. The exit code says whether all good
+// traffic was let through, and nothing about speed.
 package main
 
 import (
@@ -18,10 +17,13 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"syscall"
 	"time"
+
+	"github.com/doorward/doorward/benchmarks/disturbance"
+	"github.com/doorward/doorward/benchmarks/machine"
+	"github.com/doorward/doorward/benchmarks/server"
+	"github.com/doorward/doorward/benchmarks/traffic"
 )
 
 // Exit codes beside 0.
@@ -33,10 +35,7 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends us at once
-	// A sender in its pause holds one of the runtime's processors until that is
-	// taken from it, which may be late; and its garbage is not what we measure.
-	runtime.GOMAXPROCS(runtime.NumCPU() + 4)
-	debug.SetGCPercent(400)
+	traffic.Tune()
 	os.Exit(run(ctx, os.Args[1:], os.Stderr))
 }
 
@@ -49,7 +48,7 @@ type options struct {
 // run is the whole program but for signals and exit.
 func run(ctx context.Context, args []string, stderr io.Writer) int {
 	var o options
-	flags := flag.NewFlagSet("disturbance", flag.ContinueOnError)
+	flags := flag.NewFlagSet("keys", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.out, "out", "benchmarks/plots", "`folder` for keys.svg and keys.md")
 	flags.BoolVar(&o.quick, "quick", false, "short windows, for a first look")
@@ -59,11 +58,11 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	case err != nil:
 		return exitUsage // stderr knows why
 	case flags.NArg() > 0:
-		_, _ = fmt.Fprintf(stderr, "disturbance: %q is no flag\n", flags.Arg(0))
+		_, _ = fmt.Fprintf(stderr, "keys: %q is no flag\n", flags.Arg(0))
 		return exitUsage
 	}
 	if err := o.work(ctx, stderr); err != nil {
-		_, _ = fmt.Fprintln(stderr, "disturbance:", err)
+		_, _ = fmt.Fprintln(stderr, "keys:", err)
 		return exitFailure
 	}
 	return 0
@@ -72,38 +71,36 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 // work measures and writes. Good traffic that was refused is an error, after
 // everything has been written.
 func (o options) work(ctx context.Context, progress io.Writer) (err error) {
-	folder, err := os.MkdirTemp("", "doorward-disturbance-")
+	folder, err := os.MkdirTemp("", "doorward-keys-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	machine := thisMachine(ctx)
+	where := machine.This(ctx)
 	_, _ = fmt.Fprintln(progress, "Building doorward ...")
-	program, err := build(ctx, folder)
+	programs, err := server.Build(ctx, folder, "cmd/doorward")
 	if err != nil {
 		return err
 	}
 	plan := plan(o.quick)
 	var whole time.Duration
 	for _, d := range plan {
-		whole += d.windows.total()
+		whole += d.Windows.Total()
 	}
 	_, _ = fmt.Fprintf(progress, "Measuring takes %.0f s and a little more.\n", whole.Seconds())
-	var results []*result
+	var results []*disturbance.Result
 	refused := 0
 	for i, d := range plan {
-		_, _ = fmt.Fprintf(progress, "%d of %d. %s (%.0f s)\n", i+1, len(plan), d.title, d.windows.total().Seconds())
-		result, err := measure(ctx, program, folder, d, progress)
+		_, _ = fmt.Fprintf(progress, "%d of %d. %s (%.0f s)\n", i+1, len(plan), d.Title, d.Windows.Total().Seconds())
+		result, err := disturbance.Measure(ctx, programs[0], folder, d, progress)
 		if err != nil {
 			return err
 		}
-		before, during := result.before(), result.during()
-		_, _ = fmt.Fprintf(progress, "  during / before: p50 ×%.2f, p99 ×%.2f; %d fetches; %d of %d good requests refused\n",
-			ratio(during.p50, before.p50), ratio(during.p99, before.p99), result.fetchesIn(0, d.windows.during), result.refused(), len(result.good))
+		_, _ = fmt.Fprintln(progress, " ", result.Line())
 		results = append(results, result)
-		refused += result.refused()
+		refused += result.Refused()
 	}
-	if err := o.write(machine, results); err != nil {
+	if err := o.write(where, results); err != nil {
 		return err
 	}
 	_, _ = fmt.Fprintf(progress, "Written: %s and keys.svg beside it.\n", filepath.Join(o.out, "keys.md"))
@@ -113,11 +110,11 @@ func (o options) work(ctx context.Context, progress io.Writer) (err error) {
 	return nil
 }
 
-func (o options) write(m machine, results []*result) error {
+func (o options) write(where machine.Machine, results []*disturbance.Result) error {
 	if err := os.MkdirAll(o.out, 0o750); err != nil {
 		return err
 	}
-	for name, content := range map[string][]byte{"keys.svg": draw(results), "keys.md": markdown(m, results)} {
+	for name, content := range map[string][]byte{"keys.svg": draw(results), "keys.md": markdown(where, results)} {
 		if err := os.WriteFile(filepath.Join(o.out, name), content, 0o644); err != nil { //nolint:gosec // it is to be read by everybody
 			return err
 		}

@@ -1,0 +1,134 @@
+// Package authority plays the authorization server of the benchmarks: a key
+// set that is published, withheld or changed at will, and the tokens that are
+// signed with its keys or with others.
+package authority
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/envoy/rig/mint"
+)
+
+// Thinks is how long the authorization server takes for an answer. One that
+// answers at once would hide who waits for it.
+const Thinks = 250 * time.Millisecond
+
+// Mood is how the authorization server meets a request.
+type Mood string
+
+// The moods.
+const (
+	Answers Mood = "answered"
+	Refuses Mood = "answered with 503"
+	Silent  Mood = "never answered"
+)
+
+// Fetch is one request that the authorization server saw.
+type Fetch struct {
+	At  time.Duration // from the moment that is zero to Since
+	Met Mood
+}
+
+// Server is as much of an authorization server as doorward ever sees: a key
+// set. It notes when it was asked.
+type Server struct {
+	URL    string // the issuer
+	server *http.Server
+	ended  chan struct{} // closed when Serve returned
+
+	mu      sync.Mutex
+	mood    Mood
+	keys    []*mint.Key // published
+	fetches []seen
+}
+
+// seen is a fetch by the clock.
+type seen struct {
+	at  time.Time
+	met Mood
+}
+
+// Open serves keys on a free port of loopback, until Close.
+func Open(keys ...*mint.Key) (*Server, error) {
+	listener, err := rig.Listen("")
+	if err != nil {
+		return nil, err
+	}
+	a := &Server{URL: "http://" + listener.Addr().String(), mood: Answers, keys: keys, ended: make(chan struct{})}
+	routes := http.NewServeMux()
+	routes.HandleFunc("GET /jwks.json", a.keySet)
+	a.server = &http.Server{
+		Handler:           routes,
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          log.New(io.Discard, "", 0), // broken connections are what an outage makes
+	}
+	go func() {
+		_ = a.server.Serve(listener) // it ends with Close, and says so
+		close(a.ended)
+	}()
+	return a, nil
+}
+
+// JWKSURL is where the key set is.
+func (a *Server) JWKSURL() string { return a.URL + "/jwks.json" }
+
+// Close breaks what is open.
+func (a *Server) Close() {
+	_ = a.server.Close() // there is nothing to lose
+	<-a.ended
+}
+
+func (a *Server) keySet(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	met, set := a.mood, mint.JWKS(a.keys...)
+	a.fetches = append(a.fetches, seen{time.Now(), met})
+	a.mu.Unlock()
+	wait := time.NewTimer(Thinks)
+	defer wait.Stop()
+	if met == Silent {
+		wait.Stop()
+	}
+	select {
+	case <-wait.C:
+	case <-r.Context().Done():
+		return
+	}
+	if met == Refuses {
+		http.Error(w, "down for maintenance", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/jwk-set+json")
+	_, _ = w.Write(set) // who leaves before the answer needs none
+}
+
+// Become changes the mood for the requests to come.
+func (a *Server) Become(m Mood) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.mood = m
+}
+
+// Publish changes the key set.
+func (a *Server) Publish(keys ...*mint.Key) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.keys = keys
+}
+
+// Since are the fetches from a moment on, timed from another.
+func (a *Server) Since(from, zero time.Time) []Fetch {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var fetches []Fetch
+	for _, s := range a.fetches {
+		if !s.at.Before(from) {
+			fetches = append(fetches, Fetch{s.at.Sub(zero), s.met})
+		}
+	}
+	return fetches
+}

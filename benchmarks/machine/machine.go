@@ -1,0 +1,48 @@
+// Package machine says where and with what something was measured.
+package machine
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// Machine is where and with what it was measured. What the system does not say
+// is "unknown".
+type Machine struct {
+	System, Processor, Load, Commit string
+	Cores                           int
+	Day                             time.Time
+}
+
+// This asks the system.
+func This(ctx context.Context) Machine {
+	m := Machine{
+		System: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(), Day: time.Now().UTC(),
+		Processor: "unknown", Load: "unknown", Commit: "unknown",
+	}
+	info, _ := os.ReadFile("/proc/cpuinfo") // elsewhere than on Linux it is not there
+	for line := range strings.Lines(string(info)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			m.Processor = strings.TrimSpace(value)
+			break
+		}
+	}
+	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
+		m.Load, _, _ = strings.Cut(string(load), " ")
+	}
+	if out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*").Output(); err == nil {
+		m.Commit = strings.TrimSpace(string(out))
+	}
+	return m
+}
+
+// String is one line for the head of a page.
+func (m Machine) String() string {
+	return fmt.Sprintf("%s, %s, %d cores (%s), load average at the start %s; %s; doorward %s",
+		m.Day.Format(time.DateOnly), m.System, m.Cores, m.Processor, m.Load, runtime.Version(), m.Commit)
+}

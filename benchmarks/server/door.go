@@ -1,0 +1,173 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/doorward/doorward/envoy/rig"
+)
+
+// TeamPolicy is what most teams will have: one rule of their own.
+const TeamPolicy = `package authz
+
+deny contains {"code": "no_deletes", "message": "nothing is deleted here"} if input.request.method == "DELETE"
+`
+
+// DoorOptions are what differs between the doorwards of the benchmarks.
+type DoorOptions struct {
+	Program  string
+	Folder   string   // for its files; made where it is not there
+	Issuer   string   // and, below it, jwks.json
+	Resource string   // its URI
+	Refresh  string   // one line of YAML for the key refresh; "" for the defaults
+	Extra    []string // further lines of the configuration
+	Args     []string // further arguments of serve
+	Env      []string
+}
+
+// configuration is all that doorward is told.
+func (o DoorOptions) configuration(grpc, http string) string {
+	lines := []string{
+		"listen: {grpc: '" + grpc + "', http: '" + http + "'}",
+		"issuers:",
+		"- issuer: " + o.Issuer,
+		"  jwks_uri: " + o.Issuer + "/jwks.json",
+	}
+	if o.Refresh != "" {
+		lines = append(lines, "  refresh: "+o.Refresh)
+	}
+	lines = append(
+		lines,
+		"resources:",
+		"- resource: "+o.Resource,
+		"  name: benchmark",
+		"  scopes: [mcp:read]",
+		"policy: {paths: [policy/]}",
+		"insecure_http_hosts: [loopback]",
+		"drain: 0s",
+	)
+	return strings.Join(append(lines, o.Extra...), "\n") + "\n"
+}
+
+// Door is a running doorward.
+type Door struct {
+	*Process
+	GRPC, HTTP string // host:port
+	TeamFile   string // the team's one rule
+}
+
+// OpenDoor runs doorward until Stop. It returns when doorward is ready; the
+// error quotes its log.
+func OpenDoor(ctx context.Context, o DoorOptions) (*Door, error) {
+	addresses, err := rig.FreeAddresses(2)
+	if err != nil {
+		return nil, err
+	}
+	d := &Door{GRPC: addresses[0], HTTP: addresses[1], TeamFile: filepath.Join(o.Folder, "policy", "team.rego")}
+	if err := o.write(d); err != nil {
+		return nil, err
+	}
+	d.Process, err = Start(ctx, Command{
+		Program: o.Program, Args: append([]string{"serve", "--config", "doorward.yaml"}, o.Args...), Env: o.Env, Dir: o.Folder,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := d.waitReady(ctx); err != nil {
+		d.Stop()
+		return nil, fmt.Errorf("doorward did not become ready: %w; its log:\n%s", err, d.Log.String())
+	}
+	return d, nil
+}
+
+func (o DoorOptions) write(d *Door) error {
+	if err := os.MkdirAll(filepath.Dir(d.TeamFile), 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(o.Folder, "doorward.yaml"), []byte(o.configuration(d.GRPC, d.HTTP)), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(d.TeamFile, []byte(TeamPolicy), 0o600)
+}
+
+// Knows tells whether a configuration with these lines would be taken: a
+// program of another commit may not have what they ask for.
+func (o DoorOptions) Knows(ctx context.Context, extra ...string) bool {
+	o.Extra = extra
+	d := &Door{GRPC: "127.0.0.1:1", HTTP: "127.0.0.1:2", TeamFile: filepath.Join(o.Folder, "policy", "team.rego")}
+	if o.write(d) != nil {
+		return false
+	}
+	command := exec.CommandContext(ctx, o.Program, "check", "--config", "doorward.yaml") //nolint:gosec // the program that we built
+	command.Dir = o.Folder
+	return command.Run() == nil
+}
+
+// HasFlag tells whether a command of the program has a flag.
+func HasFlag(ctx context.Context, program, command, flag string) bool {
+	help, err := exec.CommandContext(ctx, program, command, "--help").CombinedOutput() //nolint:gosec // the program that we built
+	return err == nil && strings.Contains(string(help), "--"+flag)
+}
+
+// waitReady polls readyz, which says yes once doorward has its issuer's keys.
+func (d *Door) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !d.ready(ctx) {
+		select {
+		case <-tick.C:
+		case <-d.Ended():
+			return errors.New("the process ended")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (d *Door) ready(ctx context.Context) bool {
+	response, err := d.get(ctx, "/readyz")
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close() // its status is all there is to know
+	return response.StatusCode == http.StatusOK
+}
+
+func (d *Door) get(ctx context.Context, path string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.HTTP+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Close = true
+	return http.DefaultClient.Do(request)
+}
+
+// Metric reads one of doorward's metrics, written as in its exposition, labels
+// included; ok is false where there is none.
+func (d *Door) Metric(ctx context.Context, name string) (value float64, ok bool, err error) {
+	response, err := d.get(ctx, "/metrics")
+	if err != nil {
+		return 0, false, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if text, found := strings.CutPrefix(lines.Text(), name+" "); found {
+			value, err = strconv.ParseFloat(text, 64)
+			return value, err == nil, err
+		}
+	}
+	return 0, false, lines.Err()
+}

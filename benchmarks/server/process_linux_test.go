@@ -1,0 +1,51 @@
+package server
+
+import (
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestCPU: the clock of a process is what the kernel told it of itself before
+// and after, of all its threads.
+func TestCPU(t *testing.T) {
+	own := func() time.Duration {
+		var usage syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	}
+	const coarse = 20 * time.Millisecond // getrusage may be a tick or two behind
+	before := own()
+	used, err := CPU(os.Getpid())
+	after := own()
+	if err != nil || used < before-coarse || used > after+coarse {
+		t.Errorf("%v, %v; by getrusage from %v to %v", used, err, before, after)
+	}
+	if used, err := CPU(gone(t)); err == nil {
+		t.Errorf("a process that is not there used %v", used)
+	}
+}
+
+func TestMemory(t *testing.T) {
+	now, most, err := Memory(os.Getpid())
+	if err != nil || now < 1<<20 || most < now {
+		t.Errorf("%d now, %d at most, %v", now, most, err)
+	}
+	if _, _, err := Memory(gone(t)); err == nil {
+		t.Error("a process that is not there holds memory")
+	}
+}
+
+// gone is the id of a process that has ended.
+func gone(t *testing.T) int {
+	t.Helper()
+	p, err := Start(t.Context(), Command{Program: "true"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Stop()
+	return p.PID
+}

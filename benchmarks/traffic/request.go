@@ -1,0 +1,89 @@
+// Package traffic sends Checks as Envoy does and says how they were answered:
+// when each request is due, what stands in it, how long it took, and what the
+// latencies of many of them come to.
+//
+// It knows nothing of who answers: any ext_authz service will do.
+package traffic
+
+import (
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// Host and Path are what every request is for.
+const (
+	Host = "mcp.example.com"
+	Path = "/mcp"
+)
+
+// ClientHeaders are what an MCP client sends, in the order in which Envoy hands
+// them on; the authorization is put among them where there is a token.
+func ClientHeaders(token string) [][2]string {
+	headers := [][2]string{
+		{"user-agent", "node"},
+		{"content-length", "183"},
+		{"accept", "application/json, text/event-stream"},
+		{"accept-encoding", "gzip, deflate"},
+		{"accept-language", "*"},
+	}
+	if token != "" {
+		headers = append(headers, [2]string{"authorization", "Bearer " + token})
+	}
+	return append(
+		headers,
+		[2]string{"content-type", "application/json"},
+		[2]string{"mcp-protocol-version", "2025-11-25"},
+		[2]string{"mcp-session-id", "5f0c2a52-7d0b-4a5e-9f6a-0c3c7a8f1f11"},
+		[2]string{"sec-fetch-mode", "cors"},
+	)
+}
+
+// Request is a request of an MCP client as the Envoy of envoy/envoy.yaml
+// describes it, with a token or, for "", without: encode_raw_headers puts every
+// header into a list, as bytes.
+func Request(token string) *authv3.CheckRequest {
+	headers := [][2]string{{":authority", Host}, {":path", Path}, {":method", "POST"}, {":scheme", "http"}}
+	headers = append(headers, ClientHeaders(token)...)
+	headers = append(
+		headers,
+		[2]string{"x-forwarded-for", "10.0.0.7"},
+		[2]string{"x-forwarded-proto", "http"},
+		[2]string{"x-envoy-external-address", "10.0.0.7"},
+		[2]string{"x-request-id", "7ca60a5c-0f2a-4c4c-8bf4-15fbd739632c"},
+	)
+	list := make([]*corev3.HeaderValue, len(headers))
+	for i, header := range headers {
+		list[i] = &corev3.HeaderValue{Key: header[0], RawValue: []byte(header[1])}
+	}
+	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
+		Source:      peer("10.0.0.7", 41234),
+		Destination: peer("10.0.0.1", 10000),
+		Request: &authv3.AttributeContext_Request{
+			Time: &timestamppb.Timestamp{Seconds: 1_795_618_359, Nanos: 845_627_000},
+			Http: &authv3.AttributeContext_HttpRequest{
+				Id: "16917264732453617726", Method: "POST", Path: Path, Host: Host, Scheme: "http", Protocol: "HTTP/1.1",
+				HeaderMap: &corev3.HeaderMap{Headers: list},
+			},
+		},
+		MetadataContext:      &corev3.Metadata{},
+		RouteMetadataContext: &corev3.Metadata{},
+	}}
+}
+
+func peer(address string, port uint32) *authv3.AttributeContext_Peer {
+	return &authv3.AttributeContext_Peer{Address: &corev3.Address{Address: &corev3.Address_SocketAddress{
+		SocketAddress: &corev3.SocketAddress{Address: address, PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: port}},
+	}}}
+}
+
+// Encode is [Request] as bytes. Making them beforehand keeps the sender cheap,
+// which matters where it runs on the cores of the service.
+func Encode(token string) []byte {
+	encoded, err := proto.Marshal(Request(token))
+	if err != nil {
+		panic("traffic: " + err.Error()) // a request of ours can be encoded
+	}
+	return encoded
+}

@@ -1,0 +1,86 @@
+package traffic
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Patience is how long a request waits for its answer: as long as Envoy does
+// with envoy/envoy.yaml.
+const Patience = time.Second
+
+// inFlight bounds the requests of a sender; more wait, and their clock runs.
+const inFlight = 4096
+
+// Call sends the n-th request and returns how it was answered: [Allowed],
+// another reason, or [NoAnswer].
+type Call func(ctx context.Context, n int) (reason string)
+
+// Sender sends at fixed times, whether answers come or not (open loop).
+type Sender struct {
+	Due     []time.Duration // from the moment that is zero to Run
+	Call    Call
+	Samples []Sample // one for each in Due, once Run has returned
+
+	answered, refused atomic.Int64
+}
+
+// Answered counts the requests that are over, and Refused those of them that
+// were not allowed, while Run is at work.
+func (s *Sender) Answered() int64 { return s.answered.Load() }
+
+// Refused counts the requests that were not allowed.
+func (s *Sender) Refused() int64 { return s.refused.Load() }
+
+// Run sends everything and waits for the last answer, or for ctx.
+func (s *Sender) Run(ctx context.Context, zero time.Time) {
+	s.Samples = make([]Sample, len(s.Due))
+	var wait sync.WaitGroup
+	slots := make(chan struct{}, inFlight)
+	for i, due := range s.Due {
+		for left := due - time.Since(zero); left > 0 && ctx.Err() == nil; left = due - time.Since(zero) {
+			pause(min(left, time.Second))
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		slots <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-slots }()
+			s.Samples[i] = s.send(ctx, zero, due, i)
+		})
+	}
+	wait.Wait()
+}
+
+func (s *Sender) send(ctx context.Context, zero time.Time, due time.Duration, n int) Sample {
+	sent := time.Since(zero)
+	reason := s.Call(ctx, n)
+	s.answered.Add(1)
+	if reason != Allowed {
+		s.refused.Add(1)
+	}
+	return Sample{Due: due, Sent: sent, Done: time.Since(zero), Reason: reason}
+}
+
+// Saturate sends count requests as fast as they are answered, with so many
+// under way at a time, and returns how many were allowed and how long it all
+// took. It says what a service can do, and nothing about latency.
+func Saturate(ctx context.Context, call Call, count, underWay int) (allowed int, took time.Duration) {
+	var next, good atomic.Int64
+	var wait sync.WaitGroup
+	began := time.Now()
+	for range underWay {
+		wait.Go(func() {
+			for n := next.Add(1) - 1; n < int64(count) && ctx.Err() == nil; n = next.Add(1) - 1 {
+				if call(ctx, int(n)) == Allowed {
+					good.Add(1)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	return int(good.Load()), time.Since(began)
+}
