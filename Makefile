@@ -6,7 +6,7 @@ LINT     := $(TOOLS)/bin/golangci-lint-2.15.0
 FUZZTIME ?= 10s
 BENCHCOUNT ?= 6
 
-.PHONY: demo test interop bench plots lint build fuzz clean
+.PHONY: demo test interop bench load plots lint build fuzz clean
 
 demo: ## a real Envoy, doorward, an MCP server and a client at work (ONCE=1 ends by itself)
 	@./envoy/install
@@ -34,6 +34,10 @@ lint: $(LINT) ## vet and the linters of .golangci.yml
 
 bench: ## Check in process, hot and cold, beside the bare signature (for benchstat)
 	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./benchmarks/
+
+load: ## a quarter of an hour: what a Check costs, beside other services and through Envoy (QUICK=1: a look, into bin/load)
+	@./envoy/install
+	@go run ./benchmarks/load $(if $(QUICK),-quick -out bin/load) $(LOAD_FLAGS)
 
 plots: ## four minutes: latency on known keys during rotation, outage and floods (QUICK=1: a look, into bin/plots)
 	@go run ./benchmarks/keys $(if $(QUICK),-quick -out bin/plots)

@@ -25,6 +25,7 @@ const style = `
   .shade { fill: #fff1c2 }
   .edge { stroke: #bf8700; stroke-width: 1; stroke-dasharray: 4 3 }
   .band { fill: #54aeff; fill-opacity: 0.45 }
+  .bare { fill: none }
   .p50 { fill: none; stroke: #0a3069; stroke-width: 2 }
   .p99 { fill: none; stroke: #0969da; stroke-width: 1.2 }
   .max { fill: #57606a }

@@ -32,6 +32,7 @@ type DoorOptions struct {
 	Extra    []string // further lines of the configuration
 	Args     []string // further arguments of serve
 	Env      []string
+	CPUs     string // processors to keep to, as a list for taskset; "" for all
 }
 
 // configuration is all that doorward is told.
@@ -78,7 +79,7 @@ func OpenDoor(ctx context.Context, o DoorOptions) (*Door, error) {
 	}
 	d.Process, err = Start(ctx, Command{
 		Program: o.Program, Args: append([]string{"serve", "--config", "doorward.yaml"}, o.Args...), Env: o.Env, Dir: o.Folder,
-	})
+	}.On(o.CPUs))
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +97,16 @@ func (o DoorOptions) write(d *Door) error {
 	if err := os.WriteFile(filepath.Join(o.Folder, "doorward.yaml"), []byte(o.configuration(d.GRPC, d.HTTP)), 0o600); err != nil {
 		return err
 	}
-	return os.WriteFile(d.TeamFile, []byte(TeamPolicy), 0o600)
+	return d.WriteTeam(TeamPolicy)
+}
+
+// WriteTeam replaces the team's policy, at once as a careful editor does.
+func (d *Door) WriteTeam(text string) error {
+	beside := d.TeamFile + ".new"
+	if err := os.WriteFile(beside, []byte(text), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(beside, d.TeamFile)
 }
 
 // Knows tells whether a configuration with these lines would be taken: a

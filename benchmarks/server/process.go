@@ -42,6 +42,15 @@ type Command struct {
 	Dir     string   // "": ours
 }
 
+// On keeps the program to some processors, as a list for taskset; "" to none.
+func (c Command) On(cpus string) Command {
+	if cpus != "" {
+		c.Args = append([]string{"-c", cpus, c.Program}, c.Args...)
+		c.Program = "taskset"
+	}
+	return c
+}
+
 // Process is a running program.
 type Process struct {
 	PID int

@@ -48,11 +48,26 @@ func (r *recorder) serve(t *testing.T) (address string) {
 
 // TestTheRequestIsEnvoys: what we send in Envoy's name has every field and every
 // header that a real one with the shipped configuration fills, and no other, in
-// its order.
+// its order; so has the other form.
 func TestTheRequestIsEnvoys(t *testing.T) {
 	rig.NeedEnvoy(t)
+	for form, name := range map[Form]string{Raw: "raw", Mapped: "mapped"} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(shape(t, record(t, form)), shape(t, Request("token", form))); diff != "" {
+				t.Errorf("Envoy's (-), ours (+):\n%s", diff)
+			}
+		})
+	}
+}
+
+// record is what a real Envoy asks about a request of an MCP client.
+func record(t *testing.T, form Form) *authv3.CheckRequest {
+	t.Helper()
 	r := &recorder{asked: make(chan *authv3.CheckRequest, 1)}
-	envoy, err := rig.StartEnvoy(t.Context(), rig.EnvoyOptions{Doorward: r.serve(t), Upstream: "127.0.0.1:1", Edit: rig.Patient})
+	envoy, err := rig.StartEnvoy(t.Context(), rig.EnvoyOptions{Doorward: r.serve(t), Upstream: "127.0.0.1:1", Edit: func(b *rig.Bootstrap) error {
+		b.Authz.EncodeRawHeaders = form == Raw
+		return rig.Patient(b)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,9 +87,7 @@ func TestTheRequestIsEnvoys(t *testing.T) {
 		t.Fatal(err)
 	}
 	response.Body.Close() // 503: nobody is behind
-	if diff := cmp.Diff(shape(t, <-r.asked), shape(t, Request("token"))); diff != "" {
-		t.Errorf("Envoy's (-), ours (+):\n%s", diff)
-	}
+	return <-r.asked
 }
 
 // shape is every filled field of a message by its path, with the names of

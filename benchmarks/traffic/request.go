@@ -40,10 +40,19 @@ func ClientHeaders(token string) [][2]string {
 	)
 }
 
-// Request is a request of an MCP client as the Envoy of envoy/envoy.yaml
-// describes it, with a token or, for "", without: encode_raw_headers puts every
-// header into a list, as bytes.
-func Request(token string) *authv3.CheckRequest {
+// Form is how Envoy hands the headers on.
+type Form int
+
+// The forms: as a list of raw bytes, which envoy/envoy.yaml asks for
+// (encode_raw_headers), or as a map of strings, which is Envoy's default.
+const (
+	Raw Form = iota
+	Mapped
+)
+
+// Request is a request of an MCP client as Envoy describes it, with a token or,
+// for "", without.
+func Request(token string, form Form) *authv3.CheckRequest {
 	headers := [][2]string{{":authority", Host}, {":path", Path}, {":method", "POST"}, {":scheme", "http"}}
 	headers = append(headers, ClientHeaders(token)...)
 	headers = append(
@@ -53,23 +62,34 @@ func Request(token string) *authv3.CheckRequest {
 		[2]string{"x-envoy-external-address", "10.0.0.7"},
 		[2]string{"x-request-id", "7ca60a5c-0f2a-4c4c-8bf4-15fbd739632c"},
 	)
-	list := make([]*corev3.HeaderValue, len(headers))
-	for i, header := range headers {
-		list[i] = &corev3.HeaderValue{Key: header[0], RawValue: []byte(header[1])}
+	http := &authv3.AttributeContext_HttpRequest{
+		Id: "16917264732453617726", Method: "POST", Path: Path, Host: Host, Scheme: "http", Protocol: "HTTP/1.1",
 	}
+	form.put(headers, http)
 	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
 		Source:      peer("10.0.0.7", 41234),
 		Destination: peer("10.0.0.1", 10000),
 		Request: &authv3.AttributeContext_Request{
 			Time: &timestamppb.Timestamp{Seconds: 1_795_618_359, Nanos: 845_627_000},
-			Http: &authv3.AttributeContext_HttpRequest{
-				Id: "16917264732453617726", Method: "POST", Path: Path, Host: Host, Scheme: "http", Protocol: "HTTP/1.1",
-				HeaderMap: &corev3.HeaderMap{Headers: list},
-			},
+			Http: http,
 		},
 		MetadataContext:      &corev3.Metadata{},
 		RouteMetadataContext: &corev3.Metadata{},
 	}}
+}
+
+func (form Form) put(headers [][2]string, http *authv3.AttributeContext_HttpRequest) {
+	if form == Mapped {
+		http.Headers = map[string]string{}
+		for _, header := range headers {
+			http.Headers[header[0]] = header[1]
+		}
+		return
+	}
+	http.HeaderMap = &corev3.HeaderMap{}
+	for _, header := range headers {
+		http.HeaderMap.Headers = append(http.HeaderMap.Headers, &corev3.HeaderValue{Key: header[0], RawValue: []byte(header[1])})
+	}
 }
 
 func peer(address string, port uint32) *authv3.AttributeContext_Peer {
@@ -80,8 +100,8 @@ func peer(address string, port uint32) *authv3.AttributeContext_Peer {
 
 // Encode is [Request] as bytes. Making them beforehand keeps the sender cheap,
 // which matters where it runs on the cores of the service.
-func Encode(token string) []byte {
-	encoded, err := proto.Marshal(Request(token))
+func Encode(token string, form Form) []byte {
+	encoded, err := proto.Marshal(Request(token, form))
 	if err != nil {
 		panic("traffic: " + err.Error()) // a request of ours can be encoded
 	}

@@ -224,6 +224,9 @@ func (e *Envoy) URL() string { return "http://" + e.listen }
 // Address is the host:port of URL.
 func (e *Envoy) Address() string { return e.listen }
 
+// PID is the process, for those who ask the kernel about it.
+func (e *Envoy) PID() int { return e.command.Process.Pid }
+
 // AdminURL is the admin interface, without a path.
 func (e *Envoy) AdminURL() string { return "http://" + e.admin }
 

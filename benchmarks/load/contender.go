@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/doorward/doorward/benchmarks/authority"
+	"github.com/doorward/doorward/benchmarks/server"
+	"github.com/doorward/doorward/benchmarks/traffic"
+	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/envoy/rig/mint"
+)
+
+// contender is one ext_authz service.
+type contender struct {
+	name    string
+	program string       // of ours
+	form    traffic.Form // in which Envoy would hand it the headers
+	flag    string       // a flag of doorward serve; without that, the service is left out
+	env     []string
+
+	command []string // a peer's own, which listens at address
+	address string
+}
+
+// parsePeer reads name=command,address. Envoy's default form of the headers is
+// what others are made for.
+func parsePeer(text string) (contender, error) {
+	name, rest, _ := strings.Cut(text, "=")
+	comma := strings.LastIndexByte(rest, ',')
+	if name == "" || comma < 1 || !strings.Contains(rest[comma:], ":") {
+		return contender{}, errors.New("write it as name=command,address, such as mine=./mine --port 9000,127.0.0.1:9000")
+	}
+	return contender{name: name, command: strings.Fields(rest[:comma]), address: rest[comma+1:], form: traffic.Mapped}, nil
+}
+
+// stage is what stands around every service.
+type stage struct {
+	folder, cpus string
+	programs     map[string]string // by name
+	authority    *authority.Server
+	tokens       *authority.Tokens
+	pool         []string
+	jwks         string // a file
+	skipped      []string
+}
+
+// openStage builds the programs, and opens an authorization server with a pool
+// of good tokens.
+func openStage(ctx context.Context, folder, cpus string, progress io.Writer) (*stage, error) {
+	_, _ = fmt.Fprintln(progress, "Building doorward and its peers ...")
+	packages := []string{"cmd/doorward", "benchmarks/peers/empty", "benchmarks/peers/usual"}
+	built, err := server.Build(ctx, folder, packages...)
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{folder: folder, cpus: cpus, programs: map[string]string{}, tokens: authority.NewTokens(0), jwks: filepath.Join(folder, "jwks.json")}
+	for _, program := range built {
+		s.programs[filepath.Base(program)] = program
+	}
+	if err := os.WriteFile(s.jwks, mint.JWKS(s.tokens.Known), 0o600); err != nil {
+		return nil, err
+	}
+	s.authority, err = authority.Open(s.tokens.Known)
+	if err != nil {
+		return nil, err
+	}
+	s.tokens.Issuer = s.authority.URL
+	s.pool = s.tokens.Pool(poolSize)
+	return s, nil
+}
+
+// service is a contender at work.
+type service struct {
+	contender
+	process *server.Process
+	door    *server.Door // nil for others than doorward
+	client  *traffic.Client
+	encoded [][]byte // one request for each token of the pool
+}
+
+func (s *service) stop() {
+	if s.client != nil {
+		s.client.Close()
+	}
+	s.process.Stop()
+}
+
+// open starts a contender and has it answer one good request. It is nil, and
+// noted, where the contender needs a flag that doorward does not have.
+func (s *stage) open(ctx context.Context, c contender) (*service, error) {
+	if c.flag != "" && !server.HasFlag(ctx, s.programs[c.program], "serve", c.flag) {
+		s.skip(fmt.Sprintf("%s: this doorward has no flag --%s", c.name, c.flag))
+		return nil, nil
+	}
+	opened, err := s.start(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.name, err)
+	}
+	for _, token := range s.pool {
+		opened.encoded = append(opened.encoded, traffic.Encode(token, c.form))
+	}
+	patient, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	if opened.client, err = traffic.Dial(patient, opened.address); err == nil {
+		if reason := opened.client.Check(ctx, 0, opened.encoded[0]); reason != traffic.Allowed {
+			err = fmt.Errorf("a good token is answered with: %s", reason)
+		}
+	}
+	if err != nil {
+		opened.stop()
+		return nil, fmt.Errorf("%s: %w; it said:\n%s", c.name, err, opened.process.Log.String())
+	}
+	return opened, nil
+}
+
+func (s *stage) skip(note string) {
+	s.skipped = append(s.skipped, note)
+}
+
+// start runs a contender.
+func (s *stage) start(ctx context.Context, c contender) (*service, error) {
+	if c.program == "doorward" {
+		return s.startDoor(ctx, c)
+	}
+	command := server.Command{
+		Program: s.programs[c.program],
+		Env:     append([]string{"ISSUER=" + s.authority.URL, "AUDIENCE=" + authority.Resource, "JWKS=" + s.jwks}, c.env...),
+	}
+	if c.command != nil {
+		command.Program, command.Args = c.command[0], c.command[1:]
+	} else {
+		addresses, err := rig.FreeAddresses(1)
+		if err != nil {
+			return nil, err
+		}
+		c.address = addresses[0]
+		command.Args = []string{"-listen", c.address}
+	}
+	if c.program == "usual" {
+		command.Args = append(command.Args, "-jwks", s.jwks, "-issuer", s.authority.URL, "-audience", authority.Resource)
+	}
+	process, err := server.Start(ctx, command.On(s.cpus))
+	return &service{contender: c, process: process}, err
+}
+
+func (s *stage) startDoor(ctx context.Context, c contender) (*service, error) {
+	o := server.DoorOptions{
+		Program: s.programs[c.program], Folder: filepath.Join(s.folder, "run", strings.ReplaceAll(c.name, " ", "-")),
+		Issuer: s.authority.URL, Resource: authority.Resource, Env: c.env, CPUs: s.cpus,
+	}
+	if c.flag != "" {
+		o.Args = []string{"--" + c.flag}
+	}
+	door, err := server.OpenDoor(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	c.address = door.GRPC
+	return &service{contender: c, process: door.Process, door: door}, nil
+}

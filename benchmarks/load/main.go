@@ -1,0 +1,135 @@
+// Command load measures doorward beside what others do, and writes down what
+// came of it: RESULTS.md and pictures.
+//
+// It builds doorward, an empty ext_authz server and one as it is usually built,
+// runs each in a process of its own, and sends them the Checks of one client
+// population in interleaved rounds, so that what disturbs the machine disturbs
+// all of them. What a service costs is the processor time that the kernel
+// accounts to its process; the sender is a process of its own, this one.
+//
+// Everything is on loopback and bounded in count and time; it ends by itself.
+// The exit code says whether all good traffic was let through, and nothing about
+// speed: the page says what was reached.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/doorward/doorward/benchmarks/machine"
+	"github.com/doorward/doorward/benchmarks/traffic"
+)
+
+// Exit codes beside 0.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends us at once
+	traffic.Tune()
+	os.Exit(run(ctx, os.Args[1:], os.Stderr))
+}
+
+// options are the flags.
+type options struct {
+	out, only string
+	quick     bool
+	cpus      string
+	peers     []contender
+}
+
+// run is the whole program but for signals and exit.
+func run(ctx context.Context, args []string, stderr io.Writer) int {
+	var o options
+	flags := flag.NewFlagSet("load", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&o.out, "out", "benchmarks", "`folder` for RESULTS.md; the pictures are in plots below it")
+	flags.BoolVar(&o.quick, "quick", false, "two short rounds, for a first look")
+	flags.StringVar(&o.only, "only", "", "one `part`: rounds, envoy, trouble, memory or process")
+	flags.StringVar(&o.cpus, "service-cpus", "", "processors for every service, as a `list` for taskset; without it nothing is pinned")
+	flags.Func("peer", "another ext_authz service, as `name=command,address`; the command finds ISSUER, AUDIENCE and JWKS (a file) in its environment", func(text string) error {
+		peer, err := parsePeer(text)
+		o.peers = append(o.peers, peer)
+		return err
+	})
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		return exitUsage // stderr knows why
+	case flags.NArg() > 0:
+		_, _ = fmt.Fprintf(stderr, "load: %q is no flag\n", flags.Arg(0))
+		return exitUsage
+	}
+	if err := o.work(ctx, stderr); err != nil {
+		_, _ = fmt.Fprintln(stderr, "load:", err)
+		return exitFailure
+	}
+	return 0
+}
+
+// work measures and writes. Good traffic that was refused is an error, after
+// everything has been written.
+func (o options) work(ctx context.Context, progress io.Writer) (err error) {
+	folder, err := os.MkdirTemp("", "doorward-load-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	began := time.Now()
+	r := &results{machine: machine.This(ctx), plan: newPlan(o.quick, o.peers)}
+	if err := r.measure(ctx, o, folder, progress); err != nil {
+		return err
+	}
+	r.took = time.Since(began)
+	if err := r.write(o.out); err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(progress, "Written: %s, and pictures in plots beside it. It took %.0f s.\n", filepath.Join(o.out, "RESULTS.md"), r.took.Seconds())
+	if refused := r.refused(); refused > 0 {
+		return fmt.Errorf("%d good requests were refused: see RESULTS.md", refused)
+	}
+	return nil
+}
+
+// measure is every part of the plan, in order.
+func (r *results) measure(ctx context.Context, o options, folder string, progress io.Writer) error {
+	s, err := openStage(ctx, folder, o.cpus, progress)
+	if err != nil {
+		return err
+	}
+	defer s.authority.Close()
+	for _, part := range []struct {
+		name, about string
+		do          func(context.Context, *stage, io.Writer) error
+	}{
+		{"rounds", "Processor time of one hot Check, service beside service", r.measureRounds},
+		{"envoy", "Through a real Envoy", r.measureEnvoy},
+		{"trouble", "Good traffic while something is wrong", r.measureTrouble},
+		{"memory", "Many distinct valid tokens", r.measureMemory},
+		{"process", "Inside the process", r.measureProcess},
+	} {
+		if o.only != "" && o.only != part.name {
+			continue
+		}
+		_, _ = fmt.Fprintf(progress, "%s ...\n", part.about)
+		if err := part.do(ctx, s, progress); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"github.com/doorward/doorward/benchmarks/traffic"
+)
+
+// measure is one promise about speed. It is kept when all that it looks at keep
+// it: the worst is what was reached.
+type measure struct {
+	what      string
+	unit      string
+	must, aim float64 // at most; 0 where there is no bound
+	look      func(*results) []finding
+}
+
+// finding is one of the things that a measure looks at.
+type finding struct {
+	of string
+	spread
+}
+
+// measures are the promises, in the order of the page.
+var measures = []measure{
+	{"CPU of a hot Check over the empty stock server's: ours at the GC setting we ship, the empty one as it comes", "×", 0.80, 0.60, cpuOver(doorward, empty)},
+	{"the same, both at the GC setting we ship", "×", 1.0, 0.85, cpuOver(doorward, emptyShipped)},
+	{"the same, both at Go's own GC setting", "×", 1.0, 0.85, cpuOver(doorwardPlain, empty)},
+	{"CPU of a hot Check over the usual service's", "×", 0.10, 0.06, cpuOver(doorward, usual)},
+	{"CPU of a hot Check over that with the reference decoder", "×", 0, 0, cpuOver(doorward, reference)},
+	{"CPU of a hot Check with two processors over that with one", "×", 1.15, 1.05, cpuOver(twoProcessors, oneProcessor)},
+	{"hot Check in the process, bytes in to bytes out, without gRPC", "us", 5, 0, benchmarked(1e-3, "ns/op", "HotAnswer")},
+	{"the same", "allocations", 15, 0, benchmarked(1, "allocs/op", "HotAnswer")},
+	{"cold Check in the process over the bare verification by the standard library", "×", 1.6, 1.3, benchmarked(1, "x-bare", "ColdCheck/RS256", "ColdCheck/ES256", "ColdCheck/EdDSA")},
+	{"p99.9 of good traffic at half of capacity, while something is wrong, over that before", "×", 1.5, 1.15, (*results).disturbed},
+	{"share of the garbage collector in doorward's CPU at saturation", "%", 5, 2, (*results).collected},
+}
+
+// cpuOver compares two services round by round, under each load.
+func cpuOver(a, b string) func(*results) []finding {
+	return func(r *results) []finding {
+		var found []finding
+		for _, l := range r.plan.loads {
+			ratios := over(r.checks.cost(a, l), r.checks.cost(b, l))
+			if len(ratios) > 0 {
+				found = append(found, finding{l.String(), spreadOf(ratios)})
+			}
+		}
+		return found
+	}
+}
+
+// cost is the processor time of a Check in nanoseconds, by round.
+func (all cells) cost(name string, l load) []float64 {
+	var costs []float64
+	for _, c := range all[name][l] {
+		costs = append(costs, c.perCheck(c.cpu))
+	}
+	return costs
+}
+
+func benchmarked(factor float64, unit string, names ...string) func(*results) []finding {
+	return func(r *results) []finding {
+		var found []finding
+		for _, name := range names {
+			var values []float64
+			for _, value := range r.process[name][unit] {
+				values = append(values, value*factor)
+			}
+			if len(values) > 0 {
+				found = append(found, finding{name, spreadOf(values)})
+			}
+		}
+		return found
+	}
+}
+
+// disturbed is the p99.9 during each trouble over the one before it.
+func (r *results) disturbed() []finding {
+	var found []finding
+	for _, t := range r.plan.troubles {
+		var ratios []float64
+		for _, result := range r.troubles[t.title] {
+			ratios = append(ratios, traffic.Ratio(result.During().P999, result.Before().P999))
+		}
+		if len(ratios) > 0 {
+			found = append(found, finding{r.troubles[t.title][0].Name(), spreadOf(ratios)})
+		}
+	}
+	return found
+}
+
+// collected is over all rounds together: a collection takes its time every so
+// many Checks.
+func (r *results) collected() []finding {
+	var gc, cpu float64
+	for _, c := range r.checks[doorward][r.plan.saturation()] {
+		gc += c.gc.Seconds()
+		cpu += c.cpu.Seconds()
+	}
+	if gc == 0 {
+		return nil // this doorward does not tell
+	}
+	return []finding{{r.plan.saturation().String(), spreadOf([]float64{100 * gc / cpu})}}
+}
+
+// worst is what counts; false where there is nothing.
+func worst(found []finding) (finding, bool) {
+	if len(found) == 0 {
+		return finding{}, false
+	}
+	most := found[0]
+	for _, f := range found {
+		if f.median > most.median {
+			most = f
+		}
+	}
+	return most, true
+}
+
+// verdict is a word about what was reached.
+func (m measure) verdict(reached float64) string {
+	switch {
+	case m.must == 0:
+		return ""
+	case reached > m.must:
+		return "**missed**"
+	case m.aim > 0 && reached > m.aim:
+		return "kept"
+	default:
+		return "kept, and the aim"
+	}
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/doorward/doorward/benchmarks/server"
+	"github.com/doorward/doorward/benchmarks/traffic"
+)
+
+// memory is what a doorward holds that was offered many distinct tokens.
+type memory struct {
+	offered, refused  int
+	before, now, most int64 // bytes, of the process
+	cache, evicted    float64
+	took              time.Duration
+}
+
+// measureMemory offers so many good tokens, each once. They are signed as they
+// are sent: a million of them would not fit anywhere else.
+func (r *results) measureMemory(ctx context.Context, s *stage, progress io.Writer) error {
+	opened, err := s.open(ctx, contender{name: doorward, program: "doorward"})
+	if err != nil {
+		return err
+	}
+	defer opened.stop()
+	m := &memory{offered: r.plan.distinct}
+	if m.before, _, err = server.Memory(opened.process.PID); err != nil {
+		return err
+	}
+	call := func(ctx context.Context, n int) string {
+		if n%(r.plan.distinct/10) == 0 && n > 0 {
+			_, _ = fmt.Fprintf(progress, "  %d of %d\n", n, r.plan.distinct)
+		}
+		return opened.client.Check(ctx, n, traffic.Encode(s.tokens.Good(), traffic.Raw))
+	}
+	allowed, took := traffic.Saturate(ctx, call, r.plan.distinct, 64)
+	m.took, m.refused = took, r.plan.distinct-allowed
+	if m.now, m.most, err = server.Memory(opened.process.PID); err != nil {
+		return err
+	}
+	if m.cache, _, err = opened.door.Metric(ctx, `doorward_cache_bytes{cache="token"}`); err != nil {
+		return err
+	}
+	m.evicted, _, err = opened.door.Metric(ctx, `doorward_cache_evictions_total{cache="token"}`)
+	r.memory = m
+	return err
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/doorward/doorward/benchmarks/traffic"
+)
+
+const pageHead = `# What a Check costs
+
+Written by ` + "`make load`" + `; do not edit. Doorward beside an empty ext_authz server, one as it is usually built, and Envoy's own filter: processor
+time, latency, and what happens to both while something is wrong. Every number is this machine's and nobody else's; the ratios are what to compare.
+
+`
+
+const pageMethod = `
+## How it was measured
+
+- Every service is a process of its own, built from this commit, with Go's defaults but for what its name says. Processor time is the kernel's clock of
+  that process, all threads, user and kernel mode; divided by the Checks that it answered. The sender is another process on the same cores, so that
+  what it costs is in no number but latency and throughput.
+- Rounds are interleaved: in each, every service is measured once under every load, one after the other. Numbers are the median of %d rounds, with the
+  lowest and the highest in brackets. A ratio is made within a round.
+- A Check is what Envoy 1.40 sends for an MCP client's POST with envoy/envoy.yaml (18 headers, encode_raw_headers); the usual service and peers get the
+  headers as a map, which is Envoy's default and the cheapest form for them. %d tokens (ES256) come again and again over %d connections, as from an
+  Envoy of as many workers. Each service has seen every token before.
+- At a rate the loop is open: a Check is sent when it is due, whether answers come or not, and its latency counts from when it was due. At saturation a
+  fixed number is under way, and only cost and throughput are told.
+- The empty server decodes the request, looks at nothing and answers with four headers: benchmarks/peers/empty. The usual one verifies token, audience,
+  scope and the team's rule with OPA: benchmarks/peers/usual. Doorward does the same with metrics on, and a policy of one rule beside its own.
+- Through Envoy: one worker, HTTP/1.1, no access log, and Envoy itself answers in the MCP server's place. jwt_authn knows no scope and no policy.
+- Good traffic in trouble is at half of what doorward does at saturation, %d tokens that it has seen; the ratio is p99.9 while it lasts over p99.9 of the
+  seconds before, in the same process. Floods have connections of their own. All of a flood's tokens are distinct.
+- The share of the garbage collector is what Go says it spent, over the kernel's processor time, in all rounds at saturation.
+`
+
+// page is RESULTS.md.
+func (r *results) page() []byte {
+	var b bytes.Buffer
+	b.WriteString(pageHead)
+	fmt.Fprintf(&b, "%s. The run took %.0f s.\n\n", r.machine, r.took.Seconds())
+	r.promises(&b)
+	for _, note := range r.skipped {
+		fmt.Fprintf(&b, "\nLeft out: %s.\n", note)
+	}
+	if r.checks != nil {
+		b.WriteString("\n## Over gRPC\n\n![processor time of a Check by service](plots/cost.svg)\n\n")
+		costs(&b, r.checks, r.plan.loads, r.names(), false)
+		b.WriteString("\n![latency by service](plots/latency.svg)\n\n")
+		latencies(&b, r.checks, r.plan.loads, r.names())
+	}
+	if r.requests != nil {
+		b.WriteString("\n## Through Envoy\n\n")
+		costs(&b, r.requests, r.plan.envoyLoads, r.modeNames(), true)
+		b.WriteString("\n")
+		latencies(&b, r.requests, r.plan.envoyLoads, r.modeNames())
+	}
+	r.inTrouble(&b)
+	r.remembering(&b)
+	r.inProcess(&b)
+	fmt.Fprintf(&b, pageMethod, r.plan.rounds, poolSize, traffic.Connections, poolSize)
+	return b.Bytes()
+}
+
+// promises is the table at the top.
+func (r *results) promises(b *bytes.Buffer) {
+	b.WriteString("| measure | must | aim | reached | at | |\n|---|--:|--:|--:|---|---|\n")
+	bound := func(limit float64, unit string) string {
+		if limit == 0 {
+			return ""
+		}
+		return "≤ " + digits(limit) + " " + unit
+	}
+	for _, m := range measures {
+		reached, ok := worst(m.look(r))
+		if !ok {
+			fmt.Fprintf(b, "| %s | %s | %s | not measured | | |\n", m.what, bound(m.must, m.unit), bound(m.aim, m.unit))
+			continue
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s %s | %s | %s |\n", m.what, bound(m.must, m.unit), bound(m.aim, m.unit), reached.spread, m.unit, reached.of, m.verdict(reached.median))
+	}
+}
+
+// names are the services that were measured, in order.
+func (r *results) names() []string {
+	var names []string
+	for _, c := range r.plan.contenders {
+		if r.checks[c.name] != nil {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
+func (r *results) modeNames() []string {
+	var names []string
+	for _, m := range r.plan.modes {
+		names = append(names, m.name)
+	}
+	return names
+}
+
+// costs is a table of processor time: a row for each service, and for each load
+// what a Check costs the service and, where there is one, Envoy.
+func costs(b *bytes.Buffer, all cells, loads []load, names []string, withEnvoy bool) {
+	parties := []string{"service"}
+	if withEnvoy {
+		parties = append(parties, "Envoy")
+	}
+	b.WriteString("| CPU of a Check, us |")
+	for _, l := range loads {
+		for _, party := range parties {
+			fmt.Fprintf(b, " %s: %s |", l, party)
+		}
+	}
+	b.WriteString(" answers/s at saturation |\n|---|" + strings.Repeat("--:|", len(loads)*len(parties)+1) + "\n")
+	for _, name := range names {
+		fmt.Fprintf(b, "| %s |", name)
+		var throughput []float64
+		for _, l := range loads {
+			var own, envoy []float64
+			throughput = nil
+			for _, c := range all[name][l] {
+				own = append(own, c.perCheck(c.cpu)/1000)
+				envoy = append(envoy, c.perCheck(c.envoy)/1000)
+				throughput = append(throughput, c.throughput())
+			}
+			fmt.Fprintf(b, " %s |", spreadOf(own))
+			if withEnvoy {
+				fmt.Fprintf(b, " %s |", spreadOf(envoy))
+			}
+		}
+		fmt.Fprintf(b, " %.0f |\n", spreadOf(throughput).median)
+	}
+}
+
+// latencies is a table of all rounds together, for the loads that have a rate.
+func latencies(b *bytes.Buffer, all cells, loads []load, names []string) {
+	b.WriteString("| latency, ms | at | p50 | p99 | p99.9 | max | refused |\n|---|---|--:|--:|--:|--:|--:|\n")
+	for _, l := range loads {
+		if l.rate == 0 {
+			continue
+		}
+		for _, name := range names {
+			h, refused := all.merged(name, l)
+			at := func(percentile float64) float64 {
+				return float64(h.ValueAtPercentile(percentile)) / float64(time.Millisecond)
+			}
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %d |\n", name, l, digits(at(50)), digits(at(99)), digits(at(99.9)), digits(at(100)), refused)
+		}
+	}
+}
+
+// inTrouble tells every trouble, and how spread its rounds were.
+func (r *results) inTrouble(b *bytes.Buffer) {
+	if r.troubles == nil {
+		return
+	}
+	fmt.Fprintf(b, "\n## While something is wrong\n\nGood traffic: %.0f Checks a second.\n\n![latency over time](plots/disturbance.svg)\n\n", r.goodRate)
+	b.WriteString("| | p50 before, ms | during | p99.9 before, ms | during | during / before, p99.9 | refused | answers to the disturbing requests, last round |\n|---|--:|--:|--:|--:|--:|--:|---|\n")
+	for _, t := range r.plan.troubles {
+		rounds := r.troubles[t.title]
+		if len(rounds) == 0 {
+			continue
+		}
+		var p50, p50During, p999, p999During, ratios []float64
+		refused := 0
+		for _, result := range rounds {
+			before, during := result.Before(), result.During()
+			p50, p50During = append(p50, milliseconds(before.P50)), append(p50During, milliseconds(during.P50))
+			p999, p999During = append(p999, milliseconds(before.P999)), append(p999During, milliseconds(during.P999))
+			ratios = append(ratios, traffic.Ratio(during.P999, before.P999))
+			refused += result.Refused()
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %d | %s |\n", t.title, spreadOf(p50), spreadOf(p50During), spreadOf(p999), spreadOf(p999During),
+			spreadOf(ratios), refused, traffic.Tally(rounds[len(rounds)-1].Disturbing))
+	}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func (r *results) remembering(b *bytes.Buffer) {
+	m := r.memory
+	if m == nil {
+		return
+	}
+	mib := func(bytes float64) float64 { return bytes / (1 << 20) }
+	fmt.Fprintf(b, "\n## Many distinct tokens\n\n%d valid tokens (ES256), each offered once, in %.0f s; %d refused. Doorward held %.0f MiB before, %.0f MiB after and never more "+
+		"than %.0f MiB (resident). Its memory of tokens, bounded by `limits.token_cache` (64 MiB here, the default), was at %.0f MiB after %.0f evictions.\n",
+		m.offered, m.took.Seconds(), m.refused, mib(float64(m.before)), mib(float64(m.now)), mib(float64(m.most)), mib(m.cache), m.evicted)
+}
+
+// inProcess is what the Go benchmarks said.
+func (r *results) inProcess(b *bytes.Buffer) {
+	if r.process == nil {
+		return
+	}
+	b.WriteString("\n## Inside the process\n\n| benchmark | us | allocations | bytes | over the bare signature |\n|---|--:|--:|--:|--:|\n")
+	for _, name := range []string{"HotAnswer", "ColdCheck/RS256", "ColdCheck/ES256", "ColdCheck/EdDSA"} {
+		of := r.process[name]
+		var microseconds []float64
+		for _, ns := range of["ns/op"] {
+			microseconds = append(microseconds, ns/1000)
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", name, spreadOf(microseconds), spreadOf(of["allocs/op"]), spreadOf(of["B/op"]), spreadOf(of["x-bare"]))
+	}
+}

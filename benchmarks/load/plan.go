@@ -1,0 +1,144 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/doorward/doorward/benchmarks/authority"
+	"github.com/doorward/doorward/benchmarks/disturbance"
+	"github.com/doorward/doorward/benchmarks/server"
+	"github.com/doorward/doorward/benchmarks/traffic"
+)
+
+// shippedGOGC is what doorward sets for itself where the environment says
+// nothing.
+const shippedGOGC = "GOGC=400"
+
+// poolSize is how many tokens come again and again.
+const poolSize = 100
+
+// The services whose costs are compared, by name.
+const (
+	empty         = "empty"
+	emptyShipped  = "empty, " + shippedGOGC
+	usual         = "usual"
+	doorward      = "doorward"
+	doorwardPlain = "doorward, GOGC=100"
+	reference     = "doorward, reference decoder"
+	oneProcessor  = "doorward, GOMAXPROCS=1"
+	twoProcessors = "doorward, GOMAXPROCS=2"
+)
+
+// contenders are every service, in the order of a round.
+var contenders = []contender{
+	{name: empty, program: "empty"},
+	{name: emptyShipped, program: "empty", env: []string{shippedGOGC}},
+	{name: usual, program: "usual", form: traffic.Mapped},
+	{name: doorward, program: "doorward"},
+	{name: doorwardPlain, program: "doorward", env: []string{"GOGC=100"}},
+	{name: reference, program: "doorward", flag: "reference-decoder"},
+	{name: oneProcessor, program: "doorward", env: []string{"GOMAXPROCS=1"}},
+	{name: twoProcessors, program: "doorward", env: []string{"GOMAXPROCS=2"}},
+}
+
+// load is one way of sending: at a rate for a time, or, at rate 0, so many
+// requests as fast as they are answered.
+type load struct {
+	rate     float64
+	length   time.Duration
+	count    int
+	underWay int
+}
+
+func (l load) String() string {
+	if l.rate == 0 {
+		return fmt.Sprintf("saturation, %d under way", l.underWay)
+	}
+	return fmt.Sprintf("%.0f/s", l.rate)
+}
+
+// plan is everything that is measured.
+type plan struct {
+	rounds     int
+	warm       int // requests to a service before its first measurement
+	contenders []contender
+	loads      []load // the last one is saturation
+	modes      []mode // of Envoy
+	envoyLoads []load
+	windows    disturbance.Windows
+	troubles   []trouble
+	distinct   int // tokens offered, for the memory
+	benchTime  string
+}
+
+// saturation is the last of the loads.
+func (p plan) saturation() load { return p.loads[len(p.loads)-1] }
+
+// newPlan is the whole, or, quick, a first look: two rounds, and tails that rest
+// on few requests.
+func newPlan(quick bool, peers []contender) plan {
+	const second = time.Second
+	p := plan{
+		rounds: 5, warm: 5000,
+		contenders: append(contenders[:len(contenders):len(contenders)], peers...),
+		loads:      []load{{rate: 1000, length: 2 * second}, {rate: 3000, length: 2 * second}, {count: 20000, underWay: 64}},
+		modes:      modes,
+		envoyLoads: []load{{rate: 1000, length: 2 * second}, {count: 5000, underWay: 32}},
+		windows:    disturbance.Windows{Warm: second, Before: 3 * second, During: 4 * second},
+		troubles:   troubles,
+		distinct:   1_000_000,
+		benchTime:  "1s",
+	}
+	if quick {
+		p.rounds, p.warm = 2, 500
+		p.loads = []load{{rate: 1000, length: second / 2}, {count: 2000, underWay: 64}}
+		p.envoyLoads = []load{{rate: 500, length: second / 2}, {count: 500, underWay: 32}}
+		p.windows = disturbance.Windows{Warm: second / 2, Before: second / 2, During: second / 2}
+		p.distinct, p.benchTime = 20_000, "0.1s"
+	}
+	for _, peer := range peers {
+		p.modes = append(p.modes[:len(p.modes):len(p.modes)], mode{name: peer.name, service: peer.name})
+	}
+	return p
+}
+
+// trouble is one way of disturbing good traffic, as a share of it.
+type trouble struct {
+	title, traffic string
+	share          float64       // disturbing requests among all, while it lasts
+	every          time.Duration // between two events; 0: one, at the start
+	label          string
+	do             func(*disturbance.Stage, int) error // the n-th event; nil: nothing
+	token          func(*authority.Tokens) string
+	sink           bool // the decision log goes to a service that can hang
+}
+
+// keysWithin has doorward look for new keys as often as it may.
+const keysWithin = "{min: 1s, max: 2s, max_stale: 10m}"
+
+// troubles are what happens while good traffic is at half of the capacity.
+var troubles = []trouble{
+	{
+		title: "Rotation: a new key every 2 s, and the one before it is withdrawn", every: 2 * time.Second, label: "new key",
+		do: func(s *disturbance.Stage, n int) error {
+			s.Authority.Publish(s.Tokens.Known, s.Tokens.Newer[n])
+			return nil
+		},
+	},
+	{
+		title: "Reload: the team's policy changes every 2 s", every: 2 * time.Second, label: "new policy",
+		do: func(s *disturbance.Stage, n int) error {
+			return s.Door.WriteTeam(fmt.Sprintf("%s\n# change %d\n", server.TeamPolicy, n))
+		},
+	},
+	{title: "Unknown keys: one request in ten names a key that nobody has", traffic: "tokens with a random kid", share: 0.1, label: "flood", token: (*authority.Tokens).Unknown},
+	{title: "Forgeries: three requests in ten have a signature by another key", traffic: "forged tokens", share: 0.3, label: "flood", token: (*authority.Tokens).Forged},
+	{title: "Log: the service that takes the decision log hangs", label: "hangs", sink: true},
+	{
+		title: "Outage: the authorization server is silent", label: "silent",
+		do: func(s *disturbance.Stage, _ int) error {
+			s.Authority.Become(authority.Silent)
+			return nil
+		},
+	},
+}

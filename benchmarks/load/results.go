@@ -1,0 +1,69 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/doorward/doorward/benchmarks/disturbance"
+	"github.com/doorward/doorward/benchmarks/machine"
+)
+
+// results are everything that was measured. A part that was left out is empty.
+type results struct {
+	machine machine.Machine
+	plan    plan
+	took    time.Duration
+	skipped []string // what this machine or this doorward does not have
+
+	checks   cells // over gRPC
+	requests cells // through Envoy
+	goodRate float64
+	troubles map[string][]*disturbance.Result // by title, one for each round
+	memory   *memory
+	process  map[string]benched
+}
+
+// refused is how many good requests did not get through, in all parts.
+func (r *results) refused() int {
+	refused := 0
+	for _, all := range []cells{r.checks, r.requests} {
+		for _, loads := range all {
+			for _, rounds := range loads {
+				for _, c := range rounds {
+					refused += c.refused
+				}
+			}
+		}
+	}
+	for _, rounds := range r.troubles {
+		for _, result := range rounds {
+			refused += result.Refused()
+		}
+	}
+	if r.memory != nil {
+		refused += r.memory.refused
+	}
+	return refused
+}
+
+// write puts the page into a folder, and the pictures below it.
+func (r *results) write(folder string) error {
+	if err := os.MkdirAll(filepath.Join(folder, "plots"), 0o750); err != nil {
+		return err
+	}
+	for name, content := range map[string][]byte{
+		"RESULTS.md":            r.page(),
+		"plots/cost.svg":        r.drawCost(),
+		"plots/latency.svg":     r.drawLatency(),
+		"plots/disturbance.svg": r.drawTroubles(),
+	} {
+		if content == nil {
+			continue // that part was left out
+		}
+		if err := os.WriteFile(filepath.Join(folder, filepath.FromSlash(name)), content, 0o644); err != nil { //nolint:gosec // it is to be read by everybody
+			return err
+		}
+	}
+	return nil
+}

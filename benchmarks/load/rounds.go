@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/doorward/doorward/benchmarks/server"
+	"github.com/doorward/doorward/benchmarks/traffic"
+)
+
+// cell is one service under one load in one round.
+type cell struct {
+	answered, refused int
+	took              time.Duration           // for all of them
+	cpu               time.Duration           // of the service's process
+	envoy             time.Duration           // of Envoy's, where there is one
+	gc                time.Duration           // of doorward's garbage collector
+	latencies         *hdrhistogram.Histogram // nil at saturation, where they say nothing
+}
+
+func (c cell) perCheck(cpu time.Duration) float64 { return float64(cpu) / float64(max(c.answered, 1)) }
+
+// throughput is in answers a second.
+func (c cell) throughput() float64 { return float64(c.answered) / c.took.Seconds() }
+
+// cells are those of every round, by service and load.
+type cells map[string]map[load][]cell
+
+func (all cells) add(name string, l load, c cell) {
+	if all[name] == nil {
+		all[name] = map[load][]cell{}
+	}
+	all[name][l] = append(all[name][l], c)
+}
+
+// measureRounds goes round all services under all loads: A B C, A B C.
+func (r *results) measureRounds(ctx context.Context, s *stage, progress io.Writer) error {
+	var services []*service
+	defer func() {
+		for _, service := range services {
+			service.stop()
+		}
+	}()
+	for _, c := range r.plan.contenders {
+		opened, err := s.open(ctx, c)
+		if err != nil {
+			return err
+		}
+		if opened == nil {
+			continue
+		}
+		services = append(services, opened)
+		traffic.Saturate(ctx, opened.client.Cycle(opened.encoded), r.plan.warm, 64)
+	}
+	r.checks, r.skipped = cells{}, append(r.skipped, s.skipped...)
+	for round := range r.plan.rounds {
+		for _, l := range r.plan.loads {
+			for _, service := range services {
+				c, err := l.run(ctx, service.client.Cycle(service.encoded), service.use)
+				if err != nil {
+					return fmt.Errorf("%s: %w", service.name, err)
+				}
+				r.checks.add(service.name, l, c)
+			}
+		}
+		_, _ = fmt.Fprintf(progress, "  round %d of %d: empty %.1f us, usual %.1f us, doorward %.1f us a Check at saturation\n", round+1, r.plan.rounds,
+			r.last(empty), r.last(usual), r.last(doorward))
+	}
+	return nil
+}
+
+// last is the cost of a Check at saturation in the last round, in microseconds.
+func (r *results) last(name string) float64 {
+	all := r.checks[name][r.plan.saturation()]
+	return all[len(all)-1].perCheck(all[len(all)-1].cpu) / 1000
+}
+
+// use is what a service has used so far.
+type use struct{ cpu, envoy, gc time.Duration }
+
+// gcMetric is what doorward tells of its garbage collector, as of the last time
+// that it ended.
+const gcMetric = "go_cpu_classes_gc_total_cpu_seconds_total"
+
+// use asks doorward first: what the question costs is not to count.
+func (s *service) use(ctx context.Context, after bool) (u use, err error) {
+	if after {
+		u.cpu, err = server.CPU(s.process.PID)
+	}
+	if s.door != nil && err == nil {
+		var seconds float64
+		seconds, _, err = s.door.Metric(ctx, gcMetric)
+		u.gc = time.Duration(seconds * float64(time.Second))
+	}
+	if !after && err == nil {
+		u.cpu, err = server.CPU(s.process.PID)
+	}
+	return u, err
+}
+
+// run sends what a load says, and notes what was used meanwhile.
+func (l load) run(ctx context.Context, call traffic.Call, used func(ctx context.Context, after bool) (use, error)) (c cell, err error) {
+	before, err := used(ctx, false)
+	if err != nil {
+		return c, err
+	}
+	if l.rate == 0 {
+		allowed, took := traffic.Saturate(ctx, call, l.count, l.underWay)
+		c = cell{answered: l.count, refused: l.count - allowed, took: took}
+	} else {
+		sender := traffic.Sender{Due: traffic.Schedule(l.rate, l.length, nil), Call: call}
+		sender.Run(ctx, time.Now())
+		figures := traffic.Summarise(sender.Samples)
+		c = cell{answered: figures.Requests, refused: figures.Refused, took: l.length, latencies: traffic.Latencies(sender.Samples)}
+	}
+	if err := ctx.Err(); err != nil {
+		return c, err
+	}
+	after, err := used(ctx, true)
+	c.cpu, c.envoy, c.gc = after.cpu-before.cpu, after.envoy-before.envoy, after.gc-before.gc
+	return c, err
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// spread is the middle of some rounds, and their ends.
+type spread struct {
+	median, low, high float64
+	rounds            int
+}
+
+// spreadOf is the zero spread for no rounds at all.
+func spreadOf(values []float64) spread {
+	if len(values) == 0 {
+		return spread{}
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	median := sorted[middle]
+	if len(sorted)%2 == 0 {
+		median = (sorted[middle-1] + sorted[middle]) / 2
+	}
+	return spread{median, sorted[0], sorted[len(sorted)-1], len(sorted)}
+}
+
+// over is a round by round divided by b.
+func over(a, b []float64) []float64 {
+	ratios := make([]float64, min(len(a), len(b)))
+	for i := range ratios {
+		ratios[i] = a[i] / b[i]
+	}
+	return ratios
+}
+
+// String has three digits of each.
+func (s spread) String() string {
+	if s.rounds == 0 {
+		return "–"
+	}
+	if s.rounds == 1 {
+		return digits(s.median)
+	}
+	return fmt.Sprintf("%s (%s–%s)", digits(s.median), digits(s.low), digits(s.high))
+}
+
+// digits writes three of them, and never an exponent.
+func digits(v float64) string {
+	places := 2
+	if v != 0 {
+		places = max(0, 2-int(math.Floor(math.Log10(math.Abs(v)))))
+	}
+	return fmt.Sprintf("%.*f", min(places, 4), v)
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/doorward/doorward/benchmarks/authority"
+	"github.com/doorward/doorward/benchmarks/disturbance"
+	"github.com/doorward/doorward/benchmarks/server"
+	"github.com/doorward/doorward/benchmarks/traffic"
+	"github.com/doorward/doorward/envoy/rig"
+)
+
+// measureTrouble goes round everything that can go wrong, with good traffic at
+// half of what doorward can do on this machine.
+func (r *results) measureTrouble(ctx context.Context, s *stage, progress io.Writer) error {
+	capacity, err := r.capacity(ctx, s)
+	if err != nil {
+		return err
+	}
+	r.goodRate = capacity / 2
+	_, _ = fmt.Fprintf(progress, "  doorward answers %.0f Checks a second at saturation; good traffic is half of that\n", capacity)
+	logSink, err := openSink()
+	if err != nil {
+		return err
+	}
+	defer logSink.close()
+	probe := server.DoorOptions{Program: s.programs["doorward"], Folder: s.folder + "/probe", Issuer: s.authority.URL, Resource: authority.Resource}
+	knowsLog := probe.Knows(ctx, logSink.configuration())
+	r.troubles = map[string][]*disturbance.Result{}
+	for round := range r.plan.rounds {
+		for _, t := range r.plan.troubles {
+			if t.sink && !knowsLog {
+				if round == 0 {
+					r.skipped = append(r.skipped, t.title+": this doorward has no decision_log")
+				}
+				continue
+			}
+			d := t.disturbance(r.goodRate, r.plan.windows, logSink)
+			result, err := disturbance.Measure(ctx, s.programs["doorward"], s.folder, d, io.Discard)
+			if err != nil {
+				return fmt.Errorf("%s: %w", d.Name(), err)
+			}
+			r.troubles[t.title] = append(r.troubles[t.title], result)
+			_, _ = fmt.Fprintf(progress, "  round %d of %d: %s: %s\n", round+1, r.plan.rounds, d.Name(), result.Line())
+		}
+	}
+	return nil
+}
+
+// capacity is what the rounds found; where they were left out, a look of its own.
+func (r *results) capacity(ctx context.Context, s *stage) (float64, error) {
+	saturation := r.plan.saturation()
+	var all []float64
+	for _, c := range r.checks[doorward][saturation] {
+		all = append(all, c.throughput())
+	}
+	if len(all) > 0 {
+		return spreadOf(all).median, nil
+	}
+	opened, err := s.open(ctx, contender{name: doorward, program: "doorward"})
+	if err != nil {
+		return 0, err
+	}
+	defer opened.stop()
+	_, took := traffic.Saturate(ctx, opened.client.Cycle(opened.encoded), saturation.count, saturation.underWay)
+	return float64(saturation.count) / took.Seconds(), nil
+}
+
+// disturbance is a trouble at a rate of good traffic. A share is one of all
+// requests, good and other.
+func (t trouble) disturbance(goodRate float64, w disturbance.Windows, logSink *sink) disturbance.Disturbance {
+	d := disturbance.Disturbance{
+		Title: t.title, Traffic: t.traffic, Refresh: keysWithin, Windows: w,
+		Good: disturbance.Good{Rate: goodRate, Pool: poolSize},
+		Rate: goodRate * t.share / (1 - t.share),
+	}
+	if t.token != nil {
+		d.Token = func(tokens *authority.Tokens, _ time.Duration) string { return t.token(tokens) }
+	}
+	if t.sink {
+		d.Extra = []string{logSink.configuration()}
+		logSink.hung.Store(false)
+		t.do = func(*disturbance.Stage, int) error {
+			logSink.hung.Store(true)
+			return nil
+		}
+	}
+	for n := 0; n == 0 || t.every > 0 && time.Duration(n)*t.every < w.During; n++ {
+		do := disturbance.Nothing
+		if t.do != nil {
+			do = func(s *disturbance.Stage) error { return t.do(s, n) }
+		}
+		d.Events = append(d.Events, disturbance.Event{At: time.Duration(n) * t.every, Label: t.label, Do: do})
+		d.Rotations++
+	}
+	return d
+}
+
+// sink takes decision logs, until it hangs: then it takes requests and never
+// answers.
+type sink struct {
+	address string
+	hung    atomic.Bool
+	server  *http.Server
+}
+
+func openSink() (*sink, error) {
+	listener, err := rig.Listen("")
+	if err != nil {
+		return nil, err
+	}
+	s := &sink{address: listener.Addr().String()}
+	s.server = &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if s.hung.Load() {
+			<-r.Context().Done()
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body) // what is in it is nothing to us
+	})}
+	go func(listener net.Listener) { _ = s.server.Serve(listener) }(listener) // it ends with close
+	return s, nil
+}
+
+func (s *sink) close() { _ = s.server.Close() } // nobody waits for an answer any more
+
+// configuration is the line that makes doorward send its decision log here.
+func (s *sink) configuration() string { return "decision_log: {to: 'http://" + s.address + "/logs'}" }
