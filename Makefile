@@ -19,6 +19,7 @@ test: ## every test: unit, Rego, fuzz seeds, real Envoy, race detector on
 	@./envoy/install
 	@echo "Testing (the first time builds everything with the race detector: some minutes) ..."
 	DOORWARD_REQUIRE_ENVOY=1 go test -race -timeout 15m ./...
+	go test -run TestLimits ./benchmarks/
 
 interop: ## oidc-provider and Keycloak (needs Node, Java 17, Maven; minutes); ONLY=oidc|keycloak, KEEP=1
 	@./envoy/install
@@ -32,12 +33,12 @@ lint: $(LINT) ## vet and the linters of .golangci.yml
 	go vet ./...
 	$(LINT) run ./...
 
-bench: ## Check in process, hot and cold, beside the bare signature (for benchstat)
+bench: ## Check in process, hot and cold, its steps, and the bare signature (for benchstat)
 	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./benchmarks/
 
 load: ## a quarter of an hour: what a Check costs, beside other services and through Envoy (QUICK=1: a look, into bin/load)
 	@./envoy/install
-	@go run ./benchmarks/load $(if $(QUICK),-quick -out bin/load) $(LOAD_FLAGS)
+	@go run ./benchmarks/load $(if $(QUICK),-quick) $(LOAD_FLAGS)
 
 plots: ## four minutes: latency on known keys during rotation, outage and floods (QUICK=1: a look, into bin/plots)
 	@go run ./benchmarks/keys $(if $(QUICK),-quick -out bin/plots)

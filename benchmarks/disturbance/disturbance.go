@@ -48,6 +48,7 @@ type Disturbance struct {
 	Note      string   // what is to be seen in the panel
 	Refresh   string   // configuration of the key refresh; "" for the defaults
 	Extra     []string // further lines of doorward's configuration
+	CPUs      string   // processors for doorward, as a list for taskset; "" for all
 	Good      Good
 	Rate      float64 // disturbing requests a second, at random intervals
 	Windows   Windows

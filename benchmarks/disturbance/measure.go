@@ -46,7 +46,7 @@ func Measure(ctx context.Context, program, folder string, d Disturbance, progres
 	goodTokens := made.Mixed(len(goodTimes), d.Good.Pool, d.Good.FreshEvery)
 
 	door, err := server.OpenDoor(ctx, server.DoorOptions{
-		Program: program, Folder: filepath.Join(folder, "doorward-run"), Issuer: issuer.URL, Resource: authority.Resource, Refresh: d.Refresh, Extra: d.Extra,
+		Program: program, Folder: filepath.Join(folder, "doorward-run"), Issuer: issuer.URL, Resource: authority.Resource, Refresh: d.Refresh, Extra: d.Extra, CPUs: d.CPUs,
 	})
 	if err != nil {
 		return nil, err

@@ -85,7 +85,10 @@ func (p *panel) draw() {
 		traffic.Short(before.P99), traffic.Short(during.P99), traffic.Ratio(during.P99, before.P99), p.Refused(), len(p.Sent)))
 	note := p.Note
 	if p.Traffic != "" {
-		note = fmt.Sprintf("%s: %d sent; answers: %s; %s", p.Traffic, len(p.Disturbing), traffic.Tally(p.Disturbing), p.Note)
+		note = fmt.Sprintf("%s: %d sent; answers: %s", p.Traffic, len(p.Disturbing), traffic.Tally(p.Disturbing))
+		if p.Note != "" {
+			note += "; " + p.Note
+		}
 	}
 	p.canvas.Text("note", chart.Point{X: 20, Y: p.top + 58}, note)
 	p.shade()

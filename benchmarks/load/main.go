@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	var o options
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&o.out, "out", "benchmarks", "`folder` for RESULTS.md; the pictures are in plots below it")
+	flags.StringVar(&o.out, "out", "", "`folder` for RESULTS.md, with the pictures in plots below it (default benchmarks; bin/load for what is not the whole)")
 	flags.BoolVar(&o.quick, "quick", false, "two short rounds, for a first look")
 	flags.StringVar(&o.only, "only", "", "one `part`: rounds, envoy, trouble, memory or process")
 	flags.StringVar(&o.cpus, "service-cpus", "", "processors for every service, as a `list` for taskset; without it nothing is pinned")
@@ -71,6 +71,12 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	case flags.NArg() > 0:
 		_, _ = fmt.Fprintf(stderr, "load: %q is no flag\n", flags.Arg(0))
 		return exitUsage
+	}
+	if o.out == "" {
+		o.out = "benchmarks"
+		if o.quick || o.only != "" {
+			o.out = "bin/load"
+		}
 	}
 	if err := o.work(ctx, stderr); err != nil {
 		_, _ = fmt.Fprintln(stderr, "load:", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/doorward/doorward/benchmarks/server"
@@ -18,26 +19,37 @@ type memory struct {
 	took              time.Duration
 }
 
-// measureMemory offers so many good tokens, each once. They are signed as they
-// are sent: a million of them would not fit anywhere else.
+// measureMemory offers so many good tokens, each once, or as many as there is
+// time for. They are signed as they are sent: a million of them would not fit
+// anywhere else.
 func (r *results) measureMemory(ctx context.Context, s *stage, progress io.Writer) error {
 	opened, err := s.open(ctx, contender{name: doorward, program: "doorward"})
 	if err != nil {
 		return err
 	}
 	defer opened.stop()
-	m := &memory{offered: r.plan.distinct}
+	m := &memory{}
 	if m.before, _, err = server.Memory(opened.process.PID); err != nil {
 		return err
 	}
+	began := time.Now()
+	var offered, allowed atomic.Int64
 	call := func(ctx context.Context, n int) string {
+		if time.Since(began) > r.plan.offering {
+			return traffic.Allowed // there is no more time: nothing is sent
+		}
 		if n%(r.plan.distinct/10) == 0 && n > 0 {
 			_, _ = fmt.Fprintf(progress, "  %d of %d\n", n, r.plan.distinct)
 		}
-		return opened.client.Check(ctx, n, traffic.Encode(s.tokens.Good(), traffic.Raw))
+		reason := opened.client.Check(ctx, n, traffic.Encode(s.tokens.Good(), traffic.Raw))
+		offered.Add(1)
+		if reason == traffic.Allowed {
+			allowed.Add(1)
+		}
+		return reason
 	}
-	allowed, took := traffic.Saturate(ctx, call, r.plan.distinct, 64)
-	m.took, m.refused = took, r.plan.distinct-allowed
+	_, m.took = traffic.Saturate(ctx, call, r.plan.distinct, 64)
+	m.offered, m.refused = int(offered.Load()), int(offered.Load()-allowed.Load())
 	if m.now, m.most, err = server.Memory(opened.process.PID); err != nil {
 		return err
 	}

@@ -41,8 +41,9 @@ var contenders = []contender{
 	{name: twoProcessors, program: "doorward", env: []string{"GOMAXPROCS=2"}},
 }
 
-// load is one way of sending: at a rate for a time, or, at rate 0, so many
-// requests as fast as they are answered.
+// load is one way of sending: at a rate for a time, at the random gaps of
+// clients that know nothing of each other; or, at rate 0, so many requests as
+// fast as they are answered.
 type load struct {
 	rate     float64
 	length   time.Duration
@@ -67,7 +68,8 @@ type plan struct {
 	envoyLoads []load
 	windows    disturbance.Windows
 	troubles   []trouble
-	distinct   int // tokens offered, for the memory
+	distinct   int           // tokens offered, for the memory, ...
+	offering   time.Duration // ... for at most so long
 	benchTime  string
 }
 
@@ -86,8 +88,8 @@ func newPlan(quick bool, peers []contender) plan {
 		envoyLoads: []load{{rate: 1000, length: 2 * second}, {count: 5000, underWay: 32}},
 		windows:    disturbance.Windows{Warm: second, Before: 3 * second, During: 4 * second},
 		troubles:   troubles,
-		distinct:   1_000_000,
-		benchTime:  "1s",
+		distinct:   1_000_000, offering: 150 * second,
+		benchTime: "1s",
 	}
 	if quick {
 		p.rounds, p.warm = 2, 500

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -112,7 +113,8 @@ func (l load) run(ctx context.Context, call traffic.Call, used func(ctx context.
 		allowed, took := traffic.Saturate(ctx, call, l.count, l.underWay)
 		c = cell{answered: l.count, refused: l.count - allowed, took: took}
 	} else {
-		sender := traffic.Sender{Due: traffic.Schedule(l.rate, l.length, nil), Call: call}
+		random := rand.New(rand.NewPCG(1, uint64(l.rate))) //nolint:gosec // the same gaps for every service
+		sender := traffic.Sender{Due: traffic.Schedule(l.rate, l.length, random), Call: call}
 		sender.Run(ctx, time.Now())
 		figures := traffic.Summarise(sender.Samples)
 		c = cell{answered: figures.Requests, refused: figures.Refused, took: l.length, latencies: traffic.Latencies(sender.Samples)}

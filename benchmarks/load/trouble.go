@@ -42,6 +42,7 @@ func (r *results) measureTrouble(ctx context.Context, s *stage, progress io.Writ
 				continue
 			}
 			d := t.disturbance(r.goodRate, r.plan.windows, logSink)
+			d.CPUs = s.cpus
 			result, err := disturbance.Measure(ctx, s.programs["doorward"], s.folder, d, io.Discard)
 			if err != nil {
 				return fmt.Errorf("%s: %w", d.Name(), err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"regexp"
 	"runtime"
 	"time"
 
@@ -21,10 +22,13 @@ type metrics struct {
 	policyLoaded prometheus.Gauge
 }
 
+// newRegistry tells of the Go runtime beside us: go_cpu_classes_gc_total_cpu_seconds_total
+// is what the garbage collector costs, for a share of process_cpu_seconds_total.
 func newRegistry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
+	gc := collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile("^/cpu/classes/gc/total:cpu-seconds$")}
 	registry.MustRegister(
-		collectors.NewGoCollector(),
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(gc)),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return registry

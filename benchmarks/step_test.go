@@ -1,0 +1,79 @@
+package benchmarks_test
+
+import (
+	"context"
+	"testing"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/doorward/doorward/benchmarks/traffic"
+	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/policy"
+)
+
+// BenchmarkStep is the parts of a Check by themselves, as far as they can be
+// asked for: decode and encode are what a server with the generated messages
+// would do around it.
+func BenchmarkStep(b *testing.B) {
+	w := newWorld(b, "ES256", distinct, forget)
+	state, ctx := w.server.State(), context.Background()
+	wire := traffic.Encode(w.tokens[0], traffic.Raw)
+	response := w.server.Check(ctx, w.checks[0])
+	trusted := func(iss string) *token.Issuer { return state.Issuers[iss] }
+	claims, refusal := state.Verifier.Verify(ctx, w.tokens[0], trusted)
+	if refusal != nil {
+		b.Fatal(refusal)
+	}
+	resource := state.Resources.Find(traffic.Host, traffic.Path)
+	input := w.input(claims)
+	for _, step := range []struct {
+		name string
+		do   func(n int) bool
+	}{
+		{"decode/generated", func(int) bool { return proto.Unmarshal(wire, new(authv3.CheckRequest)) == nil }},
+		{"find", func(int) bool { return state.Resources.Find(traffic.Host, traffic.Path) == resource }},
+		{"verify/cold", func(n int) bool {
+			_, refusal := state.Verifier.Verify(ctx, w.tokens[n%distinct], trusted)
+			return refusal == nil
+		}},
+		{"verify/hot", func(int) bool {
+			stands, refusal := state.Verifier.Still(claims, trusted(claims.Issuer))
+			return stands && refusal == nil
+		}},
+		{"decide", func(int) bool {
+			decision, err := state.Policy.Decide(ctx, input)
+			return err == nil && decision.Outcome == policy.Allowed
+		}},
+		{"encode/generated", func(int) bool {
+			_, err := proto.Marshal(response)
+			return err == nil
+		}},
+	} {
+		b.Run(step.name, func(b *testing.B) {
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				if !step.do(n) {
+					b.Fatal("the step failed")
+				}
+				n++
+			}
+		})
+	}
+}
+
+// input is what the policy sees of a request with these claims.
+func (w *world) input(claims *token.Claims) policy.Input {
+	headers := map[string][]string{}
+	for _, header := range traffic.ClientHeaders("") {
+		headers[header[0]] = []string{header[1]}
+	}
+	resource := w.server.State().Resources.Find(traffic.Host, traffic.Path)
+	return policy.Input{
+		Request:  policy.Request{Method: "POST", Scheme: "https", Host: traffic.Host, Path: traffic.Path, Headers: headers},
+		Resource: policy.Resource{Name: resource.Name, URI: resource.URI, Scopes: resource.Scopes},
+		Claims:   claims.All,
+		Token:    policy.Token{Issuer: claims.Issuer, Client: claims.Client, Scopes: claims.Scopes, Profile: "standard"},
+	}
+}
