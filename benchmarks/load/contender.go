@@ -25,6 +25,8 @@ type contender struct {
 	flag    string       // a flag of doorward serve; without that, the service is left out
 	env     []string
 
+	shippedGC bool // with the GC setting that doorward chooses for itself
+
 	command []string // a peer's own, which listens at address
 	address string
 }
@@ -48,6 +50,7 @@ type stage struct {
 	tokens       *authority.Tokens
 	pool         []string
 	jwks         string // a file
+	gogc         string // GOGC as doorward sets it where the environment says nothing
 	skipped      []string
 }
 
@@ -73,7 +76,23 @@ func openStage(ctx context.Context, folder, cpus string, progress io.Writer) (*s
 	}
 	s.tokens.Issuer = s.authority.URL
 	s.pool = s.tokens.Pool(poolSize)
+	if err := s.askGOGC(ctx); err != nil {
+		s.authority.Close()
+		return nil, err
+	}
 	return s, nil
+}
+
+// askGOGC starts a doorward to see its GC setting.
+func (s *stage) askGOGC(ctx context.Context) error {
+	asked, err := s.startDoor(ctx, contender{name: "asked", program: doorward})
+	if err != nil {
+		return err
+	}
+	defer asked.stop()
+	percent, _, err := asked.door.Metric(ctx, "go_gc_gogc_percent")
+	s.gogc = fmt.Sprintf("GOGC=%.0f", percent)
+	return err
 }
 
 // service is a contender at work.
@@ -126,12 +145,15 @@ func (s *stage) skip(note string) {
 
 // start runs a contender.
 func (s *stage) start(ctx context.Context, c contender) (*service, error) {
-	if c.program == "doorward" {
+	if c.program == doorward {
 		return s.startDoor(ctx, c)
 	}
 	command := server.Command{
 		Program: s.programs[c.program],
 		Env:     append([]string{"ISSUER=" + s.authority.URL, "AUDIENCE=" + authority.Resource, "JWKS=" + s.jwks}, c.env...),
+	}
+	if c.shippedGC {
+		command.Env = append(command.Env, s.gogc)
 	}
 	if c.command != nil {
 		command.Program, command.Args = c.command[0], c.command[1:]

@@ -116,6 +116,7 @@ func (r *results) measure(ctx context.Context, o options, folder string, progres
 		return err
 	}
 	defer s.authority.Close()
+	r.gogc = s.gogc
 	for _, part := range []struct {
 		name, about string
 		do          func(context.Context, *stage, io.Writer) error

@@ -23,7 +23,7 @@ type memory struct {
 // time for. They are signed as they are sent: a million of them would not fit
 // anywhere else.
 func (r *results) measureMemory(ctx context.Context, s *stage, progress io.Writer) error {
-	opened, err := s.open(ctx, contender{name: doorward, program: "doorward"})
+	opened, err := s.open(ctx, contender{name: doorward, program: doorward})
 	if err != nil {
 		return err
 	}

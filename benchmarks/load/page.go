@@ -42,7 +42,7 @@ const pageMethod = `
 func (r *results) page() []byte {
 	var b bytes.Buffer
 	b.WriteString(pageHead)
-	fmt.Fprintf(&b, "%s. The run took %.0f s.\n\n", r.machine, r.took.Seconds())
+	fmt.Fprintf(&b, "%s. Doorward ships with %s. The run took %.0f s.\n\n", r.machine, r.gogc, r.took.Seconds())
 	r.promises(&b)
 	for _, note := range r.skipped {
 		fmt.Fprintf(&b, "\nLeft out: %s.\n", note)

@@ -30,7 +30,7 @@ func (r *results) measureTrouble(ctx context.Context, s *stage, progress io.Writ
 		return err
 	}
 	defer logSink.close()
-	probe := server.DoorOptions{Program: s.programs["doorward"], Folder: s.folder + "/probe", Issuer: s.authority.URL, Resource: authority.Resource}
+	probe := server.DoorOptions{Program: s.programs[doorward], Folder: s.folder + "/probe", Issuer: s.authority.URL, Resource: authority.Resource}
 	knowsLog := probe.Knows(ctx, logSink.configuration())
 	r.troubles = map[string][]*disturbance.Result{}
 	for round := range r.plan.rounds {
@@ -43,7 +43,7 @@ func (r *results) measureTrouble(ctx context.Context, s *stage, progress io.Writ
 			}
 			d := t.disturbance(r.goodRate, r.plan.windows, logSink)
 			d.CPUs = s.cpus
-			result, err := disturbance.Measure(ctx, s.programs["doorward"], s.folder, d, io.Discard)
+			result, err := disturbance.Measure(ctx, s.programs[doorward], s.folder, d, io.Discard)
 			if err != nil {
 				return fmt.Errorf("%s: %w", d.Name(), err)
 			}
@@ -64,7 +64,7 @@ func (r *results) capacity(ctx context.Context, s *stage) (float64, error) {
 	if len(all) > 0 {
 		return spreadOf(all).median, nil
 	}
-	opened, err := s.open(ctx, contender{name: doorward, program: "doorward"})
+	opened, err := s.open(ctx, contender{name: doorward, program: doorward})
 	if err != nil {
 		return 0, err
 	}

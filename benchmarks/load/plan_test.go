@@ -1,0 +1,78 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/doorward/doorward/benchmarks/disturbance"
+)
+
+// TestThePlanIsBounded: what is only sent takes under ten minutes, quick under
+// one, so that a whole run stays under fifteen and two.
+func TestThePlanIsBounded(t *testing.T) {
+	for quick, most := range map[bool]time.Duration{false: 10 * time.Minute, true: time.Minute} {
+		p := newPlan(quick, nil)
+		var whole time.Duration
+		sent := func(loads []load, times int) {
+			for _, l := range loads {
+				atLeast := time.Duration(float64(l.count) / 5000 * float64(time.Second)) // a slow service on a slow machine
+				whole += (l.length + atLeast) * time.Duration(times*p.rounds)
+			}
+		}
+		sent(p.loads, len(p.contenders))
+		sent(p.envoyLoads, len(p.modes))
+		whole += p.windows.Total() * time.Duration(p.rounds*len(p.troubles))
+		if whole > most {
+			t.Errorf("quick %v takes %v", quick, whole)
+		}
+		if p.saturation().rate != 0 || p.envoyLoads[len(p.envoyLoads)-1].rate != 0 {
+			t.Error("the last load is not saturation")
+		}
+		if !quick && p.rounds < 5 {
+			t.Errorf("%d rounds are too few for a median", p.rounds)
+		}
+	}
+}
+
+// TestTroubles: at which moments what happens, and how many disturbing requests
+// come with how many good ones.
+func TestTroubles(t *testing.T) {
+	w := disturbance.Windows{Before: time.Second, During: 4 * time.Second}
+	for _, row := range []struct {
+		intent string
+		of     trouble
+		at     []time.Duration
+		rate   float64
+	}{
+		{"every two seconds, and not at the end", trouble{every: 2 * time.Second}, []time.Duration{0, 2 * time.Second}, 0},
+		{"once", trouble{}, []time.Duration{0}, 0},
+		{"a tenth of all: one to nine", trouble{share: 0.1}, []time.Duration{0}, 100},
+		{"three tenths: three to seven", trouble{share: 0.3}, []time.Duration{0}, 900 * 3 / 7.0},
+	} {
+		d := row.of.disturbance(900, w, nil)
+		var at []time.Duration
+		for _, event := range d.Events {
+			at = append(at, event.At)
+		}
+		if diff := cmp.Diff(row.at, at); diff != "" || d.Rotations != len(at) {
+			t.Errorf("%s: %d keys, %s", row.intent, d.Rotations, diff)
+		}
+		if off := d.Rate - row.rate; off > 0.001 || off < -0.001 {
+			t.Errorf("%s: %v a second, not %v", row.intent, d.Rate, row.rate)
+		}
+	}
+}
+
+func TestParsePeer(t *testing.T) {
+	got, err := parsePeer("mine=./mine --list a,b --port 9000,127.0.0.1:9000")
+	if err != nil || got.name != "mine" || got.address != "127.0.0.1:9000" || cmp.Diff([]string{"./mine", "--list", "a,b", "--port", "9000"}, got.command) != "" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, text := range []string{"", "mine", "mine=", "mine=./mine", "=./mine,127.0.0.1:1", "mine=,127.0.0.1:1", "mine=./mine,somewhere"} {
+		if got, err := parsePeer(text); err == nil {
+			t.Errorf("%q was read as %+v", text, got)
+		}
+	}
+}

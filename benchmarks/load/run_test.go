@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/doorward/doorward/benchmarks/disturbance"
+	"github.com/doorward/doorward/benchmarks/machine"
+	"github.com/doorward/doorward/benchmarks/traffic"
+	"github.com/doorward/doorward/envoy/rig"
+)
+
+// smallest is every part of a plan, each as short as it can be.
+func smallest() plan {
+	const instant = 100 * time.Millisecond
+	p := newPlan(true, nil)
+	p.rounds, p.warm = 2, 10
+	p.loads = []load{{rate: 100, length: instant}, {count: 20, underWay: 4}}
+	p.envoyLoads = p.loads
+	p.windows = disturbance.Windows{Warm: instant, Before: instant, During: instant}
+	p.distinct = 50
+	return p
+}
+
+// TestASmallRun is one with the real programs. It judges that everything was
+// measured and answered, and nothing about time.
+func TestASmallRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the whole binary")
+	}
+	s, err := openStage(t.Context(), t.TempDir(), "", io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.authority.Close()
+	takesNoRefuser(t, s)
+	r := &results{plan: smallest(), gogc: s.gogc}
+	parts := []func(*results) error{
+		func(r *results) error { return r.measureRounds(t.Context(), s, io.Discard) },
+		func(r *results) error { return r.measureTrouble(t.Context(), s, io.Discard) },
+		func(r *results) error { return r.measureMemory(t.Context(), s, io.Discard) },
+	}
+	if _, err := rig.EnvoyBinary(); err == nil {
+		parts = append(parts, func(r *results) error { return r.measureEnvoy(t.Context(), s, io.Discard) })
+	}
+	for _, part := range parts {
+		if err := part(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if refused := r.refused(); refused != 0 {
+		t.Errorf("%d good requests were refused", refused)
+	}
+	for _, name := range []string{empty, emptyShipped, usual, doorward, doorwardPlain, oneProcessor, twoProcessors} {
+		for _, l := range r.plan.loads {
+			if costs := r.checks.cost(name, l); len(costs) != 2 || costs[0] <= 0 || costs[1] <= 0 {
+				t.Errorf("%s at %s: costs %v", name, l, costs)
+			}
+		}
+	}
+	if r.memory.offered != 50 || r.memory.cache == 0 || r.memory.most < r.memory.before {
+		t.Errorf("memory: %+v", r.memory)
+	}
+	if len(r.troubles) < 5 {
+		t.Errorf("%d troubles", len(r.troubles))
+	}
+	if !strings.HasPrefix(r.gogc, "GOGC=") || r.gogc == "GOGC=0" {
+		t.Errorf("doorward ships with %q", r.gogc)
+	}
+	folder := t.TempDir()
+	if err := r.write(folder); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// takesNoRefuser: a peer that refuses good tokens is not measured. Its cost would
+// be that of saying no.
+func takesNoRefuser(t *testing.T, s *stage) {
+	t.Helper()
+	addresses, err := rig.FreeAddresses(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := s.programs["usual"] + " -issuer somebody-else -jwks " + s.jwks + " -listen " + addresses[0]
+	peer, err := parsePeer("strict=" + command + "," + addresses[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := s.open(t.Context(), peer)
+	if err == nil {
+		opened.stop()
+		t.Fatal("it was taken")
+	}
+	if !strings.Contains(err.Error(), "strict: a good token is answered with: denied") {
+		t.Error(err)
+	}
+}
+
+// imagined is a whole result of no measurement.
+func imagined() *results {
+	r := &results{machine: machine.Machine{}, plan: smallest(), checks: cells{}, requests: cells{}, troubles: map[string][]*disturbance.Result{}, goodRate: 100}
+	for _, c := range r.plan.contenders {
+		for _, l := range r.plan.loads {
+			for range r.plan.rounds {
+				r.checks.add(c.name, l, cell{answered: 100, took: time.Second, cpu: time.Millisecond, gc: time.Millisecond / 10, latencies: traffic.Histogram(nil)})
+			}
+		}
+	}
+	for _, m := range r.plan.modes {
+		for _, l := range r.plan.envoyLoads {
+			r.requests.add(m.name, l, cell{answered: 100, refused: 1, took: time.Second, envoy: time.Millisecond, latencies: traffic.Histogram(nil)})
+		}
+	}
+	for _, t := range r.plan.troubles {
+		d := t.disturbance(100, r.plan.windows, &sink{})
+		r.troubles[t.title] = []*disturbance.Result{{Disturbance: d}, {Disturbance: d}}
+	}
+	r.memory = &memory{offered: 10, refused: 3, took: time.Second}
+	r.process = parseBenchmarks("BenchmarkHotAnswer-2 \t 816\t 4000 ns/op\t 900 B/op\t 14 allocs/op\n")
+	return r
+}
+
+// TestThePage tells everything that was measured, and judges by the worst.
+func TestThePage(t *testing.T) {
+	r := imagined()
+	page := string(r.page())
+	for _, wanted := range []string{
+		"| hot Check in the process, bytes in to bytes out, without gRPC | ≤ 5 us |  | HotAnswer: 4.00 us | kept, and the aim |",
+		"| ≤ 5 % | ≤ 2 % | saturation, 4 under way: 10.0 % | **missed** |", usual, "jwt_authn with its cache", "Forgeries", "10 valid tokens",
+	} {
+		if !strings.Contains(page, wanted) {
+			t.Errorf("no %q in\n%s", wanted, page)
+		}
+	}
+	if refused := r.refused(); refused != 5*2+3 {
+		t.Errorf("%d refused", refused)
+	}
+	if empty := string((&results{plan: smallest()}).page()); strings.Contains(empty, "## Over gRPC") || !strings.Contains(empty, "not measured") {
+		t.Errorf("of no measurement:\n%s", empty)
+	}
+}
+
+// TestThePicturesAreXML, and nothing in them is out of this world.
+func TestThePicturesAreXML(t *testing.T) {
+	r := imagined()
+	for name, picture := range map[string][]byte{"cost": r.drawCost(), "latency": r.drawLatency(), "troubles": r.drawTroubles()} {
+		decoder := xml.NewDecoder(bytes.NewReader(picture))
+		for {
+			_, err := decoder.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		for _, bad := range []string{"NaN", "Inf"} {
+			if bytes.Contains(picture, []byte(bad)) {
+				t.Errorf("%s: %s", name, bad)
+			}
+		}
+	}
+	nothing := &results{plan: smallest()}
+	if nothing.drawCost() != nil || nothing.drawLatency() != nil || nothing.drawTroubles() != nil {
+		t.Error("a picture of nothing")
+	}
+}

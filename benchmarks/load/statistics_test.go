@@ -1,0 +1,69 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestSpread(t *testing.T) {
+	for _, row := range []struct {
+		intent string
+		of     []float64
+		want   string
+	}{
+		{"none", nil, "–"},
+		{"one has no ends", []float64{0.123456}, "0.123"},
+		{"the middle of three, whatever their order", []float64{3, 1, 20}, "3.00 (1.00–20.0)"},
+		{"between the two in the middle", []float64{1, 2, 4, 100}, "3.00 (1.00–100)"},
+		{"nothing at all", []float64{0}, "0.00"},
+		{"large", []float64{123456}, "123456"},
+	} {
+		if got := spreadOf(row.of).String(); got != row.want {
+			t.Errorf("%s: %s, not %s", row.intent, got, row.want)
+		}
+	}
+}
+
+// TestOver: a ratio is made within a round; one that is missing is in none.
+func TestOver(t *testing.T) {
+	if diff := cmp.Diff([]float64{2, 5}, over([]float64{2, 10}, []float64{1, 2, 3})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestParseBenchmarks(t *testing.T) {
+	got := parseBenchmarks(`goos: linux
+BenchmarkColdCheck/RS256-16         	     100	  1500 ns/op	  1.25 x-bare	 10 allocs/op
+BenchmarkColdCheck/RS256-16         	     100	  1700 ns/op	  1.35 x-bare	 10 allocs/op
+BenchmarkHotAnswer 	 9 x ns/op
+PASS
+`)
+	want := map[string]benched{
+		"ColdCheck/RS256": {"ns/op": {1500, 1700}, "x-bare": {1.25, 1.35}, "allocs/op": {10, 10}},
+		"HotAnswer":       {},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestVerdicts: a promise holds at its very bound, and the worst finding counts.
+func TestVerdicts(t *testing.T) {
+	m := measure{must: 0.8, aim: 0.6}
+	for reached, want := range map[float64]string{0.81: "**missed**", 0.8: "kept", 0.61: "kept", 0.6: "kept, and the aim"} {
+		if got := m.verdict(reached); got != want {
+			t.Errorf("%v: %s, not %s", reached, got, want)
+		}
+	}
+	if got := (measure{}).verdict(1); got != "" {
+		t.Errorf("no bound: %q", got)
+	}
+	most, ok := worst([]finding{{"a", spread{median: 1}}, {"b", spread{median: 3}}, {"c", spread{median: 2}}})
+	if !ok || most.of != "b" {
+		t.Errorf("%+v, %v", most, ok)
+	}
+	if _, ok := worst(nil); ok {
+		t.Error("the worst of nothing")
+	}
+}
