@@ -68,7 +68,8 @@ func (r *results) measureEnvoy(ctx context.Context, s *stage, progress io.Writer
 	r.requests = cells{}
 	for round := range r.plan.rounds {
 		for _, l := range r.plan.envoyLoads {
-			for _, g := range gateways {
+			for i := range gateways {
+				g := gateways[(i+round)%len(gateways)]
 				c, err := l.run(ctx, g.call(s.pool), g.use)
 				if err != nil {
 					return fmt.Errorf("%s: %w", g.name, err)

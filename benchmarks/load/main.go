@@ -26,6 +26,7 @@ import (
 
 	"github.com/doorward/doorward/benchmarks/machine"
 	"github.com/doorward/doorward/benchmarks/traffic"
+	"github.com/doorward/doorward/envoy/rig"
 )
 
 // Exit codes beside 0.
@@ -94,7 +95,7 @@ func (o options) work(ctx context.Context, progress io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	began := time.Now()
-	r := &results{machine: machine.This(ctx), plan: newPlan(o.quick, o.peers)}
+	r := &results{machine: machine.This(ctx), versions: versions(ctx), plan: newPlan(o.quick, o.peers)}
 	if err := r.measure(ctx, o, folder, progress); err != nil {
 		return err
 	}
@@ -107,6 +108,15 @@ func (o options) work(ctx context.Context, progress io.Writer) (err error) {
 		return fmt.Errorf("%d good requests were refused: see RESULTS.md", refused)
 	}
 	return nil
+}
+
+// versions are those of the parts that a service is made of, and of Envoy.
+func versions(ctx context.Context) []string {
+	all := machine.Modules(ctx, "google.golang.org/grpc", "google.golang.org/protobuf", "github.com/open-policy-agent/opa")
+	if envoy, err := rig.EnvoyVersion(ctx); err == nil {
+		all = append(all, "Envoy "+envoy)
+	}
+	return all
 }
 
 // measure is every part of the plan, in order.

@@ -22,7 +22,7 @@ const pageMethod = `
 - Every service is a process of its own, built from this commit, with Go's defaults but for what its name says. Processor time is the kernel's clock of
   that process, all threads, user and kernel mode; divided by the Checks that it answered. The sender is another process on the same cores, so that
   what it costs is in no number but latency and throughput.
-- Rounds are interleaved: in each, every service is measured once under every load, one after the other. Numbers are the median of %d rounds, with the
+- Rounds are interleaved: in each, every service is measured once under every load, one after the other, each time another one first. Numbers are the median of %d rounds, with the
   lowest and the highest in brackets. A ratio is made within a round.
 - A Check is what Envoy 1.40 sends for an MCP client's POST with envoy/envoy.yaml (18 headers, encode_raw_headers); the usual service and peers get the
   headers as a map, which is Envoy's default and the cheapest form for them. %d tokens (ES256) come again and again over %d connections, as from an
@@ -42,7 +42,7 @@ const pageMethod = `
 func (r *results) page() []byte {
 	var b bytes.Buffer
 	b.WriteString(pageHead)
-	fmt.Fprintf(&b, "%s. Doorward ships with %s. The run took %.0f s.\n\n", r.machine, r.gogc, r.took.Seconds())
+	fmt.Fprintf(&b, "%s, which ships with %s; %s. The run took %.0f s.\n\n", r.machine, r.gogc, strings.Join(r.versions, ", "), r.took.Seconds())
 	r.promises(&b)
 	for _, note := range r.skipped {
 		fmt.Fprintf(&b, "\nLeft out: %s.\n", note)

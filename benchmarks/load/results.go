@@ -11,11 +11,12 @@ import (
 
 // results are everything that was measured. A part that was left out is empty.
 type results struct {
-	machine machine.Machine
-	gogc    string // doorward's own GC setting
-	plan    plan
-	took    time.Duration
-	skipped []string // what this machine or this doorward does not have
+	machine  machine.Machine
+	versions []string // of what others made
+	gogc     string   // doorward's own GC setting
+	plan     plan
+	took     time.Duration
+	skipped  []string // what this machine or this doorward does not have
 
 	checks   cells // over gRPC
 	requests cells // through Envoy

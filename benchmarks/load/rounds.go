@@ -38,7 +38,8 @@ func (all cells) add(name string, l load, c cell) {
 	all[name][l] = append(all[name][l], c)
 }
 
-// measureRounds goes round all services under all loads: A B C, A B C.
+// measureRounds goes round all services under all loads: A B C, then B C A, so
+// that none always comes after the same one.
 func (r *results) measureRounds(ctx context.Context, s *stage, progress io.Writer) error {
 	var services []*service
 	defer func() {
@@ -60,7 +61,8 @@ func (r *results) measureRounds(ctx context.Context, s *stage, progress io.Write
 	r.checks, r.skipped = cells{}, append(r.skipped, s.skipped...)
 	for round := range r.plan.rounds {
 		for _, l := range r.plan.loads {
-			for _, service := range services {
+			for i := range services {
+				service := services[(i+round)%len(services)]
 				c, err := l.run(ctx, service.client.Cycle(service.encoded), service.use)
 				if err != nil {
 					return fmt.Errorf("%s: %w", service.name, err)

@@ -131,4 +131,4 @@ func openSink() (*sink, error) {
 func (s *sink) close() { _ = s.server.Close() } // nobody waits for an answer any more
 
 // configuration is the line that makes doorward send its decision log here.
-func (s *sink) configuration() string { return "decision_log: {to: 'http://" + s.address + "/logs'}" }
+func (s *sink) configuration() string { return "decision_log: {to: 'http://" + s.address + "'}" }

@@ -41,6 +41,17 @@ func This(ctx context.Context) Machine {
 	return m
 }
 
+// Modules are the versions of Go modules that this one uses, as "name version";
+// what Go does not know is left out.
+func Modules(ctx context.Context, paths ...string) []string {
+	args := append([]string{"list", "-m", "-f", "{{.Path}} {{.Version}}"}, paths...)
+	out, err := exec.CommandContext(ctx, "go", args...).Output() //nolint:gosec // paths of modules
+	if err != nil {
+		return nil
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n")
+}
+
 // String is one line for the head of a page.
 func (m Machine) String() string {
 	return fmt.Sprintf("%s, %s, %d cores (%s), load average at the start %s; %s; doorward %s",

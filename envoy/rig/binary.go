@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // ErrNoEnvoy says that there is no Envoy binary on this machine.
@@ -49,6 +50,25 @@ func moduleRoot() (string, error) {
 		}
 		dir = parent
 	}
+}
+
+// EnvoyVersion is the version of the binary, such as "1.40.0".
+func EnvoyVersion(ctx context.Context) (string, error) {
+	binary, err := EnvoyBinary()
+	if err != nil {
+		return "", err
+	}
+	said, err := exec.CommandContext(ctx, binary, "--version").Output()
+	if err != nil {
+		return "", fmt.Errorf("envoy --version: %w", err)
+	}
+	// Such as "PATH  version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL".
+	_, build, _ := strings.Cut(string(said), "version: ")
+	parts := strings.Split(build, "/")
+	if len(parts) < 2 {
+		return "", fmt.Errorf("envoy --version said %q", said)
+	}
+	return parts[1], nil
 }
 
 // Validate has Envoy read a configuration file as it would at start, without

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -41,6 +42,21 @@ func TestEnvoyBinaryIsLookedFor(t *testing.T) {
 	t.Setenv("DOORWARD_ENVOY", other+"-gone")
 	if path, err := EnvoyBinary(); !errors.Is(err, ErrNoEnvoy) {
 		t.Errorf("with a DOORWARD_ENVOY that is not there: %q, %v", path, err)
+	}
+}
+
+func TestEnvoyVersion(t *testing.T) {
+	NeedEnvoy(t)
+	if version, err := EnvoyVersion(t.Context()); err != nil || !regexp.MustCompile(`^\d+\.\d+\.\d+`).MatchString(version) {
+		t.Errorf("%q, %v", version, err)
+	}
+	said := filepath.Join(t.TempDir(), "envoy")
+	if err := os.WriteFile(said, []byte("#!/bin/sh\necho no idea\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DOORWARD_ENVOY", said)
+	if version, err := EnvoyVersion(t.Context()); err == nil {
+		t.Errorf("of another program: %q", version)
 	}
 }
 
