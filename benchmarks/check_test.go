@@ -46,6 +46,7 @@ const (
 	distinct = 1024
 
 	remember, forget = 64 << 20, 0 // bytes of the token cache
+	decisions        = 32 << 20    // bytes of the decision cache, as doorward ships
 )
 
 var algorithms = []string{"ES256", "RS256", "EdDSA"}
@@ -88,7 +89,7 @@ func (w *world) state(t testing.TB, cache int64) *extauthz.State {
 		t.Fatal(err)
 	}
 	memory := policy.NewMemory()
-	memory.SetMaximum(8 << 20)
+	memory.SetMaximum(decisions)
 	engine, faults := policy.Compile(context.Background(), policy.Sources{Library: rego.Files, Paths: []string{team}, Memory: memory})
 	if engine == nil {
 		t.Fatal(faults)

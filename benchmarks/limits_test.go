@@ -10,8 +10,8 @@ import (
 // What a Check may allocate: what it does, and a little room. Lower them when it
 // does less. They are no times, so that they mean the same on every machine.
 var limits = []limit{
-	{"hot, bytes in to bytes out", remember, 1020, 46 << 10},
-	{"cold, bytes in to bytes out", forget, 1120, 51 << 10},
+	{"hot, bytes in to bytes out", remember, 220, 13 << 10},
+	{"cold, bytes in to bytes out", forget, 320, 18 << 10},
 }
 
 type limit struct {
