@@ -4,8 +4,7 @@ import (
 	"github.com/doorward/doorward/benchmarks/traffic"
 )
 
-// measure is one promise about speed. It is kept when all that it looks at keep
-// it: the worst is what was reached.
+// measure is one promise about speed, judged for everything that it looks at.
 type measure struct {
 	what      string
 	unit      string
@@ -100,20 +99,6 @@ func (r *results) collected() []finding {
 		return nil // this doorward does not tell
 	}
 	return []finding{{r.plan.saturation().String(), spreadOf([]float64{100 * gc / cpu})}}
-}
-
-// worst is what counts; false where there is nothing.
-func worst(found []finding) (finding, bool) {
-	if len(found) == 0 {
-		return finding{}, false
-	}
-	most := found[0]
-	for _, f := range found {
-		if f.median > most.median {
-			most = f
-		}
-	}
-	return most, true
 }
 
 // verdict is a word about what was reached.

@@ -5,11 +5,8 @@ import (
 	"math"
 	"slices"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"github.com/doorward/doorward/benchmarks/chart"
 	"github.com/doorward/doorward/benchmarks/disturbance"
-	"github.com/doorward/doorward/benchmarks/traffic"
 )
 
 // The pictures' measures, in pixels.
@@ -90,7 +87,7 @@ func (r *results) drawLatency() []byte {
 		c.Text("small middle", chart.Point{X: x(percentile), Y: head + plotHeight + 18}, fmt.Sprintf("%g %%", percentile))
 	}
 	for i, name := range names {
-		h, _ := r.checks.merged(name, rate)
+		h, _, _ := r.checks.merged(name, rate)
 		var curve []chart.Point
 		for nines := 0.0; nines <= floor; nines += 0.02 {
 			percentile := 100 * (1 - math.Pow(10, -nines))
@@ -103,16 +100,6 @@ func (r *results) drawLatency() []byte {
 		c.Text("small", chart.Point{X: at.X + 32, Y: at.Y + 4}, name)
 	}
 	return c.Document(width, height, "Latency distribution of one Check, by service")
-}
-
-// merged is the latencies of all rounds, and how many were refused.
-func (all cells) merged(name string, l load) (*hdrhistogram.Histogram, int) {
-	whole, refused := traffic.Histogram(nil), 0
-	for _, c := range all[name][l] {
-		whole.Merge(c.latencies)
-		refused += c.refused
-	}
-	return whole, refused
 }
 
 // drawTroubles is a panel for each trouble: the round whose p99.9 was the median.

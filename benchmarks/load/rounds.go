@@ -20,6 +20,7 @@ type cell struct {
 	cpu               time.Duration           // of the service's process
 	envoy             time.Duration           // of Envoy's, where there is one
 	gc                time.Duration           // of doorward's garbage collector
+	late              time.Duration           // the sender, p99
 	latencies         *hdrhistogram.Histogram // nil at saturation, where they say nothing
 }
 
@@ -36,6 +37,18 @@ func (all cells) add(name string, l load, c cell) {
 		all[name] = map[load][]cell{}
 	}
 	all[name][l] = append(all[name][l], c)
+}
+
+// merged is the latencies of all rounds, how many requests were refused, and
+// how late the sender was in each, in milliseconds (p99).
+func (all cells) merged(name string, l load) (whole *hdrhistogram.Histogram, refused int, late []float64) {
+	whole = traffic.Histogram(nil)
+	for _, c := range all[name][l] {
+		whole.Merge(c.latencies)
+		refused += c.refused
+		late = append(late, milliseconds(c.late))
+	}
+	return whole, refused, late
 }
 
 // measureRounds goes round all services under all loads: A B C, then B C A, so
@@ -119,7 +132,7 @@ func (l load) run(ctx context.Context, call traffic.Call, used func(ctx context.
 		sender := traffic.Sender{Due: traffic.Schedule(l.rate, l.length, random), Call: call}
 		sender.Run(ctx, time.Now())
 		figures := traffic.Summarise(sender.Samples)
-		c = cell{answered: figures.Requests, refused: figures.Refused, took: l.length, latencies: traffic.Latencies(sender.Samples)}
+		c = cell{answered: figures.Requests, refused: figures.Refused, took: l.length, late: figures.Late, latencies: traffic.Latencies(sender.Samples)}
 	}
 	if err := ctx.Err(); err != nil {
 		return c, err

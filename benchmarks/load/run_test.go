@@ -125,7 +125,7 @@ func imagined() *results {
 	return r
 }
 
-// TestThePage tells everything that was measured, and judges by the worst.
+// TestThePage tells everything that was measured, and judges each.
 func TestThePage(t *testing.T) {
 	r := imagined()
 	page := string(r.page())
