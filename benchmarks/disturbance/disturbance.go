@@ -66,16 +66,18 @@ func (d *Disturbance) Name() string {
 // Nothing happens: the event only marks a moment.
 func Nothing(*Stage) error { return nil }
 
-// Rotate publishes the newer keys one after the other, one every so often, and
-// takes the one before away. The key of the good traffic stays: their tokens
-// have not expired.
+// PublishNewer publishes the n-th of the newer keys and takes the one before
+// away. The key of the good traffic stays: their tokens have not expired.
+func PublishNewer(s *Stage, n int) error {
+	s.Authority.Publish(s.Tokens.Known, s.Tokens.Newer[n])
+	return nil
+}
+
+// Rotate publishes the newer keys one after the other, one every so often.
 func Rotate(rotations int, every time.Duration) []Event {
 	var events []Event
 	for i := range rotations {
-		events = append(events, Event{time.Duration(i) * every, "new key", func(s *Stage) error {
-			s.Authority.Publish(s.Tokens.Known, s.Tokens.Newer[i])
-			return nil
-		}})
+		events = append(events, Event{time.Duration(i) * every, "new key", func(s *Stage) error { return PublishNewer(s, i) }})
 	}
 	return events
 }

@@ -116,13 +116,7 @@ const keysWithin = "{min: 1s, max: 2s, max_stale: 10m}"
 
 // troubles are what happens while good traffic is at half of the capacity.
 var troubles = []trouble{
-	{
-		title: "Rotation: a new key every 2 s, and the one before it is withdrawn", every: 2 * time.Second, label: "new key",
-		do: func(s *disturbance.Stage, n int) error {
-			s.Authority.Publish(s.Tokens.Known, s.Tokens.Newer[n])
-			return nil
-		},
-	},
+	{title: "Rotation: a new key every 2 s, and the one before it is withdrawn", every: 2 * time.Second, label: "new key", do: disturbance.PublishNewer},
 	{
 		title: "Reload: the team's policy changes every 2 s", every: 2 * time.Second, label: "new policy",
 		do: func(s *disturbance.Stage, n int) error {
@@ -134,9 +128,6 @@ var troubles = []trouble{
 	{title: "Log: the service that takes the decision log hangs", label: "hangs", sink: true},
 	{
 		title: "Outage: the authorization server is silent", label: "silent",
-		do: func(s *disturbance.Stage, _ int) error {
-			s.Authority.Become(authority.Silent)
-			return nil
-		},
+		do: func(s *disturbance.Stage, _ int) error { return disturbance.Become(authority.Silent)(s) },
 	},
 }
