@@ -93,7 +93,7 @@ func newSender(ctx context.Context, address string, due []time.Duration, tokens 
 	encoded, known := make([][]byte, len(tokens)), map[string][]byte{}
 	for i, token := range tokens {
 		if known[token] == nil {
-			known[token] = traffic.Encode(token, traffic.Raw)
+			known[token] = traffic.Encode(token, traffic.Raw, i)
 		}
 		encoded[i] = known[token]
 	}

@@ -101,7 +101,7 @@ type service struct {
 	process *server.Process
 	door    *server.Door // nil for others than doorward
 	client  *traffic.Client
-	encoded [][]byte // one request for each token of the pool
+	encoded [][]byte // requests with the tokens of the pool
 }
 
 func (s *service) stop() {
@@ -122,8 +122,8 @@ func (s *stage) open(ctx context.Context, c contender) (*service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.name, err)
 	}
-	for _, token := range s.pool {
-		opened.encoded = append(opened.encoded, traffic.Encode(token, c.form))
+	for n := range requests {
+		opened.encoded = append(opened.encoded, traffic.Encode(s.pool[n%len(s.pool)], c.form, n))
 	}
 	patient, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()

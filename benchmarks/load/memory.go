@@ -41,7 +41,7 @@ func (r *results) measureMemory(ctx context.Context, s *stage, progress io.Write
 		if n%(r.plan.distinct/10) == 0 && n > 0 {
 			_, _ = fmt.Fprintf(progress, "  %d of %d\n", n, r.plan.distinct)
 		}
-		reason := opened.client.Check(ctx, n, traffic.Encode(s.tokens.Good(), traffic.Raw))
+		reason := opened.client.Check(ctx, n, traffic.Encode(s.tokens.Good(), traffic.Raw, n))
 		offered.Add(1)
 		if reason == traffic.Allowed {
 			allowed.Add(1)

@@ -25,8 +25,8 @@ const pageMethod = `
 - Rounds are interleaved: in each, every service is measured once under every load, one after the other, each time another one first. Numbers are the median of %d rounds, with the
   lowest and the highest in brackets. A ratio is made within a round.
 - A Check is what Envoy 1.40 sends for an MCP client's POST with envoy/envoy.yaml (18 headers, encode_raw_headers); the usual service and peers get the
-  headers as a map, which is Envoy's default and the cheapest form for them. %d tokens (ES256) come again and again over %d connections, as from an
-  Envoy of as many workers. Each service has seen every token before.
+  headers as a map, which is Envoy's default and the cheapest form for them. %d tokens (ES256) come again and again, in requests that differ in id, time
+  and port, over %d connections, as from an Envoy of as many workers. Each service has seen every token before.
 - At a rate the loop is open: a Check is sent when it is due, at random intervals that are the same for all,
   whether answers come or not, and its latency counts from when it was due. At saturation a
   fixed number is under way, and only cost and throughput are told. At a low

@@ -10,8 +10,11 @@ import (
 	"github.com/doorward/doorward/benchmarks/traffic"
 )
 
-// poolSize is how many tokens come again and again.
-const poolSize = 100
+// The good traffic.
+const (
+	poolSize = 100  // tokens that come again and again
+	requests = 2000 // different ones with them, before the first comes again
+)
 
 // The services whose costs are compared, by name.
 const (

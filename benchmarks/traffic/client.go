@@ -50,7 +50,7 @@ func Dial(ctx context.Context, address string) (*Client, error) {
 		}
 		c.connections = append(c.connections, connection)
 		// Not a token of ours: a request without one is answered in any state.
-		if _, err := c.exchange(ctx, connection, Encode("", Raw), grpc.WaitForReady(true)); err != nil {
+		if _, err := c.exchange(ctx, connection, Encode("", Raw, 0), grpc.WaitForReady(true)); err != nil {
 			c.Close()
 			return nil, fmt.Errorf("%s does not answer: %w", address, err)
 		}

@@ -56,10 +56,10 @@ func TestOverTheWire(t *testing.T) {
 	for range Connections {
 		<-r.asked // Dial asks on each
 	}
-	if got := client.Cycle([][]byte{Encode("a", Raw), Encode("b", Raw)})(t.Context(), 3); got != Allowed {
+	if got := client.Cycle([][]byte{Encode("a", Raw, 1), Encode("b", Raw, 2)})(t.Context(), 3); got != Allowed {
 		t.Errorf("answered: %s", got)
 	}
-	if diff := cmp.Diff(Request("b", Raw), <-r.asked, protocmp.Transform()); diff != "" {
+	if diff := cmp.Diff(Request("b", Raw, 2), <-r.asked, protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
 	if got := client.Check(t.Context(), 0, []byte{0xff}); got != NoAnswer {

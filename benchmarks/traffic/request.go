@@ -6,6 +6,10 @@
 package traffic
 
 import (
+	"fmt"
+	"strconv"
+	"time"
+
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/protobuf/proto"
@@ -50,9 +54,10 @@ const (
 	Mapped
 )
 
-// Request is a request of an MCP client as Envoy describes it, with a token or,
-// for "", without.
-func Request(token string, form Form) *authv3.CheckRequest {
+// Request is the n-th request of an MCP client as Envoy describes it, with a
+// token or, for "", without. What differs from request to request differs here:
+// Envoy's ids, the time, and the client's port.
+func Request(token string, form Form, n int) *authv3.CheckRequest {
 	headers := [][2]string{{":authority", Host}, {":path", Path}, {":method", "POST"}, {":scheme", "http"}}
 	headers = append(headers, ClientHeaders(token)...)
 	headers = append(
@@ -60,17 +65,17 @@ func Request(token string, form Form) *authv3.CheckRequest {
 		[2]string{"x-forwarded-for", "10.0.0.7"},
 		[2]string{"x-forwarded-proto", "http"},
 		[2]string{"x-envoy-external-address", "10.0.0.7"},
-		[2]string{"x-request-id", "7ca60a5c-0f2a-4c4c-8bf4-15fbd739632c"},
+		[2]string{"x-request-id", fmt.Sprintf("7ca60a5c-0f2a-4c4c-8bf4-%012x", n)},
 	)
 	http := &authv3.AttributeContext_HttpRequest{
-		Id: "16917264732453617726", Method: "POST", Path: Path, Host: Host, Scheme: "http", Protocol: "HTTP/1.1",
+		Id: strconv.Itoa(1_691_726_473_245_361_772 + n), Method: "POST", Path: Path, Host: Host, Scheme: "http", Protocol: "HTTP/1.1",
 	}
 	form.put(headers, http)
 	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
-		Source:      peer("10.0.0.7", 41234),
+		Source:      peer("10.0.0.7", 32768+n%16384),
 		Destination: peer("10.0.0.1", 10000),
 		Request: &authv3.AttributeContext_Request{
-			Time: &timestamppb.Timestamp{Seconds: 1_795_618_359, Nanos: 845_627_000},
+			Time: timestamppb.New(time.Unix(1_795_618_359, 0).Add(time.Duration(n) * 123 * time.Microsecond)),
 			Http: http,
 		},
 		MetadataContext:      &corev3.Metadata{},
@@ -92,16 +97,16 @@ func (form Form) put(headers [][2]string, http *authv3.AttributeContext_HttpRequ
 	}
 }
 
-func peer(address string, port uint32) *authv3.AttributeContext_Peer {
+func peer(address string, port int) *authv3.AttributeContext_Peer {
 	return &authv3.AttributeContext_Peer{Address: &corev3.Address{Address: &corev3.Address_SocketAddress{
-		SocketAddress: &corev3.SocketAddress{Address: address, PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: port}},
+		SocketAddress: &corev3.SocketAddress{Address: address, PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(port)}},
 	}}}
 }
 
 // Encode is [Request] as bytes. Making them beforehand keeps the sender cheap,
 // which matters where it runs on the cores of the service.
-func Encode(token string, form Form) []byte {
-	encoded, err := proto.Marshal(Request(token, form))
+func Encode(token string, form Form, n int) []byte {
+	encoded, err := proto.Marshal(Request(token, form, n))
 	if err != nil {
 		panic("traffic: " + err.Error()) // a request of ours can be encoded
 	}

@@ -42,7 +42,7 @@ func TestTheRules(t *testing.T) {
 		{"without the scope", "POST", sign(key, map[string]any{"scope": "mcp:write"}), false},
 		{"what the team's rule denies", "DELETE", sign(key, nil), false},
 	} {
-		check := traffic.Request(row.token, traffic.Mapped)
+		check := traffic.Request(row.token, traffic.Mapped, 0)
 		check.Attributes.Request.Http.Method = row.method
 		response, err := s.Check(t.Context(), check)
 		if err != nil {
