@@ -25,7 +25,8 @@ type contender struct {
 	flag    string       // a flag of doorward serve; without that, the service is left out
 	env     []string
 
-	shippedGC bool // with the GC setting that doorward chooses for itself
+	most      float64 // requests a second at a rate; 0 for no bound
+	shippedGC bool    // with the GC setting that doorward chooses for itself
 
 	command []string // a peer's own, which listens at address
 	address string
@@ -39,7 +40,7 @@ func parsePeer(text string) (contender, error) {
 	if name == "" || comma < 1 || !strings.Contains(rest[comma:], ":") {
 		return contender{}, errors.New("write it as name=command,address, such as mine=./mine --port 9000,127.0.0.1:9000")
 	}
-	return contender{name: name, command: strings.Fields(rest[:comma]), address: rest[comma+1:], form: traffic.Mapped}, nil
+	return contender{name: name, command: strings.Fields(rest[:comma]), address: rest[comma+1:], form: traffic.Mapped, most: slowRate}, nil
 }
 
 // stage is what stands around every service.

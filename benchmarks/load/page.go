@@ -30,7 +30,8 @@ const pageMethod = `
 - At a rate the loop is open: a Check is sent when it is due, at random intervals that are the same for all,
   whether answers come or not, and its latency counts from when it was due. At saturation a
   fixed number is under way, and only cost and throughput are told. At a low
-  rate most of what anybody costs is waking up for each request, whatever is done with it; at saturation it is the work.
+  rate most of what anybody costs is waking up for each request, whatever is done with it; at saturation it is the work. The usual service and peers
+  are asked for no more than %d a second at a rate.
 - The empty server decodes the request, looks at nothing and answers with four headers: benchmarks/peers/empty. The usual one verifies token, audience,
   scope and the team's rule with OPA: benchmarks/peers/usual. Doorward does the same with metrics on, and a policy of one rule beside its own.
 - Through Envoy: one worker, HTTP/1.1, no access log, and Envoy itself answers in the MCP server's place. jwt_authn knows no scope and no policy.
@@ -63,7 +64,7 @@ func (r *results) page() []byte {
 	r.inTrouble(&b)
 	r.remembering(&b)
 	r.inProcess(&b)
-	fmt.Fprintf(&b, pageMethod, r.plan.rounds, poolSize, traffic.Connections, poolSize)
+	fmt.Fprintf(&b, pageMethod, r.plan.rounds, poolSize, traffic.Connections, slowRate, poolSize)
 	return b.Bytes()
 }
 
@@ -151,6 +152,9 @@ func latencies(b *bytes.Buffer, all cells, loads []load, names []string) {
 		}
 		for _, name := range names {
 			h, refused, late := all.merged(name, l)
+			if h.TotalCount() == 0 {
+				continue // too fast for it
+			}
 			at := func(percentile float64) float64 {
 				return float64(h.ValueAtPercentile(percentile)) / float64(time.Millisecond)
 			}

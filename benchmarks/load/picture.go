@@ -42,6 +42,9 @@ func (r *results) drawCost() []byte {
 		for j, l := range r.plan.loads {
 			y := top + barGap*float64(j)
 			cost := spreadOf(r.checks.cost(name, l))
+			if cost.rounds == 0 {
+				continue // too fast for it
+			}
 			c.Rect("band", chart.Point{X: left, Y: y + 3}, x(cost.median)-left, barGap-6)
 			c.Line("p50", chart.Point{X: x(cost.low), Y: y + barGap/2}, chart.Point{X: x(cost.high), Y: y + barGap/2})
 			c.Text("small", chart.Point{X: x(cost.high) + 8, Y: y + barGap/2 + 4}, fmt.Sprintf("%s at %s", digits(cost.median/1000), l))
@@ -67,7 +70,7 @@ func (r *results) drawLatency() []byte {
 		}
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return r.checks[name] == nil })
-	rate := r.plan.loads[len(r.plan.loads)-2] // the highest rate
+	rate := r.plan.loads[0] // every service does that much
 	var c chart.Canvas
 	height := head + plotHeight + 90
 	c.Rect("card", chart.Point{X: 0.5, Y: 0.5}, width-1, height-1)

@@ -28,11 +28,15 @@ const (
 	twoProcessors = "doorward, GOMAXPROCS=2"
 )
 
+// slowRate is what is asked of a service, in requests a second, that may not be
+// able to do more.
+const slowRate = 2000
+
 // contenders are every service, in the order of a round.
 var contenders = []contender{
 	{name: empty, program: "empty"},
 	{name: emptyShipped, program: "empty", shippedGC: true},
-	{name: usual, program: "usual", form: traffic.Mapped},
+	{name: usual, program: "usual", form: traffic.Mapped, most: slowRate},
 	{name: doorward, program: "doorward"},
 	{name: doorwardPlain, program: "doorward", env: []string{"GOGC=100"}},
 	{name: reference, program: "doorward", flag: "reference-decoder"},
@@ -82,7 +86,7 @@ func newPlan(quick bool, peers []contender) plan {
 	p := plan{
 		rounds: 5, warm: 5000,
 		contenders: append(contenders[:len(contenders):len(contenders)], peers...),
-		loads:      []load{{rate: 1000, length: 2 * second}, {rate: 3000, length: 2 * second}, {count: 15000, underWay: 64}},
+		loads:      []load{{rate: slowRate, length: 2 * second}, {rate: 10000, length: 2 * second}, {count: 15000, underWay: 64}},
 		modes:      modes,
 		envoyLoads: []load{{rate: 1000, length: 2 * second}, {count: 5000, underWay: 32}},
 		windows:    disturbance.Windows{Warm: second, Before: 3 * second, During: 4 * second},
@@ -92,7 +96,7 @@ func newPlan(quick bool, peers []contender) plan {
 	}
 	if quick {
 		p.rounds, p.warm = 2, 500
-		p.loads = []load{{rate: 1000, length: second / 2}, {count: 2000, underWay: 64}}
+		p.loads = []load{{rate: slowRate, length: second / 2}, {rate: 10000, length: second / 2}, {count: 2000, underWay: 64}}
 		p.envoyLoads = []load{{rate: 500, length: second / 2}, {count: 500, underWay: 32}}
 		p.windows = disturbance.Windows{Warm: second / 2, Before: second / 2, During: second / 2}
 		p.distinct, p.benchTime = 20_000, "0.1s"

@@ -76,6 +76,9 @@ func (r *results) measureRounds(ctx context.Context, s *stage, progress io.Write
 		for _, l := range r.plan.loads {
 			for i := range services {
 				service := services[(i+round)%len(services)]
+				if service.most > 0 && l.rate > service.most {
+					continue
+				}
 				c, err := l.run(ctx, service.client.Cycle(service.encoded), service.use)
 				if err != nil {
 					return fmt.Errorf("%s: %w", service.name, err)

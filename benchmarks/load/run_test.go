@@ -20,8 +20,8 @@ func smallest() plan {
 	const instant = 100 * time.Millisecond
 	p := newPlan(true, nil)
 	p.rounds, p.warm = 2, 10
-	p.loads = []load{{rate: 100, length: instant}, {count: 20, underWay: 4}}
-	p.envoyLoads = p.loads
+	p.loads = []load{{rate: 100, length: instant}, {rate: slowRate + 1, length: instant / 10}, {count: 20, underWay: 4}}
+	p.envoyLoads = []load{p.loads[0], p.loads[2]}
 	p.windows = disturbance.Windows{Warm: instant, Before: instant, During: instant}
 	p.distinct = 50
 	return p
@@ -56,7 +56,10 @@ func TestASmallRun(t *testing.T) {
 	if refused := r.refused(); refused != 0 {
 		t.Errorf("%d good requests were refused", refused)
 	}
-	for _, name := range []string{empty, emptyShipped, usual, doorward, doorwardPlain, oneProcessor, twoProcessors} {
+	if costs := r.checks.cost(usual, r.plan.loads[1]); costs != nil {
+		t.Errorf("the usual service was asked for more than it may be able to do: %v", costs)
+	}
+	for _, name := range []string{empty, emptyShipped, doorward, doorwardPlain, oneProcessor, twoProcessors} {
 		for _, l := range r.plan.loads {
 			if costs := r.checks.cost(name, l); len(costs) != 2 || costs[0] <= 0 || costs[1] <= 0 {
 				t.Errorf("%s at %s: costs %v", name, l, costs)
@@ -106,14 +109,17 @@ func imagined() *results {
 	r := &results{machine: machine.Machine{}, plan: smallest(), checks: cells{}, requests: cells{}, troubles: map[string][]*disturbance.Result{}, goodRate: 100}
 	for _, c := range r.plan.contenders {
 		for _, l := range r.plan.loads {
+			if c.most > 0 && l.rate > c.most {
+				continue
+			}
 			for range r.plan.rounds {
-				r.checks.add(c.name, l, cell{answered: 100, took: time.Second, cpu: time.Millisecond, gc: time.Millisecond / 10, latencies: traffic.Histogram(nil)})
+				r.checks.add(c.name, l, cell{answered: 100, took: time.Second, cpu: time.Millisecond, gc: time.Millisecond / 10, latencies: traffic.Histogram([]time.Duration{time.Millisecond})})
 			}
 		}
 	}
 	for _, m := range r.plan.modes {
 		for _, l := range r.plan.envoyLoads {
-			r.requests.add(m.name, l, cell{answered: 100, refused: 1, took: time.Second, envoy: time.Millisecond, latencies: traffic.Histogram(nil)})
+			r.requests.add(m.name, l, cell{answered: 100, refused: 1, took: time.Second, envoy: time.Millisecond, latencies: traffic.Histogram([]time.Duration{time.Millisecond})})
 		}
 	}
 	for _, t := range r.plan.troubles {
@@ -131,7 +137,7 @@ func TestThePage(t *testing.T) {
 	page := string(r.page())
 	for _, wanted := range []string{
 		"| hot Check in the process, bytes in to bytes out, without gRPC | ≤ 5 us |  | HotAnswer: 4.00 us | kept, and the aim |",
-		"| ≤ 5 % | ≤ 2 % | saturation, 4 under way: 10.0 % | **missed** |", usual, "jwt_authn with its cache", "Forgeries", "10 valid tokens",
+		"| ≤ 5 % | ≤ 2 % | saturation, 4 under way: 10.0 % | **missed** |", usual, "| doorward | 100/s | 1.00 |", "jwt_authn with its cache", "Forgeries", "10 valid tokens",
 	} {
 		if !strings.Contains(page, wanted) {
 			t.Errorf("no %q in\n%s", wanted, page)
