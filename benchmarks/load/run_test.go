@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +42,7 @@ func TestASmallRun(t *testing.T) {
 	}
 	defer s.authority.Close()
 	takesNoRefuser(t, s)
+	tellsTheSetting(t, s)
 	r := &results{plan: smallest(), gogc: s.gogc}
 	parts := []func(*results) error{
 		func(r *results) error { return r.measureRounds(t.Context(), s, io.Discard) },
@@ -78,6 +82,29 @@ func TestASmallRun(t *testing.T) {
 	folder := t.TempDir()
 	if err := r.write(folder); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// tellsTheSetting: the empty server that is to run at doorward's GC setting does.
+func tellsTheSetting(t *testing.T, s *stage) {
+	t.Helper()
+	for _, row := range []struct {
+		name string
+		told bool
+	}{{empty, false}, {emptyShipped, true}} {
+		at := slices.IndexFunc(contenders, func(c contender) bool { return c.name == row.name })
+		opened, err := s.open(t.Context(), contenders[at])
+		if err != nil {
+			t.Fatal(err)
+		}
+		environment, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", opened.process.PID))
+		opened.stop()
+		if err != nil {
+			t.Skip("not on Linux: ", err)
+		}
+		if told := strings.Contains(string(environment), "\x00"+s.gogc+"\x00"); told != row.told {
+			t.Errorf("%s: told %s: %v", row.name, s.gogc, told)
+		}
 	}
 }
 

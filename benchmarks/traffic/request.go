@@ -99,7 +99,7 @@ func (form Form) put(headers [][2]string, http *authv3.AttributeContext_HttpRequ
 
 func peer(address string, port int) *authv3.AttributeContext_Peer {
 	return &authv3.AttributeContext_Peer{Address: &corev3.Address{Address: &corev3.Address_SocketAddress{
-		SocketAddress: &corev3.SocketAddress{Address: address, PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(port)}},
+		SocketAddress: &corev3.SocketAddress{Address: address, PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(port)}}, //nolint:gosec // below 65536
 	}}}
 }
 
