@@ -45,6 +45,9 @@ func (r *results) page() []byte {
 	var b bytes.Buffer
 	b.WriteString(pageHead)
 	fmt.Fprintf(&b, "%s, which ships with %s; %s. The run took %.0f s.\n\n", r.machine, r.gogc, strings.Join(r.versions, ", "), r.took.Seconds())
+	if r.machine.Busy() {
+		b.WriteString("**The machine was busy with something else when this began: take it for a look, not for a result.**\n\n")
+	}
 	r.promises(&b)
 	for _, note := range r.skipped {
 		fmt.Fprintf(&b, "\nLeft out: %s.\n", note)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -39,6 +40,13 @@ func This(ctx context.Context) Machine {
 		m.Commit = strings.TrimSpace(string(out))
 	}
 	return m
+}
+
+// Busy tells that the machine had more to do than one measurement leaves room
+// for, by its load average.
+func (m Machine) Busy() bool {
+	load, err := strconv.ParseFloat(m.Load, 64)
+	return err == nil && load > 0.75*float64(m.Cores)
 }
 
 // Modules are the versions of Go modules that this one uses, as "name version";

@@ -31,9 +31,11 @@ func TestMetric(t *testing.T) {
 	}
 }
 
-// TestProcess: a program's words are kept, and its end is noticed.
+// TestProcess: a program's words are kept, its end is noticed, and it does not
+// inherit how we were told to run.
 func TestProcess(t *testing.T) {
-	p, err := Start(t.Context(), Command{Program: "sh", Args: []string{"-c", `echo "$GREETING"; echo there >&2`}, Env: []string{"GREETING=hello"}})
+	t.Setenv("GOGC", "7")
+	p, err := Start(t.Context(), Command{Program: "sh", Args: []string{"-c", `echo "$GREETING$GOGC"; echo there >&2`}, Env: []string{"GREETING=hello"}})
 	if err != nil {
 		t.Fatal(err)
 	}

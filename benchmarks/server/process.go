@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -65,7 +67,7 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	p := &Process{ended: make(chan struct{})}
 	ctx, p.cancel = context.WithCancel(ctx)
 	command := exec.CommandContext(ctx, c.Program, c.Args...) //nolint:gosec // what is measured is what the caller names
-	command.Dir, command.Env = c.Dir, append(os.Environ(), c.Env...)
+	command.Dir, command.Env = c.Dir, append(plain(os.Environ()), c.Env...)
 	command.Stdout, command.Stderr = &p.Log, &p.Log
 	command.SysProcAttr = processAttributes()
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
@@ -80,6 +82,15 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 		close(p.ended)
 	}()
 	return p, nil
+}
+
+// plain is an environment without what would change how a Go program runs:
+// every service runs as it comes, but for what its [Command] says.
+func plain(environment []string) []string {
+	return slices.DeleteFunc(environment, func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return slices.Contains([]string{"GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GODEBUG"}, name)
+	})
 }
 
 // Stop ends the process: SIGTERM, and SIGKILL should that not do.
