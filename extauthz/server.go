@@ -26,6 +26,7 @@ import (
 	"github.com/doorward/doorward/extauthz/revocation"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/policy/decisionlog"
 )
 
 // State is everything a Check decides by. It is never changed after
@@ -39,6 +40,7 @@ type State struct {
 	Policy    *policy.Engine
 
 	Revocations *revocation.Source // nil: none
+	Decisions   *decisionlog.Log   // nil: decisions are not logged
 
 	TokenCache      int64         // bytes that verified tokens may take; 0 remembers none
 	CheckTimeout    time.Duration // bounds a Check that has no deadline or a longer one
@@ -108,21 +110,24 @@ func (s *Server) Check(ctx context.Context, check *authv3.CheckRequest) *authv3.
 }
 
 func (s *Server) answerTo(ctx context.Context, in arrival) (answer []byte) {
+	start := time.Now()
+	state := s.state.Load()
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.journal.panicked(fault)
 			s.metrics.tally("", reason.Internal).checks.Inc()
 			answer = bareRefusal()
+			state.decided(&request{}, &verdict{}, start)
 		}
 	}()
-	start := time.Now()
-	req, v := s.judge(ctx, s.state.Load(), in, start)
+	req, v := s.judge(ctx, state, in, start)
 	answer = v.ready
 	if answer == nil {
 		answer = v.answer(req)
 	}
 	s.metrics.observe(v, req, time.Since(start))
 	s.journal.write(v, req.id)
+	state.decided(req, v, start)
 	return answer
 }
 

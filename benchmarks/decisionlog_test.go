@@ -1,0 +1,76 @@
+//go:build unix
+
+package benchmarks_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/doorward/doorward/policy/decisionlog"
+)
+
+// BenchmarkDecisionLog is a hot Check without and with the decision log. The
+// metric cpu-ns/op is the time of all threads, the log's own among them; a
+// service's part of it, which is in the same process here, is not the log's.
+func BenchmarkDecisionLog(b *testing.B) {
+	service := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))
+	defer service.Close()
+	dead := httptest.NewServer(nil)
+	dead.Close()
+	for _, row := range []struct{ name, to string }{
+		{"off", ""},
+		{"file", decisionlog.FilePrefix + os.DevNull},
+		{"service", service.URL},
+		{"dead", dead.URL},
+	} {
+		b.Run(row.name, func(b *testing.B) {
+			w := newWorld(b, "ES256", 1, remember)
+			state := *w.server.State()
+			if row.to != "" {
+				state.Decisions = openLog(b, row.to)
+			}
+			w.server.Swap(&state)
+			w.ask(b, 0)
+			b.ReportAllocs()
+			began, n := cpu(b), 0
+			for b.Loop() {
+				w.ask(b, 0)
+				n++
+			}
+			b.ReportMetric(float64(cpu(b)-began)/float64(n), "cpu-ns/op")
+		})
+	}
+}
+
+func openLog(t testing.TB, to string) *decisionlog.Log {
+	t.Helper()
+	log, err := decisionlog.New(decisionlog.Options{
+		To: to, SampleAllows: 1, Buffer: 16 << 20, Labels: map[string]string{"id": "benchmark", "version": "dev"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		log.Close(ctx)
+	})
+	return log
+}
+
+// cpu is what the process has used so far.
+func cpu(t testing.TB) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}

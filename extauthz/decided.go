@@ -1,0 +1,58 @@
+package extauthz
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/policy/decisionlog"
+)
+
+// decided gives a Check that began at start to the decision log: every one but
+// those that a metadata document answered, where nothing was decided. The log
+// copies what it is given.
+func (state *inForce) decided(req *request, v *verdict, start time.Time) {
+	if state == nil || state.Decisions == nil || v.reason == reason.Metadata || !state.Decisions.Takes(v.allowed()) {
+		return
+	}
+	event := decisionlog.Event{
+		Time:    start,
+		Took:    time.Since(start),
+		Allowed: v.allowed(),
+
+		Reason: v.reason.String(),
+		Status: v.status(),
+		Rule:   v.decision.Rule,
+		Code:   v.decision.Code,
+		Scopes: v.decision.Scopes,
+
+		RequestID:     req.id,
+		Method:        req.method,
+		Host:          req.authority,
+		Path:          req.path,
+		HasQuery:      len(req.query) > 0,
+		SourceAddress: req.sourceAddress,
+
+		Resource: v.name(),
+
+		TokenDigest: v.tokenDigest(req),
+		Issuer:      v.issuer,
+	}
+	for _, warning := range v.decision.Warnings {
+		event.Warnings = append(event.Warnings, warning.Code)
+	}
+	if v.claims != nil {
+		event.Client, event.KeyID, event.Claims = v.claims.Client, v.claims.KeyID, v.claims.All
+	}
+	state.Decisions.Put(&event)
+}
+
+// tokenDigest stands for the token. What nobody has found to be one has none:
+// it may be a password, which a digest gives away to whoever tries out a list.
+func (v *verdict) tokenDigest(req *request) [sha256.Size]byte {
+	if v.resource == nil || v.claims == nil && v.reason <= reason.TokenMalformed {
+		return [sha256.Size]byte{}
+	}
+	presented, _ := req.credential(v.resource.TakesDPoP()) // there is one, or there were neither claims nor a flaw in them
+	return sha256.Sum256([]byte(presented.token))
+}

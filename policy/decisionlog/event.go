@@ -1,0 +1,153 @@
+package decisionlog
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// Event is one decision. It has no room for a token, a header or a query; a
+// string that is "" is left out of what is written.
+type Event struct {
+	Time    time.Time     // when the request arrived
+	Took    time.Duration // until the answer was made
+	Allowed bool
+
+	Reason   string   // why: a word of a closed list
+	Status   int      // HTTP status of the answer
+	Rule     string   // the rule that decided
+	Code     string   // what that rule calls its reason
+	Scopes   []string // that the request needs
+	Warnings []string // codes of the rules that only warn
+
+	RequestID     string // joins the event to other logs of the same request
+	Method        string
+	Host          string
+	Path          string // without the query
+	HasQuery      bool   // there was one, which is left out
+	SourceAddress string // IP address of the peer
+
+	Resource string // its name
+
+	TokenDigest [sha256.Size]byte // SHA-256 of the whole token; zero: there was none
+	Issuer      string            // that is configured, whether or not the token was good
+	Client      string            // of a verified token, as all below
+	KeyID       string            // of the key that verified it
+	Claims      map[string]any    // all claims: the log takes from them what is on its list
+}
+
+// entry is an Event in the queue. All it holds is its own, but for the values
+// of claims, which are shared and never change.
+type entry struct {
+	Event
+	id      [16]byte // the decision id
+	number  uint64   // of this decision, counted from 1
+	pathCut bool     // Path is not the whole
+	masked  bool     // there were claims, of which those on the list are kept
+	claims  []claim
+	weight  int    // bytes that it takes, about
+	next    *entry // in its lane
+}
+
+type claim struct {
+	name  string
+	value any
+}
+
+const (
+	entryBytes = 512 // at least what an entry takes, without the bytes of its strings
+	longest    = 512 // bytes of one string that are kept; a request may send 60 KiB in its path
+	more       = "..."
+)
+
+// keep makes an entry of e: a copy of all that is to be logged, and of nothing
+// else.
+func (l *Log) keep(e *Event) *entry {
+	kept := &entry{Event: *e}
+	kept.Claims, kept.masked = nil, len(e.Claims) > 0
+	kept.Path, kept.pathCut = plainPath(e.Path)
+	kept.weight = entryBytes + kept.own()
+	for _, name := range l.claims {
+		if value, has := e.Claims[name]; has {
+			kept.claims = append(kept.claims, claim{name, value})
+			kept.weight += weigh(value)
+		}
+	}
+	high, low := l.random(), l.random()
+	for i := range 8 {
+		kept.id[i], kept.id[8+i] = byte(high>>(8*i)), byte(low>>(8*i))
+	}
+	return kept
+}
+
+// plainPath is a path as far as it names a place. Where a client writes
+// parameters into it, one of them may be a token.
+func plainPath(path string) (plain string, cut bool) {
+	if i := strings.IndexAny(path, ";#&="); i >= 0 {
+		return path[:i] + more, true
+	}
+	return path, false
+}
+
+// own gives e strings of its own, all in one piece of memory, and says how many
+// bytes they take. This is the only place where a string leaves the memory of
+// its request, which is used again once the Check is over.
+func (e *entry) own() int {
+	lists := append(append(make([]string, 0, len(e.Scopes)+len(e.Warnings)), e.Scopes...), e.Warnings...)
+	single := [...]*string{
+		&e.Reason, &e.Rule, &e.Code, &e.RequestID, &e.Method, &e.Host, &e.Path, &e.SourceAddress,
+		&e.Resource, &e.Issuer, &e.Client, &e.KeyID,
+	}
+	total := 0
+	for _, s := range single {
+		total += min(len(*s), longest+len(more))
+	}
+	for _, s := range lists {
+		total += min(len(s), longest+len(more))
+	}
+	var memory strings.Builder
+	memory.Grow(total)
+	for _, s := range single {
+		*s = copied(&memory, *s)
+	}
+	for i, s := range lists {
+		lists[i] = copied(&memory, s)
+	}
+	e.Scopes, e.Warnings = lists[:len(e.Scopes):len(e.Scopes)], lists[len(e.Scopes):]
+	const header = 16 // of a string in a list
+	return total + header*len(lists)
+}
+
+// copied writes s, cut to what is kept of it, into memory and gives it back as
+// it lies there.
+func copied(memory *strings.Builder, s string) string {
+	begin := memory.Len()
+	if len(s) > longest {
+		memory.WriteString(s[:longest])
+		s = more
+	}
+	memory.WriteString(s)
+	return memory.String()[begin:]
+}
+
+// weigh is about what the decoded value of a claim takes, in bytes.
+func weigh(value any) int {
+	const word, member = 32, 64
+	total := word
+	switch v := value.(type) {
+	case string:
+		total += len(v)
+	case json.Number:
+		total += len(v)
+	case []any:
+		for _, element := range v {
+			total += weigh(element)
+		}
+	case map[string]any:
+		for name, value := range v {
+			total += member + len(name) + weigh(value)
+		}
+	}
+	return total
+}

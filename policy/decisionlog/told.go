@@ -1,0 +1,65 @@
+package decisionlog
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+)
+
+// told writes the service's own log about this one: a line when something
+// changed, and none for its going on.
+type told struct {
+	log *slog.Logger
+
+	mu       sync.Mutex
+	failing  bool
+	lost     uint64 // events, when it was last looked
+	overflow bool   // more were lost since the look before
+}
+
+func newTold(log *slog.Logger) *told { return &told{log: log} }
+
+func (t *told) write(level slog.Level, message string, attrs ...slog.Attr) {
+	t.log.LogAttrs(context.Background(), level, message, attrs...)
+}
+
+// failed tells of the first failure after a success.
+func (t *told) failed(err error) { t.fail(err.Error()) }
+
+// stalled tells of a delivery that takes too long, be it that it ends well.
+func (t *told) stalled() { t.fail("what is written is not taken") }
+
+func (t *told) fail(problem string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.failing {
+		t.write(slog.LevelError, "decisions cannot be logged: traffic is served, and their events wait as long as there is room",
+			slog.String("problem", problem))
+	}
+	t.failing = true
+}
+
+// delivered tells of the first success after a failure.
+func (t *told) delivered(lost uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.failing {
+		t.write(slog.LevelInfo, "decisions are logged again", slog.Uint64("dropped_so_far", lost))
+	}
+	t.failing = false
+}
+
+// losses tells that events are being dropped, when that begins.
+func (t *told) losses(lost uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	overflow := lost > t.lost
+	if overflow && !t.overflow {
+		t.write(slog.LevelWarn, "events of decisions are dropped, allows before denials: see doorward_decision_log_dropped_total")
+	}
+	t.lost, t.overflow = lost, overflow
+}
+
+func (t *told) abandoned(allows, denials int) {
+	t.write(slog.LevelError, "events of decisions were not delivered before the end", slog.Int("allows", allows), slog.Int("denials", denials))
+}
