@@ -145,7 +145,7 @@ func (x *explanation) ask(ctx context.Context, p *plan, keySet []byte) (extauthz
 	defer stop()
 	only := *p
 	only.config = x.narrowed(p.config, keySet)
-	s := newService(slog.New(slog.DiscardHandler), new(slog.LevelVar), watched{memory: policy.NewMemory()}, false)
+	s := newService(slog.New(slog.DiscardHandler), new(slog.LevelVar), io.Discard, watched{memory: policy.NewMemory()}, false)
 	s.binder = token.NewBinder(token.BinderOptions{Now: x.now})
 	if err := s.adopt(ctx, &only); err != nil {
 		return extauthz.Explanation{}, err
@@ -161,10 +161,11 @@ func (x *explanation) ask(ctx context.Context, p *plan, keySet []byte) (extauthz
 
 // narrowed is the configuration with the one issuer that the token names, so
 // that nobody else is asked for keys. Keys that serve keeps are left alone:
-// they would be replaced by files that serve may not read.
+// they would be replaced by files that serve may not read. Nor is anything
+// logged: what is explained has not happened.
 func (x *explanation) narrowed(cfg *config.Config, keySet []byte) *config.Config {
 	narrow := *cfg
-	narrow.Issuers = nil
+	narrow.Issuers, narrow.DecisionLog = nil, config.DecisionLog{To: config.Off}
 	said, _ := token.ReadUnverified(x.question.token)
 	for _, issuer := range cfg.Issuers {
 		switch {

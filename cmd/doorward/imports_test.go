@@ -19,15 +19,16 @@ const module = "github.com/doorward/doorward"
 // arrows are the only imports of ours that production code may have. They go
 // one way; a new one is a change of the architecture.
 var arrows = map[string][]string{
-	"cmd/doorward":        {"cmd/doorward/config", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "policy", "rego"},
+	"cmd/doorward":        {"cmd/doorward/config", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "policy", "policy/decisionlog", "rego"},
 	"cmd/doorward/config": {"extauthz/jwks", "extauthz/resource", "extauthz/token"},
-	"extauthz":            {"extauthz/reason", "extauthz/resource", "extauthz/revocation", "extauthz/token", "policy"},
+	"extauthz":            {"extauthz/reason", "extauthz/resource", "extauthz/revocation", "extauthz/token", "policy", "policy/decisionlog"},
 	"extauthz/token":      {"extauthz/jwks", "extauthz/reason"},
 	"extauthz/jwks":       {"extauthz/reason"},
 	"extauthz/reason":     {},
 	"extauthz/resource":   {},
 	"extauthz/revocation": {},
 	"policy":              {},
+	"policy/decisionlog":  {},
 	"rego":                {},
 	// For the demo, the benchmarks and the tests alone.
 	"benchmarks/authority":   {"envoy/rig", "envoy/rig/mint"},

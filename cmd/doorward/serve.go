@@ -88,7 +88,7 @@ func serve(cmd *cobra.Command, paths []string, read source, reference bool) erro
 		log.Error("the configuration was refused")
 		return &failure{}
 	}
-	if err := newService(log, &level, files, reference).run(cmd.Context(), plan, seen, hangup); err != nil {
+	if err := newService(log, &level, cmd.OutOrStdout(), files, reference).run(cmd.Context(), plan, seen, hangup); err != nil {
 		log.Error("doorward cannot serve", slog.String("problem", err.Error()))
 		return &failure{}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -45,12 +46,13 @@ type service struct {
 	started   *config.Config // what the first plan said, for what only a start reads
 
 	revocations *revocations
+	decisions   *decisions
 	tls         tlsConfig
 	plan        atomic.Pointer[plan] // in force
 	refused     string               // what was said of the last refused reload; the watcher's alone
 }
 
-func newService(log *slog.Logger, level *slog.LevelVar, watched watched, reference bool) *service {
+func newService(log *slog.Logger, level *slog.LevelVar, stdout io.Writer, watched watched, reference bool) *service {
 	registry := newRegistry()
 	s := &service{
 		log: log, level: level, watched: watched, referenceDecoder: reference,
@@ -60,6 +62,7 @@ func newService(log *slog.Logger, level *slog.LevelVar, watched watched, referen
 		health:   health.NewServer(),
 
 		revocations: newRevocations(log, registry),
+		decisions:   newDecisions(log, stdout, registry),
 	}
 	s.readiness = newReadiness(s.health)
 	s.issuers = newIssuers(log, s.metrics, s.readiness)
@@ -74,6 +77,7 @@ func newService(log *slog.Logger, level *slog.LevelVar, watched watched, referen
 func (s *service) run(ctx context.Context, first *plan, seen digest, hangup <-chan os.Signal) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	defer s.decisions.close()
 	s.started = first.config
 	s.binder = token.NewBinder(token.BinderOptions{
 		InFlight: first.config.Limits.SignaturesInFlight,
@@ -148,7 +152,7 @@ func (s *service) drain(server *grpc.Server) {
 	s.log.Info("draining: not ready from now on", slog.String("drain", cfg.Drain.String()))
 	s.readiness.drain()
 	<-time.After(cfg.Drain)
-	patience := min(cfg.Limits.CheckTimeout+time.Second, exitWithin-cfg.Drain)
+	patience := min(cfg.Limits.CheckTimeout+time.Second, exitWithin-cfg.Drain-flushWithin)
 	end := time.AfterFunc(patience, server.Stop)
 	defer end.Stop()
 	server.GracefulStop()

@@ -156,8 +156,13 @@ func (s *service) adopt(ctx context.Context, next *plan) error {
 	if err != nil {
 		return err
 	}
+	decisions, err := s.decisions.open(cfg.DecisionLog)
+	if err != nil {
+		return err
+	}
 	revocations, err := s.revocations.adopt(ctx, cfg.RevocationFile)
 	if err != nil {
+		s.decisions.discard(decisions)
 		return err
 	}
 	// From here on nothing fails.
@@ -174,12 +179,14 @@ func (s *service) adopt(ctx context.Context, next *plan) error {
 		Policy:          next.policy,
 		Binder:          s.binder,
 		Revocations:     revocations,
+		Decisions:       decisions.Log,
 		TokenCache:      int64(cfg.Limits.TokenCache),
 		CheckTimeout:    cfg.Limits.CheckTimeout,
 		MetadataSubject: cfg.MetadataSubject,
 
 		ReferenceDecoder: s.referenceDecoder,
 	})
+	s.decisions.adopt(decisions, cfg.Limits.CheckTimeout)
 	s.plan.Store(next)
 	s.metrics.adopted(time.Now())
 	retire()

@@ -24,6 +24,7 @@ func (r *reader) config() (*Config, Problems) {
 	r.checkPolicyPaths()
 	r.checkCacheDir()
 	r.checkRevocations()
+	r.checkDecisionLog()
 	issuers := r.checkIssuers()
 	table := r.checkResources()
 	problems := r.problems.sorted()
@@ -41,6 +42,7 @@ func (r *reader) config() (*Config, Problems) {
 		Packages:        r.packages(),
 		ClockSkew:       r.doc.ClockSkew,
 		RevocationFile:  r.doc.RevocationFile,
+		DecisionLog:     r.doc.DecisionLog,
 		MetadataSubject: r.doc.MetadataSubject,
 		Drain:           r.doc.Drain,
 		Files:           slices.Compact(r.files),

@@ -41,6 +41,8 @@ type Config struct {
 	ClockSkew time.Duration
 	// RevocationFile is a revocation list that was readable, or "".
 	RevocationFile string
+	// DecisionLog is where decisions are logged.
+	DecisionLog DecisionLog
 	// MetadataSubject puts the subject into the dynamic metadata.
 	MetadataSubject bool
 	// Drain is how long the service waits, not ready, after SIGTERM.

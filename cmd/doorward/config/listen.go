@@ -123,7 +123,7 @@ func (r *reader) checkTLS() {
 	hasCert, hasKey := r.written("listen.tls.cert_file"), r.written("listen.tls.key_file")
 	switch {
 	case hasCert && hasKey:
-		r.checkPair(t)
+		r.checkPair("listen.tls", t.CertFile, t.KeyFile)
 	case hasCert:
 		r.problem("listen.tls", "has a cert_file without its key_file", "add key_file")
 	case hasKey:
@@ -134,15 +134,16 @@ func (r *reader) checkTLS() {
 	r.certificates("listen.tls.client_ca_file", t.ClientCAFile)
 }
 
-func (r *reader) checkPair(t TLS) {
-	cert, certOK := r.named("listen.tls.cert_file", t.CertFile)
-	key, keyOK := r.named("listen.tls.key_file", t.KeyFile)
+// checkPair reads the cert_file and the key_file of a mapping.
+func (r *reader) checkPair(path, certFile, keyFile string) {
+	cert, certOK := r.named(path+".cert_file", certFile)
+	key, keyOK := r.named(path+".key_file", keyFile)
 	if !certOK || !keyOK {
 		return
 	}
 	// The error may quote the file, which holds a private key.
 	if _, err := tls.X509KeyPair(cert, key); err != nil {
-		r.problem("listen.tls", "has no certificate and private key in PEM that belong together", "check cert_file and key_file")
+		r.problem(path, "has no certificate and private key in PEM that belong together", "check cert_file and key_file")
 	}
 }
 

@@ -44,9 +44,10 @@ func TestDefaults(t *testing.T) {
 			Profile:    token.Standard,
 			Algorithms: token.DefaultAlgorithms(),
 		}},
-		ClockSkew: 30 * time.Second,
-		Drain:     3 * time.Second,
-		Files:     []string{"minimal.yaml"},
+		DecisionLog: config.DecisionLog{To: config.Off, SampleAllows: 1, Buffer: 16 << 20},
+		ClockSkew:   30 * time.Second,
+		Drain:       3 * time.Second,
+		Files:       []string{"minimal.yaml"},
 	}
 	got := mustLoad(t, "minimal.yaml")
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(config.Config{}, "Resources")); diff != "" {
@@ -103,10 +104,14 @@ func TestEveryKey(t *testing.T) {
 				Profile: token.Standard, Algorithms: token.DefaultAlgorithms(),
 			},
 		},
-		PolicyPaths:     []string{at("policy")},
-		Packages:        config.Packages{{Resource: "example", Name: "authz.weather", File: at("doorward.yaml"), Line: 37, Column: 11}},
-		ClockSkew:       time.Minute,
-		RevocationFile:  at("revocations.json"),
+		PolicyPaths:    []string{at("policy")},
+		Packages:       config.Packages{{Resource: "example", Name: "authz.weather", File: at("doorward.yaml"), Line: 37, Column: 11}},
+		ClockSkew:      time.Minute,
+		RevocationFile: at("revocations.json"),
+		DecisionLog: config.DecisionLog{
+			To: "https://logs.example.com/opa", CAFile: at("tls/cert.pem"), CertFile: at("tls/cert.pem"), KeyFile: at("tls/key.pem"),
+			Claims: []string{"groups"}, SampleAllows: 0.25, Buffer: 8 << 20,
+		},
 		MetadataSubject: true,
 		Drain:           5 * time.Second,
 		Files:           []string{at("doorward.yaml"), at("tls/cert.pem"), at("tls/key.pem"), at("two.json")},
@@ -137,6 +142,34 @@ func TestEveryKey(t *testing.T) {
 	}
 	if diff := cmp.Diff(wantSpecs, specs(got), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("resources (-want +got):\n%s", diff)
+	}
+}
+
+// TestDecisionLogFiles: their names are relative to the file they stand in, be
+// that another one than the first.
+func TestDecisionLogFiles(t *testing.T) {
+	dir := write(t, map[string]string{
+		"10-all.yaml":  oneIssuer + oneResource,
+		"token":        "secret",
+		"20-logs.yaml": "decision_log: {to: 'https://logs.example.com', token_file: token}\n",
+	})
+	if got, want := mustLoad(t, dir).DecisionLog.TokenFile, filepath.Join(dir, "token"); got != want {
+		t.Errorf("token_file = %s, want %s", got, want)
+	}
+	for to, want := range map[string]string{
+		"file:decisions.log":           "file:DIR/decisions.log",
+		"file:DIR/decisions.log":       "file:DIR/decisions.log",
+		"https://logs.example.com/opa": "https://logs.example.com/opa",
+	} {
+		dir := t.TempDir()
+		name := filepath.Join(dir, "doorward.yaml")
+		content := oneIssuer + oneResource + "decision_log: {to: '" + strings.ReplaceAll(to, "DIR", dir) + "'}\n"
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := mustLoad(t, name).DecisionLog.To, strings.ReplaceAll(want, "DIR", dir); got != want {
+			t.Errorf("%s became %s, want %s", to, got, want)
+		}
 	}
 }
 

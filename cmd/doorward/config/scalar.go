@@ -51,6 +51,8 @@ func (r *reader) scalar(n *yaml.Node, path string, into any, f field) {
 		*into = strings.EqualFold(n.Value, "true")
 	case *int:
 		r.whole(n, path, into)
+	case *float64:
+		r.fraction(n, path, into)
 	case *time.Duration:
 		r.duration(n, path, into)
 	case *Size:
@@ -94,6 +96,17 @@ func (r *reader) whole(n *yaml.Node, path string, into *int) {
 		return
 	}
 	*into = i
+}
+
+// fraction reads a number in decimal digits: not every YAML reader takes 1e-1 or
+// .5 for one.
+func (r *reader) fraction(n *yaml.Node, path string, into *float64) {
+	f, err := strconv.ParseFloat(n.Value, 64)
+	if kindOf(n) != "a number" || err != nil || !regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`).MatchString(n.Value) {
+		r.refuse(n, path, fmt.Sprintf("%s must be a number, not %s", path, quoted(n)), "write it in decimal digits, such as 0.1")
+		return
+	}
+	*into = f
 }
 
 func (r *reader) duration(n *yaml.Node, path string, into *time.Duration) {

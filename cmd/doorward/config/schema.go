@@ -29,6 +29,7 @@ type document struct {
 	Drain             time.Duration `yaml:"drain"`
 	JWKSCacheDir      string        `yaml:"jwks_cache_dir,path"`
 	RevocationFile    string        `yaml:"revocation_file,path"`
+	DecisionLog       DecisionLog   `yaml:"decision_log"`
 	InsecureHTTPHosts []string      `yaml:"insecure_http_hosts"`
 }
 
@@ -94,8 +95,9 @@ func defaults() document {
 			ReceiveBytes:      16 << 20,
 			CheckTimeout:      2 * time.Second,
 		},
-		ClockSkew: 30 * time.Second,
-		Drain:     3 * time.Second,
+		DecisionLog: DecisionLog{To: Off, SampleAllows: 1, Buffer: 16 << 20},
+		ClockSkew:   30 * time.Second,
+		Drain:       3 * time.Second,
 	}
 }
 

@@ -95,7 +95,7 @@ func readableTypes() map[reflect.Type]bool {
 	var all Config
 	types := map[reflect.Type]bool{reflect.TypeFor[jsonText](): true}
 	for _, v := range []any{
-		"", true, 0, time.Duration(0), Size(0), all.Listen.SocketMode, all.Log.Level,
+		"", true, 0, 0.0, time.Duration(0), Size(0), all.Listen.SocketMode, all.Log.Level,
 		[]string(nil), map[string]any(nil), map[string]string(nil),
 	} {
 		types[reflect.TypeOf(v)] = true
