@@ -62,6 +62,8 @@ func newDecisions(log *slog.Logger, stdout io.Writer, registry prometheus.Regist
 // open makes the log that cfg describes, or finds it open already. What it
 // returns is given to adopt or to discard.
 func (d *decisions) open(cfg config.DecisionLog) (openedLog, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	next := openedLog{config: cfg}
 	if cfg.CAFile != "" {
 		ca, err := os.ReadFile(cfg.CAFile)
@@ -120,6 +122,8 @@ func (d *decisions) adopt(next openedLog, lastUse time.Duration) {
 
 // discard ends a log that nobody has used.
 func (d *decisions) discard(next openedLog) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if next.Log != d.current.Log {
 		next.end()
 	}
@@ -131,6 +135,7 @@ func (d *decisions) close() {
 	defer d.mu.Unlock()
 	close(d.ending)
 	d.retired.Go(d.current.end)
+	d.current = openedLog{} // a reload may still come
 	d.retired.Wait()
 }
 

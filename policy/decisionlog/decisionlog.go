@@ -94,6 +94,15 @@ type sink interface {
 // cannot be opened, or the files for a service cannot be read; that the service
 // is not there is no error, since it may come.
 func New(o Options) (*Log, error) {
+	o = o.withDefaults()
+	to, err := o.open()
+	if err != nil {
+		return nil, fmt.Errorf("decision log: %w", err)
+	}
+	return start(o, to, usualPace()), nil
+}
+
+func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -103,11 +112,7 @@ func New(o Options) (*Log, error) {
 	if o.Random == nil {
 		o.Random = rand.Uint64
 	}
-	to, err := o.open()
-	if err != nil {
-		return nil, fmt.Errorf("decision log: %w", err)
-	}
-	return start(o, to, usualPace()), nil
+	return o
 }
 
 func (o Options) open() (sink, error) {

@@ -3,7 +3,6 @@ package decisionlog
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"os"
 )
@@ -46,9 +45,6 @@ func (l *lines) deliver(_ context.Context, events []*entry) (int, error) {
 		return 0, err
 	}
 	l.torn = l.buffer[n-1] != '\n'
-	if err != nil {
-		err = fmt.Errorf("write: %w", err)
-	}
 	return bytes.Count(l.buffer[begin:max(n, begin)], []byte("\n")), err
 }
 
