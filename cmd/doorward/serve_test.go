@@ -85,9 +85,14 @@ type program struct {
 
 func start(t testing.TB, args ...string) *program {
 	t.Helper()
+	return startTo(t, io.Discard, args...)
+}
+
+func startTo(t testing.TB, stdout io.Writer, args ...string) *program {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &program{log: newLines(), stop: cancel, exit: make(chan int, 1)}
-	go func() { p.exit <- run(ctx, append([]string{"serve"}, args...), io.Discard, p.log) }()
+	go func() { p.exit <- run(ctx, append([]string{"serve"}, args...), stdout, p.log) }()
 	t.Cleanup(func() {
 		cancel()
 		select {
