@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"testing"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -78,7 +80,8 @@ func TestDecisionLogInAFile(t *testing.T) {
 	}
 }
 
-// TestDecisionLogOnStdout, where denials are no sample.
+// TestDecisionLogOnStdout, where denials are no sample, and a reader that ends
+// is no signal to end.
 func TestDecisionLogOnStdout(t *testing.T) {
 	f := newFolder(t)
 	stdout := newLines()
@@ -86,6 +89,9 @@ func TestDecisionLogOnStdout(t *testing.T) {
 	conn := p.dial(t, p.grpc, nil)
 	askAs(t, conn, goodToken(f.key), "allowed")
 	askAs(t, conn, "", "denied")
+	if !signal.Ignored(syscall.SIGPIPE) {
+		t.Error("a reader of the standard output that ends is the end of the service")
+	}
 	p.stop()
 	p.wait(t)
 	got := decisionsIn(t, stdout.String())

@@ -77,6 +77,9 @@ func serve(cmd *cobra.Command, paths []string, read source, reference bool) erro
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
+	// Whoever reads our output may end before us: that is an error of a write,
+	// and not the end of the door.
+	signal.Ignore(syscall.SIGPIPE)
 	files := watched{paths: paths, read: read, memory: policy.NewMemory()}
 	plan, problems, seen := files.load(cmd.Context(), nil)
 	var level slog.LevelVar

@@ -188,5 +188,5 @@ type pace struct {
 }
 
 func usualPace() pace {
-	return pace{look: 200 * time.Millisecond, retry: 100 * time.Millisecond, retryMost: 10 * time.Second, stalled: 5 * time.Second}
+	return pace{look: 500 * time.Millisecond, retry: 100 * time.Millisecond, retryMost: 10 * time.Second, stalled: 5 * time.Second}
 }

@@ -42,7 +42,7 @@ type Event struct {
 type entry struct {
 	Event
 	id      [16]byte // the decision id
-	number  uint64   // of this decision, counted from 1
+	number  uint64   // in the order of Put, counted from 1: what is missing was dropped
 	pathCut bool     // Path is not the whole
 	masked  bool     // there were claims, of which those on the list are kept
 	claims  []claim
@@ -68,6 +68,9 @@ func (l *Log) keep(e *Event) *entry {
 	kept.Claims, kept.masked = nil, len(e.Claims) > 0
 	kept.Path, kept.pathCut = plainPath(e.Path)
 	kept.weight = entryBytes + kept.own()
+	if kept.masked {
+		kept.claims = make([]claim, 0, len(l.claims))
+	}
 	for _, name := range l.claims {
 		if value, has := e.Claims[name]; has {
 			kept.claims = append(kept.claims, claim{name, value})
