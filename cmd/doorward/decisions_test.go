@@ -159,8 +159,8 @@ func TestDecisionLogServiceIsDown(t *testing.T) {
 			_, _ = io.Copy(io.Discard, r.Body) // the server looks for a client that is gone only once it has read all
 			<-r.Context().Done()
 		},
-		"500":   func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
-		"down":  nil,
+		"500":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+		"down": nil,
 	} {
 		t.Run(intent, func(t *testing.T) {
 			service := httptest.NewServer(handler)
@@ -187,6 +187,15 @@ func TestDecisionLogServiceIsDown(t *testing.T) {
 			p.log.await(t, 1, "not delivered before the end")
 		})
 	}
+}
+
+// TestDecisionLogCertificates: other authorities in the file are another log.
+func TestDecisionLogCertificates(t *testing.T) {
+	f := newFolder(t)
+	newCertificate(t).write(t, f)
+	p := start(t, "--config", f.configure(t, "decision_log: {to: 'https://127.0.0.1:1', ca_file: cert.pem}"))
+	newCertificate(t).write(t, f)
+	p.log.await(t, 2, "logging decisions")
 }
 
 // TestCheckReadsDecisionLog: doorward check says what is wrong with it, and

@@ -32,6 +32,9 @@ func TestOPAReadsAnEvent(t *testing.T) {
 		Claims: []string{"groups", "jti", "absent"}, Labels: map[string]string{"id": "one", "version": "0.1"},
 		Random: func() uint64 { return 0x0123456789abcdef },
 	}, denial())
+	if !strings.Contains(text, `"timestamp":"2026-11-25T11:00:00.123456789Z"`) {
+		t.Errorf("no time in UTC, to the nanosecond: %s", text)
+	}
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.DisallowUnknownFields()
 	var got logs.EventV1
@@ -118,7 +121,8 @@ func TestNothingIsShared(t *testing.T) {
 	memory := []byte(strings.Repeat("request ", 8))
 	alias := func(i int) string { return aliasOf(memory[8*i : 8*i+7]) }
 	kept := l.keep(&Event{
-		Reason: alias(0), Rule: alias(0), Code: alias(0), RequestID: alias(0), Method: alias(0), Host: alias(0), Path: alias(1), SourceAddress: alias(2),
+		TokenDigest: [32]byte{1},
+		Reason:      alias(0), Rule: alias(0), Code: alias(0), RequestID: alias(0), Method: alias(0), Host: alias(0), Path: alias(1), SourceAddress: alias(2),
 		Resource: alias(3), Issuer: alias(4), Client: alias(5), KeyID: alias(6), Scopes: []string{alias(7)}, Warnings: []string{alias(7)},
 	})
 	before := string(form{}.append([]byte("{"), kept))

@@ -35,7 +35,8 @@ type day struct {
 	queue                *queue
 	limit                int
 	put, delivered, lost int
-	early                int // denials that were dropped while an allow waited
+	early                int      // denials that were dropped while an allow waited
+	taken                []*entry // being delivered
 }
 
 func (d *day) dropped(allowed bool) {
@@ -57,10 +58,10 @@ func (d *day) step(t *testing.T, dice *rand.Rand) {
 		if d.early > 0 && room {
 			t.Fatal("a denial was dropped before an allow")
 		}
-	default:
-		taken := d.queue.take()
+	case d.taken == nil:
+		d.taken = d.queue.take()
 		allowSeen := false
-		for _, e := range taken {
+		for _, e := range d.taken {
 			if allowSeen && !e.Allowed {
 				t.Fatal("an allow leaves before a denial")
 			}
@@ -69,9 +70,11 @@ func (d *day) step(t *testing.T, dice *rand.Rand) {
 		if allowSeen && d.queue.denials.first != nil {
 			t.Fatal("an allow leaves while a denial waits")
 		}
-		n := dice.IntN(len(taken) + 1)
+	default:
+		n := dice.IntN(len(d.taken) + 1)
 		d.delivered += n
 		d.queue.settle(n)
+		d.taken = nil
 	}
 }
 
@@ -143,6 +146,9 @@ func TestAnEntryWeighsWhatItTakes(t *testing.T) {
 		Host: string(make([]byte, 100)), Scopes: []string{string(make([]byte, 100))},
 		Claims: map[string]any{"groups": []any{string(make([]byte, 100)), map[string]any{"name": string(make([]byte, 100))}}},
 	})
+	if large.Event.Claims != nil {
+		t.Error("an entry keeps claims that are not on the list")
+	}
 	if grown := large.weight - small.weight; small.weight < entryBytes || grown < 400 || grown > 1000 {
 		t.Errorf("%d bytes, and %d more", small.weight, grown)
 	}

@@ -206,6 +206,25 @@ func TestCloseGivesUp(t *testing.T) {
 	})
 }
 
+// TestCloseEndsWhatItCan: a delivery that heeds its context is over with the log.
+func TestCloseEndsWhatItCan(t *testing.T) {
+	to := func() place {
+		return func(ctx context.Context, _ []*entry) (int, error) {
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}
+	}
+	bubble(t, 1<<20, to, func(t *testing.T, l *Log, lost *counted, _ *journal) {
+		l.Put(allow())
+		time.Sleep(time.Second)
+		closeNow(l)
+		<-l.writer.ended
+		if lost.allows.Load() != 1 {
+			t.Errorf("%d allows dropped", lost.allows.Load())
+		}
+	})
+}
+
 // TestSoon: an event is written a moment after it came, and a full batch sooner.
 func TestSoon(t *testing.T) {
 	f := &fickle{ids: map[[16]byte]bool{}}
@@ -253,4 +272,3 @@ func TestSampling(t *testing.T) {
 		}
 	}
 }
-
