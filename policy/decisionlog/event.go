@@ -2,6 +2,7 @@ package decisionlog
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"strings"
 	"time"
@@ -77,10 +78,8 @@ func (l *Log) keep(e *Event) *entry {
 			kept.weight += weigh(value)
 		}
 	}
-	high, low := l.random(), l.random()
-	for i := range 8 {
-		kept.id[i], kept.id[8+i] = byte(high>>(8*i)), byte(low>>(8*i))
-	}
+	binary.LittleEndian.PutUint64(kept.id[:8], l.random())
+	binary.LittleEndian.PutUint64(kept.id[8:], l.random())
 	return kept
 }
 

@@ -9,7 +9,7 @@ import (
 
 // lines writes one event a line, to the standard output or a file.
 type lines struct {
-	form
+	form   form
 	out    io.Writer
 	file   *os.File // nil: out is not ours to close, nor to follow
 	buffer []byte
@@ -65,13 +65,13 @@ func (l *lines) follow() error {
 	if err != nil {
 		return err
 	}
-	l.file.Close()
+	l.close()
 	l.out, l.file, l.torn = file, file, false
 	return nil
 }
 
 func (l *lines) close() {
 	if l.file != nil {
-		l.file.Close()
+		_ = l.file.Close() // what was written is with the system already
 	}
 }

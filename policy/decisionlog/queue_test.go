@@ -146,7 +146,7 @@ func TestAnEntryWeighsWhatItTakes(t *testing.T) {
 		Host: string(make([]byte, 100)), Scopes: []string{string(make([]byte, 100))},
 		Claims: map[string]any{"groups": []any{string(make([]byte, 100)), map[string]any{"name": string(make([]byte, 100))}}},
 	})
-	if large.Event.Claims != nil {
+	if large.Claims != nil {
 		t.Error("an entry keeps claims that are not on the list")
 	}
 	if grown := large.weight - small.weight; small.weight < entryBytes || grown < 400 || grown > 1000 {

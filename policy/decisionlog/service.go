@@ -18,7 +18,7 @@ import (
 // service posts batches to URL/logs as OPA does: a JSON array of events,
 // compressed. Its client, with credentials and TLS, is OPA's own.
 type service struct {
-	form
+	form    form
 	client  rest.Client
 	timeout time.Duration // of one request
 	zip     *gzip.Writer
