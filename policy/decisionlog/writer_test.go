@@ -14,19 +14,26 @@ import (
 
 // fickle is a place that takes events or refuses them, as a test wills.
 type fickle struct {
-	mu       sync.Mutex
-	broken   bool
-	attempts int
-	seen     []*entry // of the last attempt
-	ids      map[[16]byte]bool
-	taken    [2]int // allows, denials
+	mu     sync.Mutex
+	broken bool
+	ids    map[[16]byte]bool
+	so     soFar
 }
+
+// soFar is what has happened to a place.
+type soFar struct {
+	attempts        int
+	last            string // the numbers of the last attempt
+	allows, denials int    // that it took
+}
+
+func newFickle(broken bool) *fickle { return &fickle{broken: broken, ids: map[[16]byte]bool{}} }
 
 func (f *fickle) deliver(_ context.Context, events []*entry) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.attempts++
-	f.seen = slices.Clone(events)
+	f.so.attempts++
+	f.so.last = numbers(events)
 	if f.broken {
 		return 0, errors.New("the service answered 500 Internal Server Error")
 	}
@@ -36,9 +43,9 @@ func (f *fickle) deliver(_ context.Context, events []*entry) (int, error) {
 		}
 		f.ids[e.id] = true
 		if e.Allowed {
-			f.taken[0]++
+			f.so.allows++
 		} else {
-			f.taken[1]++
+			f.so.denials++
 		}
 	}
 	return len(events), nil
@@ -48,6 +55,12 @@ func (f *fickle) breaks(broken bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.broken = broken
+}
+
+func (f *fickle) soFar() soFar {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.so
 }
 
 // bubble runs a test with a log whose time is not the world's.
@@ -63,7 +76,7 @@ func bubble(t *testing.T, buffer int, to func() place, test func(t *testing.T, l
 // room, no denial is lost while there are any, and it is told once when it
 // begins, once when the room is used up, and once when it is over.
 func TestAnHourOfRefusals(t *testing.T) {
-	f := &fickle{broken: true, ids: map[[16]byte]bool{}}
+	f := newFickle(true)
 	bubble(t, 1<<20, func() place { return f.deliver }, func(t *testing.T, l *Log, lost *counted, said *journal) {
 		const denials, allows = 600, 6000
 		for i := range denials + allows {
@@ -74,16 +87,17 @@ func TestAnHourOfRefusals(t *testing.T) {
 			}
 			time.Sleep(time.Hour / (denials + allows))
 		}
-		if f.attempts < 300 || f.attempts > 600 {
-			t.Errorf("%d attempts in an hour", f.attempts)
+		if attempts := f.soFar().attempts; attempts < 300 || attempts > 600 {
+			t.Errorf("%d attempts in an hour", attempts)
 		}
 		f.breaks(false)
 		time.Sleep(time.Minute)
-		if lost.denials.Load() != 0 || f.taken[1] != denials {
-			t.Errorf("of %d denials %d were dropped and %d delivered", denials, lost.denials.Load(), f.taken[1])
+		so := f.soFar()
+		if lost.denials.Load() != 0 || so.denials != denials {
+			t.Errorf("of %d denials %d were dropped and %d delivered", denials, lost.denials.Load(), so.denials)
 		}
-		if lost.allows.Load() == 0 || f.taken[0]+int(lost.allows.Load()) != allows {
-			t.Errorf("of %d allows %d were dropped and %d delivered", allows, lost.allows.Load(), f.taken[0])
+		if lost.allows.Load() == 0 || so.allows+int(lost.allows.Load()) != allows {
+			t.Errorf("of %d allows %d were dropped and %d delivered", allows, lost.allows.Load(), so.allows)
 		}
 		if diff := cmp.Diff([]string{saidFailed, saidDropped, saidDelivered}, said.messages(t)); diff != "" {
 			t.Errorf("told (-want +got):\n%s", diff)
@@ -95,13 +109,13 @@ func TestAnHourOfRefusals(t *testing.T) {
 // TestDenialsGoFirstAgain: an allow that came back is behind a denial that came
 // later.
 func TestDenialsGoFirstAgain(t *testing.T) {
-	f := &fickle{broken: true, ids: map[[16]byte]bool{}}
+	f := newFickle(true)
 	bubble(t, 1<<20, func() place { return f.deliver }, func(t *testing.T, l *Log, _ *counted, _ *journal) {
 		l.Put(allow())
 		time.Sleep(time.Minute)
 		l.Put(denial())
 		time.Sleep(time.Minute)
-		if got := numbers(f.seen); got != "[2 1]" {
+		if got := f.soFar().last; got != "[2 1]" {
 			t.Errorf("the last attempt was with %s", got)
 		}
 		closeNow(l)
@@ -148,7 +162,7 @@ func TestAPlaceThatHangs(t *testing.T) {
 
 // TestCloseDeliversWhatWaits at once, also what was refused a moment ago.
 func TestCloseDeliversWhatWaits(t *testing.T) {
-	f := &fickle{broken: true, ids: map[[16]byte]bool{}}
+	f := newFickle(true)
 	bubble(t, 8<<20, func() place { return f.deliver }, func(t *testing.T, l *Log, lost *counted, said *journal) {
 		const many = 1000 // several batches
 		for range many {
@@ -158,8 +172,8 @@ func TestCloseDeliversWhatWaits(t *testing.T) {
 		f.breaks(false)
 		began := time.Now()
 		closeAll(t, l)
-		if time.Since(began) != 0 || f.taken[1] != many || lost.denials.Load() != 0 {
-			t.Errorf("after %v %d are delivered, %d dropped", time.Since(began), f.taken[1], lost.denials.Load())
+		if so := f.soFar(); time.Since(began) != 0 || so.denials != many || lost.denials.Load() != 0 {
+			t.Errorf("after %v %d are delivered, %d dropped", time.Since(began), so.denials, lost.denials.Load())
 		}
 		l.Put(denial())
 		if lost.denials.Load() != 1 {
@@ -227,23 +241,23 @@ func TestCloseEndsWhatItCan(t *testing.T) {
 
 // TestSoon: an event is written a moment after it came, and a full batch sooner.
 func TestSoon(t *testing.T) {
-	f := &fickle{ids: map[[16]byte]bool{}}
+	f := newFickle(false)
 	bubble(t, 8<<20, func() place { return f.deliver }, func(t *testing.T, l *Log, _ *counted, _ *journal) {
 		l.Put(allow())
 		synctest.Wait()
-		if f.attempts != 0 {
+		if f.soFar().attempts != 0 {
 			t.Error("one event is a batch")
 		}
 		time.Sleep(l.writer.pace.look)
 		synctest.Wait()
-		if f.attempts != 1 {
-			t.Errorf("%d batches after a while", f.attempts)
+		if attempts := f.soFar().attempts; attempts != 1 {
+			t.Errorf("%d batches after a while", attempts)
 		}
 		for range batchBytes / entryBytes {
 			l.Put(allow())
 		}
 		synctest.Wait()
-		if f.attempts < 2 {
+		if f.soFar().attempts < 2 {
 			t.Error("a full batch waits")
 		}
 		closeAll(t, l)
