@@ -114,7 +114,7 @@ func (r *reader) checkTimes() {
 	within(r, []bound[time.Duration]{
 		{"limits.check_timeout", r.doc.Limits.CheckTimeout, time.Millisecond, time.Minute},
 		{"clock_skew", r.doc.ClockSkew, 0, 5 * time.Minute},
-		// Three seconds of the fifteen are for what is in flight.
+		// Three seconds of the fifteen are for what is in flight, and for the decisions that are to be logged.
 		{"drain", r.doc.Drain, 0, 12 * time.Second},
 	})
 }
