@@ -77,6 +77,7 @@ func held(value any) int {
 // bit are strangers.
 func (s *Server) verify(ctx context.Context, state *inForce, req *request, res *resource.Resource, compact string) (*known, *token.Refusal) {
 	digest := sha256.Sum256(unsafe.Slice(unsafe.StringData(compact), len(compact))) // read alone
+	req.tokenDigest = digest
 	if before, hit := s.admitted.tokens.GetIfPresent(digest); hit {
 		if still, refusal := state.Verifier.Still(before.claims, state.trusted(res, before.claims.Issuer)); still {
 			s.metrics.tokens.hit.Inc()

@@ -50,9 +50,8 @@ func (state *inForce) decided(req *request, v *verdict, start time.Time) {
 // tokenDigest stands for the token. What nobody has found to be one has none:
 // it may be a password, which a digest gives away to whoever tries out a list.
 func (v *verdict) tokenDigest(req *request) [sha256.Size]byte {
-	if v.resource == nil || v.claims == nil && v.reason <= reason.TokenMalformed {
+	if v.claims == nil && v.reason <= reason.TokenMalformed {
 		return [sha256.Size]byte{}
 	}
-	presented, _ := req.credential(v.resource.TakesDPoP()) // there is one, or there were neither claims nor a flaw in them
-	return sha256.Sum256([]byte(presented.token))
+	return req.tokenDigest
 }

@@ -1,6 +1,7 @@
 package extauthz
 
 import (
+	"crypto/sha256"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +28,8 @@ type request struct {
 	sourcePrincipal   string // its certificate's identity, as Envoy verified it
 	sourceCertificate string // its certificate, URL-encoded PEM, where Envoy sends it
 	attempt           attempt
+
+	tokenDigest [sha256.Size]byte // of the token, once it is looked at; zero before
 
 	until time.Time // when the answer must be there
 	steps *steps    // nil: nobody watches

@@ -198,15 +198,21 @@ func TestDecisionLogCertificates(t *testing.T) {
 	p.log.await(t, 2, "logging decisions")
 }
 
-// TestCheckReadsDecisionLog: doorward check says what is wrong with it, and
-// writes nothing.
-func TestCheckReadsDecisionLog(t *testing.T) {
+// TestOnlyServeLogsDecisions: check says what is wrong with the decision log, and
+// what explain explains has not happened.
+func TestOnlyServeLogsDecisions(t *testing.T) {
 	f := newFolder(t)
-	var out strings.Builder
-	if code := run(t.Context(), []string{"check", "--config", f.configure(t, "decision_log: {to: 'file:decisions.log'}")}, &out, &out); code != 0 {
-		t.Errorf("exit %d: %s", code, &out)
-	}
-	if _, err := os.Stat(f.path("decisions.log")); !os.IsNotExist(err) {
-		t.Errorf("the file is there: %v", err)
+	configured := f.configure(t, "decision_log: {to: 'file:decisions.log'}")
+	for args, want := range map[string]int{
+		"check --config " + configured:                                          0,
+		"explain --config " + configured + " --url https://mcp.example.com/mcp": exitRefused,
+	} {
+		var out strings.Builder
+		if code := run(t.Context(), strings.Fields(args), &out, &out); code != want {
+			t.Errorf("%s: exit %d: %s", args, code, &out)
+		}
+		if _, err := os.Stat(f.path("decisions.log")); !os.IsNotExist(err) {
+			t.Errorf("%s: the file is there: %v", args, err)
+		}
 	}
 }

@@ -54,7 +54,7 @@ type Options struct {
 	// always are.
 	SampleAllows float64
 	// Buffer bounds what the events that wait may take, in bytes. An event is
-	// at least 512 bytes, so that this bounds their number, too.
+	// at least 640 bytes, so that this bounds their number, too.
 	Buffer int
 	// Labels are in every event: by OPA's custom "id" and "version" of whoever
 	// decides.

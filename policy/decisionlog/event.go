@@ -47,8 +47,10 @@ type entry struct {
 	pathCut bool     // Path is not the whole
 	masked  bool     // there were claims, of which those on the list are kept
 	claims  []claim
-	weight  int    // bytes that it takes, about
-	next    *entry // in its lane
+	few     [3]string // room for the elements of Scopes and Warnings, which are few
+	fewer   [2]claim  // and for sub and jti
+	weight  int       // bytes that it takes, about
+	next    *entry    // in its lane
 }
 
 type claim struct {
@@ -57,7 +59,7 @@ type claim struct {
 }
 
 const (
-	entryBytes = 512 // at least what an entry takes, without the bytes of its strings
+	entryBytes = 640 // at least what an entry takes, without the bytes of its strings
 	longest    = 512 // bytes of one string that are kept; a request may send 60 KiB in its path
 	more       = "..."
 )
@@ -69,9 +71,7 @@ func (l *Log) keep(e *Event) *entry {
 	kept.Claims, kept.masked = nil, len(e.Claims) > 0
 	kept.Path, kept.pathCut = plainPath(e.Path)
 	kept.weight = entryBytes + kept.own()
-	if kept.masked {
-		kept.claims = make([]claim, 0, len(l.claims))
-	}
+	kept.claims = kept.fewer[:0]
 	for _, name := range l.claims {
 		if value, has := e.Claims[name]; has {
 			kept.claims = append(kept.claims, claim{name, value})
@@ -96,7 +96,7 @@ func plainPath(path string) (plain string, cut bool) {
 // bytes they take. This is the only place where a string leaves the memory of
 // its request, which is used again once the Check is over.
 func (e *entry) own() int {
-	lists := append(append(make([]string, 0, len(e.Scopes)+len(e.Warnings)), e.Scopes...), e.Warnings...)
+	lists := append(append(e.few[:0], e.Scopes...), e.Warnings...)
 	single := [...]*string{
 		&e.Reason, &e.Rule, &e.Code, &e.RequestID, &e.Method, &e.Host, &e.Path, &e.SourceAddress,
 		&e.Resource, &e.Issuer, &e.Client, &e.KeyID,
