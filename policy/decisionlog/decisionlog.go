@@ -56,8 +56,8 @@ type Options struct {
 	// Buffer bounds what the events that wait may take, in bytes. An event is
 	// at least 640 bytes, so that this bounds their number, too.
 	Buffer int
-	// Labels are in every event: by OPA's custom "id" and "version" of whoever
-	// decides.
+	// Labels are in every event: OPA has the "id" and the "version" of the
+	// process that decides.
 	Labels map[string]string
 
 	// Log is told when events cannot be delivered and when they can be again;

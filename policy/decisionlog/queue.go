@@ -3,8 +3,7 @@ package decisionlog
 import "sync"
 
 // batchBytes is how much is taken at once, and how much waits before the writer
-// is called: an event of OPA's size, compressed, is a fifth of what it was, so
-// that a batch keeps below the 32 KiB that OPA itself sends.
+// is called: compressed, not more than the 32 KiB that OPA sends at once.
 const batchBytes = 128 << 10
 
 // queue holds what waits. Denials and allows stand in lanes of their own:

@@ -5,10 +5,12 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -102,6 +104,32 @@ func TestBatch(t *testing.T) {
 			t.Errorf("%q (-want +got):\n%s", to, diff)
 		}
 	}
+}
+
+// TestABatchIsNoLargerThanOPAs, where every event has a token and a request of
+// its own.
+func TestABatchIsNoLargerThanOPAs(t *testing.T) {
+	q := newQueue(1<<20, func(bool) { t.Error("dropped") })
+	dice := rand.NewChaCha8([32]byte{})
+	l := &Log{claims: []string{"sub", "jti"}, random: dice.Uint64}
+	for q.held() < batchBytes {
+		e := denial()
+		_, _ = dice.Read(e.TokenDigest[:])
+		e.RequestID = hex.EncodeToString(e.TokenDigest[8:24])
+		q.put(l.keep(e))
+	}
+	size := 0
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { size = int(r.ContentLength) }))
+	defer server.Close()
+	to, err := newService(form{`{"labels":{}`}, Options{To: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := q.take()
+	if n, err := to.deliver(t.Context(), batch); err != nil || n != len(batch) || size == 0 || size > 32<<10 {
+		t.Errorf("%d of %d events delivered in %d bytes, %v", n, len(batch), size, err)
+	}
+	t.Logf("%d events, %d bytes", len(batch), size)
 }
 
 // TestBearerToken is read at every request: it may be turned over.
