@@ -67,7 +67,8 @@ func appendInput(b []byte, e *entry) []byte {
 	if len(e.claims) > 0 {
 		b = append(appendName(b, "claims"), '{')
 		for _, c := range e.claims {
-			b = appendValue(appendName(b, c.name), c.value)
+			b = append(appendQuoted(appendComma(b), c.name), ':')
+			b = appendValue(b, c.value)
 		}
 		b = append(b, '}')
 	}
@@ -103,13 +104,20 @@ func appendLeftOut(b []byte, e *entry) []byte {
 	return b
 }
 
-// appendName writes the name of a member, and what parts it from the one
-// before.
-func appendName(b []byte, name string) []byte {
+// appendComma parts a member from the one before.
+func appendComma(b []byte) []byte {
 	if b[len(b)-1] != '{' {
 		b = append(b, ',')
 	}
-	return append(appendQuoted(b, name), ':')
+	return b
+}
+
+// appendName writes the name of a member. It is one of ours, in which nothing
+// needs an escape.
+func appendName(b []byte, name string) []byte {
+	b = append(appendComma(b), '"')
+	b = append(b, name...)
+	return append(b, '"', ':')
 }
 
 // appendText writes a member, unless its value is "".
