@@ -47,6 +47,13 @@ func (state *inForce) decided(req *request, v *verdict, start time.Time) {
 	state.Decisions.Put(&event)
 }
 
+// panicked gives the log a Check that ended in a fault of ours. That may have
+// been here, and a second panic would end the process.
+func (state *inForce) panicked(start time.Time) {
+	defer func() { _ = recover() }()
+	state.decided(&request{}, &verdict{}, start)
+}
+
 // tokenDigest stands for the token. What nobody has found to be one has none:
 // it may be a password, which a digest gives away to whoever tries out a list.
 func (v *verdict) tokenDigest(req *request) [sha256.Size]byte {

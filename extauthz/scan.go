@@ -50,7 +50,7 @@ func (s *scanner) message(m *shape, wire []byte, depth int) bool {
 		if f.wire == protowire.Type(tag&7) && f.wire == protowire.BytesType {
 			n = s.bytes(f, wire, depth)
 		} else {
-			n = s.other(f, protowire.Number(number), protowire.Type(tag&7), wire, depth) //nolint:gosec // bounded above
+			n = s.other(f, protowire.Number(number), protowire.Type(tag&7), wire, depth)
 		}
 		if n < 0 {
 			return false
@@ -76,7 +76,7 @@ func consumeVarint(wire []byte) (uint64, int) {
 // where it is refused.
 func (s *scanner) bytes(f *field, wire []byte, depth int) int {
 	length, n := consumeVarint(wire)
-	if n < 0 || length > uint64(len(wire)-n) {
+	if n < 0 || length > uint64(len(wire[n:])) {
 		return -1
 	}
 	end := n + int(length) //nolint:gosec // no more than the length of wire
@@ -87,7 +87,7 @@ func (s *scanner) bytes(f *field, wire []byte, depth int) int {
 			return -1
 		}
 		if f.take != nothing {
-			s.value(f.take, unsafe.String(unsafe.SliceData(value), len(value))) // wire never changes
+			s.value(f.take, unsafe.String(unsafe.SliceData(value), len(value))) //nolint:gosec // wire never changes
 		}
 	case f.take == nothing:
 		if !s.message(f.message, value, depth) {
@@ -134,6 +134,7 @@ func (s *scanner) begin(t take) {
 		}
 	case takeInternal:
 		s.peer = peer{}
+	default: // nothing to begin
 	}
 }
 
@@ -150,6 +151,7 @@ func (s *scanner) end(t take) {
 		if s.name == "resource" {
 			s.resource, s.hasResource = s.text, true
 		}
+	default: // nothing to end
 	}
 }
 
@@ -198,5 +200,6 @@ func (s *scanner) value(t take, text string) {
 		s.principal = text
 	case takeCertificate:
 		s.certificate = text
+	default: // a message
 	}
 }

@@ -117,7 +117,7 @@ func (s *Server) answerTo(ctx context.Context, in arrival) (answer []byte) {
 			s.journal.panicked(fault)
 			s.metrics.tally("", reason.Internal).checks.Inc()
 			answer = bareRefusal()
-			state.decided(&request{}, &verdict{}, start)
+			state.panicked(start)
 		}
 	}()
 	req, v := s.judge(ctx, state, in, start)

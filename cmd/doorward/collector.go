@@ -29,7 +29,7 @@ func chooseCollector(environment func(string) string, cgroup func() (uint64, err
 		return chosen
 	}
 	if room, err := cgroup(); err == nil && room > 0 && room < math.MaxInt64 {
-		chosen.limit = int64(room) / 10 * 9 //nolint:gosec // bounded above
+		chosen.limit = int64(room) / 10 * 9
 	}
 	return chosen
 }
