@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/doorward/doorward/policy"
 )
 
@@ -66,6 +68,46 @@ func TestTeamOnlyTightens(t *testing.T) {
 				allowed++
 			case before.Outcome == policy.Allowed:
 				refused++
+			}
+		}
+	}
+	if allowed == 0 || refused == 0 {
+		t.Errorf("the modules are too much alike: %d allowed, %d refused that were allowed before", allowed, refused)
+	}
+}
+
+// The same holds for a package of the resource's own; and whatever stands in
+// it, a resource without it is judged as if it were not there.
+func TestOwnPackageOnlyTightens(t *testing.T) {
+	requests := refusals()
+	requests["good"] = request()
+	without := alone(t)
+	r := rand.New(rand.NewPCG(5, 6))
+	allowed, refused := 0, 0
+	for range 40 {
+		module := strings.Replace(generate(r), "package authz", "package authz.maps", 1)
+		with := tenants(t, map[string]string{"authz.rego": "package authz", "weather.rego": "package authz.weather", "maps.rego": module})
+		for name, in := range requests {
+			before, err := decide(t.Context(), without, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			after, _, _ := with.For("maps").Decide(t.Context(), in)
+			switch {
+			case after.Outcome == policy.Allowed && before.Outcome != policy.Allowed:
+				t.Errorf("%s: %v without, allowed with\n%s", name, before.Outcome, module)
+			case before.Outcome == policy.AudienceMismatch && after.Outcome != policy.AudienceMismatch:
+				t.Errorf("%s: the package hides the audience: %v\n%s", name, after.Outcome, module)
+			case after.Outcome == policy.Allowed:
+				allowed++
+			case before.Outcome == policy.Allowed:
+				refused++
+			}
+			for _, other := range []string{"weather", "plain"} {
+				got, _, err := with.For(other).Decide(t.Context(), in)
+				if diff := cmp.Diff(before, got); diff != "" || err != nil {
+					t.Errorf("%s at %s: error %v, (-without +with another's package):\n%s\n%s", name, other, err, diff, module)
+				}
 			}
 		}
 	}
