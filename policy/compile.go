@@ -108,9 +108,9 @@ func (e *Engine) hear(ctx context.Context, store storage.Store, src Sources, c c
 	if e.common, err = e.prepare(ctx, store, authz); err != nil {
 		return append(problems, unprepared(err))
 	}
-	own := map[string]*Judge{}
+	own := map[string]*Judge{teamPackage: e.common, "": e.common}
 	for resource, pkg := range src.Packages {
-		if own[pkg] == nil && pkg != "" {
+		if own[pkg] == nil {
 			voice := listen(e.compiler, c, pkg)
 			problems = append(problems, warnings(voice.obstacles)...)
 			if own[pkg], err = e.prepare(ctx, store, authz, voice); err != nil {

@@ -14,7 +14,8 @@ const (
 	Allowed                          // the only outcome that lets a request through
 )
 
-// Decision is the answer of the policy for one request.
+// Decision is the answer of the policy for one request. It may have come from
+// memory, where other requests find it too: nobody may change what is in it.
 type Decision struct {
 	Outcome Outcome
 
@@ -32,7 +33,8 @@ type Decision struct {
 	// deny, `deny` wins over `require`, because it carries words somebody wrote
 	// for this case; among `deny` elements the first by code, then message;
 	// among requirements the first by name. For `deny` Rule is "authz.deny";
-	// for a requirement it is "authz.require.NAME", Code and Message are "".
+	// for a requirement it is "authz.require.NAME", Code and Message are "". For
+	// a package of the resource's own its name stands in place of "authz".
 	Code, Message, Rule string
 
 	// Headers are request headers to set, by lower-case name. For Allowed alone.

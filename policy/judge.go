@@ -15,7 +15,7 @@ type Found uint8
 
 // Where decisions come from.
 const (
-	Evaluated   Found = iota // the rules were evaluated; an equal request will be remembered
+	Evaluated   Found = iota // the rules were evaluated; the same again may be remembered
 	Remembered               // the same was asked before
 	Uncacheable              // the rules were evaluated, as they must be each time
 )

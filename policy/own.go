@@ -51,9 +51,10 @@ func forPackage(library fs.FS, pkg string) (map[string]*ast.Module, error) {
 			continue
 		}
 		m.Package.Path = renamed(m.Package.Path, pkg)
+		done := map[*ast.Term]bool{} // a term may stand in two places
 		ast.WalkTerms(m, func(term *ast.Term) bool {
-			if ref, ok := term.Value.(ast.Ref); ok {
-				term.Value = renamed(ref, pkg)
+			if ref, ok := term.Value.(ast.Ref); ok && !done[term] {
+				term.Value, done[term] = renamed(ref, pkg), true
 			}
 			return false
 		})

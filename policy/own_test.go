@@ -17,7 +17,7 @@ func tenants(t testing.TB, files map[string]string) *policy.Engine {
 	t.Helper()
 	e, problems := policy.Compile(t.Context(), policy.Sources{
 		Library: rego.Files, Paths: []string{folder(t, files)},
-		Packages: map[string]string{"weather": "authz.weather", "maps": "authz.maps", "plain": ""},
+		Packages: map[string]string{"weather": "authz.weather", "maps": "authz.maps", "plain": "", "shared": "authz"},
 	})
 	if e == nil {
 		t.Fatal(problems)
@@ -110,7 +110,7 @@ func TestOwnPackage(t *testing.T) {
 				"authz.rego": "package authz\n\n" + tt.common, "weather.rego": "package authz.weather\n\n" + tt.weather,
 				"maps.rego": "package authz.maps\n\ndeny contains {\"code\": \"a\", \"message\": \"\"} if input.claims.never",
 			})
-			for name, want := range map[string]policy.Decision{"weather": tt.forWeather, "maps": tt.forOther, "plain": tt.forOther, "unknown": tt.forOther} {
+			for name, want := range map[string]policy.Decision{"weather": tt.forWeather, "maps": tt.forOther, "plain": tt.forOther, "shared": tt.forOther, "unknown": tt.forOther} {
 				got, _, err := e.For(name).Decide(t.Context(), request())
 				if err != nil {
 					t.Fatal(err)
@@ -119,7 +119,7 @@ func TestOwnPackage(t *testing.T) {
 					t.Errorf("%s (-want +got):\n%s", name, diff)
 				}
 			}
-			if common := e.For("plain"); common != e.For("unknown") || common == e.For("weather") {
+			if common := e.For("plain"); common != e.For("unknown") || common != e.For("shared") || common == e.For("weather") {
 				t.Error("resources without a package share one judge, others have their own")
 			}
 		})
