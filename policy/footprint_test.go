@@ -71,7 +71,7 @@ func TestFootprint(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.intent, func(t *testing.T) {
-			with, _ := compileFor(t, map[string]string{"a.rego": "package authz\n\n" + tt.rules, "b.rego": "package authz.weather"})
+			with := compileFor(t, map[string]string{"a.rego": "package authz\n\n" + tt.rules, "b.rego": "package authz.weather"})
 			if with == nil {
 				t.Fatal("not compiled")
 			}
@@ -95,7 +95,7 @@ func TestFootprint(t *testing.T) {
 
 // A package's rules are in the footprint of those who are judged by it.
 func TestFootprintOfAPackage(t *testing.T) {
-	with, _ := compileFor(t, map[string]string{
+	with := compileFor(t, map[string]string{
 		"a.rego": "package authz\n\nrequire.a if input.claims.a", "b.rego": "package authz.weather\n\nrequire.b if input.claims.b",
 	})
 	reads := func(name string) []string {
@@ -144,7 +144,7 @@ func TestReads(t *testing.T) {
 		"require.a if input[data.name]":                                                               everyPart,
 		"require.a if data.doorward.audience.matches with input as {}":                                everyPart,
 	} {
-		with, _ := compileFor(t, map[string]string{"a.rego": "package authz\n\n" + rules, "b.rego": "package authz.weather"})
+		with := compileFor(t, map[string]string{"a.rego": "package authz\n\n" + rules, "b.rego": "package authz.weather"})
 		if diff := cmp.Diff(want, with.For("plain").Reads()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", rules, diff)
 		}

@@ -207,22 +207,19 @@ func (w writer) again(in Input) Input {
 	return in
 }
 
-// compileFor compiles modules by file name, twice: with a memory and without.
-func compileFor(t testing.TB, files map[string]string) (with, without *Engine) {
+// compileFor compiles modules by file name, with a memory; nil where they do not
+// compile.
+func compileFor(t testing.TB, files map[string]string) *Engine {
 	t.Helper()
 	memory := NewMemory()
 	memory.SetMaximum(64 << 20)
-	src := Sources{Library: rego.Files, Paths: []string{written(t, files)}, Packages: map[string]string{"weather": "authz.weather"}, Memory: memory}
-	with, problems := Compile(context.Background(), src)
-	if with == nil {
-		if len(problems) == 0 {
-			t.Fatal("neither engine nor problem")
-		}
-		return nil, nil
+	e, problems := Compile(context.Background(), Sources{
+		Library: rego.Files, Paths: []string{written(t, files)}, Packages: map[string]string{"weather": "authz.weather"}, Memory: memory,
+	})
+	if e == nil && len(problems) == 0 {
+		t.Fatal("neither engine nor problem")
 	}
-	src.Memory = nil
-	without, _ = Compile(context.Background(), src)
-	return with, without
+	return e
 }
 
 // written puts files into a folder of their own.
@@ -237,7 +234,7 @@ func written(t testing.TB, files map[string]string) string {
 	return dir
 }
 
-var cases = flag.Int("differential", 4000, "generated requests for TestCachedDecisionEqualsUncached")
+var differential = flag.Int("differential", 4000, "generated requests for TestCachedDecisionEqualsUncached")
 
 // Whatever a team writes and whoever asks: a remembered decision is the
 // evaluated one, and a decision that is made from its footprint alone is the
@@ -245,14 +242,14 @@ var cases = flag.Int("differential", 4000, "generated requests for TestCachedDec
 //
 //	go test -run TestCachedDecisionEqualsUncached -timeout 1h ./policy/ -differential 1000000
 func TestCachedDecisionEqualsUncached(t *testing.T) {
-	const each = 100 // requests of one policy
+	const each = 200 // requests of one policy
 	w := writer{rand.New(rand.NewPCG(1, 2))}
 	data := `{"table": {"a": 1, "b": {"c": 2}}, "rules": {"r0": false}}`
 	tried, remembered, refused := 0, 0, 0
 	outcomes := map[Outcome]int{}
-	for tried < *cases {
+	for tried < *differential {
 		files := map[string]string{"authz.rego": w.module("authz"), "weather.rego": w.module("authz.weather"), "data.json": data}
-		with, without := compileFor(t, files)
+		with := compileFor(t, files)
 		if with == nil {
 			refused++
 			continue
@@ -267,7 +264,7 @@ func TestCachedDecisionEqualsUncached(t *testing.T) {
 			before = append(before, in)
 			name := w.pick("weather", "plain")
 			got, from, err := with.For(name).Decide(t.Context(), in)
-			want, wantErr := wholeInput(t.Context(), without.For(name), in)
+			want, wantErr := wholeInput(t.Context(), with.For(name), in)
 			if from == Remembered {
 				remembered++
 			}
@@ -299,7 +296,7 @@ func TestFootprintKeepsWhatIsThere(t *testing.T) {
 		"x := input.request; not x.nothing", "x := input.request.headers; not x.authorization", "x := input.request.query; not x.access_token",
 		"x := input.resource.labels; not x.nothing", "x := input.resource; not x.nothing", "x := input.token; not x.nothing", "x := input; not x.nothing",
 	} {
-		with, without := compileFor(t, map[string]string{"a.rego": "package authz\n\nrequire.a if { " + rule + " }", "b.rego": "package authz.weather"})
+		with := compileFor(t, map[string]string{"a.rego": "package authz\n\nrequire.a if { " + rule + " }", "b.rego": "package authz.weather"})
 		for i := range len(realms) + 1 {
 			in := Input{Resource: Resource{URI: resourceOf}, Claims: map[string]any{"aud": resourceOf}, Token: Token{Profile: "standard"}}
 			if i < len(realms) {
@@ -307,7 +304,7 @@ func TestFootprintKeepsWhatIsThere(t *testing.T) {
 			}
 			for range 2 {
 				got, _, err := with.For("plain").Decide(t.Context(), in)
-				want, wantErr := wholeInput(t.Context(), without.For("plain"), in)
+				want, wantErr := wholeInput(t.Context(), with.For("plain"), in)
 				if err != nil || wantErr != nil || got.Outcome != want.Outcome {
 					t.Errorf("%s with %v: outcome %v, error %v; with all of input %v, %v", rule, in.Claims, got.Outcome, err, want.Outcome, wantErr)
 				}
@@ -322,7 +319,7 @@ func TestFootprintHoldsWhatOPASays(t *testing.T) {
 	exact := 0
 	for range 100 {
 		files := map[string]string{"authz.rego": w.module("authz"), "weather.rego": w.module("authz.weather")}
-		with, _ := compileFor(t, files)
+		with := compileFor(t, files)
 		if with == nil {
 			continue
 		}
