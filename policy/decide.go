@@ -84,7 +84,6 @@ func (s said) and(other said) (said, error) {
 		headers: maps.Clone(s.headers),
 	}
 	slices.Sort(all.scopes)
-	slices.Sort(all.unmet)
 	for name, value := range other.headers {
 		if set, there := all.headers[name]; there && set != value {
 			return said{}, shape("header %q has one value in %s and another in the resource's own package", name, teamPackage)

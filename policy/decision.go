@@ -32,7 +32,7 @@ type Decision struct {
 	// Code, Message and Rule say why the outcome is Denied. Where several rules
 	// deny, `deny` wins over `require`, because it carries words somebody wrote
 	// for this case; among `deny` elements the first by code, then message;
-	// among requirements the first by name. For `deny` Rule is "authz.deny";
+	// among requirements those of authz, then the first by name. For `deny` Rule is "authz.deny";
 	// for a requirement it is "authz.require.NAME", Code and Message are "". For
 	// a package of the resource's own its name stands in place of "authz".
 	Code, Message, Rule string

@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/open-policy-agent/opa/v1/ast"
 )
 
 // builtIn is what the rules of the door read: neither exp nor jti nor sub, so
@@ -90,6 +92,52 @@ func TestFootprint(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// The objects that every input has are there whatever is read.
+func TestFootprintOfNothing(t *testing.T) {
+	got, err := newFootprint(nil).term(&Input{Request: Request{Method: "POST"}, Claims: map[string]any{"a": "b"}})
+	want := roundTrip(t, map[string]any{
+		"request": map[string]any{"query": map[string]any{}, "headers": map[string]any{}}, "resource": map[string]any{"labels": map[string]any{}},
+		"claims": map[string]any{}, "token": map[string]any{},
+	})
+	if err != nil || got.Compare(want) != 0 {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+}
+
+// What OPA would leave out is read as it stands, and what it says is not made
+// wider.
+func TestWhatStandsInPlainSightIsRead(t *testing.T) {
+	rule := ast.MustParseRule(`a if { c := input.claims; c.tenant == input.request.headers["x-a"][0]; not f(input.token) }`)
+	for _, row := range []struct{ given, want [][]string }{
+		{nil, [][]string{{"claims"}, {"request", "headers", "x-a"}, {"token"}}},
+		{[][]string{{"claims", "tenant"}, {"token"}}, [][]string{{"claims", "tenant"}, {"token"}, {"request", "headers", "x-a"}}},
+		{[][]string{{}}, [][]string{{}}},
+	} {
+		if diff := cmp.Diff(row.want, inPlainSight(rule, row.given)); diff != "" {
+			t.Errorf("beside %q (-want +got):\n%s", row.given, diff)
+		}
+	}
+}
+
+// The scopes of the resource are part of each decision, though no rule read
+// them.
+func TestScopesOfTheResourceAreInEveryKey(t *testing.T) {
+	memory := NewMemory()
+	memory.SetMaximum(1 << 20)
+	e, problems := Compile(t.Context(), Sources{Memory: memory, Library: fstest.MapFS{
+		"decision.rego": {Data: []byte("package doorward\n\ndecision := {\"outcome\": \"audience_mismatch\"}\n")},
+	}})
+	if e == nil {
+		t.Fatal(problems)
+	}
+	for _, scope := range []string{"a", "b", "a"} {
+		d, _, err := e.For("").Decide(t.Context(), Input{Resource: Resource{Scopes: []string{scope}}})
+		if err != nil || !slices.Equal(d.Scopes, []string{scope}) {
+			t.Errorf("scopes %q, want %q, error %v", d.Scopes, scope, err)
+		}
 	}
 }
 

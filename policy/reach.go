@@ -39,9 +39,8 @@ func reached(compiler *ast.Compiler, ref ast.Ref) []*ast.Rule {
 }
 
 // inputPaths are the paths below `input` that a rule reads itself, each up to
-// the first step that is no constant name. Aliases are followed, so that `c := input.claims` with `c.tenant` is
-// one claim and not all of them. Should OPA's analysis leave out a reference
-// that plainly stands there, it is taken as it stands.
+// the first step that is no constant name. Aliases are followed, so that
+// `c := input.claims` with `c.tenant` is one claim and not all of them.
 func inputPaths(rule *ast.Rule) [][]string {
 	var paths [][]string
 	refs, err := dependencies.Minimal(withoutElse(rule))
@@ -53,6 +52,13 @@ func inputPaths(rule *ast.Rule) [][]string {
 			paths = append(paths, names(ref))
 		}
 	}
+	return inPlainSight(rule, paths)
+}
+
+// inPlainSight adds to the paths of a rule those that stand in it and have
+// nothing to do with any of them: should OPA's analysis ever leave one out, it
+// is read as it stands.
+func inPlainSight(rule *ast.Rule, paths [][]string) [][]string {
 	ast.WalkRefs(withoutElse(rule), func(ref ast.Ref) bool {
 		if path := names(ref); ref[0].Equal(ast.InputRootDocument) && !slices.ContainsFunc(paths, related(path)) {
 			paths = append(paths, path)
