@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/doorward/doorward/rego"
 )
 
 // builtIn is what the rules of the door read: neither exp nor jti nor sub, so
@@ -297,5 +299,18 @@ func fuzzed(claims, name, value string) Input {
 		},
 		Resource: Resource{Name: value, Labels: map[string]string{name: value, "a": name}, Scopes: []string{name, value}},
 		Token:    Token{Client: name, Scopes: strings.Fields(value)},
+	}
+}
+
+// The rules that no team has a part in are compiled once for all.
+func TestSharedRulesAreThereOnce(t *testing.T) {
+	count := func(e *Engine) int { return len(e.compiler.GetRulesExact(ast.MustParseRef("data.doorward.audience.matches"))) }
+	alone, problems := Compile(t.Context(), Sources{Library: rego.Files})
+	if alone == nil {
+		t.Fatal(problems)
+	}
+	with := compileFor(t, map[string]string{"b.rego": "package authz.weather"})
+	if count(alone) == 0 || count(with) != count(alone) {
+		t.Errorf("%d definitions of audience.matches alone, %d beside a resource's own package", count(alone), count(with))
 	}
 }
