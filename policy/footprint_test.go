@@ -304,7 +304,9 @@ func fuzzed(claims, name, value string) Input {
 
 // The rules that no team has a part in are compiled once for all.
 func TestSharedRulesAreThereOnce(t *testing.T) {
-	count := func(e *Engine) int { return len(e.compiler.GetRulesExact(ast.MustParseRef("data.doorward.audience.matches"))) }
+	count := func(e *Engine) int {
+		return len(e.compiler.GetRulesExact(ast.MustParseRef("data.doorward.audience.matches")))
+	}
 	alone, problems := Compile(t.Context(), Sources{Library: rego.Files})
 	if alone == nil {
 		t.Fatal(problems)
