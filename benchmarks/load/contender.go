@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -153,9 +154,6 @@ func (s *stage) start(ctx context.Context, c contender) (*service, error) {
 		Program: s.programs[c.program],
 		Env:     append([]string{"ISSUER=" + s.authority.URL, "AUDIENCE=" + authority.Resource, "JWKS=" + s.jwks}, c.env...),
 	}
-	if c.shippedGC {
-		command.Env = append(command.Env, s.gogc)
-	}
 	if c.command != nil {
 		command.Program, command.Args = c.command[0], c.command[1:]
 	} else {
@@ -165,6 +163,10 @@ func (s *stage) start(ctx context.Context, c contender) (*service, error) {
 		}
 		c.address = addresses[0]
 		command.Args = []string{"-listen", c.address}
+	}
+	if c.shippedGC {
+		command.Env = append(command.Env, s.gogc)
+		command.Args = append(command.Args, "-heap-floor", strconv.Itoa(heapFloor))
 	}
 	if c.program == "usual" {
 		command.Args = append(command.Args, "-jwks", s.jwks, "-issuer", s.authority.URL, "-audience", authority.Resource)

@@ -32,6 +32,10 @@ const (
 // able to do more.
 const slowRate = 2000
 
+// heapFloor is what doorward has its heap count as live at least, in bytes
+// (cmd/doorward/collector.go): a part of its GC setting.
+const heapFloor = 16 << 20
+
 // contenders are every service, in the order of a round.
 var contenders = []contender{
 	{name: empty, program: "empty"},

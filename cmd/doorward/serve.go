@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -71,7 +72,7 @@ func (s *short) source(paths []string) (source, error) {
 // serve runs the service until the command's context ends and the drain is
 // over.
 func serve(cmd *cobra.Command, paths []string, read source, reference bool) error {
-	tuneCollector()
+	defer runtime.KeepAlive(tuneCollector())
 	// Taken before anything else: to a program that does not listen for it, a
 	// hangup is the end.
 	hangup := make(chan os.Signal, 1)
