@@ -22,18 +22,24 @@ func refused() []string {
 
 // Compile reads, checks and prepares a policy. Every problem is reported at
 // once, sorted by place; the engine is nil if one of them is not a warning.
-// Without paths the policy is the built-in rules alone.
+// Without paths and bundles the policy is the built-in rules alone. With a
+// missing bundle it finds what can be known without it, and the engine decides
+// nothing.
 func Compile(ctx context.Context, src Sources) (*Engine, []Problem) {
 	if _, err := parseLibrary(src.Library); err != nil {
 		return nil, []Problem{{Message: fmt.Sprintf("the built-in rules are broken: %v: install doorward again", err)}}
 	}
 	t, problems := load(src.Paths)
+	problems = append(problems, t.join(src.Bundles)...)
 	c := readContract(t, src)
 	problems = append(problems, c.problems...)
 	if blocking(problems) {
 		return nil, sorted(problems)
 	}
 	e, found := build(ctx, src, t, c)
+	if len(src.Missing) > 0 {
+		e, found = waiting(src.Missing), unaided(found)
+	}
 	problems = sorted(append(problems, found...))
 	if blocking(problems) {
 		return nil, problems

@@ -326,7 +326,7 @@ func TestDataProblems(t *testing.T) {
 			"limits.json: warning: this file is not read: name it data.json or data.yaml, in the folder where it belongs",
 		}},
 		{"a bundle beside", map[string]string{"a.rego": "package authz", "b.tar.gz": ""}, []string{
-			"b.tar.gz: warning: bundles are not read from policy.paths: unpack it",
+			"b.tar.gz: warning: bundles are not read from policy.paths: name it in policy.bundles, or unpack it",
 		}},
 		{"nothing", nil, []string{
 			": warning: no policy here: put *.rego, data.json or data.yaml there, or leave the path out",

@@ -16,6 +16,9 @@ import (
 
 // evaluate asks the rules.
 func (j *Judge) evaluate(ctx context.Context, in *Input, more ...rego.EvalOption) (Decision, error) {
+	if missing := j.engine.missing; len(missing) > 0 {
+		return Decision{}, fmt.Errorf("policy: not in force yet, waiting for a bundle that can be used: %s: see /readyz", strings.Join(missing, ", "))
+	}
 	input, err := j.footprint.term(in)
 	if err != nil {
 		return Decision{}, err

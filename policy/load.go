@@ -21,11 +21,17 @@ type team struct {
 	modules map[string]*ast.Module // by file
 	data    map[string]any         // rooted by folder, as `opa run` does
 	paths   []string               // where both were read
+	bundles []Bundle               // what joined them
 }
 
 // dataFile finds the file that holds a value, "" if it cannot be told. It reads
 // the files again one by one, as it is asked only where a problem has been found.
 func (t team) dataFile(keys ...string) string {
+	for _, b := range t.bundles {
+		if holds(b.Data, keys) {
+			return b.file("")
+		}
+	}
 	files, err := loader.FilteredPaths(t.paths, except(data))
 	if err != nil {
 		return ""
@@ -177,7 +183,7 @@ func inspect(path string) []Problem {
 		case k == archive:
 			problems = append(problems, Problem{
 				File: file, Warning: file != filepath.Clean(bare),
-				Message: "bundles are not read from policy.paths: unpack it",
+				Message: "bundles are not read from policy.paths: name it in policy.bundles, or unpack it",
 			})
 		}
 	}

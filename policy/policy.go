@@ -9,6 +9,7 @@ package policy
 
 import (
 	"io/fs"
+	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage"
@@ -18,6 +19,8 @@ import (
 type Sources struct {
 	Library  fs.FS             // the built-in modules: *.rego at the top of the tree
 	Paths    []string          // the team's files and folders, as `opa run` reads them; may be empty
+	Bundles  []Bundle          // the team's bundles, each with roots of its own
+	Missing  []string          // the names of bundles that belong to it and are not there yet
 	Packages map[string]string // by resource name, the package judged for it besides authz, such as "authz.weather"
 	Memory   *Memory           // where decisions are remembered; nil remembers none
 }
@@ -43,7 +46,19 @@ type Engine struct {
 	judges      map[string]*Judge // by resource name, those with a package of their own
 	memory      *Memory           // nil: none
 	snapshot    uint64            // this policy, among all that had this memory
+	missing     []string          // bundles without which nothing is decided
 }
+
+// waiting is an engine that decides nothing.
+func waiting(missing []string) *Engine {
+	e := &Engine{missing: missing}
+	e.common = &Judge{engine: e}
+	return e
+}
+
+// Missing lists the bundles that the policy was compiled without, in the order
+// of [Sources]. While there is one, every [Judge.Decide] fails.
+func (e *Engine) Missing() []string { return slices.Clone(e.missing) }
 
 // For is the judge of a resource, by its name. Resources without a package of
 // their own share one, and a name that [Sources] does not know gets that too.

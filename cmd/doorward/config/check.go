@@ -25,6 +25,7 @@ func (r *reader) config() (*Config, Problems) {
 	r.checkCacheDir()
 	r.checkRevocations()
 	r.checkDecisionLog()
+	sources := r.checkBundles()
 	issuers := r.checkIssuers()
 	table := r.checkResources()
 	problems := r.problems.sorted()
@@ -40,6 +41,7 @@ func (r *reader) config() (*Config, Problems) {
 		Resources:       table,
 		PolicyPaths:     r.doc.Policy.Paths,
 		Packages:        r.packages(),
+		Bundles:         sources,
 		ClockSkew:       r.doc.ClockSkew,
 		RevocationFile:  r.doc.RevocationFile,
 		DecisionLog:     r.doc.DecisionLog,

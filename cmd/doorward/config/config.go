@@ -17,6 +17,7 @@ import (
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/policy/bundles"
 )
 
 // Off is what stands in place of an address where nothing is to listen.
@@ -37,6 +38,9 @@ type Config struct {
 	// Packages are the resources' own packages. Whether somebody wrote them has
 	// not been looked at.
 	Packages Packages
+	// Bundles are the policy bundles, in the order of the files; at most one of
+	// them brings the revocation list, and then there is no RevocationFile.
+	Bundles []bundles.Options
 	// ClockSkew is what clocks may differ by, 0 to 5 minutes.
 	ClockSkew time.Duration
 	// RevocationFile is a revocation list that was readable, or "".

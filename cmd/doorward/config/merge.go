@@ -122,7 +122,7 @@ func (r *reader) report(path, message string, warning bool) {
 	}
 	at := r.placeOf(path)
 	// A path as the packages below write it.
-	paths := regexp.MustCompile(`\b(?:issuers|resources)\[\d+\](?:\.[a-z_]+(?:\[\d+\])?)*`)
+	paths := regexp.MustCompile(`\b(?:issuers|resources|policy\.bundles)\[\d+\](?:\.[a-z_]+(?:\[\d+\])?)*`)
 	message = paths.ReplaceAllStringFunc(message, func(other string) string {
 		return fmt.Sprintf("%s (%v)", other, r.placeOf(other))
 	})

@@ -23,7 +23,7 @@ type document struct {
 	Limits            Limits        `yaml:"limits"`
 	Issuers           []issuer      `yaml:"issuers"`
 	Resources         []entry       `yaml:"resources"`
-	Policy            policyPaths   `yaml:"policy"`
+	Policy            policySources `yaml:"policy"`
 	ClockSkew         time.Duration `yaml:"clock_skew"`
 	MetadataSubject   bool          `yaml:"metadata_subject"`
 	Drain             time.Duration `yaml:"drain"`
@@ -68,8 +68,50 @@ type entry struct {
 	ClientCertificate string `yaml:"client_certificate,source|xfcc"`
 }
 
-type policyPaths struct {
-	Paths []string `yaml:"paths,path"`
+type policySources struct {
+	Paths   []string      `yaml:"paths,path"`
+	Bundles []bundleEntry `yaml:"bundles"`
+}
+
+// bundleEntry is one element of `policy.bundles`.
+type bundleEntry struct {
+	Name string `yaml:"name"`
+	URL  string `yaml:"url"`
+	File string `yaml:"file,path"`
+
+	Verification     verification `yaml:"verification"`
+	InsecureUnsigned bool         `yaml:"insecure_unsigned"`
+
+	TokenFile         string            `yaml:"token_file,path"`
+	ClientCertificate clientCertificate `yaml:"client_certificate"`
+	AWS               awsCredentials    `yaml:"aws"`
+	CAFile            string            `yaml:"ca_file,path"`
+
+	Polling  polling       `yaml:"polling"`
+	LongPoll time.Duration `yaml:"long_poll"`
+
+	Revocations string `yaml:"revocations"`
+}
+
+type verification struct {
+	KeyFile   string `yaml:"key_file,path"`
+	Algorithm string `yaml:"algorithm,RS256|RS384|RS512|PS256|PS384|PS512|ES256|ES384|ES512"`
+	Scope     string `yaml:"scope"`
+}
+
+type clientCertificate struct {
+	CertFile string `yaml:"cert_file,path"`
+	KeyFile  string `yaml:"key_file,path"`
+}
+
+type awsCredentials struct {
+	Credentials string `yaml:"credentials,environment|metadata|web_identity"`
+	Region      string `yaml:"region"`
+}
+
+type polling struct {
+	Min time.Duration `yaml:"min"`
+	Max time.Duration `yaml:"max"`
 }
 
 // host is where an unwritten listen address listens. The Dockerfile sets it to
@@ -103,8 +145,12 @@ func defaults() document {
 
 // defaultsOf fills in what an element of a list has where nothing is written.
 func defaultsOf(v reflect.Value) {
-	if is, ok := v.Addr().Interface().(*issuer); ok {
-		*is = newIssuer("")
+	switch v := v.Addr().Interface().(type) {
+	case *issuer:
+		*v = newIssuer("")
+	case *bundleEntry:
+		v.Verification.Algorithm = "RS256"
+		v.Polling = polling{Min: time.Minute, Max: 2 * time.Minute}
 	}
 }
 

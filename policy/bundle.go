@@ -1,0 +1,156 @@
+package policy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// Bundle is the content of one verified policy bundle. To the rules it is as
+// the team's own files are: the same contract holds for it.
+type Bundle struct {
+	Name string // as the configuration has it; problems name "bundle:NAME/path"
+
+	// Roots are the paths that it alone may fill, like "authz/weather", none of
+	// them "" and none below another.
+	Roots []string
+
+	Modules map[string]string // Rego v1 by path in the bundle, tests left out
+	Data    map[string]any    // as OPA decodes JSON; below the roots alone
+}
+
+// bundleFile marks the modules of bundles among the files of a policy.
+const bundleFile = "bundle:"
+
+func (b Bundle) file(path string) string {
+	return strings.TrimSuffix(bundleFile+b.Name+"/"+strings.TrimPrefix(path, "/"), "/")
+}
+
+// join adds bundles to what the paths hold. Whatever a bundle owns nobody else
+// may fill, so that the merge has no order and no conflict.
+func (t *team) join(bundles []Bundle) []Problem {
+	t.bundles = bundles
+	problems := overlaps(bundles)
+	for _, b := range bundles {
+		problems = append(problems, t.trespasses(b)...)
+	}
+	for _, b := range bundles {
+		for _, path := range slices.Sorted(maps.Keys(b.Modules)) {
+			file := b.file(path)
+			m, err := ast.ParseModuleWithOpts(file, b.Modules[path], ast.ParserOptions{RegoVersion: ast.RegoV1})
+			if err != nil {
+				problems = append(problems, regoProblems(err, file)...)
+				continue
+			}
+			if m != nil { // nil: nothing but comments
+				t.modules[file] = m
+			}
+		}
+		t.data = merged(t.data, b.Data)
+	}
+	return problems
+}
+
+// overlaps tells of two bundles that want the same place.
+func overlaps(bundles []Bundle) []Problem {
+	var problems []Problem
+	for i, b := range bundles {
+		for _, other := range bundles[:i] {
+			if root, theirs, found := commonRoot(b, other); found {
+				problems = append(problems, Problem{
+					File:    b.file(""),
+					Message: fmt.Sprintf("its root %q overlaps with %q of bundle %s: give each bundle roots of its own in .manifest", root, theirs, other.Name),
+				})
+			}
+		}
+	}
+	return problems
+}
+
+func commonRoot(a, b Bundle) (ofA, ofB string, found bool) {
+	for _, ofA := range a.Roots {
+		for _, ofB := range b.Roots {
+			if oneHoldsOther(strings.Split(ofA, "/"), strings.Split(ofB, "/")) {
+				return ofA, ofB, true
+			}
+		}
+	}
+	return "", "", false
+}
+
+// trespasses tells of rules and data from the paths where a bundle has a root,
+// once a file.
+func (t *team) trespasses(b Bundle) []Problem {
+	var problems []Problem
+	for _, root := range b.Roots {
+		keys := strings.Split(root, "/")
+		for _, file := range slices.Sorted(maps.Keys(t.modules)) {
+			at := slices.IndexFunc(t.modules[file].Rules, func(rule *ast.Rule) bool { return oneHoldsOther(names(rule.Ref()), keys) })
+			if at < 0 {
+				continue
+			}
+			where := t.modules[file].Rules[at].Location
+			problems = append(problems, Problem{
+				File: file, Line: where.Row, Column: where.Col,
+				Message: fmt.Sprintf("this rule is where bundle %s has its root %q: move it to another package, or narrow the roots in the bundle's .manifest", b.Name, root),
+			})
+		}
+		if depth := inTheWay(t.data, keys); depth > 0 {
+			problems = append(problems, Problem{
+				File:    team{paths: t.paths}.dataFile(keys[:depth]...),
+				Message: fmt.Sprintf("data under %s is where bundle %s has its root %q: move it, or narrow the roots in the bundle's .manifest", strings.Join(keys[:depth], "."), b.Name, root),
+			})
+		}
+	}
+	return problems
+}
+
+// inTheWay is how many of the keys lead to a value that is in the way: one at
+// their end, or one on the way that is no object. 0: the place is free.
+func inTheWay(document any, keys []string) int {
+	for i, key := range keys {
+		object, isObject := document.(map[string]any)
+		if !isObject {
+			return i
+		}
+		value, there := object[key]
+		if !there {
+			return 0
+		}
+		document = value
+	}
+	return len(keys)
+}
+
+// oneHoldsOther is true if one path begins with the whole of the other.
+func oneHoldsOther(a, b []string) bool {
+	shorter := min(len(a), len(b))
+	return slices.Equal(a[:shorter], b[:shorter])
+}
+
+// merged is both without a change to either; objects join, and where something
+// else stands the second wins, which the roots have ruled out.
+func merged(a, b map[string]any) map[string]any {
+	all := map[string]any{}
+	maps.Copy(all, a)
+	for key, value := range b {
+		below, isObject := value.(map[string]any)
+		there, wasObject := all[key].(map[string]any)
+		if isObject && wasObject {
+			value = merged(there, below)
+		}
+		all[key] = value
+	}
+	return all
+}
+
+// unaided are the problems that a missing bundle cannot cure: it may bring the
+// functions that a file calls, and the rules that read others.
+func unaided(problems []Problem) []Problem {
+	return slices.DeleteFunc(problems, func(p Problem) bool {
+		return p.Warning || strings.HasPrefix(p.Message, "undefined function data.")
+	})
+}

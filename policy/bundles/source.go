@@ -1,0 +1,190 @@
+package bundles
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/download"
+	"github.com/open-policy-agent/opa/v1/plugins"
+)
+
+// Source keeps the latest usable bundle of one place. [Source.Status] may be
+// called from any number of goroutines; [Source.Run] is called once.
+type Source struct {
+	options Options
+	log     *slog.Logger
+	arrived func()
+
+	mu      sync.Mutex
+	latest  *Bundle
+	success time.Time
+	failure failure
+}
+
+// Status is what is known of a bundle.
+type Status struct {
+	Latest *Bundle // the last one that was verified and says what it must; nil before the first
+
+	// LastSuccess is when Latest was last known to be what the place has.
+	LastSuccess time.Time
+
+	// Problem is why Latest is not what the place has now, or may not be; "" for
+	// no reason. Refused says that the bundle there was read and is no good.
+	Problem string
+	Refused bool
+}
+
+// NewSource makes a Source for options without problems. log gets one line per
+// event, never one per request. arrived is called after each new bundle; it
+// must not wait.
+func NewSource(o Options, log *slog.Logger, arrived func()) *Source {
+	return &Source{options: o, log: log.With(slog.String("bundle", o.Name)), arrived: arrived}
+}
+
+// Status is the state now.
+func (s *Source) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Status{Latest: s.latest, LastSuccess: s.success, Problem: s.failure.String(), Refused: s.failure.refused}
+}
+
+// Run follows the place until ctx ends.
+func (s *Source) Run(ctx context.Context) {
+	if s.options.File != "" {
+		s.watch(ctx)
+		return
+	}
+	d, clean, err := s.downloader()
+	if err != nil {
+		s.fail(failure{what: "cannot be downloaded", detail: err.Error()})
+		return
+	}
+	defer clean()
+	d.Start(ctx)
+	<-ctx.Done()
+	d.Stop(context.WithoutCancel(ctx))
+}
+
+// downloader is what both of OPA's downloaders have in common.
+type downloader interface {
+	Start(context.Context)
+	Stop(context.Context)
+}
+
+// downloader composes OPA's parts; clean removes what it keeps on disk.
+func (s *Source) downloader() (d downloader, clean func(), err error) {
+	clean = func() {}
+	u, err := url.Parse(s.options.URL)
+	if err != nil {
+		return nil, clean, err
+	}
+	client, err := newClient(s.options, u)
+	if err != nil {
+		return nil, clean, err
+	}
+	config, err := s.options.polling()
+	if err != nil {
+		return nil, clean, err
+	}
+	parsing := ast.ParserOptions{RegoVersion: ast.RegoV1}
+	if u.Scheme != "oci" {
+		return download.New(config, client, u.RequestURI()).
+			WithCallback(s.updated).
+			WithBundleVerificationConfig(s.options.verification()).
+			WithBundleParserOpts(parsing), clean, nil
+	}
+	folder, err := os.MkdirTemp("", "doorward-oci-*")
+	if err != nil {
+		return nil, clean, fmt.Errorf("%w: an OCI artifact is kept in a folder for temporary files, let TMPDIR name one that can be written", err)
+	}
+	clean = func() { _ = os.RemoveAll(folder) } // what is left is the system's to clear
+	return download.NewOCI(config, client, strings.TrimPrefix(s.options.URL, "oci://"), folder).
+		WithCallback(s.updated).
+		WithBundleVerificationConfig(s.options.verification()).
+		WithBundleParserOpts(parsing), clean, nil
+}
+
+func (o Options) polling() (download.Config, error) {
+	whole := func(d time.Duration) *int64 {
+		seconds := int64(d / time.Second)
+		return &seconds
+	}
+	trigger := plugins.TriggerPeriodic
+	config := download.Config{Trigger: &trigger}
+	config.Polling.MinDelaySeconds, config.Polling.MaxDelaySeconds = whole(o.PollMin), whole(o.PollMax)
+	if o.LongPoll > 0 {
+		config.Polling.LongPollingTimeoutSeconds = whole(o.LongPoll)
+	}
+	return config, config.ValidateAndInjectDefaults()
+}
+
+// updated is told of every answer. It never returns an error: OPA's downloader
+// would ask again at once, and be told that nothing has changed.
+func (s *Source) updated(ctx context.Context, update download.Update) error {
+	switch {
+	case ctx.Err() != nil: // stopped
+	case update.Error != nil:
+		s.fail(explain(update.Error))
+	case update.Bundle == nil:
+		s.unchanged()
+	default:
+		b, err := accept(s.options.Name, update.Bundle)
+		if err != nil {
+			s.fail(failure{what: err.Error(), refused: true, stays: true})
+			return nil
+		}
+		s.arrive(b)
+	}
+	return nil
+}
+
+func (s *Source) arrive(b *Bundle) {
+	s.mu.Lock()
+	news := !b.Same(s.latest)
+	s.latest, s.success = b, time.Now()
+	s.recover()
+	s.mu.Unlock()
+	if news {
+		s.arrived()
+	}
+}
+
+// unchanged is the answer that the place still has what it had. What it had may
+// be a bundle that was refused.
+func (s *Source) unchanged() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure.stays {
+		return
+	}
+	s.success = time.Now()
+	s.recover()
+}
+
+// recover is called under the lock.
+func (s *Source) recover() {
+	if s.failure != (failure{}) {
+		s.failure = failure{}
+		s.log.Info("the bundle can be used again")
+	}
+}
+
+// fail notes why there is nothing new, and says it once.
+func (s *Source) fail(f failure) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure.stays && !f.refused {
+		return // the refusal of what is there is the better news
+	}
+	if f.what != s.failure.what || f.refused && f.detail != s.failure.detail {
+		s.log.Error("the bundle there is of no use: the one before stays", slog.String("problem", f.String()))
+	}
+	s.failure = f
+}
