@@ -9,6 +9,7 @@ import (
 	"github.com/doorward/doorward/cmd/doorward/config"
 	"github.com/doorward/doorward/extauthz/revocation"
 	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/rego"
 )
 
 func checkCommand() *cobra.Command {
@@ -37,8 +38,13 @@ var errNoConfig = fmt.Errorf("no --config PATH is given")
 func check(cmd *cobra.Command, paths []string) error {
 	cfg, problems := config.Load(paths)
 	beside := config.ReadBeside(paths)
-	engine, files, faults := compile(cmd.Context(), beside.PolicyPaths, beside.Packages, nil)
+	engine, files, faults := compile(cmd.Context(), policy.Sources{
+		Library: rego.Files, Paths: beside.PolicyPaths, Packages: beside.Packages.ByResource(), Missing: beside.Bundles,
+	}, beside.Packages)
 	problems = append(problems, faults...)
+	if cfg != nil && engine != nil {
+		problems = append(problems, try(cmd.Context(), engine, cfg)...)
+	}
 	if info, err := os.Stat(beside.RevocationFile); err == nil && info.Mode().IsRegular() { // Load tells of any other
 		if _, err := revocation.NewSource(beside.RevocationFile, nil, nil); err != nil {
 			problems = append(problems, beside.Unusable(err))
@@ -64,7 +70,10 @@ func check(cmd *cobra.Command, paths []string) error {
 
 // decisionsOf tells whether the decisions for a resource are remembered.
 func decisionsOf(engine *policy.Engine, resource string) string {
-	if engine.For(resource).Cacheable() {
+	switch {
+	case len(engine.Missing()) > 0:
+		return "decisions are those of bundles, which serve alone fetches"
+	case engine.For(resource).Cacheable():
 		return "decisions are remembered"
 	}
 	return "decisions are evaluated at every request, the warnings say why"

@@ -40,7 +40,7 @@ func (s *service) metadata(w http.ResponseWriter, r *http.Request, path string) 
 	_, _ = w.Write(document.Body) // a client that has gone needs no answer
 }
 
-// readyz names every issuer and its state, whatever the answer is.
+// readyz names every issuer, every bundle and their states, whatever the answer is.
 func (s *service) readyz(w http.ResponseWriter, _ *http.Request) {
 	type issuer struct {
 		Issuer  string `json:"issuer"`
@@ -49,9 +49,10 @@ func (s *service) readyz(w http.ResponseWriter, _ *http.Request) {
 		Problem string `json:"problem,omitempty"`
 	}
 	body := struct {
-		Ready   bool     `json:"ready"`
-		Issuers []issuer `json:"issuers"`
-	}{Ready: s.readiness.ready.Load()}
+		Ready   bool          `json:"ready"`
+		Issuers []issuer      `json:"issuers"`
+		Bundles []bundleState `json:"bundles,omitempty"`
+	}{Ready: s.readiness.ready.Load(), Bundles: s.bundleStates()}
 	for _, status := range s.issuers.statuses() {
 		body.Issuers = append(body.Issuers, issuer{status.Issuer, status.State, status.Keys, status.Problem})
 	}

@@ -119,6 +119,43 @@ func (c *issuerCollector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
+// bundleCollector reads each bundle's state when somebody asks.
+type bundleCollector struct {
+	states                  func() []bundleState
+	activation, lastSuccess *prometheus.Desc
+}
+
+func newBundleCollector(states func() []bundleState) *bundleCollector {
+	label := []string{"bundle"}
+	return &bundleCollector{
+		states: states,
+		activation: prometheus.NewDesc("doorward_bundle_last_activation_successful",
+			"1 if the last bundle that came is in force, 0 if it was refused or none has come.", label, nil),
+		lastSuccess: prometheus.NewDesc("doorward_bundle_last_success_timestamp_seconds",
+			"When a bundle that could be read was last known to be the newest.", label, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *bundleCollector) Describe(out chan<- *prometheus.Desc) {
+	out <- c.activation
+	out <- c.lastSuccess
+}
+
+// Collect implements prometheus.Collector.
+func (c *bundleCollector) Collect(out chan<- prometheus.Metric) {
+	for _, state := range c.states() {
+		active := 0.0
+		if state.State == "active" {
+			active = 1
+		}
+		out <- prometheus.MustNewConstMetric(c.activation, prometheus.GaugeValue, active, state.Bundle)
+		if state.lastSuccess != 0 {
+			out <- prometheus.MustNewConstMetric(c.lastSuccess, prometheus.GaugeValue, state.lastSuccess, state.Bundle)
+		}
+	}
+}
+
 // forget removes an issuer that left the configuration.
 func (m *metrics) forget(issuer string) {
 	m.refreshes.DeletePartialMatch(prometheus.Labels{"issuer": issuer})

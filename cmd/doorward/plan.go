@@ -7,6 +7,7 @@ import (
 	"github.com/doorward/doorward/cmd/doorward/config"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/policy/bundles"
 	"github.com/doorward/doorward/rego"
 )
 
@@ -16,6 +17,9 @@ type plan struct {
 	config      *config.Config
 	policy      *policy.Engine
 	policyFiles []string // what the policy was read from, for the watcher
+
+	bundles     map[string]*bundles.Bundle // what it was made of, by name
+	revocations given                      // from one of them
 }
 
 // verifier has the plan's bounds, and the clock that it is given.
@@ -32,25 +36,71 @@ func (p *plan) verifier(now func() time.Time) *token.Verifier {
 // source reads a configuration; it is called again at every reload.
 type source func() (*config.Config, config.Problems)
 
+// generator makes a plan of a configuration and of the bundles there are.
+type generator func(context.Context, *config.Config) (*plan, config.Problems)
+
 // load reads configuration and policy. The plan is nil if any problem is an
 // error; the problems are complete in either case.
-func load(ctx context.Context, read source, memory *policy.Memory) (*plan, config.Problems) {
+func load(ctx context.Context, read source, generate generator) (*plan, config.Problems) {
 	cfg, problems := read()
 	if cfg == nil {
 		return nil, problems
 	}
-	engine, files, faults := compile(ctx, cfg.PolicyPaths, cfg.Packages, memory)
-	problems = append(problems, faults...)
+	next, faults := generate(ctx, cfg)
+	return next, append(problems, faults...)
+}
+
+// alone composes before any bundle has come.
+func (w watched) alone(ctx context.Context, cfg *config.Config) (*plan, config.Problems) {
+	return w.compose(ctx, cfg, nil, given{})
+}
+
+// compose compiles the policy of a configuration with the bundles that are
+// there, and tries it. Without one of them it is a plan that decides nothing.
+func (w watched) compose(ctx context.Context, cfg *config.Config, have map[string]*bundles.Bundle, revocations given) (*plan, config.Problems) {
+	src := policy.Sources{Library: rego.Files, Paths: cfg.PolicyPaths, Packages: cfg.Packages.ByResource(), Memory: w.memory}
+	for _, o := range cfg.Bundles {
+		if b := have[o.Name]; b != nil {
+			src.Bundles = append(src.Bundles, b.Content)
+		} else {
+			src.Missing = append(src.Missing, o.Name)
+		}
+	}
+	engine, files, problems := compile(ctx, src, cfg.Packages)
 	if engine == nil {
 		return nil, problems
 	}
-	return &plan{cfg, engine, files}, problems
+	if failed := try(ctx, engine, cfg); len(failed) > 0 {
+		return nil, append(problems, failed...)
+	}
+	return &plan{cfg, engine, files, have, revocations}, problems
 }
 
-// compile makes the policy of a team's files, and lists them. The engine is nil
-// if any problem is an error.
-func compile(ctx context.Context, paths []string, packages config.Packages, memory *policy.Memory) (*policy.Engine, []string, config.Problems) {
-	engine, faults := policy.Compile(ctx, policy.Sources{Library: rego.Files, Paths: paths, Packages: packages.ByResource(), Memory: memory})
+// compile makes the policy, and lists the team's files. The engine is nil if
+// any problem is an error.
+func compile(ctx context.Context, src policy.Sources, packages config.Packages) (*policy.Engine, []string, config.Problems) {
+	engine, faults := policy.Compile(ctx, src)
+	problems := asProblems(faults, packages)
+	files, err := policy.Files(src.Paths)
+	if err != nil && engine != nil { // gone since it was compiled
+		return nil, nil, append(problems, config.Problem{File: "policy.paths", Message: err.Error()})
+	}
+	return engine, files, problems
+}
+
+// try asks the policy for decisions on fixed requests to every resource.
+func try(ctx context.Context, engine *policy.Engine, cfg *config.Config) config.Problems {
+	var doors []policy.Door
+	for _, res := range cfg.Resources.All() {
+		doors = append(doors, policy.Door{
+			Resource: policy.Resource{Name: res.Name, URI: res.URI, Audiences: res.Audiences, Scopes: res.Scopes, Labels: res.Labels},
+			Issuer:   res.Issuers[0],
+		})
+	}
+	return asProblems(engine.Try(ctx, cfg.Limits.CheckTimeout, doors), cfg.Packages)
+}
+
+func asProblems(faults []policy.Problem, packages config.Packages) config.Problems {
 	var problems config.Problems
 	for _, fault := range faults {
 		if fault.Resource != "" {
@@ -62,9 +112,5 @@ func compile(ctx context.Context, paths []string, packages config.Packages, memo
 			Message: fault.Message, Warning: fault.Warning,
 		})
 	}
-	files, err := policy.Files(paths)
-	if err != nil && engine != nil { // gone since it was compiled
-		return nil, nil, append(problems, config.Problem{File: "policy.paths", Message: err.Error()})
-	}
-	return engine, files, problems
+	return problems
 }

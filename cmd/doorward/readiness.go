@@ -25,16 +25,18 @@ type readiness struct {
 	mu       sync.Mutex
 	drained  bool
 	statuses func() []jwks.Status
+	missing  func() []string // bundles without which nothing is decided
 }
 
 func newReadiness(server *health.Server) *readiness {
-	r := &readiness{health: server, statuses: func() []jwks.Status { return nil }}
+	r := &readiness{health: server, statuses: func() []jwks.Status { return nil }, missing: func() []string { return nil }}
 	r.patient.Store(true)
 	r.tell(healthpb.HealthCheckResponse_NOT_SERVING)
 	return r
 }
 
-// start begins the count of the first 10 s; the policy is compiled by now.
+// start begins the count of the first 10 s; a policy without bundles is compiled
+// by now.
 func (r *readiness) start() {
 	time.AfterFunc(patience, func() {
 		r.patient.Store(false)
@@ -44,11 +46,11 @@ func (r *readiness) start() {
 }
 
 // review looks whether the service has become ready. It is called whenever an
-// issuer's keys may have arrived.
+// issuer's keys or a bundle may have arrived.
 func (r *readiness) review() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.drained || r.ready.Load() || !enough(r.statuses(), r.patient.Load()) {
+	if r.drained || r.ready.Load() || len(r.missing()) > 0 || !enough(r.statuses(), r.patient.Load()) {
 		return
 	}
 	r.ready.Store(true)

@@ -13,13 +13,15 @@ import (
 
 // revocations keeps the one living list. A reload that names the same file
 // leaves it in place: it watches its file by itself, more often than the rest.
+// A list from a bundle changes with its bundle alone.
 type revocations struct {
 	log     *slog.Logger
 	serial  prometheus.Gauge
 	entries prometheus.Gauge
 	ok      prometheus.Gauge
 
-	path   string
+	path   string           // "" for none and for a list from a bundle
+	given  *revocation.List // from a bundle, and in force; nil for none
 	source *revocation.Source
 	stop   context.CancelFunc
 }
@@ -40,14 +42,24 @@ func newRevocations(log *slog.Logger, registry prometheus.Registerer) *revocatio
 	return r
 }
 
-// adopt returns the list for path, or nil where path is "". It fails, with the
-// list before still in force, where a new file cannot be read.
-func (r *revocations) adopt(ctx context.Context, path string) (*revocation.Source, error) {
-	if path == r.path {
+// adopt returns the living list of a plan: the given one, else that of the file
+// at path, else nil. It fails, with the list before still in force, where a new
+// file cannot be read.
+func (r *revocations) adopt(ctx context.Context, path string, given *revocation.List) (*revocation.Source, error) {
+	switch {
+	case given != nil && r.given != nil:
+		if given != r.given {
+			r.source.Give(given)
+		}
+		r.given = given
+		return r.source, nil
+	case given == nil && r.given == nil && path == r.path:
 		return r.source, nil
 	}
 	var next *revocation.Source
-	if path != "" {
+	if given != nil {
+		next = revocation.NewGiven(given, r.log, r.loaded)
+	} else if path != "" {
 		var err error
 		if next, err = revocation.NewSource(path, r.log, r.loaded); err != nil {
 			return nil, fmt.Errorf("revocation_file: %w", err)
@@ -56,9 +68,9 @@ func (r *revocations) adopt(ctx context.Context, path string) (*revocation.Sourc
 		r.loaded(0, 0, true)
 	}
 	r.stop()
-	r.path, r.source = path, next
+	r.path, r.given, r.source = path, given, next
 	ctx, r.stop = context.WithCancel(ctx)
-	if next != nil {
+	if path != "" {
 		go next.Run(ctx)
 	}
 	return next, nil

@@ -82,7 +82,7 @@ func serve(cmd *cobra.Command, paths []string, read source, reference bool) erro
 	// and not the end of the door.
 	signal.Ignore(syscall.SIGPIPE)
 	files := watched{paths: paths, read: read, memory: policy.NewMemory()}
-	plan, problems, seen := files.load(cmd.Context(), nil)
+	plan, problems, seen := files.load(cmd.Context(), nil, files.alone)
 	var level slog.LevelVar
 	log := newLogger(cmd, plan, &level)
 	for _, problem := range problems {

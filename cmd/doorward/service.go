@@ -45,11 +45,13 @@ type service struct {
 	binder    *token.Binder
 	started   *config.Config // what the first plan said, for what only a start reads
 
+	bundles     *bundleSources
 	revocations *revocations
 	decisions   *decisions
 	tls         tlsConfig
 	plan        atomic.Pointer[plan] // in force
 	refused     string               // what was said of the last refused reload; the watcher's alone
+	waiting     bool                 // the configuration in the files waits for a bundle; the watcher's alone
 }
 
 func newService(log *slog.Logger, level *slog.LevelVar, stdout io.Writer, watched watched, reference bool) *service {
@@ -61,12 +63,15 @@ func newService(log *slog.Logger, level *slog.LevelVar, stdout io.Writer, watche
 		checks:   extauthz.New(log, extauthz.NewMetrics(registry)),
 		health:   health.NewServer(),
 
+		bundles:     newBundleSources(log),
 		revocations: newRevocations(log, registry),
 		decisions:   newDecisions(log, stdout, registry),
 	}
 	s.readiness = newReadiness(s.health)
 	s.issuers = newIssuers(log, s.metrics, s.readiness)
+	s.readiness.missing = s.missing
 	registry.MustRegister(newIssuerCollector(s.issuers.statuses))
+	registry.MustRegister(newBundleCollector(s.bundleStates))
 	registerInFlight(registry, s.checks)
 	registerMemory(registry, watched.memory)
 	return s
@@ -86,6 +91,7 @@ func (s *service) run(ctx context.Context, first *plan, seen digest, hangup <-ch
 	if err := s.adopt(background, first); err != nil {
 		return err
 	}
+	s.bundles.start(background, first.config.Bundles)
 
 	listeners, err := listen(ctx, first.config.Listen)
 	if err != nil {
@@ -170,6 +176,9 @@ func (s *service) announce(p *plan, listeners *listeners) {
 		s.log.Info("trusting", slog.String("issuer", issuer.Keys.Issuer), slog.String("profile", issuer.Profile.String()),
 			list("algorithms", issuer.Algorithms), slog.String("keys", keyOrigin(issuer.Keys)))
 	}
+	for _, b := range p.config.Bundles {
+		s.log.Info("following a bundle", slog.String("bundle", b.Name), slog.String("from", b.URL+b.File), slog.Bool("signed", !b.InsecureUnsigned))
+	}
 	s.log.Info("serving", slog.String("version", thisBuild().version), slog.String("grpc", address(listeners.grpc)),
 		slog.String("http", address(listeners.http)), slog.Int("policy_files", len(p.policyFiles)))
 }
@@ -179,6 +188,18 @@ func list(name string, values []string) slog.Attr {
 		return slog.Attr{} // slog leaves an empty attribute out
 	}
 	return slog.String(name, strings.Join(values, " "))
+}
+
+// bundleStates are those of the bundles in force.
+func (s *service) bundleStates() []bundleState { return s.bundles.states(s.plan.Load()) }
+
+// missing names the bundles without which no policy is in force.
+func (s *service) missing() []string {
+	now := s.plan.Load()
+	if now == nil {
+		return nil
+	}
+	return now.policy.Missing()
 }
 
 // keyOrigin is where an issuer's keys come from, in a word.

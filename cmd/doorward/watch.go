@@ -34,9 +34,9 @@ type digest [sha256.Size]byte
 // load reads configuration and policy, and returns what it saw. Where a file
 // changed meanwhile, that is a digest which no files have, so that the next
 // look loads again.
-func (w watched) load(ctx context.Context, inForce *config.Config) (*plan, config.Problems, digest) {
+func (w watched) load(ctx context.Context, inForce *config.Config, generate generator) (*plan, config.Problems, digest) {
 	before := w.look(inForce)
-	next, problems := load(ctx, w.read, w.memory)
+	next, problems := load(ctx, w.read, generate)
 	if w.look(inForce) != before {
 		return next, problems, digest{}
 	}
@@ -76,7 +76,9 @@ func (w watched) look(inForce *config.Config) digest {
 	return digest(sum.Sum(nil))
 }
 
-// watch reloads on SIGHUP and whenever the files have changed since seen.
+// watch is the one goroutine that decides what is in force: it reloads on
+// SIGHUP and whenever the files have changed since seen, and takes up bundles
+// as they arrive.
 func (s *service) watch(ctx context.Context, hangup <-chan os.Signal, seen digest) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
@@ -90,6 +92,11 @@ func (s *service) watch(ctx context.Context, hangup <-chan os.Signal, seen diges
 			if s.watched.look(s.plan.Load().config) == seen {
 				continue
 			}
+		case <-s.bundles.arrived:
+			if !s.waiting {
+				s.renew(ctx)
+				continue
+			}
 		}
 		seen = s.reload(ctx)
 	}
@@ -98,8 +105,13 @@ func (s *service) watch(ctx context.Context, hangup <-chan os.Signal, seen diges
 // reload puts the files as they are now in force, or keeps what is in force
 // and says what is wrong with them.
 func (s *service) reload(ctx context.Context) digest {
-	now := s.plan.Load().config
-	next, problems, seen := s.watched.load(ctx, now)
+	next, problems, seen := s.watched.load(ctx, s.plan.Load().config, s.generate)
+	s.waiting = next != nil && len(next.policy.Missing()) > 0 && len(s.missing()) == 0
+	if s.waiting { // a policy that is whole is not given up for one that is not
+		s.refuse(config.Problems{missingProblem(next.policy.Missing())})
+		s.renew(ctx)
+		return seen
+	}
 	if next != nil {
 		if err := s.adopt(ctx, next); err != nil {
 			// What was wrong with a file that only adopt reads may be mended
@@ -160,7 +172,7 @@ func (s *service) adopt(ctx context.Context, next *plan) error {
 	if err != nil {
 		return err
 	}
-	revocations, err := s.revocations.adopt(ctx, cfg.RevocationFile)
+	revocations, err := s.revocations.adopt(ctx, cfg.RevocationFile, next.revocations.list)
 	if err != nil {
 		s.decisions.discard(decisions)
 		return err
@@ -187,9 +199,11 @@ func (s *service) adopt(ctx context.Context, next *plan) error {
 		ReferenceDecoder: s.referenceDecoder,
 	})
 	s.decisions.adopt(decisions, cfg.Limits.CheckTimeout)
-	s.plan.Store(next)
+	before := s.plan.Swap(next)
 	s.metrics.adopted(time.Now())
 	retire()
+	s.bundles.retire(cfg.Bundles)
+	s.bundles.activated(before, next)
 	s.readiness.review()
 	return nil
 }

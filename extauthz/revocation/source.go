@@ -21,10 +21,11 @@ const (
 	readEvery = 3 // looks
 )
 
-// Source keeps the list of one file. [Source.Current] may be called from any
-// number of goroutines; [Source.Run] is called once.
+// Source keeps the list of one file, or the one that it was given.
+// [Source.Current] may be called from any number of goroutines; [Source.Run] is
+// called once.
 type Source struct {
-	path    string
+	path    string // "" if lists are given
 	log     *slog.Logger
 	loaded  func(serial int64, entries int, ok bool)
 	current atomic.Pointer[List]
@@ -69,6 +70,21 @@ func NewSource(path string, log *slog.Logger, loaded func(serial int64, entries 
 	s.adopt(list, sha256.Sum256(content))
 	return s, nil
 }
+
+// NewGiven makes a Source that has no file: it begins with list, and changes
+// when [Source.Give] is called. log and loaded are as for [NewSource].
+func NewGiven(list *List, log *slog.Logger, loaded func(serial int64, entries int, ok bool)) *Source {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Source{log: log, loaded: loaded}
+	s.adopt(list, digest{})
+	return s
+}
+
+// Give puts list in force, which is to follow the one before ([List.Follows]).
+// It is for one goroutine, and for a Source of [NewGiven].
+func (s *Source) Give(list *List) { s.adopt(list, digest{}) }
 
 // Current is the list in force, never nil. It takes no lock. A list does not
 // change: ask for the current one at every request.
@@ -148,7 +164,7 @@ func (s *Source) read() ([]byte, error) {
 func (s *Source) replace(content []byte, sum digest) {
 	next, err := Parse(content)
 	if err == nil {
-		err = next.follows(s.Current())
+		err = next.Follows(s.Current())
 	}
 	if err != nil {
 		s.refuse(refusal{content: sum, why: err.Error()})
@@ -157,9 +173,12 @@ func (s *Source) replace(content []byte, sum digest) {
 	s.adopt(next, sum)
 }
 
-// follows refuses a list that cannot have come after the one in force.
-func (l *List) follows(inForce *List) error {
+// Follows refuses a list that cannot have come after the one in force; nil: none
+// is.
+func (l *List) Follows(inForce *List) error {
 	switch {
+	case inForce == nil:
+		return nil
 	case l.serial < inForce.serial:
 		return fmt.Errorf("serial: %d is older than %d, which is in force: raise it with every change", l.serial, inForce.serial)
 	case l.serial == inForce.serial:

@@ -6,6 +6,7 @@ import "os"
 type Beside struct {
 	PolicyPaths    []string // those that are there
 	Packages       Packages // the resources' own, those that are well formed
+	Bundles        []string // the names of the policy bundles, which only serve fetches
 	RevocationFile string   // "" for none
 	place          place    // of revocation_file
 }
@@ -18,6 +19,9 @@ func ReadBeside(paths []string) Beside {
 		r.readFile(name)
 	}
 	b := Beside{Packages: r.packages(), RevocationFile: r.doc.RevocationFile, place: r.places["revocation_file"]}
+	for _, bundle := range r.doc.Policy.Bundles {
+		b.Bundles = append(b.Bundles, bundle.Name)
+	}
 	for _, path := range r.doc.Policy.Paths {
 		if _, err := os.Stat(path); path != "" && err == nil {
 			b.PolicyPaths = append(b.PolicyPaths, path)

@@ -60,6 +60,15 @@ func (ps Problems) Errors() Problems { return ps.only(false) }
 // Warnings are the problems that do not.
 func (ps Problems) Warnings() Problems { return ps.only(true) }
 
+// String joins the problems, as they stand in the log.
+func (ps Problems) String() string {
+	var lines []string
+	for _, p := range ps {
+		lines = append(lines, p.String())
+	}
+	return strings.Join(lines, "; ")
+}
+
 func (ps Problems) only(warning bool) Problems {
 	var some Problems
 	for _, p := range ps {
