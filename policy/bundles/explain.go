@@ -72,13 +72,17 @@ func explain(err error) failure {
 		return failure{what: "the server takes too long: look after it, or at the network"}
 	case errors.As(err, &unreachable):
 		return failure{what: "the server cannot be reached: look after it, at the network, and at its certificate", detail: err.Error()}
+	case strings.HasPrefix(err.Error(), "failed to pull"):
+		return failure{what: "cannot be pulled from the registry: check url and credentials", detail: err.Error()}
+	case strings.HasPrefix(err.Error(), "request failed"):
+		return failure{what: "cannot be asked for: check url and credentials", detail: err.Error()}
 	}
 	for _, says := range opaSays {
 		if strings.Contains(err.Error(), says.part) {
 			return failure{what: says.means, detail: err.Error(), refused: true}
 		}
 	}
-	return failure{what: "cannot be downloaded", detail: err.Error()}
+	return failure{what: "is no bundle that can be read: publish it as opa build writes it", detail: err.Error(), refused: true}
 }
 
 func remedy(status int) string {
