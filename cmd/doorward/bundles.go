@@ -4,10 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
 	"github.com/doorward/doorward/policy/bundles"
 )
 
@@ -159,14 +157,5 @@ func (b *bundleSources) activated(before, now *plan) {
 			attrs = append(attrs, slog.Int64("serial", bundle.Serial))
 		}
 		b.log.Info("the bundle is in force", attrs...)
-	}
-}
-
-// missingProblem is said of a configuration that waits.
-func missingProblem(missing []string) config.Problem {
-	return config.Problem{
-		File:    "policy.bundles",
-		Message: "not there yet: " + strings.Join(missing, ", "),
-		Fix:     "it is tried again as soon as one arrives",
 	}
 }

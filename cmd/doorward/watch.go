@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/doorward/doorward/cmd/doorward/config"
@@ -108,7 +109,7 @@ func (s *service) reload(ctx context.Context) digest {
 	next, problems, seen := s.watched.load(ctx, s.plan.Load().config, s.generate)
 	s.waiting = next != nil && len(next.policy.Missing()) > 0 && len(s.missing()) == 0
 	if s.waiting { // a policy that is whole is not given up for one that is not
-		s.refuse(config.Problems{missingProblem(next.policy.Missing())})
+		s.await(next.policy.Missing())
 		s.renew(ctx)
 		return seen
 	}
@@ -127,6 +128,7 @@ func (s *service) reload(ctx context.Context) digest {
 		logProblem(s.log, problem)
 	}
 	s.refused = ""
+	s.bundles.retire(next.config.Bundles)
 	if needsRestart(s.started, next.config) {
 		s.log.Warn("addresses, socket_mode, TLS or none, log.format, receive_bytes and the limits on proofs change at the next start only")
 	}
@@ -158,6 +160,17 @@ func (s *service) refuse(problems config.Problems) {
 		logProblem(s.log, problem)
 	}
 	s.log.Error("the changed configuration was refused: the one before stays in force")
+}
+
+// await keeps what is in force until a bundle is there. It is told once.
+func (s *service) await(missing []string) {
+	s.metrics.reloadOK.Set(0)
+	said := "waits for " + strings.Join(missing, ", ")
+	if said == s.refused {
+		return
+	}
+	s.refused = said
+	s.log.Warn("the changed configuration waits for a bundle: the one before stays in force", slog.String("missing", strings.Join(missing, ", ")))
 }
 
 // adopt puts a plan in force, or fails with the one before still in force. A
@@ -202,7 +215,6 @@ func (s *service) adopt(ctx context.Context, next *plan) error {
 	before := s.plan.Swap(next)
 	s.metrics.adopted(time.Now())
 	retire()
-	s.bundles.retire(cfg.Bundles)
 	s.bundles.activated(before, next)
 	s.readiness.review()
 	return nil
