@@ -74,25 +74,28 @@ policy:
 	metric(`doorward_bundle_last_success_timestamp_seconds{bundle="weather"} 1`)
 
 	requests := newTraffic(t, ask)
-	publish(release{serial: 6, rules: denies, signer: &ours})
-	settles(t, ask, "allowed", "policy_denied")
-	publish(release{serial: 7, rules: allows, signer: &ours})
-	settles(t, ask, "policy_denied", "allowed")
+	const last = 25
+	for serial := 6; serial <= last; serial += 2 {
+		publish(release{serial: serial, rules: denies, signer: &ours})
+		settles(t, ask, "allowed", "policy_denied")
+		publish(release{serial: serial + 1, rules: allows, signer: &ours})
+		settles(t, ask, "policy_denied", "allowed")
+	}
 	requests.stop("allowed", "policy_denied")
 
 	requests = newTraffic(t, ask)
-	packed := release{serial: 8, rules: denies, signer: &ours}.pack(t)
+	packed := release{serial: last + 1, rules: denies, signer: &ours}.pack(t)
 	for _, bad := range []struct{ intent, content, want string }{
 		{"cut off", packed[:len(packed)-100], "is cut off"},
-		{"unsigned", release{serial: 8, rules: denies}.pack(t), "is not signed"},
-		{"signed by a stranger", release{serial: 8, rules: denies, signer: &stranger}.pack(t), "is signed by somebody else"},
-		{"without roots", release{serial: 8, roots: []string{"", "authz"}, rules: denies, signer: &ours}.pack(t), "has no roots"},
-		{"older than the running one", release{serial: 6, rules: denies, signer: &ours}.pack(t), "its serial 6 is older than 7, which is running"},
-		{"without a serial", release{rules: denies, signer: &ours}.pack(t), "has no serial, and the running one has 7"},
-		{"that does not compile", release{serial: 8, rules: "require.a if nonsense(1)", signer: &ours}.pack(t), "undefined function nonsense"},
-		{"that fails in the trial", release{serial: 9, rules: `require.a if time.parse_rfc3339_ns(input.claims.iss) > 0`, signer: &ours}.pack(t), "no decision on a trial request to example"},
-		{"where files are", release{serial: 10, roots: []string{"authz", "local"}, rules: denies, signer: &ours}.pack(t), `local.rego:3:1: this rule is where bundle weather has its root`},
-		{"in doorward's place", release{serial: 11, roots: []string{"doorward"}, rules: denies, signer: &ours}.pack(t), `its root \"doorward\" is reserved`},
+		{"unsigned", release{serial: last + 1, rules: denies}.pack(t), "is not signed"},
+		{"signed by a stranger", release{serial: last + 1, rules: denies, signer: &stranger}.pack(t), "is signed by somebody else"},
+		{"without roots", release{serial: last + 1, roots: []string{"", "authz"}, rules: denies, signer: &ours}.pack(t), "has no roots"},
+		{"older than the running one", release{serial: 6, rules: denies, signer: &ours}.pack(t), "its serial 6 is older than 25, which is running"},
+		{"without a serial", release{rules: denies, signer: &ours}.pack(t), "has no serial, and the running one has 25"},
+		{"that does not compile", release{serial: last + 1, rules: "require.a if nonsense(1)", signer: &ours}.pack(t), "undefined function nonsense"},
+		{"that fails in the trial", release{serial: last + 2, rules: `require.a if time.parse_rfc3339_ns(input.claims.iss) > 0`, signer: &ours}.pack(t), "no decision on a trial request to example"},
+		{"where files are", release{serial: last + 3, roots: []string{"authz", "local"}, rules: denies, signer: &ours}.pack(t), `local.rego:3:1: this rule is where bundle weather has its root`},
+		{"in doorward's place", release{serial: last + 4, roots: []string{"doorward"}, rules: denies, signer: &ours}.pack(t), `its root \"doorward\" is reserved`},
 	} {
 		t.Run(bad.intent, func(t *testing.T) {
 			bundles.publish(bad.content)
@@ -101,13 +104,13 @@ policy:
 				t.Errorf("got %s", got)
 			}
 			metric(`doorward_bundle_last_activation_successful{bundle="weather"} 0`)
-			if code, _, body := get(t, "http://"+p.http+"/readyz"); code != http.StatusOK || !strings.Contains(body, `"state":"outdated","revision":"release-7"`) {
+			if code, _, body := get(t, "http://"+p.http+"/readyz"); code != http.StatusOK || !strings.Contains(body, `"state":"outdated","revision":"release-25"`) {
 				t.Errorf("%d %s", code, body)
 			}
 		})
 	}
 	requests.stop("allowed")
-	publish(release{serial: 12, rules: denies, signer: &ours})
+	publish(release{serial: last + 5, rules: denies, signer: &ours})
 	settles(t, ask, "allowed", "policy_denied")
 	metric(`doorward_bundle_last_activation_successful{bundle="weather"} 1`)
 	if p.stop(); p.wait(t) != 0 {
@@ -214,13 +217,21 @@ func TestAConfigurationWaitsForItsBundle(t *testing.T) {
 	settles(t, ask, "policy_error", "allowed")
 	f.configure(t, "policy:\n  bundles:\n"+unsigned("one")+unsigned("two"))
 	p.log.await(t, 1, "the changed configuration waits for a bundle")
+	metric := func(want string) {
+		t.Helper()
+		if _, _, body := get(t, "http://"+p.http+"/metrics"); !strings.Contains(body, want) {
+			t.Errorf("no %q", want)
+		}
+	}
 	if got := ask(); got != "allowed" {
 		t.Errorf("while it waits: %s", got)
 	}
 	f.write(t, "one.tar.gz", release{roots: []string{"authz/require"}, rules: "a if false"}.pack(t))
 	settles(t, ask, "allowed", "policy_denied") // the one in force goes on
+	metric("doorward_config_last_reload_successful 0")
 	f.write(t, "two.tar.gz", release{roots: []string{"two"}, rules: "x := 1"}.pack(t))
 	p.log.await(t, 1, "the changed configuration is in force")
+	metric("doorward_config_last_reload_successful 1")
 	f.configure(t, "")
 	settles(t, ask, "policy_denied", "allowed")
 	if _, _, body := get(t, "http://"+p.http+"/metrics"); strings.Contains(body, "doorward_bundle") {

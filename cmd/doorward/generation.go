@@ -15,7 +15,7 @@ import (
 // A generation is a configuration, the files it names and one version of each
 // bundle, together. Whatever changes, a new one is made and tried as a whole.
 
-// generate makes the next generation for cfg of the newest bundles. A bundle that
+// generate makes the next generation for cfg, of the newest bundles. A bundle that
 // cannot be served is left out in favour of the one in force, so that it keeps
 // nothing else from changing. The plan is nil where that does not help.
 func (s *service) generate(ctx context.Context, cfg *config.Config) (*plan, config.Problems) {

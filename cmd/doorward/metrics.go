@@ -161,10 +161,10 @@ func (m *metrics) forget(issuer string) {
 	m.refreshes.DeletePartialMatch(prometheus.Labels{"issuer": issuer})
 }
 
-func (m *metrics) adopted(at time.Time) {
+// reloaded notes that the files as they are now are in force.
+func (m *metrics) reloaded(at time.Time) {
 	m.reloadOK.Set(1)
 	m.reloadTime.Set(seconds(at))
-	m.policyLoaded.Set(seconds(at))
 }
 
 func seconds(at time.Time) float64 { return float64(at.UnixMilli()) / 1000 }

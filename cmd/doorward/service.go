@@ -91,6 +91,7 @@ func (s *service) run(ctx context.Context, first *plan, seen digest, hangup <-ch
 	if err := s.adopt(background, first); err != nil {
 		return err
 	}
+	s.metrics.reloaded(time.Now())
 	s.bundles.start(background, first.config.Bundles)
 
 	listeners, err := listen(ctx, first.config.Listen)
@@ -177,7 +178,7 @@ func (s *service) announce(p *plan, listeners *listeners) {
 			list("algorithms", issuer.Algorithms), slog.String("keys", keyOrigin(issuer.Keys)))
 	}
 	for _, b := range p.config.Bundles {
-		s.log.Info("following a bundle", slog.String("bundle", b.Name), slog.String("from", b.URL+b.File), slog.Bool("signed", !b.InsecureUnsigned))
+		s.log.Info("following a bundle", slog.String("bundle", b.Name), slog.String("from", b.Place()), slog.Bool("signed", !b.InsecureUnsigned))
 	}
 	s.log.Info("serving", slog.String("version", thisBuild().version), slog.String("grpc", address(listeners.grpc)),
 		slog.String("http", address(listeners.http)), slog.Int("policy_files", len(p.policyFiles)))

@@ -128,6 +128,7 @@ func (s *service) reload(ctx context.Context) digest {
 		logProblem(s.log, problem)
 	}
 	s.refused = ""
+	s.metrics.reloaded(time.Now())
 	s.bundles.retire(next.config.Bundles)
 	if needsRestart(s.started, next.config) {
 		s.log.Warn("addresses, socket_mode, TLS or none, log.format, receive_bytes and the limits on proofs change at the next start only")
@@ -213,7 +214,7 @@ func (s *service) adopt(ctx context.Context, next *plan) error {
 	})
 	s.decisions.adopt(decisions, cfg.Limits.CheckTimeout)
 	before := s.plan.Swap(next)
-	s.metrics.adopted(time.Now())
+	s.metrics.policyLoaded.Set(seconds(time.Now()))
 	retire()
 	s.bundles.activated(before, next)
 	s.readiness.review()

@@ -48,11 +48,6 @@ type Problem struct {
 	Warning       bool
 }
 
-// Algorithms are those that a bundle may be signed with.
-func Algorithms() []string {
-	return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"}
-}
-
 // Check finds what is wrong with the options, without the network.
 func (o Options) Check() []Problem {
 	var problems []Problem
@@ -156,19 +151,26 @@ func keyFault(text, algorithm string) string {
 	if err != nil {
 		return "holds a key that cannot be read" + write
 	}
+	elliptic := strings.HasPrefix(algorithm, "ES")
 	switch key.(type) {
 	case *rsa.PublicKey:
-		if algorithm[0] == 'E' {
+		if elliptic {
 			return "holds an RSA key, which does not go with " + algorithm + ": write algorithm: RS256"
 		}
 	case *ecdsa.PublicKey:
-		if algorithm[0] != 'E' {
+		if !elliptic {
 			return "holds an EC key, which does not go with " + algorithm + ": write algorithm: ES256"
 		}
 	default:
 		return "holds a key that is neither RSA nor EC" + write
 	}
 	return ""
+}
+
+// Place is where the bundle comes from, without a query: that may be a secret.
+func (o Options) Place() string {
+	place, _, _ := strings.Cut(o.URL, "?")
+	return place + o.File
 }
 
 // mayBePlain says whether the host of u may be spoken to without TLS.

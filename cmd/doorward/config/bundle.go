@@ -38,7 +38,10 @@ func (r *reader) checkBundles() []bundles.Options {
 func (r *reader) checkBundle(at string, e bundleEntry) bundles.Options {
 	r.checkOrigin(at, e)
 	r.checkCredentials(at, e)
-	key, _ := r.named(at+".verification.key_file", e.Verification.KeyFile)
+	var key []byte
+	if !r.isBroken(at + ".verification.algorithm") {
+		key, _ = r.named(at+".verification.key_file", e.Verification.KeyFile)
+	}
 	switch signed := r.written(at + ".verification"); {
 	case signed && e.InsecureUnsigned:
 		r.problem(at+".insecure_unsigned", "stands beside verification", "keep one of them")

@@ -20,6 +20,7 @@ import (
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/policy/bundles"
 )
 
 const (
@@ -75,6 +76,10 @@ func TestEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	key, err := os.ReadFile(at("bundle.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	hosts := []string{"loopback", "ci.example.com", "::1"}
 	want := &config.Config{
 		Listen: config.Listen{
@@ -104,8 +109,29 @@ func TestEveryKey(t *testing.T) {
 				Profile: token.Standard, Algorithms: token.DefaultAlgorithms(),
 			},
 		},
-		PolicyPaths:    []string{at("policy")},
-		Packages:       config.Packages{{Resource: "example", Name: "authz.weather", File: at("doorward.yaml"), Line: 37, Column: 11}},
+		PolicyPaths: []string{at("policy")},
+		Packages:    config.Packages{{Resource: "example", Name: "authz.weather", File: at("doorward.yaml"), Line: 37, Column: 11}},
+		Bundles: []bundles.Options{
+			{
+				Name: "weather", URL: "https://bundles.example.com/weather.tar.gz",
+				Key: string(key), Algorithm: "ES256", Scope: "write", AWS: "metadata", Region: "eu-central-1", CAPEM: string(cert),
+				InsecureHTTPHosts: "loopback ci.example.com ::1", PollMin: 2 * time.Minute, PollMax: 3 * time.Minute, LongPoll: 30 * time.Second,
+			},
+			{
+				Name: "shared", File: at("shared.tar.gz"), Algorithm: "RS256", InsecureUnsigned: true,
+				InsecureHTTPHosts: "loopback ci.example.com ::1", PollMin: time.Minute, PollMax: 2 * time.Minute,
+			},
+			{
+				Name: "token", URL: "oci://registry.example.com/team/shared:latest", Algorithm: "RS256", InsecureUnsigned: true,
+				TokenFile:         at("bundle.pem"),
+				InsecureHTTPHosts: "loopback ci.example.com ::1", PollMin: time.Minute, PollMax: 2 * time.Minute,
+			},
+			{
+				Name: "certificate", URL: "https://bundles.example.com/certificate.tar.gz", Algorithm: "RS256", InsecureUnsigned: true,
+				CertFile: at("tls/cert.pem"), KeyFile: at("tls/key.pem"),
+				InsecureHTTPHosts: "loopback ci.example.com ::1", PollMin: time.Minute, PollMax: 2 * time.Minute,
+			},
+		},
 		ClockSkew:      time.Minute,
 		RevocationFile: at("revocations.json"),
 		DecisionLog: config.DecisionLog{
@@ -114,7 +140,7 @@ func TestEveryKey(t *testing.T) {
 		},
 		MetadataSubject: true,
 		Drain:           5 * time.Second,
-		Files:           []string{at("doorward.yaml"), at("tls/cert.pem"), at("tls/key.pem"), at("two.json")},
+		Files:           []string{at("bundle.pem"), at("doorward.yaml"), at("tls/cert.pem"), at("tls/key.pem"), at("two.json")},
 	}
 	got := mustLoad(t, dir)
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(config.Config{}, "Resources")); diff != "" {
@@ -170,6 +196,15 @@ func TestDecisionLogFiles(t *testing.T) {
 		if got, want := mustLoad(t, name).DecisionLog.To, strings.ReplaceAll(want, "DIR", dir); got != want {
 			t.Errorf("%s became %s, want %s", to, got, want)
 		}
+	}
+}
+
+// TestRevocationsOfABundle stand in for revocation_file.
+func TestRevocationsOfABundle(t *testing.T) {
+	dir := write(t, map[string]string{"a.yaml": oneIssuer + oneResource +
+		"policy: {bundles: [{name: b, file: b.tar.gz, insecure_unsigned: true, revocations: security/revoked}]}\n"})
+	if got := mustLoad(t, dir); len(got.Bundles) != 1 || got.Bundles[0].Revocations != "security/revoked" || got.RevocationFile != "" {
+		t.Errorf("%+v", got.Bundles)
 	}
 }
 
