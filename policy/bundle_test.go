@@ -88,31 +88,37 @@ func TestBundleProblems(t *testing.T) {
 		}, []string{`bundle:other: its root "weather/rain" overlaps with "weather" of bundle weather: give each bundle roots of its own in .manifest`}},
 		{"a root is compared by whole steps", nil, []policy.Bundle{weather(tenants), {Name: "other", Roots: []string{"weatherman"}}}, nil},
 		{
-			"a local rule below a root", map[string]string{"a.rego": "package authz\n\nrequire.other if true\n"},
+			"a local rule below a root",
+			map[string]string{"a.rego": "package authz\n\nrequire.other if true\n"},
 			[]policy.Bundle{weather(tenants)},
 			[]string{`a.rego:3:1: this rule is where bundle weather has its root "authz/require": move it to another package, or narrow the roots in the bundle's .manifest`},
 		},
 		{"a local rule beside a root", map[string]string{"a.rego": "package authz\n\nscopes contains \"a\"\n"}, []policy.Bundle{weather(tenants)}, nil},
 		{
-			"a local rule above a root", map[string]string{"a.rego": "package weather\n\nrain := 1\n"},
+			"a local rule above a root",
+			map[string]string{"a.rego": "package weather\n\nrain := 1\n"},
 			[]policy.Bundle{with(func(b *policy.Bundle) { b.Roots = []string{"authz", "weather/rain/today"}; b.Data = nil })},
 			[]string{`a.rego:3:1: this rule is where bundle weather has its root "weather/rain/today": move it to another package, or narrow the roots in the bundle's .manifest`},
 		},
 		{
-			"local data below a root", map[string]string{"data.json": `{"weather": {"local": 1}}`},
+			"local data below a root",
+			map[string]string{"data.json": `{"weather": {"local": 1}}`},
 			[]policy.Bundle{weather(tenants)},
 			[]string{`data.json: data under weather is where bundle weather has its root "weather": move it, or narrow the roots in the bundle's .manifest`},
 		},
 		{
-			"local data that a root would have to grow through", map[string]string{"data.json": `{"weather": 1}`},
+			"local data that a root would have to grow through",
+			map[string]string{"data.json": `{"weather": 1}`},
 			[]policy.Bundle{with(func(b *policy.Bundle) { b.Roots = []string{"authz", "weather/rain"}; b.Data = nil })},
 			[]string{`data.json: data under weather is where bundle weather has its root "weather/rain": move it, or narrow the roots in the bundle's .manifest`},
 		},
 		{
-			"local data beside a root", map[string]string{"data.json": `{"weather": {"local": 1}}`},
+			"local data beside a root",
+			map[string]string{"data.json": `{"weather": {"local": 1}}`},
 			[]policy.Bundle{with(func(b *policy.Bundle) {
 				b.Roots, b.Data = []string{"authz", "weather/tenants"}, map[string]any{"weather": map[string]any{"tenants": []any{}}}
-			})}, nil,
+			})},
+			nil,
 		},
 		{
 			"the reserved package", nil,

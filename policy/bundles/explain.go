@@ -86,10 +86,10 @@ func explain(err error) failure {
 }
 
 func remedy(status int) string {
-	switch {
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
 		return "check its credentials"
-	case status == http.StatusNotFound:
+	case http.StatusNotFound:
 		return "check its url"
 	}
 	return "look after it"

@@ -99,10 +99,5 @@ func (s *Source) take(content []byte) {
 		s.fail(f)
 		return
 	}
-	b, err := accept(s.options.Name, read)
-	if err != nil {
-		s.fail(failure{what: err.Error(), refused: true, stays: true})
-		return
-	}
-	s.arrive(b)
+	s.judge(read)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/bundle"
 	"github.com/open-policy-agent/opa/v1/download"
 	"github.com/open-policy-agent/opa/v1/plugins"
 )
@@ -128,21 +129,31 @@ func (o Options) polling() (download.Config, error) {
 // updated is told of every answer. It never returns an error: OPA's downloader
 // would ask again at once, and be told that nothing has changed.
 func (s *Source) updated(ctx context.Context, update download.Update) error {
+	if ctx.Err() == nil { // not stopped
+		s.answered(update)
+	}
+	return nil
+}
+
+func (s *Source) answered(update download.Update) {
 	switch {
-	case ctx.Err() != nil: // stopped
 	case update.Error != nil:
 		s.fail(explain(update.Error))
 	case update.Bundle == nil:
 		s.unchanged()
 	default:
-		b, err := accept(s.options.Name, update.Bundle)
-		if err != nil {
-			s.fail(failure{what: err.Error(), refused: true, stays: true})
-			return nil
-		}
-		s.arrive(b)
+		s.judge(update.Bundle)
 	}
-	return nil
+}
+
+// judge takes what OPA has read, if it says what it must.
+func (s *Source) judge(read *bundle.Bundle) {
+	b, err := accept(s.options.Name, read)
+	if err != nil {
+		s.fail(failure{what: err.Error(), refused: true, stays: true})
+		return
+	}
+	s.arrive(b)
 }
 
 func (s *Source) arrive(b *Bundle) {
