@@ -21,7 +21,7 @@ func weather(rules string) policy.Bundle {
 	}
 }
 
-const tenants = "package authz.require\n\ntenant if input.claims.tenant in data.weather.tenants\n"
+const tenantRule = "package authz.require\n\ntenant if input.claims.tenant in data.weather.tenants\n"
 
 // compileWith compiles local files and bundles, and returns what is said.
 func compileWith(t testing.TB, files map[string]string, missing []string, bundles ...policy.Bundle) (*policy.Engine, []string) {
@@ -48,7 +48,7 @@ func TestABundleTightens(t *testing.T) {
 	e, said := compileWith(t, map[string]string{
 		"local.rego": "package authz\n\ndeny contains {\"code\": \"shut\", \"message\": data.local.why} if input.request.method == \"DELETE\"\n",
 		"data.json":  `{"local": {"why": "never"}}`,
-	}, nil, weather(tenants))
+	}, nil, weather(tenantRule))
 	if e == nil || len(said) > 0 {
 		t.Fatalf("%q", said)
 	}
@@ -63,7 +63,7 @@ func TestABundleTightens(t *testing.T) {
 	} {
 		in := request()
 		in.Claims["tenant"], in.Request.Method = test.tenant, test.method
-		d, err := e.Decide(t.Context(), in)
+		d, _, err := e.For("").Decide(t.Context(), in)
 		if err != nil || d.Outcome != test.want || d.Rule != test.rule {
 			t.Errorf("%s: %v by %q, %v", test.intent, d.Outcome, d.Rule, err)
 		}
@@ -72,7 +72,7 @@ func TestABundleTightens(t *testing.T) {
 
 func TestBundleProblems(t *testing.T) {
 	with := func(change func(*policy.Bundle)) policy.Bundle {
-		b := weather(tenants)
+		b := weather(tenantRule)
 		change(&b)
 		return b
 	}
@@ -83,17 +83,17 @@ func TestBundleProblems(t *testing.T) {
 		want    []string
 	}{
 		{"two bundles want one place", nil, []policy.Bundle{
-			weather(tenants),
+			weather(tenantRule),
 			{Name: "other", Roots: []string{"weather/rain"}},
 		}, []string{`bundle:other: its root "weather/rain" overlaps with "weather" of bundle weather: give each bundle roots of its own in .manifest`}},
-		{"a root is compared by whole steps", nil, []policy.Bundle{weather(tenants), {Name: "other", Roots: []string{"weatherman"}}}, nil},
+		{"a root is compared by whole steps", nil, []policy.Bundle{weather(tenantRule), {Name: "other", Roots: []string{"weatherman"}}}, nil},
 		{
 			"a local rule below a root",
 			map[string]string{"a.rego": "package authz\n\nrequire.other if true\n"},
-			[]policy.Bundle{weather(tenants)},
+			[]policy.Bundle{weather(tenantRule)},
 			[]string{`a.rego:3:1: this rule is where bundle weather has its root "authz/require": move it to another package, or narrow the roots in the bundle's .manifest`},
 		},
-		{"a local rule beside a root", map[string]string{"a.rego": "package authz\n\nscopes contains \"a\"\n"}, []policy.Bundle{weather(tenants)}, nil},
+		{"a local rule beside a root", map[string]string{"a.rego": "package authz\n\nscopes contains \"a\"\n"}, []policy.Bundle{weather(tenantRule)}, nil},
 		{
 			"a local rule above a root",
 			map[string]string{"a.rego": "package weather\n\nrain := 1\n"},
@@ -103,7 +103,7 @@ func TestBundleProblems(t *testing.T) {
 		{
 			"local data below a root",
 			map[string]string{"data.json": `{"weather": {"local": 1}}`},
-			[]policy.Bundle{weather(tenants)},
+			[]policy.Bundle{weather(tenantRule)},
 			[]string{`data.json: data under weather is where bundle weather has its root "weather": move it, or narrow the roots in the bundle's .manifest`},
 		},
 		{
@@ -165,7 +165,7 @@ func TestAMissingBundle(t *testing.T) {
 	if e == nil || len(said) > 0 {
 		t.Fatalf("%q", said)
 	}
-	if d, err := e.Decide(t.Context(), request()); d.Outcome != policy.Failed || err == nil || !strings.Contains(err.Error(), "weather") {
+	if d, _, err := e.For("").Decide(t.Context(), request()); d.Outcome != policy.Failed || err == nil || !strings.Contains(err.Error(), "weather") {
 		t.Errorf("%v, %v", d.Outcome, err)
 	}
 	if diff := cmp.Diff([]string{"weather"}, e.Missing()); diff != "" {
@@ -256,5 +256,46 @@ func TestTheTrialsAreSeen(t *testing.T) {
 		if len(authz(t, rules+"\n").Try(t.Context(), time.Minute, []policy.Door{{Resource: request().Resource, Issuer: "https://as.example.com"}})) == 0 {
 			t.Errorf("no trial reaches %s", rules)
 		}
+	}
+}
+
+// TestAPackageInABundle is a resource's own as one in a file is: it is asked
+// for, tried, and waited for.
+func TestAPackageInABundle(t *testing.T) {
+	compile := func(rules string, missing ...string) (*policy.Engine, []policy.Problem) {
+		src := policy.Sources{Library: rego.Files, Packages: map[string]string{"example": "authz.weather"}, Missing: missing}
+		if rules != "" {
+			src.Bundles = []policy.Bundle{{
+				Name: "weather", Roots: []string{"authz/weather"},
+				Modules: map[string]string{"a.rego": "package authz.weather\n\n" + rules},
+			}}
+		}
+		return policy.Compile(t.Context(), src)
+	}
+	doors := []policy.Door{{Resource: policy.Resource{Name: "other", URI: resourceURI}}, {Resource: request().Resource}}
+	e, problems := compile("require.never if false\n")
+	if e == nil {
+		t.Fatal(problems)
+	}
+	for resource, want := range map[string]policy.Outcome{"example": policy.Denied, "other": policy.Allowed} {
+		if d, _, err := e.For(resource).Decide(t.Context(), request()); d.Outcome != want {
+			t.Errorf("%s: %v, %v", resource, d.Outcome, err)
+		}
+	}
+	if problems := e.Try(t.Context(), time.Minute, doors); problems != nil {
+		t.Errorf("%v", problems)
+	}
+	e, problems = compile("require.a if time.parse_rfc3339_ns(input.claims.aud) > 0\n")
+	if e == nil {
+		t.Fatal(problems)
+	}
+	if problems := e.Try(t.Context(), time.Minute, doors); len(problems) != 1 || !strings.Contains(problems[0].Message, "a trial request to example") {
+		t.Errorf("%v", problems)
+	}
+	if e, problems := compile("", "weather"); e == nil {
+		t.Errorf("a missing bundle may have the package: %v", problems)
+	}
+	if e, _ := compile(""); e != nil {
+		t.Error("a package that nobody wrote")
 	}
 }

@@ -63,7 +63,7 @@ func readContract(t team, src Sources) contract {
 			continue
 		}
 		r.read(t)
-		if !r.defined && pkg != teamPackage {
+		if !r.defined && pkg != teamPackage && len(src.Missing) == 0 { // a missing bundle may have it
 			c.problems = append(c.problems, src.about(pkg, "and no module of the policy has this package: write `package "+pkg+"` in one, or correct the name")...)
 		}
 		c.problems = append(c.problems, r.problems...)

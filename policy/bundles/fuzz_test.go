@@ -48,7 +48,7 @@ func FuzzAccept(f *testing.F) {
 			Resource: policy.Resource{Name: "r", URI: "https://mcp.example.com/mcp"},
 			Claims:   map[string]any{"aud": "https://other.example.com/mcp"},
 		}
-		if d, _ := e.Decide(t.Context(), in); d.Outcome == policy.Allowed {
+		if d, _, _ := e.For("r").Decide(t.Context(), in); d.Outcome == policy.Allowed {
 			t.Errorf("a token for somebody else is let through by %q", module)
 		}
 	})
