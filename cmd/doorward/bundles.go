@@ -14,6 +14,7 @@ import (
 type bundleSources struct {
 	log     *slog.Logger
 	arrived chan struct{} // holds one word that there is something new
+	ended   sync.WaitGroup
 
 	mu      sync.Mutex
 	running map[bundles.Options]*runningBundle
@@ -44,7 +45,7 @@ func (b *bundleSources) start(ctx context.Context, wanted []bundles.Options) {
 		ctx, stop := context.WithCancel(ctx)
 		source := bundles.NewSource(o, b.log, b.tell)
 		b.running[o] = &runningBundle{source, stop}
-		go source.Run(ctx)
+		b.ended.Go(func() { source.Run(ctx) })
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -81,6 +82,9 @@ func newService(log *slog.Logger, level *slog.LevelVar, stdout io.Writer, watche
 // as long as it does.
 func (s *service) run(ctx context.Context, first *plan, seen digest, hangup <-chan os.Signal) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer s.bundles.ended.Wait() // what they keep on disk goes with them
+	var watching sync.WaitGroup
+	defer watching.Wait()
 	defer stop()
 	defer s.decisions.close()
 	s.started = first.config
@@ -103,7 +107,7 @@ func (s *service) run(ctx context.Context, first *plan, seen digest, hangup <-ch
 	failed := make(chan error, 3)
 	s.serveHTTP(listeners, failed)
 	go func() { failed <- grpcServer.Serve(listeners.grpc) }()
-	go s.watch(background, hangup, seen)
+	watching.Go(func() { s.watch(background, hangup, seen) })
 	s.readiness.start()
 	s.announce(first, listeners)
 

@@ -142,6 +142,7 @@ func TestBadBundles(t *testing.T) {
 		{"a serial of nought", bare(func(b *bundle.Bundle) { declared(b, map[string]any{"serial": 0}) }), false, "is not a whole number"},
 		{"half a serial", bare(func(b *bundle.Bundle) { declared(b, map[string]any{"serial": 1.5}) }), false, "is not a whole number"},
 		{"a serial misspelt", bare(func(b *bundle.Bundle) { declared(b, map[string]any{"serail": 7}) }), false, "is not exactly a serial"},
+		{"a serial and more", bare(func(b *bundle.Bundle) { declared(b, map[string]any{"serial": 7, "order": 1}) }), false, "is not exactly a serial"},
 		{"a serial without its braces", bare(func(b *bundle.Bundle) { declared(b, 7) }), false, "is not exactly a serial"},
 		{"Rego v0", bare(func(b *bundle.Bundle) { b.Manifest.SetRegoVersion(ast.RegoV0); b.Modules[0].Raw = either }), false, "is Rego version 0"},
 		{"a file in Rego v0", bare(func(b *bundle.Bundle) {

@@ -153,7 +153,8 @@ func TestPolling(t *testing.T) {
 	}
 }
 
-// TestARefusedBundleStaysRefused while the server says that nothing has changed.
+// TestARefusedBundleStaysRefused while the server says that nothing has changed,
+// and while it says nothing.
 func TestARefusedBundleStaysRefused(t *testing.T) {
 	rootless := usual()
 	rootless.roots = nil
@@ -163,6 +164,9 @@ func TestARefusedBundleStaysRefused(t *testing.T) {
 	s, j := follow(t, httpOptions(server.URL))
 	await(t, s, j, "refused", problem("has no roots"))
 	await(t, s, j, "asked again", func(bundles.Status) bool { return len(p.requests()) > 2 })
+	p.put(nil, http.StatusBadGateway)
+	asked := len(p.requests())
+	await(t, s, j, "asked while it was down", func(bundles.Status) bool { return len(p.requests()) > asked+1 })
 	if got := s.Status(); !got.Refused || !strings.Contains(got.Problem, "has no roots") || !got.LastSuccess.IsZero() {
 		t.Errorf("%+v", got)
 	}
@@ -283,6 +287,18 @@ func TestNoWayToPlainHTTP(t *testing.T) {
 	if len(plain.requests()) > 0 {
 		t.Error("it was followed")
 	}
+}
+
+// TestContentEncoding: an object that a store calls gzip-encoded is the archive
+// all the same.
+func TestContentEncoding(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(numbered(t, "r1"))
+	}))
+	t.Cleanup(server.Close)
+	s, j := follow(t, httpOptions(server.URL))
+	await(t, s, j, "there", revision("r1"))
 }
 
 // TestTooLargeToDownload: a server cannot fill the memory.

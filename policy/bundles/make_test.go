@@ -142,7 +142,12 @@ func follow(t testing.TB, o bundles.Options) (*bundles.Source, *journal) {
 	s := bundles.NewSource(o, slog.New(slog.NewTextHandler(j, nil)), j.tell)
 	done := make(chan struct{})
 	go func() { defer close(done); s.Run(t.Context()) }()
-	t.Cleanup(func() { <-done })
+	t.Cleanup(func() {
+		<-done
+		if strings.Contains(j.String(), "cancel") {
+			t.Errorf("its own end is told as a failure: %s", j)
+		}
+	})
 	return s, j
 }
 
