@@ -297,3 +297,24 @@ func TestCheckWithBundles(t *testing.T) {
 		t.Errorf("exit %d: %s%s", code, &stdout, &stderr)
 	}
 }
+
+// TestExplainWithBundles fetches them, and says which could not be had.
+func TestExplainWithBundles(t *testing.T) {
+	f := newFolder(t)
+	f.write(t, "one.tar.gz", release{rules: denies}.pack(t))
+	f.write(t, "token", goodToken(f.key))
+	explain := func(config string) (int, string) {
+		var out bytes.Buffer
+		code := run(t.Context(), []string{"explain", "--config", config, "--url", "https://mcp.example.com/mcp", "--token-file", f.path("token")}, &out, &out)
+		return code, out.String()
+	}
+	code, out := explain(f.configure(t, "policy:\n  bundles:\n"+unsigned("one")))
+	if code != 3 || !strings.Contains(out, "authz.require.a") {
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+	f.write(t, "two.tar.gz", "")
+	code, out = explain(f.configure(t, "policy:\n  bundles:\n"+unsigned("one")+unsigned("two")))
+	if code != exitFailure || !strings.Contains(out, "policy.bundles: warning: two is no bundle") || !strings.Contains(out, "waiting for a bundle that can be used: two") {
+		t.Errorf("exit %d:\n%s", code, out)
+	}
+}

@@ -19,7 +19,7 @@ import (
 )
 
 // keysWithin is how long explain waits for the keys of an issuer, besides the
-// wait that every Check may take.
+// wait that every Check may take, and before that for bundles.
 const keysWithin = 5 * time.Second
 
 // errRefused is how explain ends where the client would be refused.
@@ -43,8 +43,8 @@ func explainCommand(now func() time.Time) *cobra.Command {
 		Use:   "explain --config PATH --url URL",
 		Short: "Show why one request is allowed or refused, step by step",
 		Long: "Runs one request through the steps of serve and prints each, the rule that decided\n" +
-			"and the exact answer the client would get. Keys that are not given in files are\n" +
-			"fetched for this run. What Envoy alone knows (the client's address and certificate,\n" +
+			"and the exact answer the client would get. Keys that are not given in files, and\n" +
+			"policy bundles, are fetched for this run. What Envoy alone knows (the client's address and certificate,\n" +
 			"context extensions) is not part of the request.\n\n" +
 			"Exit code: 0 allowed, 3 refused, 1 where nothing could be decided (503) or read.",
 		Example: "  doorward explain --config doorward.yaml --url https://mcp.example.com/mcp --token-file token.txt\n" +
@@ -79,7 +79,7 @@ func (x *explanation) run(cmd *cobra.Command) error {
 	if x.question, err = newQuestion(x.method, x.url, x.headers); err != nil {
 		return err
 	}
-	plan, problems := load(cmd.Context(), func() (*config.Config, config.Problems) { return config.Load(x.paths) }, nil)
+	plan, problems := load(cmd.Context(), func() (*config.Config, config.Problems) { return config.Load(x.paths) }, fetched)
 	if err := tell(cmd, plan, problems); err != nil {
 		return err
 	}

@@ -131,19 +131,23 @@ func (s *service) revocationsOf(cfg *config.Config, have map[string]*bundles.Bun
 	return given{}
 }
 
-// revocationsIn reads the list in a bundle. It must follow the one in force; one
-// that has not changed stays the same.
+// revocationsIn is the list in a bundle, which must follow the one in force.
 func (s *service) revocationsIn(o bundles.Options, b *bundles.Bundle) (given, error) {
+	inForce := given{}
+	if s.running(o) != nil {
+		inForce = s.plan.Load().revocations
+	}
+	return listIn(o, b, inForce)
+}
+
+// listIn reads the list in a bundle. One that has not changed stays the same.
+func listIn(o bundles.Options, b *bundles.Bundle, inForce given) (given, error) {
 	if o.Revocations == "" {
 		return given{}, nil
 	}
 	text, err := b.Value(o.Revocations)
 	if err != nil {
 		return given{}, fmt.Errorf("revocations: %w", err)
-	}
-	inForce := given{}
-	if s.running(o) != nil {
-		inForce = s.plan.Load().revocations
 	}
 	if string(text) == inForce.text {
 		return inForce, nil
