@@ -66,7 +66,7 @@ func (s *service) without(ctx context.Context, cfg *config.Config, latest map[st
 	have := maps.Clone(latest)
 	var changed []string
 	for _, o := range cfg.Bundles {
-		if running := s.running(o); running != nil && !latest[o.Name].Same(running) {
+		if running := s.running(o); running != nil && !running.Same(latest[o.Name]) {
 			have[o.Name] = running
 			changed = append(changed, o.Name)
 		}
