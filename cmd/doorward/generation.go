@@ -42,17 +42,16 @@ func (s *service) candidates(cfg *config.Config) (have map[string]*bundles.Bundl
 	have, refused = s.bundles.latest(cfg.Bundles), map[string]string{}
 	for _, o := range cfg.Bundles {
 		latest, running := have[o.Name], s.running(o)
-		if latest == nil {
-			continue
+		if latest != nil {
+			err := latest.Follows(running)
+			if err == nil {
+				_, err = s.revocationsIn(o, latest)
+			}
+			if err == nil {
+				continue
+			}
+			refused[o.Name] = err.Error()
 		}
-		err := latest.Follows(running)
-		if err == nil {
-			_, err = s.revocationsIn(o, latest)
-		}
-		if err == nil {
-			continue
-		}
-		refused[o.Name] = err.Error()
 		if delete(have, o.Name); running != nil {
 			have[o.Name] = running
 		}
@@ -66,7 +65,7 @@ func (s *service) without(ctx context.Context, cfg *config.Config, latest map[st
 	have := maps.Clone(latest)
 	var changed []string
 	for _, o := range cfg.Bundles {
-		if running := s.running(o); running != nil && !running.Same(latest[o.Name]) {
+		if running := s.running(o); running != nil && !latest[o.Name].Same(running) {
 			have[o.Name] = running
 			changed = append(changed, o.Name)
 		}
