@@ -63,6 +63,7 @@ policy:
 		t.Errorf("%d %s", code, body)
 	}
 	metric(`doorward_bundle_last_activation_successful{bundle="weather"} 0`)
+	metric("doorward_config_last_reload_successful 1") // the files are in force
 
 	publish := func(r release) { bundles.publish(r.pack(t)) }
 	publish(release{serial: 5, rules: allows, signer: &ours})
