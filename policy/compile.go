@@ -33,14 +33,15 @@ func Compile(ctx context.Context, src Sources) (*Engine, []Problem) {
 	problems = append(problems, t.join(src.Bundles)...)
 	c := readContract(t, src)
 	problems = append(problems, c.problems...)
+	seen := findings(t, src)
 	if blocking(problems) {
-		return nil, sorted(problems)
+		return nil, sorted(append(problems, seen...))
 	}
 	e, found := build(ctx, src, t, c)
 	if len(src.Missing) > 0 {
 		e, found = waiting(src.Missing), unaided(found)
 	}
-	problems = sorted(append(problems, found...))
+	problems = sorted(slices.Concat(problems, seen, found))
 	if blocking(problems) {
 		return nil, problems
 	}
@@ -92,10 +93,11 @@ func build(ctx context.Context, src Sources, t team, c contract) (*Engine, []Pro
 	compiler := ast.NewCompiler().
 		SetErrorLimit(0).
 		WithCapabilities(capabilities()).
+		WithSchemas(schemas()).
 		WithPathConflictsCheck(storage.NonEmpty(ctx, store, transaction))
 	compiler.Compile(modules)
 	if compiler.Failed() {
-		return nil, compileProblems(compiler.Errors)
+		return nil, compileProblems(append(compiler.Errors, behind(compiler.Errors, modules)...))
 	}
 	e := &Engine{compiler: compiler, transaction: transaction, memory: src.Memory, judges: map[string]*Judge{}}
 	problems := unread(compiler, t, src.packages())
@@ -201,6 +203,9 @@ func regoProblems(err error, file string) []Problem {
 func explain(e *ast.Error) string {
 	if name, found := strings.CutPrefix(e.Message, "undefined function "); found && slices.Contains(refused(), name) {
 		return fmt.Sprintf("built-in function %s is not allowed: network, files and environment are closed to policies, put the facts into data.json", name)
+	}
+	if text := explainType(e); text != "" {
+		return text
 	}
 	return e.Message + ": " + remedy(e)
 }

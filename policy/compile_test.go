@@ -41,7 +41,7 @@ func TestModuleProblems(t *testing.T) {
 			"a.rego:3:14: undefined function nope" + typeRemedy,
 		}},
 		{"types that never match", "package authz\n\nrequire.a if 1 == \"a\"\n", []string{
-			"a.rego:3:14: match error" + typeRemedy,
+			"a.rego:3:14: a number never equals a string: correct the name or the value",
 		}},
 		{"recursion", "package authz\n\nrequire.a if not require.b\n\nrequire.b if not require.a\n", []string{
 			"a.rego:3:1: rule data.authz.require.a is recursive: data.authz.require.a -> data.authz.require.b -> data.authz.require.a: break the circle; a team's rules cannot read data.doorward or all of data",
@@ -131,7 +131,7 @@ func TestModuleProblems(t *testing.T) {
 		{"a header under a variable", "package authz\n\nheaders[\"x-a\"][x] := \"b\" if some x in [1]\n", []string{
 			"a.rego:3:1: the name of a header is not a constant: write headers[\"x-…\"] := \"…\" if …, one rule for each",
 		}},
-		{"a rule that nothing reads", "package authz\n\ndefault allow := false\n\nallow if input.a\n\nrequires.a := true\n", []string{
+		{"a rule that nothing reads", "package authz\n\ndefault allow := false\n\nallow if input.claims.a\n\nrequires.a := true\n", []string{
 			"a.rego:3:1: warning: allow decides nothing, no rule reads it: write require.NAME if … for what must hold, or deny contains … for what must not",
 			"a.rego:7:1: warning: requires decides nothing, no rule reads it: write require.NAME if … for what must hold, or deny contains … for what must not",
 		}},
@@ -177,7 +177,7 @@ func TestHeaderNames(t *testing.T) {
 			t.Errorf("header %q: %q", name, got)
 		}
 	}
-	e := authz(t, "headers[\"x-b\"] := \"1\"\nheaders[\"x-a\"] := \"1\" if input.never\nheaders[\"x-b\"] := \"1\" if input.version == 1")
+	e := authz(t, "headers[\"x-b\"] := \"1\"\nheaders[\"x-a\"] := \"1\" if input.claims.never\nheaders[\"x-b\"] := \"1\" if input.version == 1")
 	if diff := cmp.Diff([]string{"x-a", "x-b"}, e.For("").HeaderNames()); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
 	}
@@ -191,19 +191,19 @@ func TestRequireForms(t *testing.T) {
 		files  map[string]string
 		want   string // the rule that denies, "" for allowed
 	}{
-		{"a reference in authz", map[string]string{"a.rego": "package authz\n\nrequire.a if input.never"}, "authz.require.a"},
-		{"a reference in brackets", map[string]string{"a.rego": "package authz\n\nrequire[\"a b\"] if input.never"}, "authz.require.a b"},
-		{"a package", map[string]string{"a.rego": "package authz.require\n\na if input.never"}, "authz.require.a"},
-		{"a package in brackets", map[string]string{"a.rego": "package authz[\"require\"]\n\na if input.never"}, "authz.require.a"},
+		{"a reference in authz", map[string]string{"a.rego": "package authz\n\nrequire.a if input.claims.never"}, "authz.require.a"},
+		{"a reference in brackets", map[string]string{"a.rego": "package authz\n\nrequire[\"a b\"] if input.claims.never"}, "authz.require.a b"},
+		{"a package", map[string]string{"a.rego": "package authz.require\n\na if input.claims.never"}, "authz.require.a"},
+		{"a package in brackets", map[string]string{"a.rego": "package authz[\"require\"]\n\na if input.claims.never"}, "authz.require.a"},
 		{"a default in a package", map[string]string{"a.rego": "package authz.require\n\ndefault a := false"}, "authz.require.a"},
-		{"a rule with else", map[string]string{"a.rego": "package authz\n\nrequire.a if input.never\n\nelse := false"}, "authz.require.a"},
+		{"a rule with else", map[string]string{"a.rego": "package authz\n\nrequire.a if input.claims.never\n\nelse := false"}, "authz.require.a"},
 		{"both forms, both true", map[string]string{
 			"a.rego": "package authz\n\nrequire.a := true", "b.rego": "package authz.require\n\nb := true",
 		}, ""},
 		{"both forms, one undefined", map[string]string{
-			"a.rego": "package authz\n\nrequire.a := true", "b.rego": "package authz.require\n\nb if input.never",
+			"a.rego": "package authz\n\nrequire.a := true", "b.rego": "package authz.require\n\nb if input.claims.never",
 		}, "authz.require.b"},
-		{"in a folder below", map[string]string{"x/y/a.rego": "package authz\n\nrequire.a if input.never"}, "authz.require.a"},
+		{"in a folder below", map[string]string{"x/y/a.rego": "package authz\n\nrequire.a if input.claims.never"}, "authz.require.a"},
 		{"a library is not judged", map[string]string{
 			"a.rego": "package teams.lib\n\nrequire.a := false\n\ndeny contains 1", "b.rego": "package authz.lib\n\nrequire.a := false",
 		}, ""},

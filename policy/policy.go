@@ -23,6 +23,11 @@ type Sources struct {
 	Missing  []string          // the names of bundles that belong to it and are not there yet
 	Packages map[string]string // by resource name, the package judged for it besides authz, such as "authz.weather"
 	Memory   *Memory           // where decisions are remembered; nil remembers none
+
+	// Resources and Issuers are those of the configuration, to warn about rules
+	// that none of them can satisfy. Both are nil where it is not known.
+	Resources []Resource
+	Issuers   []string
 }
 
 // Problem is a finding about a team's files, or about what Sources.Packages

@@ -39,11 +39,11 @@ func (w writer) read() string {
 		"input.claims.realm.roles", "input.claims.realm.b.c", "input.claims.groups[_]",
 		`input.claims[input.request.headers["x-a"][0]]`, `input.claims[input.token.profile]`,
 		"input.request.method", "input.request.path", "input.request.host", "input.request.source_address", "input.request.source_principal",
-		`input.request.headers["x-a"][0]`, `input.request.headers["x-a"]`, `input.request.headers["X-A"]`, "input.request.headers.authorization",
-		"input.request.query.q", "input.request.query.q[0]", "input.request.query[input.request.method]", "input.request.query.access_token",
+		`input.request.headers["x-a"][0]`, `input.request.headers["x-a"]`,
+		"input.request.query.q", "input.request.query.q[0]", "input.request.query[input.request.method]",
 		"input.resource.labels.team", "input.resource.labels[input.request.method]", "input.resource.name", "input.resource.audiences[0]",
 		"input.token.scopes", "input.token.scopes[0]", "input.token.issuer", "input.token.client", "input.token.binding",
-		"input.version", "input.nothing", "input.request.nothing", "input[input.request.method]",
+		"input.version", "input[input.request.method]",
 	)
 }
 
@@ -275,7 +275,7 @@ func TestCachedDecisionEqualsUncached(t *testing.T) {
 		}
 	}
 	t.Logf("%d requests, %d decisions remembered, outcomes %v; %d policies did not compile", tried, remembered, outcomes, refused)
-	if remembered < tried/20 || refused > tried/each || len(outcomes) < 5 {
+	if remembered < tried/20 || refused > 3*tried/each || len(outcomes) < 5 {
 		t.Error("the modules and requests are too much or too little alike")
 	}
 }
@@ -293,8 +293,7 @@ func TestFootprintKeepsWhatIsThere(t *testing.T) {
 	realms := []any{nil, false, "a", json.Number("1"), []any{}, []any{"b"}, map[string]any{}, map[string]any{"c": "d"}, map[string]any{"b": "d"}, map[string]any{"b": map[string]any{}}}
 	for _, rule := range []string{
 		"x := input.claims.realm; not x.b", "x := input.claims.realm; not x.b.c", "x := input.claims.realm.b; not x.c.d", "x := input.claims; not x.nothing",
-		"x := input.request; not x.nothing", "x := input.request.headers; not x.authorization", "x := input.request.query; not x.access_token",
-		"x := input.resource.labels; not x.nothing", "x := input.resource; not x.nothing", "x := input.token; not x.nothing", "x := input; not x.nothing",
+		"x := input.request.headers; not x.nothing", "x := input.request.query; not x.nothing", "x := input.resource.labels; not x.nothing",
 	} {
 		with := compileFor(t, map[string]string{"a.rego": "package authz\n\nrequire.a if { " + rule + " }", "b.rego": "package authz.weather"})
 		for i := range len(realms) + 1 {

@@ -38,9 +38,9 @@ var errNoConfig = fmt.Errorf("no --config PATH is given")
 func check(cmd *cobra.Command, paths []string) error {
 	cfg, problems := config.Load(paths)
 	beside := config.ReadBeside(paths)
-	engine, files, faults := compile(cmd.Context(), policy.Sources{
-		Library: rego.Files, Paths: beside.PolicyPaths, Packages: beside.Packages.ByResource(), Missing: beside.Bundles,
-	}, beside.Packages)
+	src := policy.Sources{Library: rego.Files, Paths: beside.PolicyPaths, Packages: beside.Packages.ByResource(), Missing: beside.Bundles}
+	src.Resources, src.Issuers = judged(cfg)
+	engine, files, faults := compile(cmd.Context(), src, beside.Packages)
 	problems = append(problems, faults...)
 	if cfg != nil && engine != nil {
 		problems = append(problems, try(cmd.Context(), engine, cfg)...)

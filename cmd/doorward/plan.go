@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/policy/bundles"
@@ -59,6 +60,7 @@ func (w watched) alone(ctx context.Context, cfg *config.Config) (*plan, config.P
 // there, and tries it. Without one of them it is a plan that decides nothing.
 func (w watched) compose(ctx context.Context, cfg *config.Config, have map[string]*bundles.Bundle, revocations given) (*plan, config.Problems) {
 	src := policy.Sources{Library: rego.Files, Paths: cfg.PolicyPaths, Packages: cfg.Packages.ByResource(), Memory: w.memory}
+	src.Resources, src.Issuers = judged(cfg)
 	for _, o := range cfg.Bundles {
 		if b := have[o.Name]; b != nil {
 			src.Bundles = append(src.Bundles, b.Content)
@@ -92,14 +94,13 @@ func compile(ctx context.Context, src policy.Sources, packages config.Packages) 
 func try(ctx context.Context, engine *policy.Engine, cfg *config.Config) config.Problems {
 	var doors []policy.Door
 	for _, res := range cfg.Resources.All() {
-		doors = append(doors, policy.Door{
-			Resource: policy.Resource{Name: res.Name, URI: res.URI, Audiences: res.Audiences, Scopes: res.Scopes, Labels: res.Labels},
-			Issuer:   res.Issuers[0],
-		})
+		doors = append(doors, policy.Door{Resource: policyResource(res), Issuer: res.Issuers[0]})
 	}
 	return asProblems(engine.Try(ctx, cfg.Limits.CheckTimeout, doors), cfg.Packages)
 }
 
+// asProblems makes findings about a policy problems like those of a configuration.
+// The packages say where one about a resource's own stands.
 func asProblems(faults []policy.Problem, packages config.Packages) config.Problems {
 	var problems config.Problems
 	for _, fault := range faults {
@@ -113,4 +114,24 @@ func asProblems(faults []policy.Problem, packages config.Packages) config.Proble
 		})
 	}
 	return problems
+}
+
+// judged is what rules are held against: a constant that no resource and no
+// issuer has is worth a warning. Nothing is known of a configuration with errors.
+func judged(cfg *config.Config) (resources []policy.Resource, issuers []string) {
+	if cfg == nil {
+		return nil, nil
+	}
+	for _, r := range cfg.Resources.All() {
+		resources = append(resources, policyResource(r))
+	}
+	for _, i := range cfg.Issuers {
+		issuers = append(issuers, i.Keys.Issuer)
+	}
+	return resources, issuers
+}
+
+// policyResource is a resource as rules see it.
+func policyResource(r *resource.Resource) policy.Resource {
+	return policy.Resource{Name: r.Name, URI: r.URI, Audiences: r.Audiences, Scopes: r.Scopes, Labels: r.Labels}
 }

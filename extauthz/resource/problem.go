@@ -146,6 +146,8 @@ func (c *checker) audiences(at string, r *Resource) {
 			c.problem(entry, "is empty: write an exact aud value, or leave it out")
 		case audienceKey(audience) == audienceKey(r.URI):
 			c.warning(entry, "is the resource itself, which is always accepted: leave it out")
+		case strings.Contains(audience, "*"), strings.TrimSpace(audience) != audience:
+			c.warning(entry, "is compared byte for byte, so that no token has it unless an issuer writes the very same star or space: write each aud value out")
 		case isGeneric(audience):
 			c.warning(entry, "is a word that other services use too, so that their tokens would open this one: have the issuer put the resource in aud")
 		}

@@ -188,6 +188,7 @@ func TestSpecProblems(t *testing.T) {
 	const offline = "is offline_access, which is between client and issuer: leave it out"
 	const implied = "is the resource itself, which is always accepted: leave it out"
 	const generic = "is a word that other services use too, so that their tokens would open this one: have the issuer put the resource in aud"
+	const unreachable = "is compared byte for byte, so that no token has it unless an issuer writes the very same star or space: write each aud value out"
 	const advice = ": write scheme://host or scheme://host:port"
 	tests := []struct {
 		intent string
@@ -212,6 +213,8 @@ func TestSpecProblems(t *testing.T) {
 		{"an empty audience", func(s *Spec) { s.Audiences = []string{""} }, []Problem{complaint("resources[0].audiences[0]", "is empty: write an exact aud value, or leave it out")}},
 		{"the resource as an audience", func(s *Spec) { s.Audiences = []string{s.URI} }, []Problem{warning("resources[0].audiences[0]", implied)}},
 		{"the resource as an audience in another spelling (AU-5)", func(s *Spec) { s.Audiences = []string{"HTTPS://H.example:443/mcp"} }, []Problem{warning("resources[0].audiences[0]", implied)}},
+		{"an audience with a star", func(s *Spec) { s.Audiences = []string{"https://h.example/*"} }, []Problem{warning("resources[0].audiences[0]", unreachable)}},
+		{"an audience with a space", func(s *Spec) { s.Audiences = []string{"api://weather "} }, []Problem{warning("resources[0].audiences[0]", unreachable)}},
 		{"a path below the resource is another audience", func(s *Spec) { s.Audiences = []string{s.URI + "/"} }, nil},
 		{"generic words (AU-4)", func(s *Spec) { s.Audiences = []string{"api", "my-service"} }, []Problem{warning("resources[0].audiences[0]", generic), warning("resources[0].audiences[1]", generic)}},
 		{"an audience twice", func(s *Spec) { s.Audiences = []string{"urn:x", "urn:x"} }, []Problem{complaint("resources[0].audiences[1]", twice)}},
