@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/tester"
 
 	"github.com/doorward/doorward/rego"
+	"github.com/doorward/doorward/rego/library"
 )
 
 func parse(t *testing.T, files []string) map[string]*ast.Module {
@@ -42,9 +44,19 @@ func glob(t *testing.T) []string {
 	return files
 }
 
+// besides are the modules for tests, with theirs.
+func besides(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("library/*.rego")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
 // Every test_ rule beside the modules, through OPA's own runner.
 func TestRego(t *testing.T) {
-	results, err := tester.NewRunner().RaiseBuiltinErrors(true).SetModules(parse(t, glob(t))).RunTests(t.Context(), nil)
+	results, err := tester.NewRunner().RaiseBuiltinErrors(true).SetModules(parse(t, append(glob(t), besides(t)...))).RunTests(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +72,7 @@ func TestRego(t *testing.T) {
 			}
 		})
 	}
-	for _, name := range []string{"audience", "passthrough", "team", "decision"} {
+	for _, name := range []string{"audience", "passthrough", "team", "decision", "builders"} {
 		if ran["data.doorward."+name+"_test"] == 0 {
 			t.Errorf("no test of %s ran; ran: %v", name, ran)
 		}
@@ -70,7 +82,7 @@ func TestRego(t *testing.T) {
 // The modules pass OPA's strict checks (unused variables and imports, deprecated
 // built-ins) and are formatted as `opa fmt` would.
 func TestModulesAreCleanRego(t *testing.T) {
-	files := glob(t)
+	files := append(glob(t), besides(t)...)
 	c := ast.NewCompiler().WithStrict(true)
 	if c.Compile(parse(t, files)); c.Failed() {
 		t.Error(c.Errors)
@@ -90,19 +102,22 @@ func TestModulesAreCleanRego(t *testing.T) {
 	}
 }
 
-// Every module is embedded, and no test is.
+// Every module is embedded, and no test is. What serves has no builder.
 func TestFiles(t *testing.T) {
-	embedded, err := fs.Glob(rego.Files, "*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want []string
-	for _, file := range glob(t) {
-		if !strings.HasSuffix(file, "_test.rego") {
-			want = append(want, file)
+	for _, row := range []struct {
+		files fs.FS
+		all   []string
+	}{{rego.Files, glob(t)}, {library.Files, besides(t)}} {
+		embedded, err := fs.Glob(row.files, "*.rego")
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if diff := cmp.Diff(want, embedded); diff != "" {
-		t.Errorf("embedded files (-want +got):\n%s", diff)
+		want := slices.DeleteFunc(row.all, func(file string) bool { return strings.HasSuffix(file, "_test.rego") })
+		for i := range want {
+			want[i] = filepath.Base(want[i])
+		}
+		if diff := cmp.Diff(want, embedded); diff != "" {
+			t.Errorf("embedded files (-want +got):\n%s", diff)
+		}
 	}
 }

@@ -37,6 +37,7 @@ func TestUsage(t *testing.T) {
 		{"explain"},
 		{"serve", "--config", "x.yaml", "--resource", "https://a.example/mcp"},
 		{"version", "extra"},
+		{"test", "--nonsense"},
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), args, &stdout, &stderr); code != exitUsage || stdout.Len() > 0 || stderr.Len() == 0 {
@@ -46,7 +47,7 @@ func TestUsage(t *testing.T) {
 }
 
 func TestHelpShowsARealExample(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"check", "--help"}, {"explain", "--help"}, {"version", "--help"}} {
+	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"check", "--help"}, {"explain", "--help"}, {"test", "--help"}, {"version", "--help"}} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), args, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "Example") {
 			t.Errorf("%q: exit %d, %q", args, code, &stdout)

@@ -1,0 +1,121 @@
+# How doorward.request fills an input in, as doorward itself would.
+package doorward.builders
+
+input_of(given) := {
+	"version": 1,
+	"request": asked,
+	"resource": resource,
+	"claims": claims,
+	"token": token,
+} if {
+	known(given)
+	resource := merged(example_resource, object.get(given, "resource", {}))
+	asked := tidy(merged(merged(request_for(resource.uri), object.get(given, "request", {})), at_the_top(given)))
+	claims := merged(claims_for(resource), object.get(given, "claims", {}))
+	token := merged(token_for(claims), object.get(given, "token", {}))
+}
+
+sections := {"version", "request", "resource", "claims", "token"}
+
+request_members := {
+	"id", "method", "scheme", "host", "path", "query", "headers",
+	"source_address", "source_principal",
+}
+
+resource_members := {"name", "uri", "audiences", "scopes", "labels"}
+
+token_members := {"issuer", "client", "scopes", "profile", "binding"}
+
+# Every name is one that input has; any claim goes.
+known(given) if {
+	count(object.keys(given) - (sections | request_members)) == 0
+	count(object.keys(object.get(given, "request", {})) - request_members) == 0
+	count(object.keys(object.get(given, "resource", {})) - resource_members) == 0
+	count(object.keys(object.get(given, "token", {})) - token_members) == 0
+}
+
+at_the_top(given) := object.remove(given, sections)
+
+# Objects are joined member by member, whatever else is replaced.
+merged(first, second) := {name: value |
+	some name, value in object.union(first, second)
+	value != null
+}
+
+example_resource := {
+	"name": "example",
+	"uri": "https://mcp.example.com/mcp",
+	"audiences": [],
+	"scopes": ["mcp:read"],
+	"labels": {},
+}
+
+request_for(uri) := {
+	"id": "6f1c2a52-0000-4000-8000-000000000001",
+	"method": "POST",
+	"scheme": url.scheme,
+	"host": url.host,
+	"path": url.path,
+	"query": {},
+	"headers": {"content-type": ["application/json"]},
+	"source_address": "192.0.2.1",
+} if {
+	url := parts(uri)
+}
+
+parts(uri) := {"scheme": scheme, "host": host, "path": rooted(path)} if {
+	[[_, scheme, host, path]] := regex.find_all_string_submatch_n(`^([a-z]+)://([^/?#]+)([^?#]*)`, uri, 1)
+}
+
+rooted(path) := "/" if path == ""
+
+else := path
+
+# Headers and parameters as a rule sees them: names of headers in lower case,
+# each with a list of values, and no credential.
+tidy(asked) := object.union(object.remove(asked, ["headers", "query"]), {
+	"headers": {lower(name): listed(value) |
+		some name, value in asked.headers
+		not lower(name) in {"authorization", "proxy-authorization", "dpop", "cookie", "access_token"}
+	},
+	"query": {name: listed(value) |
+		some name, value in asked.query
+		name != "access_token"
+	},
+})
+
+listed(value) := [value] if is_string(value)
+
+else := value
+
+claims_for(resource) := {
+	"iss": "https://as.example.com",
+	"sub": "alice",
+	"aud": resource.uri,
+	"client_id": "example-client",
+	"scope": concat(" ", resource.scopes),
+	"iat": 1767225600,
+	"exp": 4102444800,
+	"jti": "token-1",
+}
+
+token_for(claims) := {
+	"issuer": object.get(claims, "iss", null),
+	"client": client_of(claims),
+	"scopes": scopes_of(claims),
+	"profile": "standard",
+	"binding": "none",
+}
+
+# null where there is none.
+client_of(claims) := array.concat(there, [null])[0] if {
+	there := [claims[name] | some name in ["client_id", "azp", "cid", "appid"]]
+}
+
+scopes_of(claims) := words(claims.scope) if claims.scope
+
+else := words(claims.scp) if is_string(claims.scp)
+
+else := object.get(claims, "scp", [])
+
+words(text) := [word | some word in split(text, " "); word != ""]

@@ -1,0 +1,18 @@
+// Package library holds what doorward gives to people who write rules: modules
+// that make inputs for tests, a folder to start from, and how to use both.
+// Nothing that serves loads it.
+package library
+
+import "embed"
+
+// Files are the modules without their tests, and the README that is written
+// beside them, at the top of the tree.
+//
+//go:embed request.rego builders.rego README.md
+var Files embed.FS
+
+// Starter is a policy to begin with, below "starter": rules, their tests and
+// their data.
+//
+//go:embed starter
+var Starter embed.FS
