@@ -79,6 +79,6 @@ func rootCommand() *cobra.Command {
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(serveCommand(), checkCommand(), explainCommand(time.Now), testCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), explainCommand(time.Now), testCommand(), libraryCommand(), schemaCommand(), versionCommand())
 	return root
 }

@@ -38,6 +38,11 @@ func TestUsage(t *testing.T) {
 		{"serve", "--config", "x.yaml", "--resource", "https://a.example/mcp"},
 		{"version", "extra"},
 		{"test", "--nonsense"},
+		{"library"},
+		{"library", "a", "b"},
+		{"schema"},
+		{"schema", "nonsense"},
+		{"schema", "config", "input"},
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), args, &stdout, &stderr); code != exitUsage || stdout.Len() > 0 || stderr.Len() == 0 {
@@ -47,7 +52,7 @@ func TestUsage(t *testing.T) {
 }
 
 func TestHelpShowsARealExample(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"check", "--help"}, {"explain", "--help"}, {"test", "--help"}, {"version", "--help"}} {
+	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"check", "--help"}, {"explain", "--help"}, {"test", "--help"}, {"library", "--help"}, {"schema", "--help"}, {"version", "--help"}} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), args, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "Example") {
 			t.Errorf("%q: exit %d, %q", args, code, &stdout)

@@ -15,7 +15,8 @@ import (
 //
 // A field's tag is its key and, after commas, how the value is read:
 // "path" is a file name relative to the file it stands in, "later" a key
-// that a later version reads, and "a|b|c" the only values.
+// that a later version reads, "required" one that must be there (for [Schema];
+// the judges say so themselves), and "a|b|c" the only values.
 type document struct {
 	Version           int           `yaml:"version"`
 	Listen            Listen        `yaml:"listen"`
@@ -35,7 +36,7 @@ type document struct {
 
 // issuer is one element of `issuers`.
 type issuer struct {
-	Issuer     string   `yaml:"issuer"`
+	Issuer     string   `yaml:"issuer,required"`
 	JWKSURI    string   `yaml:"jwks_uri"`
 	JWKSFile   string   `yaml:"jwks_file,path"`
 	JWKS       jsonText `yaml:"jwks"`
@@ -53,7 +54,7 @@ type refresh struct {
 
 // entry is one element of `resources`.
 type entry struct {
-	Resource  string            `yaml:"resource"`
+	Resource  string            `yaml:"resource,required"`
 	Name      string            `yaml:"name"`
 	AlsoAt    []string          `yaml:"also_at"`
 	Audiences []string          `yaml:"audiences"`
@@ -165,18 +166,19 @@ func newIssuer(id string) issuer {
 
 // field is one key of the schema.
 type field struct {
-	key   string
-	index int
-	path  bool
-	later bool
-	words []string
+	key      string
+	index    int
+	path     bool
+	later    bool
+	required bool
+	words    []string
 }
 
 func fieldsOf(t reflect.Type) []field {
 	fields := make([]field, 0, t.NumField())
 	for i := range t.NumField() {
 		key, how, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
-		f := field{key: key, index: i, path: how == "path", later: how == "later"}
+		f := field{key: key, index: i, path: how == "path", later: how == "later", required: how == "required"}
 		if strings.Contains(how, "|") {
 			f.words = strings.Split(how, "|")
 		}

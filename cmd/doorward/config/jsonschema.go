@@ -1,0 +1,114 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// Schema is the JSON Schema (draft 7) of one configuration file, made from the
+// very fields that are read, with their defaults. Whatever [Load] takes as the
+// shape of a file fits it; it cannot say all that [Load] refuses.
+func Schema() []byte {
+	start := defaults()
+	schema := shapeOf(reflect.ValueOf(&start).Elem(), field{})
+	schema["$schema"] = "http://json-schema.org/draft-07/schema#"
+	schema["title"] = "doorward.yaml"
+	text, err := json.MarshalIndent(schema, "", "  ")
+	if err != nil {
+		panic(fmt.Sprintf("config: the schema cannot be written: %v", err))
+	}
+	return append(text, '\n')
+}
+
+// shape is a JSON Schema.
+type shape map[string]any
+
+// shapeOf describes a value of the schema by its type; its content is the default.
+func shapeOf(v reflect.Value, f field) shape {
+	switch value := v.Interface().(type) {
+	case jsonText:
+		return shape{"anyOf": []shape{{"type": "object"}, {"type": "string"}}, "description": "the value itself, or the same as a string of JSON"}
+	case map[string]any:
+		return shape{"type": "object"}
+	case map[string]string:
+		return shape{"type": "object", "additionalProperties": shape{"type": "string", "minLength": 1}}
+	case time.Duration:
+		return withDefault(shape{"type": "string", "pattern": `^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`}, brief(value), value != 0)
+	case Size:
+		return withDefault(shape{"type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB)$"}, value.String(), value != 0)
+	case fs.FileMode:
+		return withDefault(shape{"type": "string", "pattern": "^0?[0-7]{3}$"}, fmt.Sprintf("%04o", value), value != 0)
+	case slog.Level:
+		return withDefault(shape{"enum": []string{"debug", "info", "warn", "error"}}, strings.ToLower(value.String()), true)
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		return mappingShape(v)
+	case reflect.Slice:
+		return listShape(v, f)
+	case reflect.Bool:
+		return shape{"type": "boolean", "default": v.Bool()}
+	case reflect.Int:
+		return withDefault(shape{"type": "integer"}, v.Int(), v.Int() != 0)
+	case reflect.Float64:
+		return withDefault(shape{"type": "number"}, v.Float(), v.Float() != 0)
+	case reflect.String:
+		return withDefault(textShape(f), v.String(), v.String() != "")
+	default:
+		panic(fmt.Sprintf("config: the schema has a type without a shape: %s", v.Type()))
+	}
+}
+
+func mappingShape(v reflect.Value) shape {
+	properties := shape{}
+	var required []string
+	for _, f := range fieldsOf(v.Type()) {
+		if f.later {
+			continue
+		}
+		properties[f.key] = shapeOf(v.Field(f.index), f)
+		if f.required {
+			required = append(required, f.key)
+		}
+	}
+	s := shape{"type": "object", "additionalProperties": false, "properties": properties}
+	if required != nil {
+		s["required"] = required
+	}
+	return s
+}
+
+func listShape(v reflect.Value, f field) shape {
+	element := reflect.New(v.Type().Elem()).Elem()
+	defaultsOf(element)
+	return withDefault(shape{"type": "array", "items": shapeOf(element, f)}, v.Interface(), v.Len() > 0)
+}
+
+func textShape(f field) shape {
+	switch {
+	case f.words != nil:
+		return shape{"enum": f.words}
+	case f.path:
+		return shape{"type": "string", "minLength": 1, "description": "a file or folder, relative to this file"}
+	}
+	return shape{"type": "string", "minLength": 1}
+}
+
+func withDefault(s shape, value any, there bool) shape {
+	if there {
+		s["default"] = value
+	}
+	return s
+}
+
+// brief writes a duration as a person would: 24h, not 24h0m0s.
+func brief(d time.Duration) string {
+	text := d.String()
+	text = strings.Replace(text, "m0s", "m", 1)
+	return strings.Replace(text, "h0m", "h", 1)
+}

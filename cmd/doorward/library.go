@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/rego"
+	"github.com/doorward/doorward/rego/library"
+)
+
+// sumsFile lists what was written, in the form of sha256sum, so that the next
+// time tells a file of ours from one that somebody changed.
+const sumsFile = "SHA256SUMS"
+
+func libraryCommand() *cobra.Command {
+	var starter bool
+	cmd := &cobra.Command{
+		Use:   "library DIR",
+		Short: "Write the Rego library for OPA's own tools and editors, or a policy to start from",
+		Long: "Writes the built-in rules, doorward.request for tests and the schema of input into DIR, so that\n" +
+			"opa test, opa check --schema and editors know them. With --starter it writes a policy to start\n" +
+			"from instead: rules, their tests and data. A file that it did not write is never overwritten.",
+		Example: "  doorward library .doorward && opa test .doorward policy/\n  doorward library --starter policy && doorward test policy",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			files, err := libraryFiles()
+			if starter {
+				files, err = starterFiles()
+			}
+			if err != nil {
+				return &failure{err}
+			}
+			written, err := writeFiles(args[0], files)
+			if err != nil {
+				return &failure{err}
+			}
+			for _, name := range written {
+				if _, err := fmt.Fprintln(cmd.OutOrStdout(), filepath.Join(args[0], name)); err != nil {
+					return &failure{err}
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&starter, "starter", false, "write rules, tests and data to start from")
+	return cmd
+}
+
+// libraryFiles are the files of the library by name, and their sums.
+func libraryFiles() (map[string][]byte, error) {
+	files := map[string][]byte{"schemas/input.json": policy.InputSchema()}
+	for _, from := range []fs.FS{rego.Files, library.Files} {
+		names, err := fs.Glob(from, "*")
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			to := name
+			if filepath.Ext(name) == ".rego" {
+				to = "doorward/" + name
+			}
+			if files[to], err = fs.ReadFile(from, name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	var sums bytes.Buffer
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(&sums, "%s  %s\n", sum(files[name]), name)
+	}
+	files[sumsFile] = sums.Bytes()
+	return files, nil
+}
+
+// starterFiles are somebody's own from the moment they are written.
+func starterFiles() (map[string][]byte, error) {
+	files := map[string][]byte{}
+	err := fs.WalkDir(library.Starter, "starter", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		files[strings.TrimPrefix(name, "starter/")], err = fs.ReadFile(library.Starter, name)
+		return err
+	})
+	return files, err
+}
+
+// writeFiles writes all or nothing that is not there already, and says what.
+func writeFiles(dir string, files map[string][]byte) ([]string, error) {
+	ours := sumsIn(dir)
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		there, err := os.ReadFile(filepath.Join(dir, name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		case bytes.Equal(there, files[name]):
+			continue
+		case name == sumsFile && len(ours) > 0, ours[name] != "" && ours[name] == sum(there):
+		default:
+			return nil, fmt.Errorf("%s is there, and not as doorward wrote it: move it away, or name another folder", filepath.Join(dir, name))
+		}
+		names = append(names, name)
+	}
+	for _, name := range names {
+		to := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil { //nolint:gosec // for everybody, less the umask, like the work of any tool that writes sources
+			return nil, err
+		}
+		if err := os.WriteFile(to, files[name], 0o666); err != nil { //nolint:gosec // the same
+			return nil, err
+		}
+	}
+	return names, nil
+}
+
+// sumsIn reads what was written into a folder before; nothing if it was not.
+func sumsIn(dir string) map[string]string {
+	content, err := os.ReadFile(filepath.Join(dir, sumsFile))
+	if err != nil {
+		return nil
+	}
+	sums := map[string]string{}
+	lines := bufio.NewScanner(bytes.NewReader(content))
+	for lines.Scan() {
+		if of, name, found := strings.Cut(lines.Text(), "  "); found {
+			sums[name] = of
+		}
+	}
+	return sums
+}
+
+func sum(content []byte) string {
+	digest := sha256.Sum256(content)
+	return hex.EncodeToString(digest[:])
+}
