@@ -25,6 +25,7 @@ type contender struct {
 	form    traffic.Form // in which Envoy would hand it the headers
 	flag    string       // a flag of doorward serve; without that, the service is left out
 	env     []string
+	extra   []string // lines of doorward's configuration
 
 	most      float64 // requests a second at a rate; 0 for no bound
 	shippedGC bool    // with the GC setting that doorward chooses for itself
@@ -178,7 +179,7 @@ func (s *stage) start(ctx context.Context, c contender) (*service, error) {
 func (s *stage) startDoor(ctx context.Context, c contender) (*service, error) {
 	o := server.DoorOptions{
 		Program: s.programs[c.program], Folder: filepath.Join(s.folder, "run", strings.ReplaceAll(c.name, " ", "-")),
-		Issuer: s.authority.URL, Resource: authority.Resource, Env: c.env, CPUs: s.cpus,
+		Issuer: s.authority.URL, Resource: authority.Resource, Env: c.env, Extra: c.extra, CPUs: s.cpus,
 	}
 	if c.flag != "" {
 		o.Args = []string{"--" + c.flag}

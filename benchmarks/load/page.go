@@ -30,7 +30,8 @@ const pageMethod = `
 - At a rate the loop is open: a Check is sent when it is due, at random intervals that are the same for all,
   whether answers come or not, and its latency counts from when it was due. At saturation a
   fixed number is under way, and only cost and throughput are told. At a low
-  rate most of what anybody costs is waking up for each request, whatever is done with it; at saturation it is the work. The usual service and peers
+  rate most of what anybody costs is waking up for each request, whatever is done with it; at saturation it is the work, so that ratios of processor time are
+  judged there and told elsewhere. The usual service and peers
   are asked for no more than %d a second at a rate.
 - The empty server decodes the request, looks at nothing and answers with four headers: benchmarks/peers/empty. The usual one verifies token, audience,
   scope and the team's rule with OPA: benchmarks/peers/usual. Doorward does the same with metrics on, and a policy of one rule beside its own.
@@ -58,6 +59,7 @@ func (r *results) page() []byte {
 		costs(&b, r.checks, r.plan.loads, r.names(), false)
 		b.WriteString("\n![latency by service](plots/latency.svg)\n\n")
 		latencies(&b, r.checks, r.plan.loads, r.names())
+		b.WriteString("\n![latency by where the decision log goes](plots/decisionlog.svg)\n")
 	}
 	if r.requests != nil {
 		b.WriteString("\n## Through Envoy\n\n")
@@ -88,7 +90,7 @@ func (r *results) promises(b *bytes.Buffer) {
 				reached, verdicts = nil, nil
 			}
 			reached = append(reached, fmt.Sprintf("%s: %s %s", f.of, f.spread, m.unit))
-			verdicts = append(verdicts, m.verdict(f.median))
+			verdicts = append(verdicts, m.verdict(f))
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", m.what, bound(m.must, m.unit), bound(m.aim, m.unit), strings.Join(reached, "<br>"), strings.Join(verdicts, "<br>"))
 	}

@@ -56,25 +56,34 @@ func (r *results) drawCost() []byte {
 // lines are the classes that tell services apart, in their order.
 var lines = []string{"p50", "p99", "other", "ok", "failed", "late", "edge", "grid"}
 
-// drawLatency is a curve for each service: which latency so many of its answers
-// did not exceed, on an axis that gives each further nine as much room.
-func (r *results) drawLatency() []byte {
-	if r.checks == nil {
-		return nil
-	}
-	const plotHeight, floor = 300.0, 3.5 // as far as 99.97 %
+// drawServices compares the services at a rate that each can do.
+func (r *results) drawServices() []byte {
 	names := []string{empty, usual, doorward}
 	for _, c := range r.plan.contenders {
 		if c.command != nil {
 			names = append(names, c.name)
 		}
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { return r.checks[name] == nil })
-	rate := r.plan.loads[0] // every service does that much
+	return r.drawLatency("Latency of one Check over gRPC", names, r.plan.loads[0])
+}
+
+// drawLogs compares where the decision log goes, at the highest rate.
+func (r *results) drawLogs() []byte {
+	return r.drawLatency("Latency of one Check by where the decision log goes", []string{doorward, logFile, logDead}, r.plan.loads[len(r.plan.loads)-2])
+}
+
+// drawLatency is a curve for each service: which latency so many of its answers
+// did not exceed, on an axis that gives each further nine as much room.
+func (r *results) drawLatency(title string, names []string, rate load) []byte {
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return r.checks[name] == nil })
+	if len(names) == 0 {
+		return nil
+	}
+	const plotHeight, floor = 300.0, 3.5 // as far as 99.97 %
 	var c chart.Canvas
 	height := head + plotHeight + 90
 	c.Rect("card", chart.Point{X: 0.5, Y: 0.5}, width-1, height-1)
-	c.Text("head", chart.Point{X: 20, Y: 32}, "Latency of one Check over gRPC at "+rate.String())
+	c.Text("head", chart.Point{X: 20, Y: 32}, title+", at "+rate.String())
 	c.Text("small", chart.Point{X: 20, Y: 52}, "From when each was due; all rounds together. Read: so many of a hundred answers came within so many milliseconds.")
 	const plotLeft, lowest, highest = 90.0, 1e5, 1e9 // nanoseconds
 	x := func(percentile float64) float64 {
@@ -98,11 +107,11 @@ func (r *results) drawLatency() []byte {
 		}
 		class := lines[i%len(lines)]
 		c.Path("bare "+class, curve, false)
-		at := chart.Point{X: plotLeft + 180*float64(i), Y: head + plotHeight + 50}
+		at := chart.Point{X: plotLeft + 290*float64(i), Y: head + plotHeight + 50}
 		c.Line(class, at, chart.Point{X: at.X + 24, Y: at.Y})
 		c.Text("small", chart.Point{X: at.X + 32, Y: at.Y + 4}, name)
 	}
-	return c.Document(width, height, "Latency distribution of one Check, by service")
+	return c.Document(width, height, title)
 }
 
 // drawTroubles is a panel for each trouble: the round whose p99.9 was the median.

@@ -24,6 +24,8 @@ const (
 	doorward      = "doorward"
 	doorwardPlain = "doorward, GOGC=100"
 	reference     = "doorward, reference decoder"
+	logFile       = "doorward, log to a file"
+	logDead       = "doorward, log to nobody"
 	oneProcessor  = "doorward, GOMAXPROCS=1"
 	twoProcessors = "doorward, GOMAXPROCS=2"
 )
@@ -43,6 +45,8 @@ var contenders = []contender{
 	{name: usual, program: "usual", form: traffic.Mapped, most: slowRate},
 	{name: doorward, program: "doorward"},
 	{name: doorwardPlain, program: "doorward", env: []string{"GOGC=100"}},
+	{name: logFile, program: "doorward", extra: []string{"decision_log: {to: 'file:/dev/null'}"}},
+	{name: logDead, program: "doorward", extra: []string{"decision_log: {to: 'http://127.0.0.1:1'}"}},
 	{name: reference, program: "doorward", flag: "reference-decoder"},
 	{name: oneProcessor, program: "doorward", env: []string{"GOMAXPROCS=1"}},
 	{name: twoProcessors, program: "doorward", env: []string{"GOMAXPROCS=2"}},
@@ -90,9 +94,9 @@ func newPlan(quick bool, peers []contender) plan {
 	p := plan{
 		rounds: 5, warm: 5000,
 		contenders: append(contenders[:len(contenders):len(contenders)], peers...),
-		loads:      []load{{rate: slowRate, length: 2 * second}, {rate: 10000, length: 2 * second}, {count: 15000, underWay: 64}},
+		loads:      []load{{rate: slowRate, length: 3 * second / 2}, {rate: 10000, length: 3 * second / 2}, {count: 14000, underWay: 64}},
 		modes:      modes,
-		envoyLoads: []load{{rate: 1000, length: 2 * second}, {count: 5000, underWay: 32}},
+		envoyLoads: []load{{rate: 1000, length: 3 * second / 2}, {count: 5000, underWay: 32}},
 		windows:    disturbance.Windows{Warm: second, Before: 3 * second, During: 4 * second},
 		troubles:   troubles,
 		distinct:   1_000_000, offering: 150 * second,

@@ -57,7 +57,8 @@ func (r *results) write(folder string) error {
 	for name, content := range map[string][]byte{
 		"RESULTS.md":            r.page(),
 		"plots/cost.svg":        r.drawCost(),
-		"plots/latency.svg":     r.drawLatency(),
+		"plots/latency.svg":     r.drawServices(),
+		"plots/decisionlog.svg": r.drawLogs(),
 		"plots/disturbance.svg": r.drawTroubles(),
 	} {
 		if content == nil {

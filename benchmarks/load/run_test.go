@@ -181,7 +181,7 @@ func TestThePage(t *testing.T) {
 // TestThePicturesAreXML, and nothing in them is out of this world.
 func TestThePicturesAreXML(t *testing.T) {
 	r := imagined()
-	for name, picture := range map[string][]byte{"cost": r.drawCost(), "latency": r.drawLatency(), "troubles": r.drawTroubles()} {
+	for name, picture := range map[string][]byte{"cost": r.drawCost(), "latency": r.drawServices(), "logs": r.drawLogs(), "troubles": r.drawTroubles()} {
 		decoder := xml.NewDecoder(bytes.NewReader(picture))
 		for {
 			_, err := decoder.Token()
@@ -199,7 +199,7 @@ func TestThePicturesAreXML(t *testing.T) {
 		}
 	}
 	nothing := &results{plan: smallest()}
-	if nothing.drawCost() != nil || nothing.drawLatency() != nil || nothing.drawTroubles() != nil {
+	if nothing.drawCost() != nil || nothing.drawServices() != nil || nothing.drawLogs() != nil || nothing.drawTroubles() != nil {
 		t.Error("a picture of nothing")
 	}
 }

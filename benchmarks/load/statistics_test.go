@@ -52,11 +52,14 @@ PASS
 func TestVerdicts(t *testing.T) {
 	m := measure{must: 0.8, aim: 0.6}
 	for reached, want := range map[float64]string{0.81: "**missed**", 0.8: "kept", 0.61: "kept", 0.6: "kept, and the aim"} {
-		if got := m.verdict(reached); got != want {
+		if got := m.verdict(finding{spread: spread{median: reached}}); got != want {
 			t.Errorf("%v: %s, not %s", reached, got, want)
 		}
 	}
-	if got := (measure{}).verdict(1); got != "" {
+	if got := m.verdict(finding{spread: spread{median: 9}, told: true}); got != "" {
+		t.Errorf("told, and judged: %q", got)
+	}
+	if got := (measure{}).verdict(finding{spread: spread{median: 1}}); got != "" {
 		t.Errorf("no bound: %q", got)
 	}
 }

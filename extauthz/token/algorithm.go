@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"slices"
+	"time"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jws"
@@ -130,8 +131,11 @@ func (v *Verifier) checkSignature(
 	if !v.gate.enter(ctx) {
 		return reason.Overloaded, "signatures: too many at once"
 	}
-	defer v.gate.leave()
+	release := v.gate.leave
+	defer func() { release() }()
+	began := time.Now()
 	if err := a.verifier.Verify([]byte(token.input), token.signature, key.Public); err != nil {
+		release = func() { v.gate.rest(time.Since(began)) }
 		keys.Suspect()
 		return reason.SignatureInvalid, "signature: does not verify"
 	}

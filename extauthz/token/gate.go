@@ -4,13 +4,16 @@ import (
 	"context"
 	"runtime"
 	"sync/atomic"
+	"time"
 )
 
 // gate bounds the signatures that are verified at once, and how many more wait
 // for their turn: a flood of fresh forged tokens must not take the processor
-// from everybody else. Those that wait go through in the order they came.
+// from everybody else, so that a slot rests after each of them. Those that wait
+// go through in the order they came.
 type gate struct {
-	slots      chan struct{}
+	slots      chan struct{} // taken, or at rest
+	working    atomic.Int64
 	waiting    atomic.Int64
 	maxWaiting int64
 }
@@ -23,10 +26,11 @@ func newGate(inFlight, waiting int) *gate {
 }
 
 // enter takes a slot; false means that there was none and too many wait
-// already, or that ctx ended first. Each true needs one leave.
+// already, or that ctx ended first. Each true needs one leave or rest.
 func (g *gate) enter(ctx context.Context) bool {
 	select {
 	case g.slots <- struct{}{}:
+		g.working.Add(1)
 		return true
 	default:
 	}
@@ -36,12 +40,28 @@ func (g *gate) enter(ctx context.Context) bool {
 	}
 	select {
 	case g.slots <- struct{}{}:
+		g.working.Add(1)
 		return true
 	case <-ctx.Done():
 		return false
 	}
 }
 
-func (g *gate) leave() { <-g.slots }
+func (g *gate) leave() {
+	g.working.Add(-1)
+	<-g.slots
+}
 
-func (g *gate) inFlight() int { return len(g.slots) }
+// restsFor is how many times as long as its signature took a slot rests after a
+// forgery. With two slots a core, forgeries get an eighth of the processors at
+// the most, however many there are; a genuine token delays nobody.
+const restsFor = 15
+
+// rest is a leave after work that took so long for nothing: the slot is free
+// for others only later.
+func (g *gate) rest(took time.Duration) {
+	g.working.Add(-1)
+	time.AfterFunc(restsFor*took, func() { <-g.slots })
+}
+
+func (g *gate) inFlight() int { return int(g.working.Load()) }

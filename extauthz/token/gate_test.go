@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func TestGateBoundsBoth(t *testing.T) {
@@ -67,4 +68,26 @@ func TestGateDefault(t *testing.T) {
 	if got, want := cap(newGate(0, 0).slots), 2*runtime.GOMAXPROCS(0); got != want {
 		t.Errorf("%d slots, want %d", got, want)
 	}
+}
+
+// TestASlotRestsAfterAForgery, so that whoever comes next waits, and after
+// nothing else.
+func TestASlotRestsAfterAForgery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(1, 1)
+		g.enter(t.Context())
+		g.rest(time.Millisecond)
+		began := time.Now()
+		if !g.enter(t.Context()) {
+			t.Fatal("the slot was lost")
+		}
+		if waited := time.Since(began); waited != restsFor*time.Millisecond {
+			t.Errorf("waited %v", waited)
+		}
+		g.leave()
+		began = time.Now()
+		if g.enter(t.Context()); time.Since(began) != 0 {
+			t.Error("a slot rests after work that was for something")
+		}
+	})
 }
