@@ -86,7 +86,7 @@ func (r *results) disturbed() []finding {
 			ratios = append(ratios, traffic.Ratio(result.During().P999, result.Before().P999))
 		}
 		if len(ratios) > 0 {
-			found = append(found, finding{of: r.troubles[t.title][0].Name(), spread: spreadOf(ratios)})
+			found = append(found, finding{r.troubles[t.title][0].Name(), spreadOf(ratios), t.control})
 		}
 	}
 	return found

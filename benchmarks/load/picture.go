@@ -129,6 +129,6 @@ func (r *results) drawTroubles() []byte {
 		shown = append(shown, rounds[len(rounds)/2])
 	}
 	return disturbance.Draw(shown, "Requests on known keys, while something is wrong",
-		fmt.Sprintf("Latency of one Check over gRPC at %.0f requests a second, half of the capacity, from when each was due; seconds from the start of the disturbance.", r.goodRate),
+		fmt.Sprintf("Latency of one Check over gRPC at %.0f requests a second, half of the capacity, from when each was due; seconds from the start of the disturbance.", r.traffic),
 		"Latency of requests on known keys during each disturbance")
 }

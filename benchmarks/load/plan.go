@@ -97,7 +97,7 @@ func newPlan(quick bool, peers []contender) plan {
 		loads:      []load{{rate: slowRate, length: 3 * second / 2}, {rate: 10000, length: 3 * second / 2}, {count: 14000, underWay: 64}},
 		modes:      modes,
 		envoyLoads: []load{{rate: 1000, length: 3 * second / 2}, {count: 5000, underWay: 32}},
-		windows:    disturbance.Windows{Warm: second, Before: 3 * second, During: 4 * second},
+		windows:    disturbance.Windows{Warm: second, Before: 3 * second, During: 3 * second},
 		troubles:   troubles,
 		distinct:   1_000_000, offering: 150 * second,
 		benchTime: "1s",
@@ -124,6 +124,7 @@ type trouble struct {
 	do             func(*disturbance.Stage, int) error // the n-th event; nil: nothing
 	token          func(*authority.Tokens) string
 	sink           bool // the decision log goes to a service that can hang
+	control        bool // nothing is wrong: what others are compared with
 }
 
 // keysWithin has doorward look for new keys as often as it may.
@@ -140,6 +141,10 @@ var troubles = []trouble{
 	},
 	{title: "Unknown keys: one request in ten names a key that nobody has", traffic: "tokens with a random kid", share: 0.1, label: "flood", token: (*authority.Tokens).Unknown},
 	{title: "Forgeries: three requests in ten have a signature by another key", traffic: "forged tokens", share: 0.3, label: "flood", token: (*authority.Tokens).Forged},
+	{
+		title: "More: three requests in ten are refused at a glance, which tells what only more requests do to this machine", traffic: "requests without a token",
+		share: 0.3, label: "flood", token: func(*authority.Tokens) string { return "none" }, control: true,
+	},
 	{title: "Log: the service that takes the decision log hangs", label: "hangs", sink: true},
 	{
 		title: "Outage: the authorization server is silent", label: "silent",

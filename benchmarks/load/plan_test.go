@@ -48,8 +48,8 @@ func TestTroubles(t *testing.T) {
 	}{
 		{"every two seconds, and not at the end", trouble{every: 2 * time.Second}, []time.Duration{0, 2 * time.Second}, 0},
 		{"once", trouble{}, []time.Duration{0}, 0},
-		{"a tenth of all: one to nine", trouble{share: 0.1}, []time.Duration{0}, 100},
-		{"three tenths: three to seven", trouble{share: 0.3}, []time.Duration{0}, 900 * 3 / 7.0},
+		{"a tenth of all", trouble{share: 0.1}, []time.Duration{0}, 90},
+		{"three tenths of all", trouble{share: 0.3}, []time.Duration{0}, 270},
 	} {
 		d := row.of.disturbance(900, w, nil)
 		var at []time.Duration
@@ -61,6 +61,9 @@ func TestTroubles(t *testing.T) {
 		}
 		if off := d.Rate - row.rate; off > 0.001 || off < -0.001 {
 			t.Errorf("%s: %v a second, not %v", row.intent, d.Rate, row.rate)
+		}
+		if all := d.Rate + d.Good.Rate; all < 899.999 || all > 900.001 {
+			t.Errorf("%s: %v a second in all, not 900", row.intent, all)
 		}
 	}
 }

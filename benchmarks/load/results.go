@@ -18,9 +18,9 @@ type results struct {
 	took     time.Duration
 	skipped  []string // what this machine or this doorward does not have
 
-	checks   cells // over gRPC
-	requests cells // through Envoy
-	goodRate float64
+	checks   cells                            // over gRPC
+	requests cells                            // through Envoy
+	traffic  float64                          // good and other, in trouble, a second
 	troubles map[string][]*disturbance.Result // by title, one for each round
 	memory   *memory
 	process  map[string]benched

@@ -133,7 +133,7 @@ func takesNoRefuser(t *testing.T, s *stage) {
 
 // imagined is a whole result of no measurement.
 func imagined() *results {
-	r := &results{machine: machine.Machine{}, plan: smallest(), checks: cells{}, requests: cells{}, troubles: map[string][]*disturbance.Result{}, goodRate: 100}
+	r := &results{machine: machine.Machine{}, plan: smallest(), checks: cells{}, requests: cells{}, troubles: map[string][]*disturbance.Result{}, traffic: 100}
 	for _, c := range r.plan.contenders {
 		for _, l := range r.plan.loads {
 			if c.most > 0 && l.rate > c.most {

@@ -12,7 +12,6 @@ import (
 	"github.com/doorward/doorward/benchmarks/authority"
 	"github.com/doorward/doorward/benchmarks/disturbance"
 	"github.com/doorward/doorward/benchmarks/server"
-	"github.com/doorward/doorward/benchmarks/traffic"
 	"github.com/doorward/doorward/envoy/rig"
 )
 
@@ -23,8 +22,8 @@ func (r *results) measureTrouble(ctx context.Context, s *stage, progress io.Writ
 	if err != nil {
 		return err
 	}
-	r.goodRate = capacity / 2
-	_, _ = fmt.Fprintf(progress, "  doorward answers %.0f Checks a second at saturation; good traffic is half of that\n", capacity)
+	r.traffic = capacity / 2
+	_, _ = fmt.Fprintf(progress, "  doorward can do %.0f Checks a second that come at random moments; all traffic is half of that\n", capacity)
 	logSink, err := openSink()
 	if err != nil {
 		return err
@@ -41,7 +40,7 @@ func (r *results) measureTrouble(ctx context.Context, s *stage, progress io.Writ
 				}
 				continue
 			}
-			d := t.disturbance(r.goodRate, r.plan.windows, logSink)
+			d := t.disturbance(r.traffic, r.plan.windows, logSink)
 			d.CPUs = s.cpus
 			result, err := disturbance.Measure(ctx, s.programs[doorward], s.folder, d, io.Discard)
 			if err != nil {
@@ -54,32 +53,40 @@ func (r *results) measureTrouble(ctx context.Context, s *stage, progress io.Writ
 	return nil
 }
 
-// capacity is what the rounds found; where they were left out, a look of its own.
+// soon is how long 99 of a hundred requests may take at a rate that counts as
+// one that can be done.
+const soon = 10 * time.Millisecond
+
+// capacity is the highest rate that can be done, of a row in which each is an
+// eighth more, where requests come at random moments. It is less than what is
+// answered at saturation, where the next request is always there.
 func (r *results) capacity(ctx context.Context, s *stage) (float64, error) {
-	saturation := r.plan.saturation()
-	var all []float64
-	for _, c := range r.checks[doorward][saturation] {
-		all = append(all, c.throughput())
-	}
-	if len(all) > 0 {
-		return spreadOf(all).median, nil
-	}
 	opened, err := s.open(ctx, contender{name: doorward, program: doorward})
 	if err != nil {
 		return 0, err
 	}
 	defer opened.stop()
-	_, took := traffic.Saturate(ctx, opened.client.Cycle(opened.encoded), saturation.count, saturation.underWay)
-	return float64(saturation.count) / took.Seconds(), nil
+	capacity := 4000.0
+	for {
+		next := load{rate: capacity * 9 / 8, length: time.Second}
+		c, err := next.run(ctx, opened.client.Cycle(opened.encoded), opened.use)
+		if err != nil {
+			return 0, err
+		}
+		if c.refused > 0 || c.latencies.ValueAtPercentile(99) > soon.Nanoseconds() {
+			return capacity, nil
+		}
+		capacity = next.rate
+	}
 }
 
-// disturbance is a trouble at a rate of good traffic. A share is one of all
-// requests, good and other.
-func (t trouble) disturbance(goodRate float64, w disturbance.Windows, logSink *sink) disturbance.Disturbance {
+// disturbance is a trouble at a rate of all traffic, of which the share is not
+// good while it lasts.
+func (t trouble) disturbance(rate float64, w disturbance.Windows, logSink *sink) disturbance.Disturbance {
 	d := disturbance.Disturbance{
 		Title: t.title, Traffic: t.traffic, Refresh: keysWithin, Windows: w,
-		Good: disturbance.Good{Rate: goodRate, Pool: poolSize},
-		Rate: goodRate * t.share / (1 - t.share),
+		Good: disturbance.Good{Rate: rate * (1 - t.share), Pool: poolSize},
+		Rate: rate * t.share,
 	}
 	if t.token != nil {
 		d.Token = func(tokens *authority.Tokens, _ time.Duration) string { return t.token(tokens) }
