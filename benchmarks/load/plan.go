@@ -97,7 +97,7 @@ func newPlan(quick bool, peers []contender) plan {
 		loads:      []load{{rate: slowRate, length: 3 * second / 2}, {rate: 10000, length: 3 * second / 2}, {count: 14000, underWay: 64}},
 		modes:      modes,
 		envoyLoads: []load{{rate: 1000, length: 3 * second / 2}, {count: 5000, underWay: 32}},
-		windows:    disturbance.Windows{Warm: second, Before: 3 * second, During: 3 * second},
+		windows:    disturbance.Windows{Warm: second, Before: 5 * second, During: 5 * second},
 		troubles:   troubles,
 		distinct:   1_000_000, offering: 150 * second,
 		benchTime: "1s",
