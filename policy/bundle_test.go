@@ -238,7 +238,7 @@ func TestTryEnds(t *testing.T) {
 	resource := request().Resource
 	doors := []policy.Door{{Resource: resource}, {Resource: resource}}
 	problems := authz(t, "require.a if count(numbers.range(1, 1000000000)) > 0\n").Try(t.Context(), 10*time.Millisecond, doors)
-	if len(problems) != 1 || !strings.Contains(problems[0].Message, "evaluation stopped") {
+	if len(problems) != 1 || !strings.Contains(problems[0].Message, "took longer than limits.check_timeout") {
 		t.Errorf("%v", problems)
 	}
 }

@@ -46,8 +46,8 @@ func (j *Judge) evaluate(ctx context.Context, in *Input, more ...rego.EvalOption
 // run evaluates the one query, whose expressions are the decisions of the
 // packages that are heard.
 func (j *Judge) run(ctx context.Context, input ast.Value, more ...rego.EvalOption) ([]ast.Value, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("policy: not evaluated: %w", err)
+	if ctx.Err() != nil {
+		return nil, tooLong(ctx)
 	}
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)() // OPA's own way costs a goroutine for each evaluation
@@ -142,7 +142,7 @@ func union(first, second []string) []string {
 // value of the input.
 func (e *Engine) failure(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("policy: evaluation stopped: %w", ctx.Err())
+		return tooLong(ctx)
 	}
 	var te *topdown.Error
 	if !errors.As(err, &te) {
@@ -162,6 +162,10 @@ func (e *Engine) failure(ctx context.Context, err error) error {
 		return fmt.Errorf("policy: %s (%s)", what, te.Code)
 	}
 	return fmt.Errorf("policy: %s in %s at %s:%d (%s)", what, e.ruleAt(te.Location), te.Location.File, te.Location.Row, te.Code)
+}
+
+func tooLong(ctx context.Context) error {
+	return fmt.Errorf("policy: the rules took longer than limits.check_timeout, or than the caller waits (%w): look for one that goes through much data", ctx.Err())
 }
 
 // ruleAt names the rule that stands at a place.

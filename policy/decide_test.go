@@ -214,9 +214,9 @@ func TestMisuseFailsClosed(t *testing.T) {
 		{"a header that is no string", `headers["x-a"] := 1`, "policy: wrong shape: a value in authz.headers is no string"},
 		{"a header with a line break", `headers["x-a"] := "a\r\nb: c"`, `policy: wrong shape: authz.headers["x-a"] has a character that is not printable ASCII`},
 		{"a header beyond ASCII", `headers["x-a"] := "é"`, `policy: wrong shape: authz.headers["x-a"] has a character that is not printable ASCII`},
-		{"a huge message", `deny contains {"code": "a", "message": concat("", [s | some i in numbers.range(1, 7000); s := "0123456789"])}`, "policy: the decision is too large"},
-		{"a huge number of scopes", `scopes contains sprintf("s%d", [i]) if some i in numbers.range(1, 2000)`, "policy: the decision is too large"},
-		{"a huge number of warnings", `warn contains {"i": i} if some i in numbers.range(1, 2000)`, "policy: the decision is too large"},
+		{"a huge message", `deny contains {"code": "a", "message": concat("", [s | some i in numbers.range(1, 7000); s := "0123456789"])}`, "policy: the decision is too large: a decision may say 64 KiB in 1024 elements"},
+		{"a huge number of scopes", `scopes contains sprintf("s%d", [i]) if some i in numbers.range(1, 2000)`, "policy: the decision is too large: a decision may say 64 KiB in 1024 elements"},
+		{"a huge number of warnings", `warn contains {"i": i} if some i in numbers.range(1, 2000)`, "policy: the decision is too large: a decision may say 64 KiB in 1024 elements"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.intent, func(t *testing.T) {

@@ -23,7 +23,7 @@ var codeForm = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 
 var (
 	errUndefined = errors.New("policy: data.doorward.decision is undefined")
-	errTooLarge  = errors.New("policy: the decision is too large")
+	errTooLarge  = errors.New("policy: the decision is too large: a decision may say 64 KiB in 1024 elements")
 )
 
 func shape(format string, args ...any) error {

@@ -40,18 +40,18 @@ func TestElements(t *testing.T) {
 		form  = " is not of the form ^[a-z0-9_]{1,64}$" + end
 	)
 	for rule, want := range map[string]string{
-		`deny contains "closed"`:                                 shape,
-		`deny contains {"code": "a"}`:                            shape,
-		`deny contains {"code": "a", "msg": "b"}`:                shape,
-		`deny contains {"code": "Read-Only", "message": ""}`:     `the code "Read-Only"` + form + `"read_only"`,
-		`deny contains {"code": 1, "message": ""}`:               `the code 1` + form + `lower-case letters, digits and "_", at most 64`,
-		`warn contains "closed"`:                                 "an element of warn is an object" + end + `warn contains {"code": "…", "message": "…"}`,
-		`scopes contains "a b"`:                                  `"a b" is no scope (RFC 6749, section 3.3)` + end + "one scope, without spaces and quotes",
-		`deny contains {"code": "a", "message": "b"}`:            "",
-		`deny contains {"code": input.claims.a, "message": "b"}`: "",
-		`deny contains x if some x in data.a`:                    "",
-		`warn contains {}`:                                       "",
-		`scopes contains "a"`:                                    "",
+		`deny contains "closed"`:                                     shape,
+		`deny contains {"code": "a"}`:                                shape,
+		`deny contains {"code": "a", "msg": "b"}`:                    shape,
+		`deny contains {"code": "Read-Only", "message": ""}`:         `the code "Read-Only"` + form + `"read_only"`,
+		`deny contains {"code": 1, "message": ""}`:                   `the code 1` + form + `lower-case letters, digits and "_", at most 64`,
+		`warn contains "closed"`:                                     "an element of warn is an object" + end + `warn contains {"code": "…", "message": "…"}`,
+		`scopes contains "a b"`:                                      `"a b" is no scope (RFC 6749, section 3.3)` + end + "one scope, without spaces and quotes",
+		`deny contains {"code": "a", "message": "b"}`:                "",
+		`deny contains {"code": input.token.issuer, "message": "b"}`: "",
+		`deny contains x if some x in data.a`:                        "",
+		`warn contains {}`:                                           "",
+		`scopes contains "a"`:                                        "",
 	} {
 		got := strings.Join(problemsOf(t, map[string]string{"a.rego": "package authz\n\n" + rule + "\n"}), "\n")
 		if want != "" {

@@ -137,6 +137,10 @@ func TestFindings(t *testing.T) {
 		{"unequal, on both sides", "deny contains " + element + " if input.claims.tenant != input.resource.labels.tenant", []string{
 			"3:48: " + silent("input.claims.tenant", "deny"), "3:48: " + silent("input.resource.labels.tenant", "deny"),
 		}},
+		{"in the element", "deny contains {\"code\": \"a\", \"message\": input.claims.email} if input.request.method == \"DELETE\"", []string{"3:15: " + silent("input.claims.email", "deny")}},
+		{"in the element, inside a function", "deny contains {\"code\": \"a\", \"message\": sprintf(\"%v\", [input.claims.email])} if input.request.method == \"DELETE\"", []string{"3:15: " + silent("input.claims.email", "deny")}},
+		{"in the element, and asked for", "deny contains {\"code\": \"a\", \"message\": input.claims.email} if is_string(input.claims.email)", nil},
+		{"in the element, and always there", "deny contains {\"code\": \"a\", \"message\": input.request.method}", nil},
 		{"an order", "warn contains " + element + " if input.claims.level < 2", []string{"3:48: " + silent("input.claims.level", "warn")}},
 		{"not true", "deny contains " + element + " if input.claims.email_verified == false", []string{"3:48: " + silent("input.claims.email_verified", "deny")}},
 		{"inside a function", "scopes contains \"a\" if lower(input.claims.tenant) != \"acme\"", []string{"3:24: " + silent("input.claims.tenant", "scopes")}},

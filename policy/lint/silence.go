@@ -51,10 +51,19 @@ func (r *reader) silence(tested presence) {
 		if len(e.With) > 0 || !falters(e) {
 			continue
 		}
-		for _, path := range r.within(e) {
-			if r.optional(path) && !tested.has(path) && !r.guarded(path) {
-				r.warn(e.Location, "%s may be missing, and then this %s is silent: write require.NAME if … for what must hold, or one more rule with `not %s`", path, name, path)
-			}
+		r.silent(e.Location, name, r.within(e), tested)
+	}
+	if key := r.rule.Head.Key; key != nil { // an element with a hole in it is no element
+		r.silent(key.Location, name, r.within(key), tested)
+	}
+}
+
+// silent warns of paths without which the rule says nothing, as far as nobody
+// asks for them.
+func (r *reader) silent(at *ast.Location, name string, paths []ast.Ref, tested presence) {
+	for _, path := range paths {
+		if r.optional(path) && !tested.has(path) && !r.guarded(path) {
+			r.warn(at, "%s may be missing, and then this %s is silent: write require.NAME if … for what must hold, or one more rule with `not %s`", path, name, path)
 		}
 	}
 }
@@ -84,8 +93,9 @@ func isCall(t *ast.Term) bool {
 	return ok
 }
 
-// within are the constant paths of input in a line, outside of comprehensions.
-func (r *reader) within(e *ast.Expr) []ast.Ref {
+// within are the constant paths of input in a line or a term, outside of
+// comprehensions.
+func (r *reader) within(e any) []ast.Ref {
 	var all []ast.Ref
 	ast.NewGenericVisitor(func(x any) bool {
 		switch x := x.(type) {
