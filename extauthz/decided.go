@@ -2,6 +2,7 @@ package extauthz
 
 import (
 	"crypto/sha256"
+	"strings"
 	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
@@ -28,7 +29,7 @@ func (state *inForce) decided(req *request, v *verdict, start time.Time) {
 
 		RequestID:     req.id,
 		Method:        req.method,
-		Host:          req.authority,
+		Host:          req.authority[strings.LastIndexByte(req.authority, '@')+1:], // user information may be a password
 		Path:          req.path,
 		HasQuery:      len(req.query) > 0,
 		SourceAddress: req.sourceAddress,

@@ -24,7 +24,7 @@ type pin struct {
 // is made anew each time.
 const (
 	mostPinned   = 2 << 10
-	mostAnswered = mostPinned - 512 // key and answer
+	mostAnswered = mostPinned - 512 // key, answer and decision
 )
 
 // pinnable appends to key what a pin of this Check is found by. It is false
@@ -80,15 +80,20 @@ func (r *request) forges(policyHeaders []string) bool {
 	return slices.ContainsFunc(r.headers, func(h header) bool { return passesForOurs(h.name, policyHeaders) })
 }
 
-// passesForOurs sees `X_MCP_Auth_Subject` too: many servers read '_' as '-'.
-// All our names begin with "x-".
+// passesForOurs sees `X_MCP_Auth_Subject` too: many servers read '_' as '-', in
+// a client's name and in a rule's. All our names begin with "x-".
 func passesForOurs(name string, policyHeaders []string) bool {
 	if len(name) < 2 || name[0] != 'x' || name[1] != '-' && name[1] != '_' {
 		return false
 	}
-	canonical := strings.ReplaceAll(name, "_", "-")
-	return strings.HasPrefix(canonical, identityPrefix) || canonical != name && slices.Contains(policyHeaders, canonical)
+	canonical := canonicalName(name)
+	return strings.HasPrefix(canonical, identityPrefix) || slices.ContainsFunc(policyHeaders, func(ours string) bool {
+		return name != ours && canonical == canonicalName(ours)
+	})
 }
+
+// canonicalName is a name as those servers read it.
+func canonicalName(name string) string { return strings.ReplaceAll(name, "_", "-") }
 
 // pinned is the verdict that was pinned under key, or nil.
 func (k *known) pinned(key []byte) *verdict {
@@ -98,9 +103,9 @@ func (k *known) pinned(key []byte) *verdict {
 	return nil
 }
 
-// keep pins v under key, with its answer.
+// keep pins v under key, with its answer and what it was made of.
 func (k *known) keep(key []byte, v *verdict) {
-	if len(v.ready)+len(key) <= mostAnswered {
+	if len(v.ready)+len(key)+v.decision.Size() <= mostAnswered {
 		k.pin.Store(&pin{string(key), v})
 	}
 }

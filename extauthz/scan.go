@@ -157,6 +157,9 @@ func (s *scanner) end(t take) {
 
 // put keeps the last value of each name.
 func (s *scanner) put(h header) {
+	if s.limit < 0 {
+		return // the generated decoder reads them all
+	}
 	for i := range s.mapped {
 		if s.mapped[i].name == h.name {
 			s.mapped[i].value = h.value

@@ -45,6 +45,28 @@ type Decision struct {
 	Warnings []Note
 }
 
+// Size is about what the texts of a decision take, in bytes.
+func (d *Decision) Size() int {
+	const text = 16
+	n := 0
+	add := func(texts ...string) {
+		for _, s := range texts {
+			n += text + len(s)
+		}
+	}
+	add(d.Strip.Headers...)
+	add(d.Strip.Query...)
+	add(d.Scopes...)
+	add(d.Code, d.Message, d.Rule)
+	for name, value := range d.Headers {
+		add(name, value)
+	}
+	for _, note := range d.Warnings {
+		add(note.Code, note.Message)
+	}
+	return n
+}
+
 // Strip names what an allowed request loses on its way: header names in lower
 // case, and query parameter names after percent-decoding.
 type Strip struct {

@@ -81,23 +81,6 @@ func (m *Memory) remember(snapshot uint64, key []byte, d Decision) {
 
 // weight is about what an entry holds, in bytes.
 func (m *memo) weight() uint32 {
-	const entry, text = 512, 16
-	n := entry + len(m.key)
-	add := func(texts ...string) {
-		for _, s := range texts {
-			n += text + len(s)
-		}
-	}
-	d := &m.decision
-	add(d.Strip.Headers...)
-	add(d.Strip.Query...)
-	add(d.Scopes...)
-	add(d.Code, d.Message, d.Rule)
-	for name, value := range d.Headers {
-		add(name, value)
-	}
-	for _, note := range d.Warnings {
-		add(note.Code, note.Message)
-	}
-	return uint32(n) //nolint:gosec // the key is no longer than a request, the rest bounded by maxOutput
+	const entry = 512
+	return uint32(entry + len(m.key) + m.decision.Size()) //nolint:gosec // the key is no longer than a request, the rest bounded by maxOutput
 }

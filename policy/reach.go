@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/dependencies"
 )
 
 // reached are the rules at a reference and all that they read, branches of
@@ -38,30 +37,16 @@ func reached(compiler *ast.Compiler, ref ast.Ref) []*ast.Rule {
 	})
 }
 
-// inputPaths are the paths below `input` that a rule reads itself, each up to
-// the first step that is no constant name. Aliases are followed, so that
-// `c := input.claims` with `c.tenant` is one claim and not all of them.
+// inputPaths are the paths below `input` that stand in a rule, each up to the
+// first step that is no constant name. A rule reads nothing of `input` that does
+// not begin at one of them: what is bound to a variable is read as a whole,
+// whatever is done with the variable. OPA's own analysis follows variables to
+// what is read of them, and forgets some of the ways to read.
 func inputPaths(rule *ast.Rule) [][]string {
 	var paths [][]string
-	refs, err := dependencies.Minimal(withoutElse(rule))
-	if err != nil { // a rule is an element of Rego, and there is no other error
-		return [][]string{{}}
-	}
-	for _, ref := range refs {
+	ast.WalkRefs(withoutElse(rule), func(ref ast.Ref) bool {
 		if ref[0].Equal(ast.InputRootDocument) {
 			paths = append(paths, names(ref))
-		}
-	}
-	return inPlainSight(rule, paths)
-}
-
-// inPlainSight adds to the paths of a rule those that stand in it and have
-// nothing to do with any of them: should OPA's analysis ever leave one out, it
-// is read as it stands.
-func inPlainSight(rule *ast.Rule, paths [][]string) [][]string {
-	ast.WalkRefs(withoutElse(rule), func(ref ast.Ref) bool {
-		if path := names(ref); ref[0].Equal(ast.InputRootDocument) && !slices.ContainsFunc(paths, related(path)) {
-			paths = append(paths, path)
 		}
 		return false
 	})
@@ -73,11 +58,6 @@ func withoutElse(rule *ast.Rule) *ast.Rule {
 	alone := *rule
 	alone.Else = nil
 	return &alone
-}
-
-// related is true for a path that holds this one, or that this one holds.
-func related(path []string) func([]string) bool {
-	return func(other []string) bool { return hasPrefix(path, other) || hasPrefix(other, path) }
 }
 
 // obstacle is a place in a rule that keeps decisions which rest on it from

@@ -59,10 +59,10 @@ func TestWhatIsNotRememberedIsTold(t *testing.T) {
 		{"all headers", `require.a if input.request.headers[_][0] == "a"`, false, []place{
 			{3, 1, never + "the rule reads all headers, x-request-id among them, which no two requests share: write the headers that it needs, such as input.request.headers[\"x-tenant\"]"},
 		}},
-		{"the request by way of a variable", `require.a if { r := input.request; r.method == "GET" }`, true, nil},
+		{"the request by way of a variable", `require.a if { r := input.request; r.method == "GET" }`, false, []place{{3, 1, request}}},
 		{"all claims", `require.a if object.get(input.claims, "a", true)`, true, []place{{3, 1, token}}},
 		{"all claims in a helper", "require.a if f\n\nf if input.claims[_] == 1", true, []place{{5, 1, token}}},
-		{"claims by way of a variable", `require.a if { c := input.claims; c.tenant == "a" }`, true, nil},
+		{"claims by way of a variable", `require.a if { c := input.claims; c.tenant == "a" }`, true, []place{{3, 1, token}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.intent, func(t *testing.T) {

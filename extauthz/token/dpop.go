@@ -67,8 +67,10 @@ func (b *Binder) checkProof(ctx context.Context, thumbprint string, p Presentati
 	if !b.gate.enter(ctx) {
 		return reason.Overloaded, "signatures of proofs: too many at once"
 	}
-	err := algorithm.verifier.Verify([]byte(proof.input), proof.signature, key.Public)
-	b.gate.leave()
+	err := func() error {
+		defer b.gate.leave()
+		return algorithm.verifier.Verify([]byte(proof.input), proof.signature, key.Public)
+	}()
 	if err != nil {
 		return reason.DPoPProofInvalid, "proof: signature: does not verify"
 	}

@@ -53,15 +53,20 @@ func (g *gate) leave() {
 }
 
 // restsFor is how many times as long as its signature took a slot rests after a
-// forgery. With two slots a core, forgeries get an eighth of the processors at
-// the most, however many there are; a genuine token delays nobody.
+// forgery. With two slots a core, forgeries get an eighth of the processors as
+// long as a signature takes less than a third of a millisecond, as all usual
+// ones do. A genuine token makes no slot rest.
 const restsFor = 15
+
+// longestRest bounds it: what took long may have been held up by others, and a
+// few forgeries must not close the gate for as long as a caller waits.
+const longestRest = 5 * time.Millisecond
 
 // rest is a leave after work that took so long for nothing: the slot is free
 // for others only later.
 func (g *gate) rest(took time.Duration) {
 	g.working.Add(-1)
-	time.AfterFunc(restsFor*took, func() { <-g.slots })
+	time.AfterFunc(min(restsFor*took, longestRest), func() { <-g.slots })
 }
 
 func (g *gate) inFlight() int { return int(g.working.Load()) }

@@ -76,13 +76,18 @@ func TestASlotRestsAfterAForgery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(1, 1)
 		g.enter(t.Context())
-		g.rest(time.Millisecond)
+		g.rest(100 * time.Microsecond)
 		began := time.Now()
 		if !g.enter(t.Context()) {
 			t.Fatal("the slot was lost")
 		}
-		if waited := time.Since(began); waited != restsFor*time.Millisecond {
+		if waited := time.Since(began); waited != restsFor*100*time.Microsecond {
 			t.Errorf("waited %v", waited)
+		}
+		g.rest(time.Second) // somebody else had the processor
+		began = time.Now()
+		if g.enter(t.Context()); time.Since(began) != longestRest {
+			t.Errorf("waited %v for work that was held up", time.Since(began))
 		}
 		g.leave()
 		began = time.Now()
