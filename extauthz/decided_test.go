@@ -174,6 +174,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 			d.check(t, question.apart())
 		}
 		d.check(t, ask{headers: [][2]string{{"authorization", "Basic " + secret("basic")}}}.joined())
+		d.check(t, ask{host: "user:" + secret("password") + "@mcp.example.com"}.joined())
 	}
 	text := end()
 	for _, token := range tokens {

@@ -31,19 +31,26 @@ func coverageOf(covered *cover.Cover, suite *policy.Suite) []Coverage {
 			all = append(all, c)
 			continue
 		}
-		for _, r := range about.NotCovered {
-			for line := r.Start.Row; line <= r.End.Row; line++ {
-				if n := len(c.Uncovered); n == 0 || c.Uncovered[n-1] < line {
-					c.Uncovered = append(c.Uncovered, line)
-				}
-			}
-		}
+		c.Uncovered = linesOf(about.NotCovered)
 		if about.CoveredLines+about.NotCoveredLines > 0 {
 			c.Percent = about.Coverage
 		}
 		all = append(all, c)
 	}
 	return all
+}
+
+// linesOf are the lines of ranges in order, each once.
+func linesOf(ranges []cover.Range) []int {
+	var lines []int
+	for _, r := range ranges {
+		for line := r.Start.Row; line <= r.End.Row; line++ {
+			if n := len(lines); n == 0 || lines[n-1] < line {
+				lines = append(lines, line)
+			}
+		}
+	}
+	return lines
 }
 
 // String is one line: the percentage, the file, and the lines that no test
