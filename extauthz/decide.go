@@ -117,9 +117,12 @@ func (h headers) plain(reads policy.Reads) map[string][]string {
 	plain := map[string][]string{}
 	for _, header := range h {
 		read := reads.AllHeaders || slices.Contains(reads.Headers, header.name)
-		if _, done := plain[header.name]; read && !done && !strings.HasPrefix(header.name, ":") {
-			plain[header.name] = []string{h.joined(header.name)}
+		if read && !strings.HasPrefix(header.name, ":") {
+			plain[header.name] = append(plain[header.name], header.value)
 		}
+	}
+	for name, values := range plain {
+		plain[name] = []string{strings.Join(values, ",")}
 	}
 	return plain
 }

@@ -23,7 +23,7 @@ type contender struct {
 	name    string
 	program string       // of ours
 	form    traffic.Form // in which Envoy would hand it the headers
-	flag    string       // a flag of doorward serve; without that, the service is left out
+	flag    string       // a flag of doorward serve
 	env     []string
 	extra   []string // lines of doorward's configuration
 
@@ -54,7 +54,6 @@ type stage struct {
 	pool         []string
 	jwks         string // a file
 	gogc         string // GOGC as doorward sets it where the environment says nothing
-	skipped      []string
 }
 
 // openStage builds the programs, and opens an authorization server with a pool
@@ -114,13 +113,8 @@ func (s *service) stop() {
 	s.process.Stop()
 }
 
-// open starts a contender and has it answer one good request. It is nil, and
-// noted, where the contender needs a flag that doorward does not have.
+// open starts a contender and has it answer one good request.
 func (s *stage) open(ctx context.Context, c contender) (*service, error) {
-	if c.flag != "" && !server.HasFlag(ctx, s.programs[c.program], "serve", c.flag) {
-		s.skip(fmt.Sprintf("%s: this doorward has no flag --%s", c.name, c.flag))
-		return nil, nil
-	}
 	opened, err := s.start(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.name, err)
@@ -140,10 +134,6 @@ func (s *stage) open(ctx context.Context, c contender) (*service, error) {
 		return nil, fmt.Errorf("%s: %w; it said:\n%s", c.name, err, opened.process.Log.String())
 	}
 	return opened, nil
-}
-
-func (s *stage) skip(note string) {
-	s.skipped = append(s.skipped, note)
 }
 
 // start runs a contender.

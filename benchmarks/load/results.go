@@ -16,7 +16,7 @@ type results struct {
 	gogc     string   // doorward's own GC setting
 	plan     plan
 	took     time.Duration
-	skipped  []string // what this machine or this doorward does not have
+	skipped  []string // what this machine does not have
 
 	checks   cells                            // over gRPC
 	requests cells                            // through Envoy
@@ -30,13 +30,7 @@ type results struct {
 func (r *results) refused() int {
 	refused := 0
 	for _, all := range []cells{r.checks, r.requests} {
-		for _, loads := range all {
-			for _, rounds := range loads {
-				for _, c := range rounds {
-					refused += c.refused
-				}
-			}
-		}
+		refused += all.refused()
 	}
 	for _, rounds := range r.troubles {
 		for _, result := range rounds {

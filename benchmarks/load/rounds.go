@@ -39,6 +39,19 @@ func (all cells) add(name string, l load, c cell) {
 	all[name][l] = append(all[name][l], c)
 }
 
+// refused is how many requests were, in all rounds.
+func (all cells) refused() int {
+	refused := 0
+	for _, loads := range all {
+		for _, rounds := range loads {
+			for _, c := range rounds {
+				refused += c.refused
+			}
+		}
+	}
+	return refused
+}
+
 // merged is the latencies of all rounds, how many requests were refused, and
 // how late the sender was in each, in milliseconds (p99).
 func (all cells) merged(name string, l load) (whole *hdrhistogram.Histogram, refused int, late []float64) {
@@ -65,13 +78,10 @@ func (r *results) measureRounds(ctx context.Context, s *stage, progress io.Write
 		if err != nil {
 			return err
 		}
-		if opened == nil {
-			continue
-		}
 		services = append(services, opened)
 		traffic.Saturate(ctx, opened.client.Cycle(opened.encoded), r.plan.warm, 64)
 	}
-	r.checks, r.skipped = cells{}, append(r.skipped, s.skipped...)
+	r.checks = cells{}
 	for round := range r.plan.rounds {
 		for _, l := range r.plan.loads {
 			for i := range services {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/doorward/doorward/benchmarks/authority"
 	"github.com/doorward/doorward/benchmarks/disturbance"
-	"github.com/doorward/doorward/benchmarks/server"
 	"github.com/doorward/doorward/envoy/rig"
 )
 
@@ -29,17 +28,9 @@ func (r *results) measureTrouble(ctx context.Context, s *stage, progress io.Writ
 		return err
 	}
 	defer logSink.close()
-	probe := server.DoorOptions{Program: s.programs[doorward], Folder: s.folder + "/probe", Issuer: s.authority.URL, Resource: authority.Resource}
-	knowsLog := probe.Knows(ctx, logSink.configuration())
 	r.troubles = map[string][]*disturbance.Result{}
 	for round := range r.plan.rounds {
 		for _, t := range r.plan.troubles {
-			if t.sink && !knowsLog {
-				if round == 0 {
-					r.skipped = append(r.skipped, t.title+": this doorward has no decision_log")
-				}
-				continue
-			}
 			d := t.disturbance(r.traffic, r.plan.windows, logSink)
 			d.CPUs = s.cpus
 			result, err := disturbance.Measure(ctx, s.programs[doorward], s.folder, d, io.Discard)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -107,25 +106,6 @@ func (d *Door) WriteTeam(text string) error {
 		return err
 	}
 	return os.Rename(beside, d.TeamFile)
-}
-
-// Knows tells whether a configuration with these lines would be taken: a
-// program of another commit may not have what they ask for.
-func (o DoorOptions) Knows(ctx context.Context, extra ...string) bool {
-	o.Extra = extra
-	d := &Door{GRPC: "127.0.0.1:1", HTTP: "127.0.0.1:2", TeamFile: filepath.Join(o.Folder, "policy", "team.rego")}
-	if o.write(d) != nil {
-		return false
-	}
-	command := exec.CommandContext(ctx, o.Program, "check", "--config", "doorward.yaml") //nolint:gosec // the program that we built
-	command.Dir = o.Folder
-	return command.Run() == nil
-}
-
-// HasFlag tells whether a command of the program has a flag.
-func HasFlag(ctx context.Context, program, command, flag string) bool {
-	help, err := exec.CommandContext(ctx, program, command, "--help").CombinedOutput() //nolint:gosec // the program that we built
-	return err == nil && strings.Contains(string(help), "--"+flag)
 }
 
 // waitReady polls readyz, which says yes once doorward has its issuer's keys.
