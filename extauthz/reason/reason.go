@@ -140,7 +140,7 @@ var meanings = [count]meaning{
 	Overloaded: {
 		"overloaded", http.StatusServiceUnavailable, "",
 		"Too many requests are being checked at the moment",
-		"signatures_in_flight and signatures_waiting are used up: add replicas, or look for a flood of forged tokens",
+		"more new tokens than can be verified: look for a flood of forged ones (signature_invalid), or add replicas",
 	},
 	KeyUnknown: {
 		"key_unknown", http.StatusUnauthorized, invalidToken,

@@ -96,3 +96,48 @@ func TestASlotRestsAfterAForgery(t *testing.T) {
 		}
 	})
 }
+
+// TestFewWaitWhileForgeriesCome, however many may wait otherwise: for slots that
+// are at work, and for some that rest after a stray forgery.
+func TestFewWaitWhileForgeriesCome(t *testing.T) {
+	for _, row := range []struct {
+		intent                     string
+		slots, resting, limit, may int
+	}{
+		{"all slots at work", 4, 0, 1000, 1000},
+		{"half of them rest", 4, 2, 1000, 1000},
+		{"most of them rest", 4, 3, 1000, 4 * queued},
+		{"most of them rest, and fewer may wait anyway", 4, 3, 5, 5},
+		{"the only one rests", 1, 1, 1000, queued},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newGate(row.slots, row.limit)
+			for range row.slots {
+				g.enter(t.Context())
+			}
+			for range row.resting {
+				g.rest(time.Second)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			refused := 0
+			for range row.may + 1 {
+				go func() {
+					if !g.enter(ctx) && ctx.Err() == nil {
+						refused++
+					}
+				}()
+			}
+			synctest.Wait()
+			if waiting := g.waiting.Load(); int(waiting) != row.may || refused != 1 {
+				t.Errorf("%s: %d wait, not %d; %d refused, not one", row.intent, waiting, row.may, refused)
+			}
+			cancel()
+			synctest.Wait()
+			time.Sleep(longestRest) // nothing rests any longer
+			synctest.Wait()
+			if g.resting.Load() != 0 || g.mayWait() != int64(row.limit) {
+				t.Errorf("%s: afterwards, %d rest and %d may wait", row.intent, g.resting.Load(), g.mayWait())
+			}
+		})
+	}
+}

@@ -104,6 +104,7 @@ type Limits struct {
 	// twice the cores.
 	SignaturesInFlight int `yaml:"signatures_in_flight"`
 	// SignaturesWaiting is how many more may wait for their turn; 0 means none.
+	// While forgeries come, no more than 16 wait for each in flight.
 	SignaturesWaiting int  `yaml:"signatures_waiting"`
 	ReceiveBytes      Size `yaml:"receive_bytes"`
 	// CheckTimeout is the longest a Check may take.
