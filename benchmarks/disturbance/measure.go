@@ -63,16 +63,17 @@ func Measure(ctx context.Context, program, folder string, d Disturbance, progres
 	}
 	defer disturbing.client.Close()
 
+	traffic.Collect()
 	zero := time.Now().Add(w.Warm + w.Before)
 	var wait sync.WaitGroup
-	var happened error
-	wait.Go(func() { good.Run(ctx, zero) })
-	wait.Go(func() { disturbing.Run(ctx, zero) })
-	wait.Go(func() { happened = d.happen(ctx, zero, &Stage{issuer, made, door}) })
+	var failed [3]error
+	wait.Go(func() { failed[0] = good.Run(ctx, zero) })
+	wait.Go(func() { failed[1] = disturbing.Run(ctx, zero) })
+	wait.Go(func() { failed[2] = d.happen(ctx, zero, &Stage{issuer, made, door}) })
 	over := make(chan struct{})
 	go func() { wait.Wait(); close(over) }()
 	report(over, progress, zero, w, good, issuer)
-	if err := errors.Join(ctx.Err(), happened); err != nil {
+	if err := errors.Join(append(failed[:], ctx.Err())...); err != nil {
 		return nil, err
 	}
 	return &Result{

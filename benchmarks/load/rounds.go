@@ -133,6 +133,7 @@ func (s *service) use(ctx context.Context, after bool) (u use, err error) {
 
 // run sends what a load says, and notes what was used meanwhile.
 func (l load) run(ctx context.Context, call traffic.Call, used func(ctx context.Context, after bool) (use, error)) (c cell, err error) {
+	traffic.Collect()
 	before, err := used(ctx, false)
 	if err != nil {
 		return c, err
@@ -143,7 +144,9 @@ func (l load) run(ctx context.Context, call traffic.Call, used func(ctx context.
 	} else {
 		random := rand.New(rand.NewPCG(1, uint64(l.rate))) //nolint:gosec // the same gaps for every service
 		sender := traffic.Sender{Due: traffic.Schedule(l.rate, l.length, random), Call: call}
-		sender.Run(ctx, time.Now())
+		if err := sender.Run(ctx, time.Now()); err != nil {
+			return c, err
+		}
 		figures := traffic.Summarise(sender.Samples)
 		c = cell{answered: figures.Requests, refused: figures.Refused, took: l.length, late: figures.Late, latencies: traffic.Latencies(sender.Samples)}
 	}

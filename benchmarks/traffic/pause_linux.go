@@ -1,13 +1,37 @@
 package traffic
 
 import (
-	"syscall"
+	"fmt"
+	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// pause sleeps. The runtime's own timers round up to a millisecond where
-// nothing else keeps the process busy, which is more than most answers take.
-func pause(d time.Duration) {
-	left := syscall.NsecToTimespec(d.Nanoseconds())
-	_ = syscall.Nanosleep(&left, nil) // cut short by a signal: the caller looks at the clock
+// pause sleeps by a timer of the kernel's, for which the runtime waits as it
+// does for a socket. Its own timers round up to a millisecond where nothing else
+// keeps the process busy, which is more than most answers take; and a sleep in a
+// system call keeps one of the runtime's processors from everybody else.
+type pause struct {
+	descriptor int
+	timer      *os.File
 }
+
+func newPause() (pause, error) {
+	descriptor, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	if err != nil {
+		return pause{}, fmt.Errorf("traffic: no timer: %w", err)
+	}
+	return pause{descriptor, os.NewFile(uintptr(descriptor), "timer")}, nil
+}
+
+// sleep may end early: the caller looks at the clock. d is more than 0.
+func (p pause) sleep(d time.Duration) {
+	after := unix.ItimerSpec{Value: unix.NsecToTimespec(d.Nanoseconds())}
+	if unix.TimerfdSettime(p.descriptor, 0, &after, nil) == nil {
+		var expirations [8]byte
+		_, _ = p.timer.Read(expirations[:])
+	}
+}
+
+func (p pause) close() { _ = p.timer.Close() } // nothing was written

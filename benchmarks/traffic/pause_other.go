@@ -4,4 +4,10 @@ package traffic
 
 import "time"
 
-func pause(d time.Duration) { time.Sleep(d) }
+type pause struct{}
+
+func newPause() (pause, error) { return pause{}, nil }
+
+func (pause) sleep(d time.Duration) { time.Sleep(d) }
+
+func (pause) close() {}

@@ -34,14 +34,20 @@ func (s *Sender) Answered() int64 { return s.answered.Load() }
 // Refused counts the requests that were not allowed.
 func (s *Sender) Refused() int64 { return s.refused.Load() }
 
-// Run sends everything and waits for the last answer, or for ctx.
-func (s *Sender) Run(ctx context.Context, zero time.Time) {
+// Run sends everything and waits for the last answer, or for ctx. An error says
+// that it could not begin.
+func (s *Sender) Run(ctx context.Context, zero time.Time) error {
+	pause, err := newPause()
+	if err != nil {
+		return err
+	}
+	defer pause.close()
 	s.Samples = make([]Sample, len(s.Due))
 	var wait sync.WaitGroup
 	slots := make(chan struct{}, inFlight)
 	for i, due := range s.Due {
 		for left := due - time.Since(zero); left > 0 && ctx.Err() == nil; left = due - time.Since(zero) {
-			pause(min(left, time.Second))
+			pause.sleep(min(left, time.Second))
 		}
 		if ctx.Err() != nil {
 			break
@@ -53,6 +59,7 @@ func (s *Sender) Run(ctx context.Context, zero time.Time) {
 		})
 	}
 	wait.Wait()
+	return nil
 }
 
 func (s *Sender) send(ctx context.Context, zero time.Time, due time.Duration, n int) Sample {
