@@ -51,6 +51,7 @@ type Disturbance struct {
 	CPUs      string   // processors for doorward, as a list for taskset; "" for all
 	Good      Good
 	Rate      float64 // disturbing requests a second, at random intervals
+	Instead   bool    // before it, as many good ones come in their place
 	Windows   Windows
 	Rotations int
 	Events    []Event

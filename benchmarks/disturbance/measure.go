@@ -21,7 +21,7 @@ const seed = 4
 // Result is what one disturbance did.
 type Result struct {
 	Disturbance
-	Sent, Disturbing []traffic.Sample // good traffic, without the warm-up, and the other
+	Sent, Disturbing []traffic.Sample // good traffic, without the warm-up and in no order, and the other
 	Fetches          []authority.Fetch
 }
 
@@ -38,12 +38,8 @@ func Measure(ctx context.Context, program, folder string, d Disturbance, progres
 
 	w := d.Windows
 	goodTimes := traffic.Shift(traffic.Schedule(d.Good.Rate, w.Total(), nil), -w.Warm-w.Before)
-	badTimes := traffic.Schedule(d.Rate, w.During, rand.New(rand.NewPCG(seed, seed))) //nolint:gosec // the same gaps in every run
-	bad := make([]string, len(badTimes))
-	for i, at := range badTimes {
-		bad[i] = d.Token(made, at)
-	}
 	goodTokens := made.Mixed(len(goodTimes), d.Good.Pool, d.Good.FreshEvery)
+	otherTimes, otherTokens := d.others(made, goodTokens)
 
 	door, err := server.OpenDoor(ctx, server.DoorOptions{
 		Program: program, Folder: filepath.Join(folder, "doorward-run"), Issuer: issuer.URL, Resource: authority.Resource, Refresh: d.Refresh, Extra: d.Extra, CPUs: d.CPUs,
@@ -57,18 +53,18 @@ func Measure(ctx context.Context, program, folder string, d Disturbance, progres
 		return nil, err
 	}
 	defer good.client.Close()
-	disturbing, err := newSender(ctx, door.GRPC, badTimes, bad)
+	others, err := newSender(ctx, door.GRPC, otherTimes, otherTokens)
 	if err != nil {
 		return nil, err
 	}
-	defer disturbing.client.Close()
+	defer others.client.Close()
 
 	traffic.Collect()
 	zero := time.Now().Add(w.Warm + w.Before)
 	var wait sync.WaitGroup
 	var failed [3]error
 	wait.Go(func() { failed[0] = good.Run(ctx, zero) })
-	wait.Go(func() { failed[1] = disturbing.Run(ctx, zero) })
+	wait.Go(func() { failed[1] = others.Run(ctx, zero) })
 	wait.Go(func() { failed[2] = d.happen(ctx, zero, &Stage{issuer, made, door}) })
 	over := make(chan struct{})
 	go func() { wait.Wait(); close(over) }()
@@ -78,9 +74,28 @@ func Measure(ctx context.Context, program, folder string, d Disturbance, progres
 	}
 	return &Result{
 		Disturbance: d,
-		Sent:        traffic.Between(good.Samples, -w.Before, w.During+w.After), Disturbing: disturbing.Samples,
-		Fetches: issuer.Since(zero.Add(-w.Before), zero),
+		Sent:        append(traffic.Between(good.Samples, -w.Before, w.During+w.After), traffic.Between(others.Samples, -w.Before, 0)...),
+		Disturbing:  traffic.Between(others.Samples, 0, w.During),
+		Fetches:     issuer.Since(zero.Add(-w.Before), zero),
 	}, nil
+}
+
+// others are the disturbing requests, after the good ones whose place they take.
+func (d *Disturbance) others(made *authority.Tokens, good []string) (times []time.Duration, tokens []string) {
+	var from time.Duration
+	if d.Instead {
+		from = -d.Windows.Warm - d.Windows.Before
+	}
+	gaps := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // the same in every run
+	times = traffic.Shift(traffic.Schedule(d.Rate, d.Windows.During-from, gaps), from)
+	for i, at := range times {
+		if at < 0 {
+			tokens = append(tokens, good[i%len(good)])
+		} else {
+			tokens = append(tokens, d.Token(made, at))
+		}
+	}
+	return times, tokens
 }
 
 // sender has connections of its own.

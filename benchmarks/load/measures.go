@@ -86,7 +86,7 @@ func (r *results) disturbed() []finding {
 			ratios = append(ratios, traffic.Ratio(result.During().P999, result.Before().P999))
 		}
 		if len(ratios) > 0 {
-			found = append(found, finding{r.troubles[t.title][0].Name(), spreadOf(ratios), t.control})
+			found = append(found, finding{r.troubles[t.title][0].Name(), spreadOf(ratios), t.onTop})
 		}
 	}
 	return found

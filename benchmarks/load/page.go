@@ -36,9 +36,10 @@ const pageMethod = `
 - The empty server decodes the request, looks at nothing and answers with four headers: benchmarks/peers/empty. The usual one verifies token, audience,
   scope and the team's rule with OPA: benchmarks/peers/usual. Doorward does the same with metrics on, and a policy of one rule beside its own.
 - Through Envoy: one worker, HTTP/1.1, no access log, and Envoy itself answers in the MCP server's place. jwt_authn knows no scope and no policy.
-- Traffic in trouble, with the flood if there is one, is at half of the highest rate, of a row that grows by eighths, at which 99 of a hundred requests that come at random moments
+- Traffic in trouble is at half of the highest rate, of a row that grows by eighths, at which 99 of a hundred requests that come at random moments
   are answered within 10 ms, sender and service on the same cores; %d tokens that it has seen. The ratio is p99.9 while it lasts over p99.9 of the
-  seconds before, in the same process. Floods have connections of their own. All of a flood's tokens are distinct.
+  seconds before, in the same process. A flood has connections of its own, on which good requests came before, so that the ratio tells what is
+  wrong with its tokens, and not what more requests do; on top of good traffic, both do. All of its tokens are distinct.
 - Inside the process: Go benchmarks. Decision is the same rules and inputs each time: OPA as its SDK is usually used, doorward where nothing was asked before,
   doorward with what the rules read already there, and doorward where the same was asked of another token. A cold Check and the bare signature of its token are timed one after the other, 1024 pairs, and the medians compared.
 - The share of the garbage collector is what Go says it spent, over the kernel's processor time, in all rounds at saturation.
@@ -176,7 +177,7 @@ func (r *results) inTrouble(b *bytes.Buffer) {
 	if r.troubles == nil {
 		return
 	}
-	fmt.Fprintf(b, "\n## While something is wrong\n\nAll traffic: %.0f Checks a second, of which a flood has its share while it lasts.\n\n![latency over time](plots/disturbance.svg)\n\n", r.traffic)
+	fmt.Fprintf(b, "\n## While something is wrong\n\nAll traffic: %.0f Checks a second, before and during; a flood takes the place of a share of it.\n\n![latency over time](plots/disturbance.svg)\n\n", r.traffic)
 	b.WriteString("| | p50 before, ms | during | p99.9 before, ms | during | during / before, p99.9 | refused | answers to the disturbing requests, last round |\n|---|--:|--:|--:|--:|--:|--:|---|\n")
 	for _, t := range r.plan.troubles {
 		rounds := r.troubles[t.title]

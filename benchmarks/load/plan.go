@@ -124,7 +124,7 @@ type trouble struct {
 	do             func(*disturbance.Stage, int) error // the n-th event; nil: nothing
 	token          func(*authority.Tokens) string
 	sink           bool // the decision log goes to a service that can hang
-	control        bool // nothing is wrong: what others are compared with
+	onTop          bool // it adds to good traffic, in place of none; told, and not judged
 }
 
 // keysWithin has doorward look for new keys as often as it may.
@@ -142,8 +142,8 @@ var troubles = []trouble{
 	{title: "Unknown keys: one request in ten names a key that nobody has", traffic: "tokens with a random kid", share: 0.1, label: "flood", token: (*authority.Tokens).Unknown},
 	{title: "Forgeries: three requests in ten have a signature by another key", traffic: "forged tokens", share: 0.3, label: "flood", token: (*authority.Tokens).Forged},
 	{
-		title: "More: three requests in ten are refused at a glance, which tells what only more requests do to this machine", traffic: "requests without a token",
-		share: 0.3, label: "flood", token: func(*authority.Tokens) string { return "none" }, control: true,
+		title: "On top: as many forgeries, where before there was only the good traffic", traffic: "forged tokens",
+		share: 0.3, label: "flood", token: (*authority.Tokens).Forged, onTop: true,
 	},
 	{title: "Log: the service that takes the decision log hangs", label: "hangs", sink: true},
 	{

@@ -45,11 +45,13 @@ func TestTroubles(t *testing.T) {
 		of     trouble
 		at     []time.Duration
 		rate   float64
+		before bool // good requests, where the others come later
 	}{
-		{"every two seconds, and not at the end", trouble{every: 2 * time.Second}, []time.Duration{0, 2 * time.Second}, 0},
-		{"once", trouble{}, []time.Duration{0}, 0},
-		{"a tenth of all", trouble{share: 0.1}, []time.Duration{0}, 90},
-		{"three tenths of all", trouble{share: 0.3}, []time.Duration{0}, 270},
+		{"every two seconds, and not at the end", trouble{every: 2 * time.Second}, []time.Duration{0, 2 * time.Second}, 0, true},
+		{"once", trouble{}, []time.Duration{0}, 0, true},
+		{"a tenth of all", trouble{share: 0.1}, []time.Duration{0}, 90, true},
+		{"three tenths of all", trouble{share: 0.3}, []time.Duration{0}, 270, true},
+		{"three tenths of all, on top of what was there", trouble{share: 0.3, onTop: true}, []time.Duration{0}, 270, false},
 	} {
 		d := row.of.disturbance(900, w, nil)
 		var at []time.Duration
@@ -61,6 +63,9 @@ func TestTroubles(t *testing.T) {
 		}
 		if off := d.Rate - row.rate; off > 0.001 || off < -0.001 {
 			t.Errorf("%s: %v a second, not %v", row.intent, d.Rate, row.rate)
+		}
+		if d.Instead != row.before {
+			t.Errorf("%s: in the place of good requests is %v", row.intent, d.Instead)
 		}
 		if all := d.Rate + d.Good.Rate; all < 899.999 || all > 900.001 {
 			t.Errorf("%s: %v a second in all, not 900", row.intent, all)

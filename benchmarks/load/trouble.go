@@ -73,13 +73,13 @@ func (r *results) capacity(ctx context.Context, s *stage) (float64, error) {
 	return capacity, nil
 }
 
-// disturbance is a trouble at a rate of all traffic, of which the share is not
-// good while it lasts.
+// disturbance is a trouble at a rate of all traffic while it lasts, of which the
+// share is not good then.
 func (t trouble) disturbance(rate float64, w disturbance.Windows, logSink *sink) disturbance.Disturbance {
 	d := disturbance.Disturbance{
 		Title: t.title, Traffic: t.traffic, Refresh: keysWithin, Windows: w,
 		Good: disturbance.Good{Rate: rate * (1 - t.share), Pool: poolSize},
-		Rate: rate * t.share,
+		Rate: rate * t.share, Instead: !t.onTop,
 	}
 	if t.token != nil {
 		d.Token = func(tokens *authority.Tokens, _ time.Duration) string { return t.token(tokens) }

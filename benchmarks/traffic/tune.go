@@ -6,8 +6,8 @@ import (
 )
 
 // mostGarbage is the memory, in bytes, up to which a sender leaves everything
-// lying: that of a dozen seconds at 20000 requests a second, and half as much.
-const mostGarbage = 3 << 30
+// lying: that of a dozen seconds at 30000 requests a second, and what is kept.
+const mostGarbage = 4 << 30
 
 // Tune sets the runtime up for a program that sends. It leaves half of the
 // processors to the service: more of them only wake each other up. And it
