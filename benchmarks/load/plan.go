@@ -124,7 +124,7 @@ type trouble struct {
 	do             func(*disturbance.Stage, int) error // the n-th event; nil: nothing
 	token          func(*authority.Tokens) string
 	sink           bool // the decision log goes to a service that can hang
-	onTop          bool // it adds to good traffic, in place of none; told, and not judged
+	onTop          bool // the share comes on top of good traffic; told, and not judged
 }
 
 // keysWithin has doorward look for new keys as often as it may.
