@@ -9,9 +9,8 @@ import (
 // lying: that of a dozen seconds at 30000 requests a second, and what is kept.
 const mostGarbage = 4 << 30
 
-// Tune sets the runtime up for a program that sends. At a
-// rate it leaves half of the processors to the service, as more of them only wake
-// each other up. And it
+// Tune sets the runtime up for a program that sends. At a rate it leaves half of
+// the processors to the service, as more of them only wake each other up. And it
 // collects its garbage in [Collect], not when it likes: a collection takes every
 // processor there is for some milliseconds, and these were the slowest answers
 // of all.
