@@ -160,8 +160,8 @@ func (s *service) serveHTTP(listeners *listeners, failed chan<- error) {
 // is still open after it is a health Watch, which ends with its client.
 func (s *service) drain(server *grpc.Server) {
 	cfg := s.plan.Load().config
-	s.log.Info("draining: not ready from now on", slog.String("drain", cfg.Drain.String()))
 	s.readiness.drain()
+	s.log.Info("draining: not ready from now on", slog.String("drain", cfg.Drain.String()))
 	<-time.After(cfg.Drain)
 	patience := min(cfg.Limits.CheckTimeout+time.Second, exitWithin-cfg.Drain-flushWithin)
 	end := time.AfterFunc(patience, server.Stop)
