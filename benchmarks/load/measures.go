@@ -29,8 +29,8 @@ var measures = []measure{
 	{"the same, to a service that is not there", "×", 1.3, 0, cpuOver(logDead, doorward)},
 	{"CPU of a hot Check over that with the reference decoder", "×", 0, 0, cpuOver(doorward, reference)},
 	{"CPU of a hot Check with two processors over that with one", "×", 1.15, 1.05, cpuOver(twoProcessors, oneProcessor)},
-	{"hot Check in the process, bytes in to bytes out, without gRPC", "us", 5, 0, benchmarked(1e-3, "ns/op", "HotAnswer")},
-	{"the same", "allocations", 15, 0, benchmarked(1, "allocs/op", "HotAnswer")},
+	{"hot Check in the process, bytes in to bytes out, without gRPC", "us", 5, 2.5, benchmarked(1e-3, "ns/op", "HotAnswer")},
+	{"the same", "allocations", 15, 6, benchmarked(1, "allocs/op", "HotAnswer")},
 	{"cold Check in the process over the bare verification by the standard library", "×", 1.6, 1.3, benchmarked(1, "x-bare", "ColdCheck/RS256", "ColdCheck/ES256", "ColdCheck/EdDSA")},
 	{"p99.9 of good traffic at half of capacity, while something is wrong, over that before", "×", 1.5, 1.15, (*results).disturbed},
 	{"share of the garbage collector in doorward's CPU at saturation", "%", 5, 2, (*results).collected},
@@ -114,7 +114,7 @@ func (m measure) verdict(f finding) string {
 		return ""
 	case reached > m.must:
 		return "**missed**"
-	case m.aim > 0 && reached > m.aim:
+	case m.aim == 0, reached > m.aim:
 		return "kept"
 	default:
 		return "kept, and the aim"

@@ -56,6 +56,9 @@ func TestVerdicts(t *testing.T) {
 			t.Errorf("%v: %s, not %s", reached, got, want)
 		}
 	}
+	if got := (measure{must: 0.8}).verdict(finding{spread: spread{median: 0.1}}); got != "kept" {
+		t.Errorf("without an aim: %q", got)
+	}
 	if got := m.verdict(finding{spread: spread{median: 9}, told: true}); got != "" {
 		t.Errorf("told, and judged: %q", got)
 	}
