@@ -67,15 +67,10 @@ func (r *results) measureEnvoy(ctx context.Context, s *stage, progress io.Writer
 	}
 	r.requests = cells{}
 	for round := range r.plan.rounds {
-		for _, l := range r.plan.envoyLoads {
-			for i := range gateways {
-				g := gateways[(i+round)%len(gateways)]
-				c, err := l.run(ctx, g.call(s.pool), g.use)
-				if err != nil {
-					return fmt.Errorf("%s: %w", g.name, err)
-				}
-				r.requests.add(g.name, l, c)
-			}
+		if err := around(r.plan.envoyLoads, gateways, round, func(l load, g *gateway) error {
+			return r.requests.measure(ctx, g.name, l, g.call(s.pool), g.use)
+		}); err != nil {
+			return err
 		}
 		_, _ = fmt.Fprintf(progress, "  round %d of %d\n", round+1, r.plan.rounds)
 	}

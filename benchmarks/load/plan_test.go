@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -70,6 +72,25 @@ func TestTroubles(t *testing.T) {
 		if all := d.Rate + d.Good.Rate; all < 899.999 || all > 900.001 {
 			t.Errorf("%s: %v a second in all, not 900", row.intent, all)
 		}
+	}
+}
+
+// TestAround: everybody comes once under each load, and each round another one
+// comes first.
+func TestAround(t *testing.T) {
+	for round, want := range []string{"1A 1B 1C 2A 2B 2C ", "1B 1C 1A 2B 2C 2A ", "1C 1A 1B 2C 2A 2B ", "1A 1B 1C 2A 2B 2C "} {
+		got := ""
+		err := around([]load{{count: 1}, {count: 2}}, []string{"A", "B", "C"}, round, func(l load, who string) error {
+			got += fmt.Sprintf("%d%s ", l.count, who)
+			return nil
+		})
+		if got != want || err != nil {
+			t.Errorf("round %d: %s, %v; want %s", round, got, err, want)
+		}
+	}
+	failed, times := errors.New("failed"), 0
+	if err := around([]load{{}}, []string{"A", "B"}, 0, func(load, string) error { times++; return failed }); !errors.Is(err, failed) || times != 1 {
+		t.Errorf("%v after %d; the first failure was to end it", err, times)
 	}
 }
 

@@ -39,6 +39,29 @@ func (all cells) add(name string, l load, c cell) {
 	all[name][l] = append(all[name][l], c)
 }
 
+// measure runs a load, and adds what it found.
+func (all cells) measure(ctx context.Context, name string, l load, call traffic.Call, used useFunc) error {
+	c, err := l.run(ctx, call, used)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	all.add(name, l, c)
+	return nil
+}
+
+// around has everybody measured under every load: A B C in round 0, then B C A,
+// so that none always comes after the same one.
+func around[T any](loads []load, everybody []T, round int, measure func(load, T) error) error {
+	for _, l := range loads {
+		for i := range everybody {
+			if err := measure(l, everybody[(i+round)%len(everybody)]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // refused is how many requests were, in all rounds.
 func (all cells) refused() int {
 	refused := 0
@@ -64,8 +87,7 @@ func (all cells) merged(name string, l load) (whole *hdrhistogram.Histogram, ref
 	return whole, refused, late
 }
 
-// measureRounds goes round all services under all loads: A B C, then B C A, so
-// that none always comes after the same one.
+// measureRounds goes round all services under all loads.
 func (r *results) measureRounds(ctx context.Context, s *stage, progress io.Writer) error {
 	var services []*service
 	defer func() {
@@ -83,18 +105,13 @@ func (r *results) measureRounds(ctx context.Context, s *stage, progress io.Write
 	}
 	r.checks = cells{}
 	for round := range r.plan.rounds {
-		for _, l := range r.plan.loads {
-			for i := range services {
-				service := services[(i+round)%len(services)]
-				if service.most > 0 && l.rate > service.most {
-					continue
-				}
-				c, err := l.run(ctx, service.client.Cycle(service.encoded), service.use)
-				if err != nil {
-					return fmt.Errorf("%s: %w", service.name, err)
-				}
-				r.checks.add(service.name, l, c)
+		if err := around(r.plan.loads, services, round, func(l load, service *service) error {
+			if service.most > 0 && l.rate > service.most {
+				return nil
 			}
+			return r.checks.measure(ctx, service.name, l, service.client.Cycle(service.encoded), service.use)
+		}); err != nil {
+			return err
 		}
 		_, _ = fmt.Fprintf(progress, "  round %d of %d: empty %.1f us, usual %.1f us, doorward %.1f us a Check at saturation\n", round+1, r.plan.rounds,
 			r.last(empty), r.last(usual), r.last(doorward))
@@ -110,6 +127,9 @@ func (r *results) last(name string) float64 {
 
 // use is what a service has used so far.
 type use struct{ cpu, envoy, gc time.Duration }
+
+// useFunc tells it, before a load and after it.
+type useFunc func(ctx context.Context, after bool) (use, error)
 
 // gcMetric is what doorward tells of its garbage collector, as of the last time
 // that it ended.
@@ -132,7 +152,7 @@ func (s *service) use(ctx context.Context, after bool) (u use, err error) {
 }
 
 // run sends what a load says, and notes what was used meanwhile.
-func (l load) run(ctx context.Context, call traffic.Call, used func(ctx context.Context, after bool) (use, error)) (c cell, err error) {
+func (l load) run(ctx context.Context, call traffic.Call, used useFunc) (c cell, err error) {
 	traffic.Collect()
 	before, err := used(ctx, false)
 	if err != nil {

@@ -82,15 +82,16 @@ func Saturate(ctx context.Context, call Call, count, underWay int) (allowed int,
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2 * runtime.NumCPU()))
 	var next, good atomic.Int64
 	var wait sync.WaitGroup
+	oneByOne := func() {
+		for n := next.Add(1) - 1; n < int64(count) && ctx.Err() == nil; n = next.Add(1) - 1 {
+			if call(ctx, int(n)) == Allowed {
+				good.Add(1)
+			}
+		}
+	}
 	began := time.Now()
 	for range underWay {
-		wait.Go(func() {
-			for n := next.Add(1) - 1; n < int64(count) && ctx.Err() == nil; n = next.Add(1) - 1 {
-				if call(ctx, int(n)) == Allowed {
-					good.Add(1)
-				}
-			}
-		})
+		wait.Go(oneByOne)
 	}
 	wait.Wait()
 	return int(good.Load()), time.Since(began)

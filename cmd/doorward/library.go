@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -36,27 +37,36 @@ func libraryCommand() *cobra.Command {
 		Example: "  doorward library .doorward && opa test .doorward policy/\n  doorward library --starter policy && doorward test policy",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			files, err := libraryFiles()
+			files := libraryFiles
 			if starter {
-				files, err = starterFiles()
+				files = starterFiles
 			}
-			if err != nil {
+			if err := putFiles(cmd.OutOrStdout(), args[0], files); err != nil {
 				return &failure{err}
-			}
-			written, err := writeFiles(args[0], files)
-			if err != nil {
-				return &failure{err}
-			}
-			for _, name := range written {
-				if _, err := fmt.Fprintln(cmd.OutOrStdout(), filepath.Join(args[0], name)); err != nil {
-					return &failure{err}
-				}
 			}
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&starter, "starter", false, "write rules, tests and data to start from")
 	return cmd
+}
+
+// putFiles writes files into a folder, and a line about each to out.
+func putFiles(out io.Writer, dir string, files func() (map[string][]byte, error)) error {
+	all, err := files()
+	if err != nil {
+		return err
+	}
+	written, err := writeFiles(dir, all)
+	if err != nil {
+		return err
+	}
+	for _, name := range written {
+		if _, err := fmt.Fprintln(out, filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // libraryFiles are the files of the library by name, and their sums.

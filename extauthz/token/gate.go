@@ -14,7 +14,7 @@ import (
 type gate struct {
 	slots      chan struct{} // taken, or at rest
 	working    atomic.Int64
-	resting    atomic.Int64
+	resting    atomic.Int64 // counted, since a slot that is handed over is taken before anybody works in it
 	waiting    atomic.Int64
 	maxWaiting int64
 }
