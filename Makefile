@@ -6,7 +6,7 @@ LINT     := $(TOOLS)/bin/golangci-lint-2.15.0
 FUZZTIME ?= 10s
 BENCHCOUNT ?= 6
 
-.PHONY: demo test interop bench load plots lint build fuzz clean
+.PHONY: demo test interop bench compare load plots lint build fuzz clean
 
 demo: ## a real Envoy, doorward, an MCP server and a client at work (ONCE=1 ends by itself)
 	@./envoy/install
@@ -35,6 +35,9 @@ lint: $(LINT) ## vet and the linters of .golangci.yml
 
 bench: ## Check in process, hot and cold, its steps, and the bare signature (for benchstat)
 	go test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./benchmarks/
+
+compare: ## the benchmarks of BASE and of the working tree, in turns: ratio, interval, allocations (BASE=commit)
+	@go run ./benchmarks/compare -base "$(BASE)" $(COMPARE_FLAGS)
 
 load: ## a quarter of an hour: what a Check costs, beside other services and through Envoy (QUICK=1: a look, into bin/load)
 	@./envoy/install

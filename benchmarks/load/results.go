@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/benchmarks/disturbance"
+	"github.com/doorward/doorward/benchmarks/gobench"
 	"github.com/doorward/doorward/benchmarks/machine"
 )
 
@@ -23,7 +24,7 @@ type results struct {
 	traffic  float64                          // good and other, in trouble, a second
 	troubles map[string][]*disturbance.Result // by title, one for each round
 	memory   *memory
-	process  map[string]benched
+	process  map[string]gobench.Values
 }
 
 // refused is how many good requests did not get through, in all parts.

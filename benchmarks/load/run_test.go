@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/benchmarks/disturbance"
+	"github.com/doorward/doorward/benchmarks/gobench"
 	"github.com/doorward/doorward/benchmarks/machine"
 	"github.com/doorward/doorward/benchmarks/traffic"
 	"github.com/doorward/doorward/envoy/rig"
@@ -154,7 +155,7 @@ func imagined() *results {
 		r.troubles[t.title] = []*disturbance.Result{{Disturbance: d}, {Disturbance: d}}
 	}
 	r.memory = &memory{offered: 10, refused: 3, took: time.Second}
-	r.process = parseBenchmarks("BenchmarkHotAnswer-2 \t 816\t 4000 ns/op\t 900 B/op\t 14 allocs/op\n")
+	r.process = gobench.Parse("BenchmarkHotAnswer-2 \t 816\t 4000 ns/op\t 900 B/op\t 14 allocs/op\n")
 	return r
 }
 

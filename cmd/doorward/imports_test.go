@@ -37,9 +37,11 @@ var arrows = map[string][]string{
 	// For the demo, the benchmarks and the tests alone.
 	"benchmarks/authority":   {"envoy/rig", "envoy/rig/mint"},
 	"benchmarks/chart":       {},
+	"benchmarks/compare":     {"benchmarks/gobench"},
 	"benchmarks/disturbance": {"benchmarks/authority", "benchmarks/chart", "benchmarks/server", "benchmarks/traffic"},
+	"benchmarks/gobench":     {},
 	"benchmarks/keys":        {"benchmarks/authority", "benchmarks/disturbance", "benchmarks/machine", "benchmarks/server", "benchmarks/traffic"},
-	"benchmarks/load":        {"benchmarks/authority", "benchmarks/chart", "benchmarks/disturbance", "benchmarks/machine", "benchmarks/server", "benchmarks/traffic", "envoy/rig", "envoy/rig/mint"},
+	"benchmarks/load":        {"benchmarks/authority", "benchmarks/chart", "benchmarks/disturbance", "benchmarks/gobench", "benchmarks/machine", "benchmarks/server", "benchmarks/traffic", "envoy/rig", "envoy/rig/mint"},
 	"benchmarks/machine":     {},
 	"benchmarks/peers/empty": {},
 	"benchmarks/peers/usual": {},
