@@ -1,9 +1,11 @@
 package extauthz
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/extauthz/resource"
 )
 
 // challenge is the WWW-Authenticate value of a refusal (RFC 6750, section 3;
@@ -47,13 +49,15 @@ func (v *verdict) proofChallenge() string {
 
 // challengedScope is what the client should ask for: all scopes of this
 // operation once a policy has said them, before that those of the resource.
-// A request with two credentials needs no other token, so it names none.
+// A request with two credentials needs no other token, so it names none. A
+// policy may need offline_access, and still no challenge asks for it.
 func (v *verdict) challengedScope() string {
 	switch v.reason {
 	case reason.InvalidRequest:
 		return ""
 	case reason.InsufficientScope:
-		return strings.Join(v.decision.Scopes, " ")
+		isOffline := func(scope string) bool { return scope == resource.OfflineAccess }
+		return strings.Join(slices.DeleteFunc(slices.Clone(v.decision.Scopes), isOffline), " ")
 	default:
 		return strings.Join(v.resource.Scopes, " ")
 	}

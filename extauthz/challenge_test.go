@@ -92,3 +92,22 @@ func challengesOf(t *testing.T, spec resource.Spec) {
 		}
 	}
 }
+
+// TestNoChallengeAsksForOfflineAccess is CH-10: neither because the document
+// lists it, nor because a policy needs it.
+func TestNoChallengeAsksForOfflineAccess(t *testing.T) {
+	listed := func(p *plan) {
+		p.resources[0].Metadata = map[string]any{"scopes_supported": []any{"mcp:read", resource.OfflineAccess}}
+	}
+	d := openDoor(t, append(useTempFolder(t, team(`scopes contains "offline_access"`)), listed)...)
+	for want, question := range map[string]ask{
+		"no_credentials":     {},
+		"insufficient_scope": bearer(d.token(map[string]any{"scope": "x"})),
+		"token_malformed":    bearer("x"),
+	} {
+		got := hear(t, d.check(t, question.joined()))
+		if got.reason != want || !strings.Contains(got.challenge, `scope="mcp:read"`) {
+			t.Errorf("got %s, %s", got.reason, got.challenge)
+		}
+	}
+}

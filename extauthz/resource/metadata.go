@@ -80,8 +80,12 @@ func (c *checker) scopeValues(at string, list []any) {
 			return
 		}
 		scopes = append(scopes, scope)
+		if scope == OfflineAccess {
+			c.warning(fmt.Sprintf("%s[%d]", at, i), "is offline_access, which the MCP authorization chapter advises against: "+
+				"leave it out, unless clients get no refresh token without it")
+		}
 	}
-	c.scopes(at, scopes)
+	c.scopeTokens(at, scopes)
 }
 
 // link checks a URL that people follow.

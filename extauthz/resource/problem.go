@@ -161,19 +161,28 @@ func isGeneric(audience string) bool {
 	return !strings.ContainsAny(audience, ":.0123456789")
 }
 
-// offlineAccess is a scope that asks the authorization server for a refresh
-// token; no resource has a use for it (MCP authorization, "Refresh Tokens").
-const offlineAccess = "offline_access"
+// OfflineAccess is a scope that asks the authorization server for a refresh
+// token. No resource has a use for it, and none asks for it in a challenge (MCP
+// authorization, "Refresh Tokens"); some clients ask for it only where the
+// metadata document lists it.
+const OfflineAccess = "offline_access"
 
-// scopes checks a list of scope-tokens (RFC 6749, section 3.3).
+// scopes checks the scopes that a challenge names.
 func (c *checker) scopes(at string, scopes []string) {
 	for i, scope := range scopes {
-		entry := fmt.Sprintf("%s[%d]", at, i)
-		switch {
-		case scope == offlineAccess:
-			c.problem(entry, "is offline_access, which is between client and issuer: leave it out")
-		case !isScopeToken(scope):
-			c.problem(entry, "is not one scope: write visible ASCII without space, quote and backslash, one scope an entry")
+		if scope == OfflineAccess {
+			c.problem(fmt.Sprintf("%s[%d]", at, i), "is offline_access, which is between client and issuer: leave it out")
+		}
+	}
+	c.scopeTokens(at, scopes)
+}
+
+// scopeTokens checks a list of scope-tokens (RFC 6749, section 3.3).
+func (c *checker) scopeTokens(at string, scopes []string) {
+	for i, scope := range scopes {
+		if !isScopeToken(scope) {
+			c.problem(fmt.Sprintf("%s[%d]", at, i),
+				"is not one scope: write visible ASCII without space, quote and backslash, one scope an entry")
 		}
 	}
 	c.duplicates(at, scopes)

@@ -42,7 +42,7 @@ func TestURLProblems(t *testing.T) {
 		noMatch   = "has a path that matches no request, because it "
 		normal    = ": write the path as servers see it after normalisation"
 		canonical = ": write https://h.example/mcp"
-		wellknown = "lies under /.well-known/oauth-protected-resource, where metadata documents are served: choose another path"
+		wellknown = "lies under /.well-known/oauth-protected-resource, where metadata is asked for: choose another path"
 	)
 	tests := []struct {
 		intent string
@@ -108,6 +108,9 @@ func TestURLProblems(t *testing.T) {
 		{"a quote in the path", `https://h.example/a"b`, []string{`has '"' in its path, which no URL may contain: write it as %22`}},
 		{"a brace in the path", "https://h.example/{id}", []string{"has '{' in its path, which no URL may contain: write it as %7B"}},
 		{"a well-known path", "https://h.example/.well-known/oauth-protected-resource", []string{wellknown}},
+		{"a path where an authorization server is looked for", "https://h.example/.well-known/openid-configuration/mcp", []string{
+			"lies under /.well-known/openid-configuration, where metadata is asked for: choose another path",
+		}},
 		{"below a well-known path, in capitals", "https://h.example/.Well-Known/oauth-protected-resource/x", []string{wellknown}},
 
 		{"several faults at once, each with the whole cure", "HTTPS://u@H.example:443/mcp?x#y", []string{
@@ -280,7 +283,6 @@ func TestMetadataProblems(t *testing.T) {
 		{"scopes_supported", []any{"a", 1}, "[1]", quotes},
 		{"scopes_supported", []any{"a b"}, "[0]", "is not one scope: write visible ASCII without space, quote and backslash, one scope an entry"},
 		{"scopes_supported", []any{"a", "a"}, "[1]", "is listed twice: leave one out"},
-		{"scopes_supported", []any{"offline_access"}, "[0]", "is offline_access, which is between client and issuer: leave it out"},
 
 		{"resource_name", "Weather", "", ""},
 		{"resource_name", 7, "", quotes},
@@ -319,6 +321,10 @@ func TestMetadataProblems(t *testing.T) {
 			checkProblems(t, []Spec{s}, nil, want)
 		})
 	}
+	advised := spec("https://h.example/mcp")
+	advised.Metadata = map[string]any{"scopes_supported": []any{"mcp:read", "offline_access"}}
+	checkProblems(t, []Spec{advised}, nil, []Problem{warning("resources[0].metadata.scopes_supported[1]", "is offline_access, which the MCP authorization "+
+		"chapter advises against: leave it out, unless clients get no refresh token without it")})
 	nameless := spec("https://h.example/mcp")
 	nameless.Metadata = map[string]any{"": 1}
 	checkProblems(t, []Spec{nameless}, nil, []Problem{complaint("resources[0].metadata", "has a member without a name: give it one")})
