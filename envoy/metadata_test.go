@@ -44,6 +44,7 @@ func TestMetadataThroughEnvoy(t *testing.T) {
 	h := openHouse(t, behind.address)
 	h.doorward.Swap(town(mint.NewKey("ES256", "key-1")).state(t))
 	t.Run("PR-2, PR-3: which document a request means", func(t *testing.T) { whichDocument(t, h) })
+	t.Run("PR-13: no authorization server lives here", func(t *testing.T) { noAuthorizationServer(t, h) })
 	t.Run("PR-6, PR-11: methods and headers", func(t *testing.T) { documentHeaders(t, h) })
 	t.Run("PR-5, PR-12: the SDK accepts them", func(t *testing.T) { theSDKAccepts(t, h) })
 	t.Run("CH-1, CH-6: each challenge names its own document", func(t *testing.T) { challenges(t, h) })
@@ -62,6 +63,7 @@ func whichDocument(t *testing.T, h *house) {
 		{"a.example.com", "/other", "https://a.example.com/other"},
 		{"a.example.com", "", ""}, // two live there
 		{"a.example.com", "/", ""},
+		{"a.example.com", "/mcp/", "https://a.example.com/mcp"},
 		{"a.example.com", "/mcp/x", ""},
 		{"a.example.com", "/mc", ""},
 		{"b.example.com", "", "https://b.example.com"},
@@ -92,6 +94,24 @@ func whichDocument(t *testing.T, h *house) {
 			if logged := h.logged(t, got); logged["reason"] != "metadata" {
 				t.Errorf("the access log says %v", logged)
 			}
+		}
+	}
+}
+
+// noAuthorizationServer: clients that look for one on the resource's own host go
+// on after a 404.
+func noAuthorizationServer(t *testing.T, h *house) {
+	t.Helper()
+	for path, want := range map[string]int{
+		"/.well-known/oauth-authorization-server":     404,
+		"/.well-known/oauth-authorization-server/mcp": 404,
+		"/.well-known/openid-configuration":           404,
+		"/.well-known/openid-configuration/mcp":       404,
+		"/mcp/.well-known/openid-configuration":       401, // a URL of the resource
+	} {
+		got := h.send(t, ask{host: "a.example.com"}.at(path))
+		if got.status != want || want == 404 && got.body != `{"error":"not_found"}` {
+			t.Errorf("%s: %v", path, got)
 		}
 	}
 }

@@ -56,6 +56,24 @@ func wireRows() []wireRow {
 			func(*door) ask { return ask{method: "GET", path: "/.well-known/oauth-protected-resource/mcp?x=1"} }, reason.Metadata, 200, "",
 		},
 		{
+			"no authorization server lives here (RFC 8414)", nil,
+			func(*door) ask { return ask{method: "GET", path: "/.well-known/oauth-authorization-server/mcp"} }, reason.Metadata, 404, "",
+		},
+		{
+			"nor an OpenID provider, on any URL of the resource and whoever asks", nil,
+			func(d *door) ask {
+				a := bearer(d.token())
+				a.method, a.host, a.path = "GET", "weather.ns.svc:8443", "/.well-known/openid-configuration?x"
+				return a
+			}, reason.Metadata, 404, "",
+		},
+		{
+			"which is not known of a host that is nobody's", nil,
+			func(*door) ask {
+				return ask{method: "GET", host: "elsewhere.example.com", path: "/.well-known/openid-configuration"}
+			}, reason.NoResource, 403, "",
+		},
+		{
 			"the mesh names a resource nobody configured", nil,
 			func(d *door) ask {
 				a := bearer(d.token())

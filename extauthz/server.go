@@ -168,7 +168,7 @@ func (state *State) deadline(ctx context.Context, start time.Time) time.Time {
 // check is the straight line. The first reason that applies is the answer.
 func (s *Server) check(ctx context.Context, state *inForce, req *request) *verdict {
 	req.steps.enter(StepFind)
-	if resource.IsMetadataPath(req.path) {
+	if state.Resources.IsMetadata(req.authority, req.path) {
 		return &verdict{reason: reason.Metadata, document: state.Resources.Document(req.method, req.authority, req.path)}
 	}
 	res, refusal := state.find(req)

@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/doorward/doorward/extauthz/resource"
 )
 
 // httpHandler serves health, metrics, and the RFC 9728 documents by Host.
@@ -23,7 +21,7 @@ func (s *service) httpHandler() http.Handler {
 	// judged as it was sent.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, _, _ := strings.Cut(r.RequestURI, "?")
-		if !resource.IsMetadataPath(path) {
+		if !s.checks.State().Resources.IsMetadata(r.Host, path) {
 			mux.ServeHTTP(w, r)
 			return
 		}

@@ -30,7 +30,7 @@ func (f *fetcher) uri(ctx context.Context) (string, *failure) {
 // not there.
 func (f *fetcher) discover(ctx context.Context) (string, *failure) {
 	var worst *failure
-	for _, place := range wellKnown(f.issuer) {
+	for _, place := range DiscoveryURLs(f.issuer) {
 		answer, failed := f.get(ctx, place, "")
 		if failed == nil {
 			var uri string
@@ -48,10 +48,11 @@ func (f *fetcher) discover(ctx context.Context) (string, *failure) {
 	return "", worst
 }
 
-// wellKnown lists where an issuer's metadata may be: RFC 8414, section 3.1
+// DiscoveryURLs lists where an issuer's metadata may be: RFC 8414, section 3.1
 // (between host and path), the same for OpenID Connect (RFC 8414, section 5),
-// and OpenID Connect Discovery 1.0, section 4 (after the path).
-func wellKnown(issuer string) []string {
+// and OpenID Connect Discovery 1.0, section 4 (after the path). It is empty for an issuer that
+// is no URL.
+func DiscoveryURLs(issuer string) []string {
 	u, err := url.Parse(issuer)
 	if err != nil {
 		return nil

@@ -75,7 +75,7 @@ func TestWellKnown(t *testing.T) {
 		}},
 	}
 	for _, row := range rows {
-		if diff := cmp.Diff(row.want, wellKnown(row.issuer)); diff != "" {
+		if diff := cmp.Diff(row.want, DiscoveryURLs(row.issuer)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", row.issuer, diff)
 		}
 	}

@@ -12,6 +12,10 @@ import (
 // wellKnown is where metadata documents live (RFC 9728, section 3).
 const wellKnown = "/.well-known/oauth-protected-resource"
 
+// discovery is where clients look for an authorization server on the host of a
+// resource: by RFC 8414, section 3, and by OpenID Connect Discovery, section 4.
+var discovery = []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"}
+
 // documentMethods are the methods a document answers.
 const documentMethods = "GET, HEAD, OPTIONS"
 
@@ -27,15 +31,43 @@ type Document struct {
 // IsMetadataPath tells whether a path asks for metadata, whichever document it
 // means and whether there is one. A query is ignored.
 func IsMetadataPath(path string) bool {
-	path, _, _ = strings.Cut(path, "?")
-	rest, ok := strings.CutPrefix(path, wellKnown)
-	return ok && (rest == "" || rest[0] == '/')
+	return isUnder(path, wellKnown)
+}
+
+// isUnder tells whether path, up to its query, is prefix or lies below it.
+func isUnder(path, prefix string) bool {
+	rest, ok := strings.CutPrefix(path, prefix)
+	return ok && (rest == "" || rest[0] == '/' || rest[0] == '?')
+}
+
+// IsMetadata tells whether [Table.Document] answers a request: every metadata
+// path, on any host, and on the host of a resource also the paths where clients
+// look for the metadata of an authorization server. No resource is one, and
+// clients go on to the next place after a 404 alone: 401 and 403 stop them.
+func (t *Table) IsMetadata(authority, path string) bool {
+	if !strings.HasPrefix(path, "/.well-known/") {
+		return false
+	}
+	if IsMetadataPath(path) {
+		return true
+	}
+	under := func(prefix string) bool { return isUnder(path, prefix) }
+	return slices.ContainsFunc(discovery, under) && t.site(authority) != nil
+}
+
+// site is what lives on an authority, or nil.
+func (t *Table) site(of string) *site {
+	a, ok := parseAuthority(of)
+	if !ok {
+		return nil
+	}
+	return t.sites[a]
 }
 
 // Document answers a request for metadata (RFC 9728, section 3.1): the
-// document of the resource whose path follows the well-known prefix, on an
-// authority of that resource. The prefix alone, with or without a slash, is
-// answered where exactly one resource lives. Everything else is a 404,
+// document of the resource whose path follows the well-known prefix, with or
+// without one slash at its end, on an authority of that resource. The prefix
+// alone is answered where exactly one resource lives. Everything else is a 404,
 // whatever the method.
 func (t *Table) Document(method, authority, path string) Document {
 	r := t.described(authority, path)
@@ -60,9 +92,8 @@ func (t *Table) described(authority, path string) *Resource {
 	if !IsMetadataPath(path) {
 		return nil
 	}
-	a, ok := parseAuthority(authority)
-	s := t.sites[a]
-	if !ok || s == nil {
+	s := t.site(authority)
+	if s == nil {
 		return nil
 	}
 	path, _, _ = strings.Cut(path, "?")
@@ -106,6 +137,7 @@ func (t *Table) publish() {
 	for _, s := range t.sites {
 		s.publishCanonical()
 		s.publishBare()
+		s.publishSlashed()
 	}
 }
 
@@ -141,7 +173,17 @@ func (s *site) publishBare() {
 		}
 	}
 	s.documents[""] = r
-	s.documents["/"] = r
+}
+
+// publishSlashed lets each path be asked for with one slash more, as clients do
+// that join it with another, unless that is the path of a resource.
+func (s *site) publishSlashed() {
+	for path, r := range maps.Clone(s.documents) {
+		slashed := path + "/"
+		if !strings.HasSuffix(path, "/") && s.documents[slashed] == nil {
+			s.documents[slashed] = r
+		}
+	}
 }
 
 // encodeDocument writes the document of a spec (RFC 9728, section 2): first

@@ -109,6 +109,8 @@ func TestDocumentPath(t *testing.T) {
 		alone    = "https://alone.example/mcp"
 		deep     = "https://two.example/a/"
 		second   = "https://two.example/b"
+		bare     = "https://two.example/c"
+		slashed  = "https://two.example/c/"
 		origin   = "https://origin.example/"
 		below    = "https://origin.example/mcp"
 		ported   = "https://two.example:8443/p"
@@ -118,7 +120,7 @@ func TestDocumentPath(t *testing.T) {
 	)
 	tb := table(t,
 		spec(alone, "http://alone.ns:8080/inside"),
-		spec(deep, "http://shared.ns/a"), spec(second, "http://shared.ns/b"),
+		spec(deep, "http://shared.ns/a"), spec(second, "http://shared.ns/b"), spec(bare), spec(slashed),
 		spec(origin, "http://origin.ns/x"), spec(below),
 		spec(ported),
 		spec(canon, internal, "http://taken.ns/x"), spec(rival, "http://svc.ns:8080/two", "http://taken.ns/mcp"))
@@ -135,7 +137,9 @@ func TestDocumentPath(t *testing.T) {
 		{"the bare form with a slash", "alone.example", wellKnown + "/", alone},
 		{"the bare form with a query", "alone.example", wellKnown + "?x", alone},
 		{"below the path", "alone.example", wellKnown + "/mcp/x", ""},
-		{"the path with a slash it does not have", "alone.example", wellKnown + "/mcp/", ""},
+		{"the path with a slash at its end", "alone.example", wellKnown + "/mcp/", alone},
+		{"the path with two slashes at its end", "alone.example", wellKnown + "/mcp//", ""},
+		{"the path with a slash at its end and a query", "alone.example", wellKnown + "/mcp/?x", alone},
 		{"the path in capitals", "alone.example", wellKnown + "/MCP", ""},
 		{"another path", "alone.example", wellKnown + "/x", ""},
 		{"an unsafe path", "alone.example", wellKnown + "/x/../mcp", ""},
@@ -149,11 +153,15 @@ func TestDocumentPath(t *testing.T) {
 
 		{"an also_at host by its own path", "alone.ns:8080", wellKnown + "/inside", alone},
 		{"an also_at host by the canonical path", "alone.ns:8080", wellKnown + "/mcp", alone},
+		{"an also_at host by the canonical path and a slash", "alone.ns:8080", wellKnown + "/mcp/", alone},
 		{"an also_at host by the bare form", "alone.ns:8080", wellKnown, alone},
 		{"an also_at path on the canonical host", "alone.example", wellKnown + "/inside", ""},
 
 		{"a path that ends in a slash keeps it", "two.example", wellKnown + "/a/", deep},
 		{"a path that ends in a slash is not the one without", "two.example", wellKnown + "/a", ""},
+		{"a path that ends in a slash has no second one", "two.example", wellKnown + "/a//", ""},
+		{"a path with a slash at its end that is another resource's", "two.example", wellKnown + "/c/", slashed},
+		{"and that resource without it", "two.example", wellKnown + "/c", bare},
 		{"the second of two", "two.example", wellKnown + "/b", second},
 		{"the bare form of two is nobody's", "two.example", wellKnown, ""},
 		{"the bare form of two with a slash", "two.example", wellKnown + "/", ""},
@@ -251,11 +259,48 @@ func TestIsMetadataPath(t *testing.T) {
 	}
 }
 
+// TestIsMetadata: a client that looks for an authorization server on the host
+// of a resource learns that there is none.
+func TestIsMetadata(t *testing.T) {
+	const rfc8414, openID = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
+	tb := table(t, spec("https://h.example/mcp", "http://h.ns:8080/inside"), spec("https://o.example"))
+	for _, row := range []struct {
+		authority, path string
+		want            bool
+	}{
+		{"h.example", wellKnown + "/mcp", true},
+		{"other.example", wellKnown, true},
+		{"h.example", rfc8414, true},
+		{"h.example", rfc8414 + "/", true},
+		{"H.example:443", rfc8414 + "/mcp", true},
+		{"h.example", rfc8414 + "/../x", true},
+		{"h.example", openID + "?x", true},
+		{"h.ns:8080", openID + "/tenant", true},
+		{"o.example", openID, true},
+		{"other.example", rfc8414, false},
+		{"h.example:8443", openID, false},
+		{"h.example.", openID, false},
+		{"", openID, false},
+		{"h.example", rfc8414 + "x", false},
+		{"h.example", "/mcp" + openID, false},
+		{"h.example", "/.well-known/jwks.json", false},
+		{"h.example", "/mcp", false},
+	} {
+		if got := tb.IsMetadata(row.authority, row.path); got != row.want {
+			t.Errorf("IsMetadata(%q, %q) = %v", row.authority, row.path, got)
+		}
+		discovers := strings.HasPrefix(row.path, rfc8414) || strings.HasPrefix(row.path, openID)
+		if d := tb.Document("GET", row.authority, row.path); discovers && d.Status != http.StatusNotFound {
+			t.Errorf("%s on %q is answered with %d", row.path, row.authority, d.Status)
+		}
+	}
+}
+
 // FuzzDocument: a document is found on its own authority alone, and by a
 // configured path alone; there is always one of four answers.
 func FuzzDocument(f *testing.F) {
 	tb := table(f, spec("https://h.example/mcp"), spec("https://h.example/a/"), spec("https://o.example"))
-	paths := map[string]bool{"": true, "/": true, "/mcp": true, "/a/": true}
+	paths := map[string]bool{"": true, "/": true, "/mcp": true, "/mcp/": true, "/a/": true}
 	f.Add("GET", "h.example", wellKnown+"/mcp")
 	f.Add("OPTIONS", "o.example", wellKnown+"/?q")
 	f.Add("POST", "h.example", wellKnown+"/%6dcp")

@@ -196,8 +196,10 @@ func (l *location) readTail(s string) (spelling, broken []string) {
 	if i := strings.IndexAny(path, "\"<>^`{|}[]"); i >= 0 {
 		broken = append(broken, fmt.Sprintf("has %q in its path, which no URL may contain: write it as %%%02X", path[i], path[i]))
 	}
-	if IsMetadataPath(fold(path)) {
-		broken = append(broken, "lies under "+wellKnown+", where metadata documents are served: choose another path")
+	for _, prefix := range append([]string{wellKnown}, discovery...) {
+		if isUnder(fold(path), prefix) {
+			broken = append(broken, "lies under "+prefix+", where metadata is asked for: choose another path")
+		}
 	}
 	return spelling, broken
 }

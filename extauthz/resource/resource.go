@@ -134,9 +134,8 @@ func (t *Table) Named(nameOrURI string) *Resource { return t.named[nameOrURI] }
 // [SafePath], and for one that a reader who decodes escapes and ignores case
 // would give to a longer path than its bytes do.
 func (t *Table) Find(authority, path string) *Resource {
-	a, ok := parseAuthority(authority)
-	s := t.sites[a]
-	if !ok || s == nil || !SafePath(path) {
+	s := t.site(authority)
+	if s == nil || !SafePath(path) {
 		return nil
 	}
 	return s.find(path)

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
 )
@@ -190,7 +192,45 @@ func (r *reader) checkResources() *resource.Table {
 	for _, p := range problems {
 		r.report(p.Path, p.Message, p.Warning)
 	}
+	if table != nil {
+		r.checkNeighbours(table)
+	}
 	return table
+}
+
+// checkNeighbours warns of an issuer on the host of a resource: there, Envoy
+// asks about the issuer's URLs too, and none of them is a resource's.
+func (r *reader) checkNeighbours(table *resource.Table) {
+	for i, is := range r.doc.Issuers {
+		var paths []string
+		for _, place := range jwks.DiscoveryURLs(is.Issuer) {
+			u, err := url.Parse(place)
+			if err == nil && table.IsMetadata(authorityOf(u), discoveryPath) {
+				paths = append(paths, u.EscapedPath())
+			}
+		}
+		if len(paths) == 0 {
+			continue
+		}
+		r.warn(element("issuers", i)+".issuer", "lives on the host of a resource, where "+strings.Join(paths, " and ")+" are not let through",
+			"give them, and the issuer's other URLs, routes before all others in Envoy: match: {path: "+paths[0]+"}, route: {cluster: …}, "+
+				"typed_per_filter_config: {envoy.filters.http.ext_authz: "+
+				`{"@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute, disabled: true}}`)
+	}
+}
+
+// discoveryPath is answered on the hosts of resources and on no others.
+const discoveryPath = "/.well-known/openid-configuration"
+
+// authorityOf is the host of a URL with its port, as it is or as its scheme has it.
+func authorityOf(u *url.URL) string {
+	switch {
+	case u.Port() != "":
+		return u.Host
+	case u.Scheme == "http":
+		return u.Host + ":80"
+	}
+	return u.Host + ":443"
 }
 
 // trusted are the issuers of one resource. Who writes none means all of them,
