@@ -52,6 +52,7 @@ var arrows = map[string][]string{
 	"envoy/interop":          {"envoy/rig", "envoy/rig/mint"},
 	"envoy/rig":              {"envoy", "envoy/rig/mint"},
 	"envoy/rig/mint":         {},
+	"internal/dev/stats":     {},
 }
 
 // TestArrows parses the sources in process: the test cache would not see what

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/scanner"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// source is one Go file that was written by hand.
+type source struct {
+	path    string // from the module's folder, with slashes
+	content []byte
+	set     *token.FileSet
+	file    *ast.File
+}
+
+type sources []source
+
+// readModule parses every Go file below root. Generated files and what lies in
+// testdata, hidden folders or bin are left out.
+func readModule(root string) (sources, error) {
+	var all sources
+	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		skipped := strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata" || entry.Name() == "bin"
+		if entry.IsDir() && name != root && skipped {
+			return filepath.SkipDir
+		}
+		if entry.IsDir() || !strings.HasSuffix(name, ".go") {
+			return nil
+		}
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, name, content, parser.ParseComments)
+		if err != nil || ast.IsGenerated(file) {
+			return err
+		}
+		relative, err := filepath.Rel(root, name)
+		all = append(all, source{filepath.ToSlash(relative), content, set, file})
+		return err
+	})
+	return all, err
+}
+
+func (s source) isTest() bool { return strings.HasSuffix(s.path, "_test.go") }
+
+func (s source) folder() string {
+	first, _, nested := strings.Cut(s.path, "/")
+	if !nested {
+		return "."
+	}
+	return first
+}
+
+func (s sources) folders() []string {
+	seen := map[string]bool{}
+	for _, source := range s {
+		seen[source.folder()] = true
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// code counts the code lines of a top-level folder without tests; "" is all.
+func (s sources) code(folder string) int {
+	total := 0
+	for _, source := range s {
+		if !source.isTest() && (folder == "" || source.folder() == folder) {
+			total += source.codeLines()
+		}
+	}
+	return total
+}
+
+func (s sources) testCode() int {
+	total := 0
+	for _, source := range s {
+		if source.isTest() {
+			total += source.codeLines()
+		}
+	}
+	return total
+}
+
+// codeLines are the lines that hold at least a part of a token: neither blank
+// lines nor those of comments alone.
+func (s source) codeLines() int {
+	set := token.NewFileSet()
+	file := set.AddFile(s.path, set.Base(), len(s.content))
+	var scan scanner.Scanner
+	scan.Init(file, s.content, nil, 0)
+	lines := map[int]bool{}
+	for {
+		at, kind, text := scan.Scan()
+		if kind == token.EOF {
+			return len(lines)
+		}
+		if kind == token.SEMICOLON && text == "\n" {
+			continue // inserted, not written
+		}
+		first := file.Line(at)
+		for line := range 1 + strings.Count(text, "\n") {
+			lines[first+line] = true
+		}
+	}
+}
+
+// isPublic tells whether another module may import the file's package and is
+// meant to.
+func (s source) isPublic() bool {
+	hidden := strings.Contains("/"+s.path, "/internal/") || s.folder() == "envoy" || s.folder() == "benchmarks"
+	return !s.isTest() && !hidden && s.file.Name.Name != "main"
+}
+
+// exported lists package.Name of every exported function, type, constant and
+// variable of the public packages; methods and fields are not counted.
+func (s sources) exported() []string {
+	var names []string
+	for _, source := range s {
+		if !source.isPublic() {
+			continue
+		}
+		for _, name := range exportedIn(source.file) {
+			names = append(names, filepath.ToSlash(filepath.Dir(source.path))+"."+name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func exportedIn(file *ast.File) []string {
+	var names []string
+	add := func(name *ast.Ident) {
+		if name.IsExported() {
+			names = append(names, name.Name)
+		}
+	}
+	for _, declaration := range file.Decls {
+		switch d := declaration.(type) {
+		case *ast.FuncDecl:
+			if d.Recv == nil {
+				add(d.Name)
+			}
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				addNames(spec, add)
+			}
+		}
+	}
+	return names
+}
+
+func addNames(spec ast.Spec, add func(*ast.Ident)) {
+	switch s := spec.(type) {
+	case *ast.TypeSpec:
+		add(s.Name)
+	case *ast.ValueSpec:
+		for _, name := range s.Names {
+			add(name)
+		}
+	}
+}
+
+// wide counts lines of more than 120 columns, with tabs of four.
+func (s sources) wide() int {
+	const columns, tab = 120, 4
+	wide := 0
+	for _, source := range s {
+		if source.isTest() {
+			continue
+		}
+		for line := range bytes.Lines(source.content) {
+			text := strings.TrimRight(string(line), "\n")
+			if len([]rune(text))+(tab-1)*strings.Count(text, "\t") > columns {
+				wide++
+			}
+		}
+	}
+	return wide
+}
+
+// functions calls visit for every function outside tests.
+func (s sources) functions(visit func(source, *ast.FuncDecl)) {
+	for _, source := range s {
+		if source.isTest() {
+			continue
+		}
+		for _, declaration := range source.file.Decls {
+			if function, ok := declaration.(*ast.FuncDecl); ok {
+				visit(source, function)
+			}
+		}
+	}
+}
+
+func (s sources) longest() int {
+	longest := 0
+	s.functions(func(in source, f *ast.FuncDecl) {
+		longest = max(longest, in.set.Position(f.End()).Line-in.set.Position(f.Pos()).Line+1)
+	})
+	return longest
+}
+
+func (s sources) manyParameters() int {
+	const most = 5
+	many := 0
+	s.functions(func(_ source, f *ast.FuncDecl) {
+		if f.Type.Params.NumFields() > most {
+			many++
+		}
+	})
+	return many
+}
