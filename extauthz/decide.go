@@ -76,7 +76,10 @@ func outcomeReason(outcome policy.Outcome) reason.Reason {
 // policyInput is the document a policy sees, as far as it reads the request.
 // Credentials are not in it.
 func policyInput(req *request, v *verdict, reads policy.Reads) policy.Input {
-	res := v.resource
+	res, client := v.resource, ""
+	if reads.ClientAddress {
+		client = req.clientAddress()
+	}
 	return policy.Input{
 		Request: policy.Request{
 			ID:              req.id,
@@ -88,6 +91,7 @@ func policyInput(req *request, v *verdict, reads policy.Reads) policy.Input {
 			Headers:         req.headers.plain(reads),
 			SourceAddress:   req.sourceAddress,
 			SourcePrincipal: req.sourcePrincipal,
+			ClientAddress:   client,
 		},
 		Resource: policy.Resource{
 			Name:      res.Name,

@@ -54,6 +54,9 @@ func (r *request) pinnable(key []byte, state *inForce, res *resource.Resource, b
 			key = appendText(key, part.value)
 		}
 	}
+	if reads.ClientAddress {
+		key = r.appendClientAddress(key)
+	}
 	for _, name := range reads.Headers {
 		key = r.headers.appendValues(key, name)
 	}

@@ -42,6 +42,10 @@ func TestPinsAreFoundByAllThatIsRead(t *testing.T) {
 		{"any parameter", `require.a if count(input.request.query) == 1`, func(r *request) { r.rawQuery = "q=2" }},
 		{"address", `require.a if input.request.source_address`, func(r *request) { r.sourceAddress = "10.0.0.8" }},
 		{"principal", `require.a if input.request.source_principal`, func(r *request) { r.sourcePrincipal = "spiffe://b" }},
+		{"client", `require.a if input.request.client_address`, func(r *request) { r.sourceAddress = "10.0.0.8" }},
+		{"client behind Envoy", `require.a if input.request.client_address`, func(r *request) {
+			r.trustsClientAddress, r.headers = true, headers{{externalAddress, "203.0.113.7"}, {externalAddress, "203.0.113.7"}}
+		}},
 		{"a header", `require.a if input.request.headers["x-a"]`, func(r *request) { r.headers = headers{{"x-a", "2"}} }},
 		{"a header that is not there", `require.a if input.request.headers["x-a"]`, func(r *request) { r.headers = nil }},
 		{"a header that is there twice", `require.a if input.request.headers["x-a"]`, func(r *request) { r.headers = headers{{"x-a", "1"}, {"x-a", "1"}} }},

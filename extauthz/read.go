@@ -29,6 +29,8 @@ type request struct {
 	sourceCertificate string // its certificate, URL-encoded PEM, where Envoy sends it
 	attempt           attempt
 
+	trustsClientAddress bool // x-envoy-external-address names the client
+
 	tokenDigest [sha256.Size]byte // of the token, once it is looked at; zero before
 
 	until time.Time // when the answer must be there

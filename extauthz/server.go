@@ -46,6 +46,10 @@ type State struct {
 	CheckTimeout    time.Duration // bounds a Check that has no deadline or a longer one
 	MetadataSubject bool          // the subject goes into dynamic metadata
 
+	// TrustClientAddress takes the client's address from x-envoy-external-address;
+	// false: it is the peer's.
+	TrustClientAddress bool
+
 	ReferenceDecoder bool // Checks are decoded by the generated code, for comparison
 }
 
@@ -148,7 +152,7 @@ func (s *Server) judge(ctx context.Context, state *inForce, in arrival, start ti
 	if state == nil {
 		return req, refuse(reason.Internal, "no configuration is in force yet")
 	}
-	req.until = state.deadline(ctx, start)
+	req.until, req.trustsClientAddress = state.deadline(ctx, start), state.TrustClientAddress
 	return req, s.check(ctx, state, req)
 }
 

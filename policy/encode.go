@@ -93,7 +93,7 @@ func (l *leaf) term(in *Input) (*ast.Term, error) {
 		return entry(in.Resource.Labels, l, text), nil
 	case resourceAudiences, resourceScopes, tokenScopes:
 		return list(in.list(l.part)), nil
-	case requestID, requestSourceAddress, requestSourcePrincipal, tokenClient:
+	case requestID, requestSourceAddress, requestSourcePrincipal, requestClientAddress, tokenClient:
 		if in.text(l.part) == "" { // not known, and so left out
 			return nil, nil
 		}

@@ -14,7 +14,7 @@ import (
 // What OPA's type checker finds by the schema of input, in our words.
 func TestUnknownPaths(t *testing.T) {
 	tests := []struct{ intent, rule, want string }{
-		{"a name misspelt", `require.a if input.request.methd == "GET"`, "a.rego:3:14: input.request.methd is never there: input.request has headers, host, id, method, path, query, scheme, source_address, source_principal"},
+		{"a name misspelt", `require.a if input.request.methd == "GET"`, "a.rego:3:14: input.request.methd is never there: input.request has client_address, headers, host, id, method, path, query, scheme, source_address, source_principal"},
 		{"at the top", `require.a if input.user == "a"`, "a.rego:3:14: input.user is never there: input has claims, request, resource, token, version"},
 		{"below a variable", "require.a if {\n\tr := input.resource\n\tr.label.team == \"a\"\n}", "a.rego:5:2: r.label is never there: r has audiences, labels, name, scopes, uri"},
 		{"in a head", `headers["x-a"] := input.resource.id`, "a.rego:3:19: input.resource.id is never there: input.resource has audiences, labels, name, scopes, uri"},

@@ -24,6 +24,7 @@ const (
 	requestHeaders
 	requestSourceAddress
 	requestSourcePrincipal
+	requestClientAddress
 	resourceName
 	resourceURI
 	resourceAudiences
@@ -51,6 +52,7 @@ var partPaths = [parts][]string{
 	requestHeaders:         {"request", "headers"},
 	requestSourceAddress:   {"request", "source_address"},
 	requestSourcePrincipal: {"request", "source_principal"},
+	requestClientAddress:   {"request", "client_address"},
 	resourceName:           {"resource", "name"},
 	resourceURI:            {"resource", "uri"},
 	resourceAudiences:      {"resource", "audiences"},
@@ -184,6 +186,7 @@ func (f footprint) readsAll(p part) bool {
 // and token. It is exact or too much, never too little. Nobody may change it.
 type Reads struct {
 	ID, Method, Scheme, Host, Path, SourceAddress, SourcePrincipal bool
+	ClientAddress                                                  bool
 	AllQuery, AllHeaders                                           bool     // any parameter, any header
 	Query, Headers                                                 []string // those with these exact names, sorted; empty where All says more
 	Binding                                                        bool     // input.token.binding: how this request proves its token
@@ -194,7 +197,8 @@ func (f footprint) request() Reads {
 		ID: f.reads(requestID), Method: f.reads(requestMethod), Scheme: f.reads(requestScheme),
 		Host: f.reads(requestHost), Path: f.reads(requestPath),
 		SourceAddress: f.reads(requestSourceAddress), SourcePrincipal: f.reads(requestSourcePrincipal),
-		AllQuery: f.readsAll(requestQuery), AllHeaders: f.readsAll(requestHeaders),
+		ClientAddress: f.reads(requestClientAddress),
+		AllQuery:      f.readsAll(requestQuery), AllHeaders: f.readsAll(requestHeaders),
 		Binding: f.reads(tokenBinding),
 	}
 	for _, l := range f {

@@ -63,7 +63,7 @@ func TestFootprint(t *testing.T) {
 		{"all of the resource", `require.a if input.resource[_] == "a"`, []string{"resource.labels", "resource.name"}},
 		{"all of the request", `require.a if input.request[_] == "a"`, []string{
 			"request.headers", "request.host", "request.id", "request.method", "request.path", "request.query", "request.scheme",
-			"request.source_address", "request.source_principal",
+			"request.source_address", "request.source_principal", "request.client_address",
 		}},
 		{"data alone", `require.a if data.name`, nil},
 		{"a name that could be any", "require.a if input.claims[\"a\uFFFD\"]", []string{"claims"}},
@@ -172,7 +172,7 @@ func TestFootprintOfAPackage(t *testing.T) {
 // What a decision reads of a request is told by name, or as all.
 func TestReads(t *testing.T) {
 	everyPart := Reads{
-		ID: true, Method: true, Scheme: true, Host: true, Path: true, SourceAddress: true, SourcePrincipal: true,
+		ID: true, Method: true, Scheme: true, Host: true, Path: true, SourceAddress: true, SourcePrincipal: true, ClientAddress: true,
 		AllQuery: true, AllHeaders: true, Binding: true,
 	}
 	wholeRequest := everyPart
@@ -190,6 +190,7 @@ func TestReads(t *testing.T) {
 		"require.a if input.request.path":                                                             {Path: true},
 		"require.a if input.request.source_address":                                                   {SourceAddress: true},
 		"require.a if input.request.source_principal":                                                 {SourcePrincipal: true},
+		"require.a if input.request.client_address":                                                   {ClientAddress: true},
 		"require.a if input.token.binding":                                                            {Binding: true},
 		"require.a if input.token":                                                                    {Binding: true},
 		"require.a if input.request":                                                                  wholeRequest,

@@ -26,7 +26,7 @@ func document(in Input) map[string]any {
 		"issuer": in.Token.Issuer, "scopes": in.Token.Scopes, "profile": in.Token.Profile, "binding": "none",
 	}
 	for name, value := range map[string]string{
-		"id": in.Request.ID, "source_address": in.Request.SourceAddress, "source_principal": in.Request.SourcePrincipal,
+		"id": in.Request.ID, "source_address": in.Request.SourceAddress, "source_principal": in.Request.SourcePrincipal, "client_address": in.Request.ClientAddress,
 	} {
 		if value != "" {
 			request[name] = value

@@ -30,6 +30,7 @@ type Request struct {
 	Headers         map[string][]string // headers: names in lower case, each with one value: what a client repeats is joined with a comma
 	SourceAddress   string              // source_address: the peer's IP address; may be absent
 	SourcePrincipal string              // source_principal: the peer's identity from mTLS; may be absent
+	ClientAddress   string              // client_address: the client's IP address; may be absent
 }
 
 // Resource is `input.resource`: the resource that the request is for.
@@ -68,6 +69,8 @@ func (in *Input) text(p part) string {
 		return in.Request.SourceAddress
 	case requestSourcePrincipal:
 		return in.Request.SourcePrincipal
+	case requestClientAddress:
+		return in.Request.ClientAddress
 	case resourceName:
 		return in.Resource.Name
 	case resourceURI:

@@ -38,7 +38,7 @@ func (w writer) read() string {
 		fmt.Sprintf("input.claims[%q]", claim), fmt.Sprintf("input.claims[%q][0]", claim), fmt.Sprintf("input.claims[%q].b", claim),
 		"input.claims.realm.roles", "input.claims.realm.b.c", "input.claims.groups[_]",
 		`input.claims[input.request.headers["x-a"][0]]`, `input.claims[input.token.profile]`,
-		"input.request.method", "input.request.path", "input.request.host", "input.request.source_address", "input.request.source_principal",
+		"input.request.method", "input.request.path", "input.request.host", "input.request.source_address", "input.request.source_principal", "input.request.client_address",
 		`input.request.headers["x-a"][0]`, `input.request.headers["x-a"]`,
 		"input.request.query.q", "input.request.query.q[0]", "input.request.query[input.request.method]",
 		"input.resource.labels.team", "input.resource.labels[input.request.method]", "input.resource.name", "input.resource.audiences[0]",
@@ -158,7 +158,7 @@ func (w writer) input() Input {
 		Request: Request{
 			ID: w.pick("", "1", "2"), Method: w.pick("POST", "a"), Scheme: "https", Host: w.pick("mcp.example.com", "a"), Path: w.pick("/mcp", "a"),
 			Query: map[string][]string{}, Headers: map[string][]string{},
-			SourceAddress: w.pick("", "a"), SourcePrincipal: w.pick("", "a"),
+			SourceAddress: w.pick("", "a"), SourcePrincipal: w.pick("", "a"), ClientAddress: w.pick("", "a"),
 		},
 		Resource: Resource{
 			Name: w.pick("weather", "plain"), URI: resourceOf, Audiences: w.texts(), Scopes: []string{"mcp:read"}[:w.IntN(2)], Labels: map[string]string{},

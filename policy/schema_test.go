@@ -32,7 +32,7 @@ func full() Input {
 		Request: Request{
 			ID: "r-1", Method: "GET", Scheme: "https", Host: "mcp.example.com", Path: "/mcp",
 			Query: map[string][]string{"a": {"1", "2"}}, Headers: map[string][]string{"x-a": {"b"}},
-			SourceAddress: "192.0.2.1", SourcePrincipal: "spiffe://example.com/a",
+			SourceAddress: "192.0.2.1", SourcePrincipal: "spiffe://example.com/a", ClientAddress: "203.0.113.7",
 		},
 		Resource: Resource{
 			Name: "weather", URI: "https://mcp.example.com/mcp", Audiences: []string{"api://a"}, Scopes: []string{"a"},

@@ -64,7 +64,7 @@ func trials(door Door) []trial {
 	request := Request{
 		Method: "POST", Scheme: "https", Path: "/",
 		Headers: map[string][]string{"content-type": {"application/json"}, "accept": {"application/json, text/event-stream"}, "user-agent": {"trial"}},
-		ID:      "00000000-0000-4000-8000-000000001000", SourceAddress: "127.0.0.1",
+		ID:      "00000000-0000-4000-8000-000000001000", SourceAddress: "127.0.0.1", ClientAddress: "127.0.0.1",
 	}
 	if u, err := url.Parse(door.Resource.URI); err == nil {
 		request.Scheme, request.Host, request.Path = u.Scheme, u.Host, u.EscapedPath()

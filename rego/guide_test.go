@@ -53,7 +53,7 @@ func recipes(t testing.TB) []recipe {
 // allow something and refuse something, and evaluate every line.
 func TestRecipes(t *testing.T) {
 	all := recipes(t)
-	if len(all) != 5 {
+	if len(all) != 6 {
 		t.Fatalf("%d recipes", len(all))
 	}
 	for _, r := range all {

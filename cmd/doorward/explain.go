@@ -28,7 +28,7 @@ var errRefused = errors.New("the request would be refused")
 // explanation is one run of explain.
 type explanation struct {
 	paths, headers            []string
-	url, method               string
+	url, method, source       string
 	tokenFile, insecureClaims string
 	asJSON                    bool
 	stdin                     io.Reader
@@ -44,8 +44,8 @@ func explainCommand(now func() time.Time) *cobra.Command {
 		Short: "Show why one request is allowed or refused, step by step",
 		Long: "Runs one request through the steps of serve and prints each, the rule that decided\n" +
 			"and the exact answer the client would get. Keys that are not given in files, and\n" +
-			"policy bundles, are fetched for this run. What Envoy alone knows (the client's address and certificate,\n" +
-			"context extensions) is not part of the request.\n\n" +
+			"policy bundles, are fetched for this run. What Envoy alone knows (the client's certificate, context\n" +
+			"extensions) is not part of the request, its address only with --source-address.\n\n" +
 			"Exit code: 0 allowed, 3 refused, 1 where nothing could be decided (503) or read.",
 		Example: "  doorward explain --config doorward.yaml --url https://mcp.example.com/mcp --token-file token.txt\n" +
 			"  get-token | doorward explain --config doorward.yaml --url https://mcp.example.com/mcp --token-file - --json",
@@ -60,6 +60,7 @@ func explainCommand(now func() time.Time) *cobra.Command {
 	f.StringVar(&x.url, "url", "", "URL as the client asks for it")
 	f.StringVar(&x.method, "method", "POST", "HTTP method")
 	f.StringArrayVar(&x.headers, "header", nil, "header of the request, 'Name: value'; may be repeated")
+	f.StringVar(&x.source, "source-address", "", "IP address that the request comes from, for rules that read it")
 	f.StringVar(&x.tokenFile, "token-file", "", "file with the access token, - for standard input")
 	f.StringVar(&x.insecureClaims, "insecure-claims", "", "JSON file with claims to judge as if a trusted issuer had signed them")
 	f.BoolVar(&x.asJSON, "json", false, "print one JSON document")
@@ -77,6 +78,9 @@ func (x *explanation) run(cmd *cobra.Command) error {
 	}
 	var err error
 	if x.question, err = newQuestion(x.method, x.url, x.headers); err != nil {
+		return err
+	}
+	if err := x.question.from(x.source); err != nil {
 		return err
 	}
 	plan, problems := load(cmd.Context(), func() (*config.Config, config.Problems) { return config.Load(x.paths) }, fetched)
@@ -155,6 +159,9 @@ func (x *explanation) ask(ctx context.Context, p *plan, keySet []byte) (extauthz
 	s.checks.Swap(&state)
 	for _, issuer := range state.Issuers {
 		x.keysProblem = awaitKeys(ctx, issuer)
+	}
+	if only.config.TrustClientAddress {
+		x.question.showClient()
 	}
 	return s.checks.Explain(ctx, x.question.check(), x.now), nil
 }

@@ -157,6 +157,37 @@ func explainRows() []explainRow {
 	}
 }
 
+// TestExplainFromAnAddress: a rule about networks is explained for the address
+// that is given, as the peer's or as what Envoy would write.
+func TestExplainFromAnAddress(t *testing.T) {
+	f := weather(t)
+	f.write(t, "policy/team.rego", `package authz
+
+require["office"] if net.cidr_contains("203.0.113.0/24", input.request.client_address)
+`)
+	f.write(t, "token", f.key.Sign(claimsAt(nil)))
+	f.write(t, "behind.yaml", weatherConfig+"trust_client_address: true\n")
+	for _, row := range []struct {
+		config string
+		more   []string
+		code   int
+	}{
+		{"doorward.yaml", nil, 3},
+		{"doorward.yaml", []string{"--source-address", "203.0.113.7"}, 0},
+		{"doorward.yaml", []string{"--source-address", "198.51.100.1"}, 3},
+		{"doorward.yaml", []string{"--source-address", "203.0.113.7:443"}, 2},
+		{"behind.yaml", nil, 3},
+		{"behind.yaml", []string{"--source-address", "203.0.113.7"}, 0},
+		{"behind.yaml", []string{"--source-address", "203.0.113.7", "--header", "x-envoy-external-address: 198.51.100.1"}, 3},
+		{"behind.yaml", []string{"--header", "x-envoy-external-address: 203.0.113.7"}, 0},
+	} {
+		args := append([]string{"--config", row.config, "--url", "https://mcp.example.com/mcp", "--token-file", "token"}, row.more...)
+		if got := explainAt(t, "", args...); got.code != row.code {
+			t.Errorf("%v: exit %d, want %d\n%s%s", args, got.code, row.code, got.stdout, got.stderr)
+		}
+	}
+}
+
 // TestExplain holds every word of what is said, in both forms; and that no part
 // of a token or of a header's value is among them.
 func TestExplain(t *testing.T) {

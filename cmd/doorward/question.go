@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"github.com/doorward/doorward/extauthz/token"
@@ -20,6 +22,7 @@ type question struct {
 	names                []string // of the headers, as they were given
 	headers              map[string]string
 	token                string // "" for none
+	source               string // IP address that the request comes from; "" for none
 }
 
 // newQuestion reads method, URL and headers. Its errors are mistakes of usage.
@@ -72,6 +75,28 @@ func (q *question) add(header string) error {
 	return nil
 }
 
+// from says where the request comes from. A port is no part of it.
+func (q *question) from(address string) error {
+	if address == "" {
+		return nil
+	}
+	parsed, err := netip.ParseAddr(address)
+	if err != nil || parsed.Zone() != "" {
+		return errors.New("--source-address is no IP address: write 203.0.113.7, or 2001:db8::7")
+	}
+	q.source = address
+	return nil
+}
+
+// showClient names the client in the header in which Envoy does, where rules
+// are to trust it and --header does not say otherwise.
+func (q *question) showClient() {
+	const header = "x-envoy-external-address"
+	if _, given := q.headers[header]; q.source != "" && !given {
+		q.headers[header] = q.source
+	}
+}
+
 // present adds a token under the scheme that a client would use: a request with
 // a DPoP proof has a DPoP token (RFC 9449, section 7.1).
 func (q *question) present(compact string) {
@@ -89,10 +114,20 @@ func (q *question) check() *authv3.CheckRequest {
 	for name, value := range q.headers {
 		headers[name] = value
 	}
-	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{Request: &authv3.AttributeContext_Request{
+	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{Source: q.peer(), Request: &authv3.AttributeContext_Request{
 		Http: &authv3.AttributeContext_HttpRequest{
 			Id: "explain", Method: q.method, Scheme: q.scheme, Host: q.host, Path: q.path, Headers: headers,
 		},
+	}}}
+}
+
+// peer is nil where no address was given.
+func (q *question) peer() *authv3.AttributeContext_Peer {
+	if q.source == "" {
+		return nil
+	}
+	return &authv3.AttributeContext_Peer{Address: &corev3.Address{Address: &corev3.Address_SocketAddress{
+		SocketAddress: &corev3.SocketAddress{Address: q.source},
 	}}}
 }
 

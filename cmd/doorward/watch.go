@@ -210,6 +210,8 @@ func (s *service) adopt(ctx context.Context, next *plan) error {
 		CheckTimeout:    cfg.Limits.CheckTimeout,
 		MetadataSubject: cfg.MetadataSubject,
 
+		TrustClientAddress: cfg.TrustClientAddress,
+
 		ReferenceDecoder: s.referenceDecoder,
 	})
 	s.decisions.adopt(decisions, cfg.Limits.CheckTimeout)

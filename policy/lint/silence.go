@@ -136,5 +136,5 @@ func (r *reader) optional(path ast.Ref) bool {
 		label, ok := below(path, ast.MustParseRef("input.resource.labels"))
 		return len(path) > 3 && (!ok || !slices.Contains(r.known.Labels, label))
 	}
-	return slices.Contains([]string{"input.request.id", "input.request.source_address", "input.request.source_principal", "input.token.client"}, names)
+	return slices.Contains([]string{"input.request.id", "input.request.source_address", "input.request.source_principal", "input.request.client_address", "input.token.client"}, names)
 }

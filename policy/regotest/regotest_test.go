@@ -170,7 +170,7 @@ func TestRun(t *testing.T) {
 		{"no test", "helps := 1", nil},
 
 		{"a member misspelt", `test_a if authz.require.tenant with input as doorward.request({"methd": "GET", "token": {"bound": 1}, "claims": {"any": 1}})`, []string{
-			`problem a_test.rego:6:64: doorward.request does not know "methd": write one of claims, headers, host, id, method, path, query, request, resource, scheme, source_address, source_principal, token, version`,
+			`problem a_test.rego:6:64: doorward.request does not know "methd": write one of claims, client_address, headers, host, id, method, path, query, request, resource, scheme, source_address, source_principal, token, version`,
 			`problem a_test.rego:6:90: doorward.request does not know "bound": write one of binding, client, issuer, profile, scopes`,
 		}},
 		{"a set is never false", "test_a if {\n\tauthz.deny with input as doorward.request({})\n\tnot authz.scopes with input as doorward.request({})\n}", []string{
@@ -179,7 +179,7 @@ func TestRun(t *testing.T) {
 			"PASS a_test.rego:6 authz_test.test_a",
 		}},
 		{"a test that does not compile", `test_a if input.request.methd == "GET"`, []string{
-			"problem a_test.rego:6:11: input.request.methd is never there: input.request has headers, host, id, method, path, query, scheme, source_address, source_principal",
+			"problem a_test.rego:6:11: input.request.methd is never there: input.request has client_address, headers, host, id, method, path, query, scheme, source_address, source_principal",
 		}},
 		{"a built-in that serve refuses", `test_a if http.send({"url": "http://a", "method": "get"})`, []string{
 			"problem a_test.rego:6:11: built-in function http.send is not allowed: network, files and environment are closed to policies, put the facts into data.json",

@@ -19,7 +19,7 @@ sections := {"version", "request", "resource", "claims", "token"}
 
 request_members := {
 	"id", "method", "scheme", "host", "path", "query", "headers",
-	"source_address", "source_principal",
+	"source_address", "source_principal", "client_address",
 }
 
 resource_members := {"name", "uri", "audiences", "scopes", "labels"}
@@ -59,6 +59,7 @@ request_for(uri) := {
 	"query": {},
 	"headers": {"content-type": ["application/json"]},
 	"source_address": "192.0.2.1",
+	"client_address": "192.0.2.1",
 } if {
 	url := parts(uri)
 }

@@ -24,6 +24,7 @@ test_defaults if doorward.request({}).request == {
 	"query": {},
 	"headers": {"content-type": ["application/json"]},
 	"source_address": "192.0.2.1",
+	"client_address": "192.0.2.1",
 }
 
 test_members_of_the_request_stand_at_the_top if {

@@ -48,8 +48,10 @@ func (r *reader) config() (*Config, Problems) {
 		RevocationFile:  r.doc.RevocationFile,
 		DecisionLog:     r.doc.DecisionLog,
 		MetadataSubject: r.doc.MetadataSubject,
-		Drain:           r.doc.Drain,
-		Files:           slices.Compact(r.files),
+
+		TrustClientAddress: r.doc.TrustClientAddress,
+		Drain:              r.doc.Drain,
+		Files:              slices.Compact(r.files),
 	}, problems
 }
 

@@ -49,6 +49,8 @@ type Config struct {
 	DecisionLog DecisionLog
 	// MetadataSubject puts the subject into the dynamic metadata.
 	MetadataSubject bool
+	// TrustClientAddress reads the client's address from x-envoy-external-address.
+	TrustClientAddress bool
 	// Drain is how long the service waits, not ready, after SIGTERM.
 	Drain time.Duration
 	// Files is every file that was read, sorted, each once: configuration, key

@@ -139,8 +139,10 @@ func TestEveryKey(t *testing.T) {
 			Claims: []string{"groups"}, SampleAllows: 0.25, Buffer: 8 << 20,
 		},
 		MetadataSubject: true,
-		Drain:           5 * time.Second,
-		Files:           []string{at("bundle.pem"), at("doorward.yaml"), at("tls/cert.pem"), at("tls/key.pem"), at("two.json")},
+
+		TrustClientAddress: true,
+		Drain:              5 * time.Second,
+		Files:              []string{at("bundle.pem"), at("doorward.yaml"), at("tls/cert.pem"), at("tls/key.pem"), at("two.json")},
 	}
 	got := mustLoad(t, dir)
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(config.Config{}, "Resources")); diff != "" {

@@ -18,20 +18,21 @@ import (
 // that a later version reads, "required" one that must be there (for [Schema];
 // the judges say so themselves), and "a|b|c" the only values.
 type document struct {
-	Version           int           `yaml:"version"`
-	Listen            Listen        `yaml:"listen"`
-	Log               Log           `yaml:"log"`
-	Limits            Limits        `yaml:"limits"`
-	Issuers           []issuer      `yaml:"issuers"`
-	Resources         []entry       `yaml:"resources"`
-	Policy            policySources `yaml:"policy"`
-	ClockSkew         time.Duration `yaml:"clock_skew"`
-	MetadataSubject   bool          `yaml:"metadata_subject"`
-	Drain             time.Duration `yaml:"drain"`
-	JWKSCacheDir      string        `yaml:"jwks_cache_dir,path"`
-	RevocationFile    string        `yaml:"revocation_file,path"`
-	DecisionLog       DecisionLog   `yaml:"decision_log"`
-	InsecureHTTPHosts []string      `yaml:"insecure_http_hosts"`
+	Version            int           `yaml:"version"`
+	Listen             Listen        `yaml:"listen"`
+	Log                Log           `yaml:"log"`
+	Limits             Limits        `yaml:"limits"`
+	Issuers            []issuer      `yaml:"issuers"`
+	Resources          []entry       `yaml:"resources"`
+	Policy             policySources `yaml:"policy"`
+	ClockSkew          time.Duration `yaml:"clock_skew"`
+	MetadataSubject    bool          `yaml:"metadata_subject"`
+	TrustClientAddress bool          `yaml:"trust_client_address"`
+	Drain              time.Duration `yaml:"drain"`
+	JWKSCacheDir       string        `yaml:"jwks_cache_dir,path"`
+	RevocationFile     string        `yaml:"revocation_file,path"`
+	DecisionLog        DecisionLog   `yaml:"decision_log"`
+	InsecureHTTPHosts  []string      `yaml:"insecure_http_hosts"`
 }
 
 // issuer is one element of `issuers`.
