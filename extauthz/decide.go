@@ -28,7 +28,7 @@ func (s *Server) decide(ctx context.Context, state *inForce, req *request, res *
 	if !s.evaluate(ctx, judge, req, v) || !pinnable {
 		return v
 	}
-	v.ready, v.tally = v.answer(req), s.metrics.tally(res.Name, v.reason)
+	v.ready, v.tally = v.answer(req), s.metrics.tally(res.Name, v.reason, &v.decision)
 	known.keep(key, v)
 	return v
 }

@@ -39,6 +39,9 @@ func (state *inForce) decided(req *request, v *verdict, start time.Time) {
 		TokenDigest: v.tokenDigest(req),
 		Issuer:      v.issuer,
 	}
+	for _, denial := range v.decision.Denials {
+		event.Rules = append(event.Rules, denial.String())
+	}
 	for _, warning := range v.decision.Warnings {
 		event.Warnings = append(event.Warnings, warning.Code)
 	}

@@ -42,6 +42,7 @@ func (d *door) logged(t testing.TB, claims ...string) func() string {
 func TestEveryDecisionIsLogged(t *testing.T) {
 	d := openDoor(t, useTempFolder(t, team(`deny contains {"code": "no_deletes", "message": "nothing is deleted"} if input.request.method == "DELETE"
 require.office if input.request.method != "PATCH"
+require.second if input.request.method != "PATCH"
 warn contains {"code": "soon"}`))...)
 	end := d.logged(t)
 	good := d.token()
@@ -73,8 +74,8 @@ warn contains {"code": "soon"}`))...)
 	const verified = `"resource":{"name":"weather"},"token":{"digest":"DIGEST","issuer":"https://as.example.com","client":"app","key_id":"key-1"},"claims":{"jti":"id-1","sub":"alice"}`
 	want := strings.ReplaceAll(strings.Join([]string{
 		`{"request":{"id":"4711","method":"POST","host":"mcp.example.com","path":"/mcp","source_address":"10.1.2.3"},` + verified + `} {"allow":true,"reason":"allowed","status":200,"scopes":["mcp:read"],"warnings":["soon"]}`,
-		`{"request":{"id":"4711","method":"DELETE","host":"mcp.example.com","path":"/mcp","source_address":"10.1.2.3"},` + verified + `} {"allow":false,"reason":"policy_denied","status":403,"rule":"authz.deny","code":"no_deletes","scopes":["mcp:read"],"warnings":["soon"]}`,
-		`{"request":{"id":"4711","method":"PATCH","host":"mcp.example.com","path":"/mcp","source_address":"10.1.2.3"},` + verified + `} {"allow":false,"reason":"policy_denied","status":403,"rule":"authz.require.office","scopes":["mcp:read"],"warnings":["soon"]}`,
+		`{"request":{"id":"4711","method":"DELETE","host":"mcp.example.com","path":"/mcp","source_address":"10.1.2.3"},` + verified + `} {"allow":false,"reason":"policy_denied","status":403,"rule":"authz.deny","code":"no_deletes","rules":["authz.deny:no_deletes"],"scopes":["mcp:read"],"warnings":["soon"]}`,
+		`{"request":{"id":"4711","method":"PATCH","host":"mcp.example.com","path":"/mcp","source_address":"10.1.2.3"},` + verified + `} {"allow":false,"reason":"policy_denied","status":403,"rule":"authz.require.office","rules":["authz.require.office","authz.require.second"],"scopes":["mcp:read"],"warnings":["soon"]}`,
 	}, "\n"), "DIGEST", digest(good))
 	var got, reasons []string
 	for _, event := range events(t, end()) {

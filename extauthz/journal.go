@@ -107,6 +107,9 @@ func (v *verdict) attributes(requestID string) []slog.Attr {
 		put("key_id", v.claims.KeyID)
 	}
 	put("rule", v.decision.Rule)
+	if rules := v.decision.Rules(); rules != "" {
+		attributes = append(attributes, slog.String("rules", rules))
+	}
 	put("code", v.decision.Code)
 	put("message", v.decision.Message)
 	put("cause", v.cause)

@@ -108,6 +108,40 @@ func TestAFloodIsANumber(t *testing.T) {
 	})
 }
 
+// TestEveryRuleThatSaidNo is in the one line, and counted by labels that no
+// request chooses, in a bounded number of series.
+func TestEveryRuleThatSaidNo(t *testing.T) {
+	d := openDoor(t, useTempFolder(t, team(`require.b if false
+require.a if false
+deny contains {"code": "closed", "message": "m"}
+deny contains {"code": input.claims.sub, "message": "chosen by the client"}
+warn contains {"code": input.claims.sub}`))...)
+	token := d.token(map[string]any{"sub": "mallory"})
+	d.check(t, bearer(token).joined())
+	d.check(t, bearer(token).joined()) // the pinned answer counts alike
+	var line struct{ Rule, Rules string }
+	if err := json.NewDecoder(strings.NewReader(d.log.String())).Decode(&line); err != nil {
+		t.Fatal(err)
+	}
+	if line.Rule != "authz.deny" || line.Rules != "authz.deny:closed authz.deny:mallory authz.require.a authz.require.b" {
+		t.Errorf("%+v", line)
+	}
+	const want = `
+# HELP doorward_policy_denials_total Rules of the team that denied a request: each that did, so one request may count several times.
+# TYPE doorward_policy_denials_total counter
+doorward_policy_denials_total{code="",resource="weather",rule="authz.deny"} 2
+doorward_policy_denials_total{code="",resource="weather",rule="authz.require.a"} 2
+doorward_policy_denials_total{code="",resource="weather",rule="authz.require.b"} 2
+doorward_policy_denials_total{code="closed",resource="weather",rule="authz.deny"} 2
+# HELP doorward_policy_warnings_total Elements of the team's warn rules.
+# TYPE doorward_policy_warnings_total counter
+doorward_policy_warnings_total{code="",resource="weather",rule="authz.warn"} 2
+`
+	if err := testutil.GatherAndCompare(d.registry, strings.NewReader(want), "doorward_policy_denials_total", "doorward_policy_warnings_total"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	d := openDoor(t, useTempFolder(t, team(`warn contains {"code": "w", "message": "w"}`))...)
 	question := bearer(d.token())
@@ -121,7 +155,7 @@ doorward_checks_total{reason="allowed",resource="weather"} 1
 doorward_checks_total{reason="no_resource",resource=""} 1
 # HELP doorward_policy_warnings_total Elements of the team's warn rules.
 # TYPE doorward_policy_warnings_total counter
-doorward_policy_warnings_total{resource="weather"} 1
+doorward_policy_warnings_total{code="w",resource="weather",rule="authz.warn"} 1
 # HELP doorward_query_tokens_removed_total Allowed requests from whose query an access_token was removed.
 # TYPE doorward_query_tokens_removed_total counter
 doorward_query_tokens_removed_total{resource="weather"} 1

@@ -1,6 +1,7 @@
 package extauthz
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,17 +17,21 @@ type Metrics struct {
 	checks       *prometheus.CounterVec
 	duration     *prometheus.HistogramVec
 	evaluation   *prometheus.HistogramVec
+	denials      *prometheus.CounterVec
 	warnings     *prometheus.CounterVec
+	rules        ruleLabels
 	queryRemoved *prometheus.CounterVec
 	tokens       tokenRequests
 	decisions    decisionRequests
 	factory      promauto.Factory
 }
 
-// tally is where the answers of one resource and reason are counted.
+// tally is where an answer is counted: among those of its resource and reason,
+// and at each rule of the team that denied or warned.
 type tally struct {
 	checks   prometheus.Counter
 	duration prometheus.Observer
+	rules    []prometheus.Counter
 }
 
 // tokenRequests counts how tokens were verified.
@@ -69,10 +74,14 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Help:    "Time one evaluation of the policy took.",
 			Buckets: durations(),
 		}, []string{"resource"}),
+		denials: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "doorward_policy_denials_total",
+			Help: "Rules of the team that denied a request: each that did, so one request may count several times.",
+		}, []string{"resource", "rule", "code"}),
 		warnings: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "doorward_policy_warnings_total",
 			Help: "Elements of the team's warn rules.",
-		}, []string{"resource"}),
+		}, []string{"resource", "rule", "code"}),
 		queryRemoved: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "doorward_query_tokens_removed_total",
 			Help: "Allowed requests from whose query an access_token was removed.",
@@ -113,19 +122,64 @@ func durations() []float64 {
 }
 
 // tally looks up what a verdict may keep, so that it is looked up once.
-func (m *Metrics) tally(resource string, why reason.Reason) *tally {
-	return &tally{m.checks.WithLabelValues(resource, why.String()), m.duration.WithLabelValues(resource)}
+func (m *Metrics) tally(resource string, why reason.Reason, decision *policy.Decision) *tally {
+	return &tally{m.checks.WithLabelValues(resource, why.String()), m.duration.WithLabelValues(resource), m.rulesOf(resource, decision)}
+}
+
+// rulesOf are the counters of the rules that denied or warned; most decisions
+// have none.
+func (m *Metrics) rulesOf(resource string, decision *policy.Decision) []prometheus.Counter {
+	var counters []prometheus.Counter
+	for _, at := range [...]struct {
+		counter *prometheus.CounterVec
+		notes   []policy.Note
+	}{{m.denials, decision.Denials}, {m.warnings, decision.Warnings}} {
+		for _, note := range at.notes {
+			rule, code := m.rules.bounded(resource, note)
+			counters = append(counters, at.counter.WithLabelValues(resource, rule, code))
+		}
+	}
+	return counters
+}
+
+// mostRules bounds the series that rules make in the life of a process, in which
+// policies come and go.
+const mostRules = 2000
+
+// ruleLabels are the labels of rules that are in use.
+type ruleLabels struct {
+	mu   sync.Mutex
+	used map[[3]string]bool
+}
+
+// bounded are the labels of a rule and its code. All that come after the most
+// share "other".
+func (l *ruleLabels) bounded(resource string, note policy.Note) (rule, code string) {
+	key := [...]string{resource, note.Rule, note.Label}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.used[key] {
+		return note.Rule, note.Label
+	}
+	if len(l.used) >= mostRules {
+		return "other", ""
+	}
+	if l.used == nil {
+		l.used = map[[3]string]bool{}
+	}
+	l.used[key] = true
+	return note.Rule, note.Label
 }
 
 func (m *Metrics) observe(v *verdict, in *request, took time.Duration) {
 	at := v.tally
 	if at == nil {
-		at = m.tally(v.name(), v.reason)
+		at = m.tally(v.name(), v.reason, &v.decision)
 	}
 	at.checks.Inc()
 	at.duration.Observe(took.Seconds())
-	if n := len(v.decision.Warnings); n > 0 {
-		m.warnings.WithLabelValues(v.name()).Add(float64(n))
+	for _, rule := range at.rules {
+		rule.Inc()
 	}
 	if v.allowed() && len(in.tokens) > 0 {
 		m.queryRemoved.WithLabelValues(v.name()).Inc()

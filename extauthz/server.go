@@ -119,7 +119,7 @@ func (s *Server) answerTo(ctx context.Context, in arrival) (answer []byte) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.journal.panicked(fault)
-			s.metrics.tally("", reason.Internal).checks.Inc()
+			s.metrics.tally("", reason.Internal, &policy.Decision{}).checks.Inc()
 			answer = bareRefusal()
 			state.panicked(start)
 		}

@@ -80,7 +80,7 @@ func (s said) and(other said) (said, error) {
 	all := said{
 		outcome: min(s.outcome, other.outcome),
 		strip:   s.strip,
-		deny:    sortDenials(slices.Concat(s.deny, other.deny)),
+		deny:    sortNotes(slices.Concat(s.deny, other.deny)),
 		unmet:   slices.Concat(s.unmet, other.unmet),
 		scopes:  union(s.scopes, other.scopes),
 		warn:    sortNotes(slices.Concat(s.warn, other.warn)),
@@ -103,7 +103,10 @@ func (s said) and(other said) (said, error) {
 func (s said) decide(resourceScopes []string) Decision {
 	d := Decision{Outcome: s.outcome, Scopes: union(resourceScopes, s.scopes), Warnings: s.warn}
 	if s.outcome == Denied {
-		d.Rule, d.Code, d.Message = s.denial()
+		d.Denials = s.denials()
+		if len(d.Denials) > 0 {
+			d.Rule, d.Code, d.Message = d.Denials[0].Rule, d.Denials[0].Code, d.Denials[0].Message
+		}
 	}
 	if s.outcome != Allowed {
 		return d
@@ -116,15 +119,13 @@ func (s said) decide(resourceScopes []string) Decision {
 	return d
 }
 
-// denial picks what is told of a refusal, as [Decision] promises.
-func (s said) denial() (rule, code, message string) {
-	switch {
-	case len(s.deny) > 0:
-		return s.deny[0].rule, s.deny[0].Code, s.deny[0].Message
-	case len(s.unmet) > 0:
-		return s.unmet[0], "", ""
+// denials are all that said no, in the order that [Decision] promises.
+func (s said) denials() []Note {
+	all := slices.Clone(s.deny)
+	for _, rule := range s.unmet {
+		all = append(all, Note{Rule: rule})
 	}
-	return "", "", ""
+	return all
 }
 
 // union keeps the order of the first, adds the second, and drops what is there.

@@ -121,11 +121,11 @@ func TestTeamRules(t *testing.T) {
 		},
 		{
 			"warn never denies", `warn contains {"code": c, "message": "m", "other": 1} if some c in ["b", "a"]`,
-			policy.Decision{Outcome: policy.Allowed, Warnings: []policy.Note{{Code: "a", Message: "m"}, {Code: "b", Message: "m"}}},
+			policy.Decision{Outcome: policy.Allowed, Warnings: []policy.Note{{"authz.warn", "a", "m", "a"}, {"authz.warn", "b", "m", "b"}}},
 		},
 		{
 			"warn of any members", "warn contains {}\nwarn contains {\"code\": 1, \"message\": \"m\"}",
-			policy.Decision{Outcome: policy.Allowed, Warnings: []policy.Note{{}, {Message: "m"}}},
+			policy.Decision{Outcome: policy.Allowed, Warnings: []policy.Note{{Rule: "authz.warn"}, {Rule: "authz.warn", Message: "m"}}},
 		},
 		{
 			"headers", "headers[\"x-tenant\"] := input.claims.tenant\nheaders[\"x-org\"] := input.claims.org",
@@ -152,10 +152,58 @@ func TestTeamRules(t *testing.T) {
 			if tt.want.Scopes == nil {
 				tt.want.Scopes = []string{"mcp:write", "mcp:read"}
 			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
+			if diff := cmp.Diff(tt.want, firstDenial(t, got)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// firstDenial is a decision without the list of all that said no, of which it
+// tells the first.
+func firstDenial(t *testing.T, d policy.Decision) policy.Decision {
+	t.Helper()
+	switch {
+	case (d.Outcome == policy.Denied) != (len(d.Denials) > 0):
+		t.Errorf("%d with the denials %v", d.Outcome, d.Denials)
+	case d.Outcome == policy.Denied && (d.Denials[0].Rule != d.Rule || d.Denials[0].Code != d.Code || d.Denials[0].Message != d.Message):
+		t.Errorf("%s %s %q is told, and not the first of %v", d.Rule, d.Code, d.Message, d.Denials)
+	}
+	d.Denials = nil
+	return d
+}
+
+// TestAllThatSaidNo is in the decision, each with what a metric may count it
+// by: a code that a request can choose is not among that.
+func TestAllThatSaidNo(t *testing.T) {
+	e := authz(t, `require.b if input.claims.org
+
+require.a if false
+
+require.held if startswith(input.claims.tenant, "ac")
+
+deny contains {"code": "z", "message": input.claims.tenant}
+
+deny contains {"code": input.claims.tenant, "message": "chosen"}
+
+deny contains {"code": concat("_", ["a", input.claims.tenant]), "message": "chosen"}
+
+warn contains {"code": input.claims.tenant}
+
+warn contains denial if some denial in {{"code": "z"}, {"code": "Not A Code"}}`)
+	want := policy.Decision{
+		Denials: []policy.Note{
+			{"authz.deny", "a_acme", "chosen", ""}, {"authz.deny", "acme", "chosen", ""}, {"authz.deny", "z", "acme", "z"},
+			{Rule: "authz.require.a"}, {Rule: "authz.require.b"},
+		},
+		Warnings: []policy.Note{{"authz.warn", "Not A Code", "", ""}, {"authz.warn", "acme", "", ""}, {"authz.warn", "z", "", "z"}},
+	}
+	got, err := decide(t.Context(), e, request())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, policy.Decision{Denials: got.Denials, Warnings: got.Warnings}); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -1,5 +1,10 @@
 package policy
 
+import (
+	"fmt"
+	"strings"
+)
+
 // Outcome is what a decision comes to. The zero value is [Failed], which is
 // answered as policy_error: a decision nobody made is a refusal.
 type Outcome uint8
@@ -37,12 +42,38 @@ type Decision struct {
 	// a package of the resource's own its name stands in place of "authz".
 	Code, Message, Rule string
 
+	// Denials are all that said no, in that order: the first is Rule, Code and
+	// Message once more. For Denied alone.
+	Denials []Note
+
 	// Headers are request headers to set, by lower-case name. For Allowed alone.
 	Headers map[string]string
 
 	// Warnings are the elements of `warn`, sorted, for log and metrics. They
 	// come with Denied, InsufficientScope and Allowed.
 	Warnings []Note
+}
+
+// longestRules bounds what [Decision.Rules] names, in bytes.
+const longestRules = 1000
+
+// Rules names all that said no, for a line of a log: "authz.deny:closed
+// authz.require.office". "" where it was no more than Rule tells. What does not
+// fit is a number at the end.
+func (d *Decision) Rules() string {
+	if len(d.Denials) < 2 {
+		return ""
+	}
+	var names strings.Builder
+	for i, denial := range d.Denials {
+		name := denial.String()
+		if names.Len()+len(name) > longestRules {
+			fmt.Fprintf(&names, "and %d more", len(d.Denials)-i)
+			return names.String()
+		}
+		names.WriteString(name + " ")
+	}
+	return strings.TrimSuffix(names.String(), " ")
 }
 
 // Size is about what the texts of a decision take, in bytes.
@@ -58,11 +89,13 @@ func (d *Decision) Size() int {
 	add(d.Strip.Query...)
 	add(d.Scopes...)
 	add(d.Code, d.Message, d.Rule)
+	for _, notes := range [...][]Note{d.Denials, d.Warnings} {
+		for _, note := range notes {
+			add(note.Rule, note.Code, note.Message, note.Label)
+		}
+	}
 	for name, value := range d.Headers {
 		add(name, value)
-	}
-	for _, note := range d.Warnings {
-		add(note.Code, note.Message)
 	}
 	return n
 }
@@ -73,7 +106,22 @@ type Strip struct {
 	Headers, Query []string
 }
 
-// Note is one element of `warn`. A member that is missing, or no string, is "".
+// Note is one word of a team's rules: an element of `deny` or `warn`, or a
+// requirement that is not met.
 type Note struct {
+	Rule string // as in [Decision]: "authz.deny", "authz.warn", "authz.require.NAME"
+	// Code and Message are "" for a requirement, and where an element of `warn`
+	// has none that is a string.
 	Code, Message string
+	// Label is Code where it stands in the policy as it is, else "": there are
+	// but so many, so that it can be the label of a metric.
+	Label string
+}
+
+// String is the rule, with the code where there is one: "authz.deny:closed".
+func (n Note) String() string {
+	if n.Code == "" {
+		return n.Rule
+	}
+	return n.Rule + ":" + n.Code
 }

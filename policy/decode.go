@@ -41,17 +41,11 @@ type decoder struct {
 type said struct {
 	outcome Outcome
 	strip   Strip
-	deny    []denial // sorted
+	deny    []Note   // sorted
 	unmet   []string // as "authz.require.NAME", sorted
 	scopes  []string
 	warn    []Note
 	headers map[string]string
-}
-
-// denial is an element of `deny`, and where it stands: "authz.deny".
-type denial struct {
-	Note
-	rule string
 }
 
 // outcomeOf knows the words of decision.rego, and the members that go with each.
@@ -141,13 +135,13 @@ func (d *decoder) team(t *ast.Term, s *said) error {
 }
 
 // denials reads authz.deny: elements of exactly code and message, sorted.
-func (d *decoder) denials(t *ast.Term) ([]denial, error) {
+func (d *decoder) denials(t *ast.Term) ([]Note, error) {
 	rule := d.voice.rule(denyName)
 	elements, err := d.elements(t, rule)
 	if err != nil {
 		return nil, err
 	}
-	var denials []denial
+	var denials []Note
 	for _, element := range elements {
 		o, ok := element.Value.(ast.Object)
 		if !ok || !exactly(o, []string{"code", "message"}) {
@@ -164,9 +158,9 @@ func (d *decoder) denials(t *ast.Term) ([]denial, error) {
 		if err != nil {
 			return nil, err
 		}
-		denials = append(denials, denial{Note{code, message}, rule})
+		denials = append(denials, Note{rule, code, message, d.voice.label(code)})
 	}
-	return sortDenials(denials), nil
+	return sortNotes(denials), nil
 }
 
 // warnings reads authz.warn: any objects, sorted by what is used of them.
@@ -182,7 +176,7 @@ func (d *decoder) warnings(t *ast.Term) ([]Note, error) {
 		if !ok {
 			return nil, shape("an element of %s is no object", rule)
 		}
-		var note Note
+		note := Note{Rule: rule}
 		for name, into := range map[string]*string{"code": &note.Code, "message": &note.Message} {
 			member := o.Get(ast.InternedTerm(name))
 			if member == nil {
@@ -195,6 +189,7 @@ func (d *decoder) warnings(t *ast.Term) ([]Note, error) {
 				return nil, err
 			}
 		}
+		note.Label = d.voice.label(note.Code)
 		notes = append(notes, note)
 	}
 	return sortNotes(notes), nil
@@ -300,16 +295,9 @@ func exactly(o ast.Object, members []string) bool {
 	})
 }
 
-func sortDenials(denials []denial) []denial {
-	slices.SortFunc(denials, func(a, b denial) int {
-		return cmp.Or(strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message), strings.Compare(a.rule, b.rule))
-	})
-	return denials
-}
-
 func sortNotes(notes []Note) []Note {
 	slices.SortFunc(notes, func(a, b Note) int {
-		return cmp.Or(strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message))
+		return cmp.Or(strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message), strings.Compare(a.Rule, b.Rule))
 	})
 	return notes
 }

@@ -24,8 +24,8 @@ type Ground struct {
 // Explain decides as [Judge.Decide] does, and tells why. The first ground is
 // the answer of decision.rego that applied; where a resource's own package is
 // heard too, that of each which came to the decision. Those after it are what
-// they rest on: the rule of deny that said no, or every definition of the rule
-// that did not hold, with the expression that it got no further than. With an
+// they rest on: each rule of deny that said no, and every definition of each
+// rule that did not hold, with the expression that it got no further than. With an
 // error there are no grounds: the error names the place.
 //
 // It costs many times what Decide does, remembers nothing, and is for a person
@@ -52,6 +52,7 @@ type visit struct {
 	path     string // without "data."
 	at       *ast.Location
 	held     bool
+	set      bool        // it is one of a set
 	elements []ast.Value // those that a rule of a set gave
 	outcome  Outcome     // what decision.rego answered with it
 	furthest *ast.Expr   // the last in the body that did not hold
@@ -70,7 +71,7 @@ func (w *witness) TraceEvent(event topdown.Event) {
 	seen := w.running[event.QueryID]
 	switch {
 	case isRule && event.Op == topdown.EnterOp && len(rule.Head.Args) == 0:
-		entered := &visit{path: strings.Join(names(rule.Ref()), "."), at: rule.Location}
+		entered := &visit{path: strings.Join(names(rule.Ref()), "."), at: rule.Location, set: rule.Head.RuleKind() == ast.MultiValue}
 		w.visits = append(w.visits, entered)
 		w.running[event.QueryID] = entered
 	case seen == nil:
@@ -116,32 +117,44 @@ func (w *witness) grounds(d *Decision) []Ground {
 	for _, v := range w.visits {
 		if v.outcome == d.Outcome && v.held {
 			add(v)
-			reasons = append(reasons, reasonOf(d, strings.TrimSuffix(v.path, decisionName)))
+			reasons = append(reasons, reasonsOf(d, strings.TrimSuffix(v.path, decisionName))...)
 		}
 	}
-	for _, v := range w.visits {
-		if slices.Contains(reasons, v.path) && (d.Code == "" || v.said(d.Code, d.Message)) {
-			add(v)
+	for _, rule := range reasons {
+		for _, v := range w.visits {
+			if v.path == rule && v.speaks(d) {
+				add(v)
+			}
 		}
 	}
 	return grounds
 }
 
-// reasonOf is the rule whose failure, or whose word, made the decision of the
-// built-in modules that stand at home.
-func reasonOf(d *Decision, home string) string {
+// reasonsOf are the rules whose failure, or whose word, made the decision of
+// the built-in modules that stand at home.
+func reasonsOf(d *Decision, home string) []string {
 	switch d.Outcome {
 	case AudienceMismatch:
-		return ownPackage + ".audience.matches"
+		return []string{ownPackage + ".audience.matches"}
 	case Passthrough:
-		return ownPackage + ".passthrough.holds"
+		return []string{ownPackage + ".passthrough.holds"}
 	case Denied:
-		return d.Rule
+		var rules []string
+		for _, denial := range d.Denials {
+			rules = append(rules, denial.Rule)
+		}
+		return rules
 	case InsufficientScope:
-		return home + ".scope.suffices"
+		return []string{home + ".scope.suffices"}
 	default:
-		return ""
+		return nil
 	}
+}
+
+// speaks is true for a rule that is no set, and for one that gave an element of
+// deny which the decision tells.
+func (v *visit) speaks(d *Decision) bool {
+	return !v.set || slices.ContainsFunc(d.Denials, func(n Note) bool { return v.path == n.Rule && v.said(n.Code, n.Message) })
 }
 
 // said is true if this rule gave the element of deny with these words.

@@ -65,12 +65,12 @@ func TestGrounds(t *testing.T) {
 			[]string{"doorward.decision at doorward:decision.rego:18", "authz.require.a at authz.rego:3"},
 		},
 		{
-			"of several requirements the one that is told", "require.b := false\nrequire.a := false", nil,
-			[]string{"doorward.decision at doorward:decision.rego:18", "authz.require.a at authz.rego:4"},
+			"of several requirements each", "require.b := false\nrequire.a := false", nil,
+			[]string{"doorward.decision at doorward:decision.rego:18", "authz.require.a at authz.rego:4", "authz.require.b at authz.rego:3"},
 		},
 		{
-			"deny: the rule whose words are told", "deny contains {\"code\": \"b\", \"message\": \"\"}\n\ndeny contains {\"code\": \"a\", \"message\": m} if {\n\tm := input.claims.tenant\n}", nil,
-			[]string{"doorward.decision at doorward:decision.rego:18", "authz.deny at authz.rego:5"},
+			"deny: each rule that spoke, and none that did not", "deny contains {\"code\": \"b\", \"message\": \"\"}\n\ndeny contains {\"code\": \"a\", \"message\": m} if {\n\tm := input.claims.tenant\n}\n\ndeny contains {\"code\": \"c\", \"message\": \"\"} if input.claims.org", nil,
+			[]string{"doorward.decision at doorward:decision.rego:18", "authz.deny at authz.rego:3", "authz.deny at authz.rego:5"},
 		},
 		{
 			"deny: it spoke, whatever else it tried", "deny contains {\"code\": \"a\", \"message\": \"\"} if {\n\tsome group in input.claims.groups\n\tgroup == \"staff\"\n}",
@@ -78,8 +78,8 @@ func TestGrounds(t *testing.T) {
 			[]string{"doorward.decision at doorward:decision.rego:18", "authz.deny at authz.rego:3"},
 		},
 		{
-			"a requirement that another one tries too: once", "require.a if input.claims.org\n\nrequire.z if data.authz.require.a with input.request.method as \"GET\"", nil,
-			[]string{"doorward.decision at doorward:decision.rego:18", "authz.require.a at authz.rego:3: input.claims.org"},
+			"a requirement that another one tries too: itself once", "require.a if input.claims.org\n\nrequire.z if data.authz.require.a with input.request.method as \"GET\"", nil,
+			[]string{"doorward.decision at doorward:decision.rego:18", "authz.require.a at authz.rego:3: input.claims.org", `authz.require.z at authz.rego:5: data.authz.require.a with input.request.method as "GET"`},
 		},
 	}
 	for _, tt := range tests {

@@ -37,6 +37,7 @@ type Judge struct {
 type voice struct {
 	pkg       string
 	headers   []string // those that its rules declare
+	codes     []string // constant ones in its rules, sorted
 	decision  ast.Ref
 	footprint footprint
 	obstacles []obstacle
@@ -44,6 +45,14 @@ type voice struct {
 
 // rule is the name of one of its rules, such as "authz.deny".
 func (v voice) rule(name string) string { return v.pkg + "." + name }
+
+// label is a code that may be the label of a metric.
+func (v voice) label(code string) string {
+	if _, constant := slices.BinarySearch(v.codes, code); constant {
+		return code
+	}
+	return ""
+}
 
 // listen reads the rules that make the decisions of a package.
 func listen(compiler *ast.Compiler, c contract, pkg string) voice {
@@ -56,6 +65,7 @@ func listen(compiler *ast.Compiler, c contract, pkg string) voice {
 		v.obstacles = append(v.obstacles, obstacles(rule, read)...)
 	}
 	v.footprint = newFootprint(paths)
+	v.codes = constantCodes(slices.DeleteFunc(rules, func(rule *ast.Rule) bool { return strings.HasPrefix(rule.Location.File, libraryFile) }))
 	return v
 }
 

@@ -61,8 +61,8 @@ func TestOwnPackage(t *testing.T) {
 		},
 		{
 			"warn", `warn contains {"code": "b"}`, `warn contains {"code": "a"}`,
-			policy.Decision{Outcome: policy.Allowed, Strip: strip, Scopes: scopes, Warnings: []policy.Note{{Code: "a"}, {Code: "b"}}},
-			policy.Decision{Outcome: policy.Allowed, Strip: strip, Scopes: scopes, Warnings: []policy.Note{{Code: "b"}}},
+			policy.Decision{Outcome: policy.Allowed, Strip: strip, Scopes: scopes, Warnings: []policy.Note{{"authz.weather.warn", "a", "", "a"}, {"authz.warn", "b", "", "b"}}},
+			policy.Decision{Outcome: policy.Allowed, Strip: strip, Scopes: scopes, Warnings: []policy.Note{{"authz.warn", "b", "", "b"}}},
 		},
 		{
 			"headers", `headers["x-all"] := "1"`, `headers["x-weather"] := "2"`,
@@ -115,7 +115,7 @@ func TestOwnPackage(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(want, got); diff != "" {
+				if diff := cmp.Diff(want, firstDenial(t, got)); diff != "" {
 					t.Errorf("%s (-want +got):\n%s", name, diff)
 				}
 			}

@@ -151,6 +151,7 @@ func explainRows() []explainRow {
 		{"dpop-proof-invalid", 3, signed(map[string]any{"cnf": map[string]any{"jkt": strings.Repeat("A", 43)}}), at(url, "--header", "DPoP: canary-proof")},
 		{"audience-mismatch", 3, signed(map[string]any{"aud": []string{"https://other.example.com", "https://mcp.example.com"}}), at(url)},
 		{"policy-denied-by-deny", 3, signed(nil), at(url, "--method", "DELETE")},
+		{"policy-denied-by-several", 3, signed(map[string]any{"groups": nil}), at(url, "--method", "DELETE")},
 		{"policy-denied-by-require", 3, signed(map[string]any{"groups": []string{"guests"}}), at(url)},
 		{"insufficient-scope", 3, signed(nil), at(url, "--method", "PUT")},
 		{"policy-error", 1, signed(nil), at(url, "--header", "X-Number: canary-number")},

@@ -167,7 +167,7 @@ func (n *narrative) rules(r *report) {
 			n.line("      does not hold: %s", plain(rule.Failed))
 		}
 	}
-	if d := r.Denial; d != nil {
+	for _, d := range r.Denials {
 		n.row("code", d.Code)
 		n.row("message", d.Message)
 	}

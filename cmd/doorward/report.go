@@ -18,22 +18,23 @@ import (
 // that is marked "may be absent" is left out where it is not known. Neither the
 // token nor its signature nor any header of the request is in it.
 type report struct {
-	Version  int           `json:"version"`
-	Insecure bool          `json:"insecure"`               // nobody signed the claims: --insecure-claims
-	Outcome  string        `json:"outcome"`                // "allowed", "answered" (a metadata document), "refused", "undecided" (503)
-	Reason   string        `json:"reason"`                 // from the closed list
-	Cause    string        `json:"cause,omitempty"`        // more about the reason; may be absent
-	Advice   string        `json:"advice,omitempty"`       // what to do about it; may be absent
-	Resource string        `json:"resource,omitempty"`     // its name; may be absent
-	URI      string        `json:"resource_uri,omitempty"` // may be absent
-	Steps    []stepReport  `json:"steps"`                  // those that were taken
-	Token    *tokenReport  `json:"token,omitempty"`        // where a token was given that can be read; may be absent
-	Accepted []string      `json:"accepted"`               // what would have matched, where audience, issuer, origin or resource did not
-	Rules    []ruleReport  `json:"rules"`                  // the answer of the decision, then what it rests on
-	Denial   *denialReport `json:"denial,omitempty"`       // what the team's rule said, with policy_denied; may be absent
-	Scopes   *scopeReport  `json:"scopes,omitempty"`       // once the policy has said which are needed; may be absent
-	Warnings []noteReport  `json:"warnings"`               // elements of the team's warn rules
-	Answer   answerReport  `json:"answer"`
+	Version  int            `json:"version"`
+	Insecure bool           `json:"insecure"`               // nobody signed the claims: --insecure-claims
+	Outcome  string         `json:"outcome"`                // "allowed", "answered" (a metadata document), "refused", "undecided" (503)
+	Reason   string         `json:"reason"`                 // from the closed list
+	Cause    string         `json:"cause,omitempty"`        // more about the reason; may be absent
+	Advice   string         `json:"advice,omitempty"`       // what to do about it; may be absent
+	Resource string         `json:"resource,omitempty"`     // its name; may be absent
+	URI      string         `json:"resource_uri,omitempty"` // may be absent
+	Steps    []stepReport   `json:"steps"`                  // those that were taken
+	Token    *tokenReport   `json:"token,omitempty"`        // where a token was given that can be read; may be absent
+	Accepted []string       `json:"accepted"`               // what would have matched, where audience, issuer, origin or resource did not
+	Rules    []ruleReport   `json:"rules"`                  // the answer of the decision, then what it rests on
+	Denial   *denialReport  `json:"denial,omitempty"`       // what the team's rule said, with policy_denied; may be absent
+	Denials  []denialReport `json:"denials"`                // all that said no, that one first
+	Scopes   *scopeReport   `json:"scopes,omitempty"`       // once the policy has said which are needed; may be absent
+	Warnings []noteReport   `json:"warnings"`               // elements of the team's warn rules
+	Answer   answerReport   `json:"answer"`
 }
 
 type stepReport struct {
@@ -64,6 +65,7 @@ type scopeReport struct {
 }
 
 type noteReport struct {
+	Rule    string `json:"rule"`
 	Code    string `json:"code"`
 	Message string `json:"message"`
 }
@@ -116,6 +118,7 @@ func (x *explanation) report(told extauthz.Explanation, p *plan) *report {
 		Accepted: accepted(&told, p.config.Resources),
 		Rules:    rules(told.Grounds),
 		Scopes:   scopes(&told),
+		Denials:  []denialReport{},
 		Warnings: []noteReport{},
 		Answer:   answer(told.Answer),
 	}
@@ -129,8 +132,11 @@ func (x *explanation) report(told extauthz.Explanation, p *plan) *report {
 	if d := told.Decision; d.Outcome == policy.Denied {
 		r.Denial = &denialReport{d.Rule, d.Code, d.Message}
 	}
+	for _, denial := range told.Decision.Denials {
+		r.Denials = append(r.Denials, denialReport{denial.Rule, denial.Code, denial.Message})
+	}
 	for _, note := range told.Decision.Warnings {
-		r.Warnings = append(r.Warnings, noteReport(note))
+		r.Warnings = append(r.Warnings, noteReport{note.Rule, note.Code, note.Message})
 	}
 	r.addSteps(x.question, &told)
 	return r

@@ -30,7 +30,11 @@ func (r *report) refusal() string {
 	case r.Cause != "":
 		return r.Reason + ": " + r.Cause
 	case r.Denial != nil:
-		return r.Reason + ": " + r.Denial.Rule
+		text := r.Reason + ": " + r.Denial.Rule
+		if more := len(r.Denials) - 1; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		return text
 	default:
 		return r.Reason
 	}

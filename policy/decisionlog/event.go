@@ -19,6 +19,7 @@ type Event struct {
 	Status   int      // HTTP status of the answer
 	Rule     string   // the rule that decided
 	Code     string   // what that rule calls its reason
+	Rules    []string // all that said no, the one that decided first
 	Scopes   []string // that the request needs
 	Warnings []string // codes of the rules that only warn
 
@@ -47,7 +48,7 @@ type entry struct {
 	pathCut bool     // Path is not the whole
 	masked  bool     // there were claims, of which those on the list are kept
 	claims  []claim
-	few     [3]string // room for the elements of Scopes and Warnings, which are few
+	few     [3]string // room for the elements of Scopes, Warnings and Rules, which are few
 	fewer   [2]claim  // and for sub and jti
 	weight  int       // bytes that it takes, about
 	next    *entry    // in its lane
@@ -96,7 +97,7 @@ func plainPath(path string) (plain string, cut bool) {
 // bytes they take. This is the only place where a string leaves the memory of
 // its request, which is used again once the Check is over.
 func (e *entry) own() int {
-	lists := append(append(e.few[:0], e.Scopes...), e.Warnings...)
+	lists := append(append(append(e.few[:0], e.Scopes...), e.Warnings...), e.Rules...)
 	single := [...]*string{
 		&e.Reason, &e.Rule, &e.Code, &e.RequestID, &e.Method, &e.Host, &e.Path, &e.SourceAddress,
 		&e.Resource, &e.Issuer, &e.Client, &e.KeyID,
@@ -116,7 +117,8 @@ func (e *entry) own() int {
 	for i, s := range lists {
 		lists[i] = copied(&memory, s)
 	}
-	e.Scopes, e.Warnings = lists[:len(e.Scopes):len(e.Scopes)], lists[len(e.Scopes):]
+	scopes, warnings := len(e.Scopes), len(e.Scopes)+len(e.Warnings)
+	e.Scopes, e.Warnings, e.Rules = lists[:scopes:scopes], lists[scopes:warnings:warnings], lists[warnings:]
 	const header = 16 // of a string in a list
 	return total + header*len(lists)
 }

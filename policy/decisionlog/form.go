@@ -81,6 +81,7 @@ func appendResult(b []byte, e *entry) []byte {
 	b = strconv.AppendInt(appendName(b, "status"), int64(e.Status), 10)
 	b = appendText(b, "rule", e.Rule)
 	b = appendText(b, "code", e.Code)
+	b = appendTexts(b, "rules", e.Rules)
 	b = appendTexts(b, "scopes", e.Scopes)
 	return append(appendTexts(b, "warnings", e.Warnings), '}')
 }

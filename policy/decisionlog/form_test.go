@@ -50,7 +50,7 @@ func TestOPAReadsAnEvent(t *testing.T) {
 		},
 		"claims": map[string]any{"sub": "alice", "jti": "id-1", "groups": []any{"staff", 7.0, map[string]any{"a": nil}}},
 	}), any(map[string]any{
-		"allow": false, "reason": "policy_denied", "status": 403.0, "rule": "authz.deny", "code": "no_deletes",
+		"allow": false, "reason": "policy_denied", "status": 403.0, "rule": "authz.deny", "code": "no_deletes", "rules": []any{"authz.deny:no_deletes", "authz.require.a"},
 		"scopes": []any{"mcp:read", "mcp:write"}, "warnings": []any{"soon"},
 	})
 	want := logs.EventV1{
@@ -124,10 +124,11 @@ func TestNothingIsShared(t *testing.T) {
 		TokenDigest: [32]byte{1},
 		Reason:      alias(0), Rule: alias(0), Code: alias(0), RequestID: alias(0), Method: alias(0), Host: alias(0), Path: alias(1), SourceAddress: alias(2),
 		Resource: alias(3), Issuer: alias(4), Client: alias(5), KeyID: alias(6), Scopes: []string{alias(7)}, Warnings: []string{alias(7)},
+		Rules: []string{alias(7)},
 	})
 	before := string(form{}.append([]byte("{"), kept))
 	clear(memory)
-	if after := string(form{}.append([]byte("{"), kept)); after != before || strings.Count(after, "request") < 14 {
+	if after := string(form{}.append([]byte("{"), kept)); after != before || strings.Count(after, "request") < 15 {
 		t.Errorf("%s\nbecame\n%s", before, after)
 	}
 	closeNow(l)

@@ -20,7 +20,7 @@ const within = 20 * time.Second
 func denial() *Event {
 	return &Event{
 		Time: time.Date(2026, 11, 25, 12, 0, 0, 123456789, time.FixedZone("CET", 3600)), Took: 21 * time.Microsecond,
-		Reason: "policy_denied", Status: 403, Rule: "authz.deny", Code: "no_deletes", Scopes: []string{"mcp:read", "mcp:write"}, Warnings: []string{"soon"},
+		Reason: "policy_denied", Status: 403, Rule: "authz.deny", Code: "no_deletes", Rules: []string{"authz.deny:no_deletes", "authz.require.a"}, Scopes: []string{"mcp:read", "mcp:write"}, Warnings: []string{"soon"},
 		RequestID: "join-me", Method: "POST", Host: "mcp.example.com", Path: "/mcp", HasQuery: true, SourceAddress: "10.1.2.3",
 		Resource: "weather", TokenDigest: sha256.Sum256([]byte("token")), Issuer: "https://as.example.com", Client: "app", KeyID: "key-1",
 		Claims: map[string]any{
@@ -31,7 +31,7 @@ func denial() *Event {
 
 func allow() *Event {
 	e := denial()
-	e.Allowed, e.Reason, e.Status, e.Rule, e.Code = true, "allowed", 200, "", ""
+	e.Allowed, e.Reason, e.Status, e.Rule, e.Code, e.Rules = true, "allowed", 200, "", "", nil
 	return e
 }
 

@@ -1,0 +1,26 @@
+package extauthz
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/doorward/doorward/policy"
+)
+
+// TestRuleLabelsAreBounded over any number of policies; a label that is in use
+// stays.
+func TestRuleLabelsAreBounded(t *testing.T) {
+	var labels ruleLabels
+	for i := range 2 * mostRules {
+		labels.bounded("weather", policy.Note{Rule: fmt.Sprintf("authz.require.a%d", i)})
+	}
+	if len(labels.used) != mostRules {
+		t.Errorf("%d rules have a label", len(labels.used))
+	}
+	if rule, _ := labels.bounded("weather", policy.Note{Rule: "authz.require.a0"}); rule != "authz.require.a0" {
+		t.Errorf("one that was in use became %s", rule)
+	}
+	if rule, code := labels.bounded("weather", policy.Note{Rule: "authz.deny", Label: "late"}); rule != "other" || code != "" {
+		t.Errorf("a new one is %s %s", rule, code)
+	}
+}
