@@ -14,11 +14,12 @@ import (
 )
 
 // heavyKey is the largest RSA key that doorward takes, with the largest
-// exponent: a signature under it takes milliseconds to find false, so that two
-// of them meet on any machine. Nobody has its private half.
+// exponent: a signature under it takes a good part of a millisecond to find
+// false, and the gate rests for fifteen times as long, so that two of them meet
+// on any machine. Nobody has its private half.
 type heavyKey struct{ modulus []byte }
 
-const heavyBytes = 16384 / 8
+const heavyBytes = 4096 / 8
 
 func newHeavyKey() heavyKey {
 	modulus := random(heavyBytes)

@@ -28,6 +28,21 @@ var steps = flag.Int("differential", 5000, "generated requests for TestCachedEqu
 
 func remember(p *plan) { p.cache = 1 << 20 }
 
+// wantVerified compares how tokens were verified.
+func wantVerified(t *testing.T, d *door, hit, miss, negativeHit int) {
+	t.Helper()
+	want := fmt.Sprintf(`
+# HELP doorward_token_cache_requests_total Tokens by how they were verified: hit, miss, or negative_hit for one whose signature failed before.
+# TYPE doorward_token_cache_requests_total counter
+doorward_token_cache_requests_total{result="hit"} %d
+doorward_token_cache_requests_total{result="miss"} %d
+doorward_token_cache_requests_total{result="negative_hit"} %d
+`, hit, miss, negativeHit)
+	if err := testutil.GatherAndCompare(d.registry, strings.NewReader(want), "doorward_token_cache_requests_total"); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestATokenIsVerifiedOnce, and what the memory holds is counted.
 func TestATokenIsVerifiedOnce(t *testing.T) {
 	d := openDoor(t, remember)
@@ -40,16 +55,7 @@ func TestATokenIsVerifiedOnce(t *testing.T) {
 			t.Errorf("forged: %+v", got)
 		}
 	}
-	want := `
-# HELP doorward_token_cache_requests_total Tokens by how they were verified: hit, miss, or negative_hit for one whose signature failed before.
-# TYPE doorward_token_cache_requests_total counter
-doorward_token_cache_requests_total{result="hit"} 2
-doorward_token_cache_requests_total{result="miss"} 2
-doorward_token_cache_requests_total{result="negative_hit"} 2
-`
-	if err := testutil.GatherAndCompare(d.registry, strings.NewReader(want), "doorward_token_cache_requests_total"); err != nil {
-		t.Error(err)
-	}
+	wantVerified(t, d, 2, 2, 2)
 	if got := metricText(t, d); !strings.Contains(got, "doorward_cache_bytes") || !strings.Contains(got, "doorward_cache_evictions_total") {
 		t.Error("nobody learns the size")
 	}
@@ -69,9 +75,12 @@ func TestWhatEndsARememberedToken(t *testing.T) {
 		{"its key id was given to another key", func(d *door, _ *time.Time) {
 			d.state.Issuers[issuerURL].Keys.Replace(mint.JWKS(forger()))
 		}, "signature_invalid"},
-		{"its missing kid no longer names one key", func(d *door, _ *time.Time) {
-			d.state.Issuers[issuerURL].Keys.Replace(mint.JWKS(d.key, mint.NewKey("ES256", "key-2")))
+		{"its missing kid means too many keys", func(d *door, _ *time.Time) {
+			d.state.Issuers[issuerURL].Keys.Replace(mint.JWKS(append(strangers(4), d.key)...))
 		}, "key_unknown"},
+		{"its missing kid means other keys", func(d *door, _ *time.Time) {
+			d.state.Issuers[issuerURL].Keys.Replace(mint.JWKS(strangers(4)...))
+		}, "signature_invalid"},
 		{"its issuer left the configuration", func(d *door, _ *time.Time) {
 			d.state.Issuers[issuerURL].Keys.Close()
 		}, "keys_unavailable"},

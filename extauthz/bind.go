@@ -18,6 +18,7 @@ func (s *Server) stands(ctx context.Context, state *inForce, req *request, res *
 	}
 	demanded := token.ReadConfirmation(claims.All)
 	shown := presentation(req, presented, res, demanded)
+	shown.Issuer = claims.Issuer
 	if demanded.Thumbprint != "" { // a proof may wait for its turn at a signature
 		bounded, cancel := context.WithDeadline(ctx, req.until)
 		defer cancel()

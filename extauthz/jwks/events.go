@@ -18,6 +18,7 @@ type events struct {
 	told        []string // results logged since the last success
 	settled     bool     // the back-off reached its ceiling since then
 	shelfTold   bool
+	lastCrowded string
 }
 
 func newEvents(log *slog.Logger, issuer string) *events {
@@ -50,6 +51,18 @@ func (e *events) skipped(now []Skipped) {
 	for _, s := range now {
 		e.write(slog.LevelWarn, "key skipped", slog.Int("index", s.Index), slog.String("kid", s.ID), slog.String("why", s.Why))
 	}
+}
+
+// crowded tells of a set that has too many keys for tokens without kid, once
+// per change of the algorithms that it holds for.
+func (e *events) crowded(algorithms string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if algorithms != "" && algorithms != e.lastCrowded {
+		e.write(slog.LevelWarn, "a token without kid is not verified: more than four keys fit its algorithm",
+			slog.String("algorithms", algorithms))
+	}
+	e.lastCrowded = algorithms
 }
 
 func (e *events) failed(f *failure, atCeiling bool) {

@@ -12,6 +12,8 @@ import (
 	"math/big"
 	"slices"
 	"testing"
+
+	"github.com/doorward/doorward/extauthz/reason"
 )
 
 var fuzzed = slices.Concat(rsaAlgorithms, p256Algorithms, p384Algorithms, p521Algorithms, ed25519Algorithms)
@@ -25,6 +27,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"keys":[7,null,"a",[],{"kty":"oct","k":"AA"}]}`))
 	f.Add(setOf(ed25519JWK("a"), ecJWK("a", elliptic.P256()), rsaJWK("a", 2048, 3)))
 	f.Add(setOf(ed25519JWKOf("a", "1"), ed25519JWKOf("a", "2")))
+	f.Add(setOf(ed25519JWK("a"), ed25519JWK("b"), ed25519JWK("c"), ed25519JWK("d"), ed25519JWK("e"), ed25519JWKOf("f", "a")))
 	f.Add(setOf(changes{"alg": "Ed25519"}.of(ed25519JWK("a")), changes{"kid": nil}.of(ed25519JWK("b"))))
 	f.Add(setOf(ecJWK("c", elliptic.P384()), ecJWK("d", elliptic.P521()), changes{"e": b64(make([]byte, 40))}.of(rsaJWK("e", 2048, 3))))
 	f.Add(setOf(changes{"x": b64(bytes.Repeat([]byte{0xff}, 32))}.of(ecJWK("c", elliptic.P256()))))
@@ -109,12 +112,39 @@ func reverse(t *testing.T, doc []byte) []byte {
 
 func sameAnswer(t *testing.T, a, b *Set, id *string, alg string) {
 	t.Helper()
-	keyA, whyA := a.Lookup(id, alg)
-	keyB, whyB := b.Lookup(id, alg)
-	switch {
-	case whyA != whyB:
-		t.Errorf("%s: %s, and %s in reverse", alg, whyA, whyB)
-	case keyA != nil && keyA.identity() != keyB.identity():
-		t.Errorf("%s: %v, and %v in reverse", alg, keyA.identity(), keyB.identity())
+	keysA, whyA := a.Lookup(id, alg)
+	keysB, whyB := b.Lookup(id, alg)
+	same := slices.EqualFunc(keysA, keysB, func(a, b *Key) bool { return a.identity() == b.identity() })
+	if whyA != whyB || !same {
+		t.Errorf("%s: %s with %d keys, and %s with %d in reverse, or others", alg, whyA, len(keysA), whyB, len(keysB))
 	}
+	if got := materials(keysA); whyA == reason.Allowed && got != len(keysA) || len(keysA) > maxCandidates {
+		t.Errorf("%s: %d keys, and %d materials", alg, len(keysA), got)
+	}
+	want := fitting(a, alg)
+	if want > 4 {
+		want = 0
+	}
+	if id == nil && len(keysA) != want {
+		t.Errorf("%s without kid: %d keys, want %d", alg, len(keysA), want)
+	}
+}
+
+// fitting is how many different keys of a set fit an algorithm.
+func fitting(s *Set, alg string) int {
+	var keys []*Key
+	for _, k := range s.keys {
+		if k.Fits(alg) {
+			keys = append(keys, k)
+		}
+	}
+	return materials(keys)
+}
+
+func materials(keys []*Key) int {
+	different := map[string]bool{}
+	for _, k := range keys {
+		different[k.Thumbprint] = true
+	}
+	return len(different)
 }

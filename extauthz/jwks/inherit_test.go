@@ -26,7 +26,7 @@ func TestAnHeirHasTheKeys(t *testing.T) {
 		if got := heir.mustFind("a"); got != key || got.Withdrawn() {
 			t.Error("another key, or a withdrawn one")
 		}
-		if got, why := old.Find(t.Context(), name("a"), "EdDSA"); got != key {
+		if got, why := old.find("a"); got != key {
 			t.Errorf("a Check that runs with the old source: %s", why)
 		}
 		pass(2 * time.Hour)

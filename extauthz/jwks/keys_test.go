@@ -48,11 +48,15 @@ func coordinates(public *ecdsa.PublicKey) (x, y string) {
 // rsaJWK has a modulus of the wanted size that nobody can factor into anything
 // useful: to be taken or refused, not to verify with.
 func rsaJWK(kid string, bits int, exponent int64) member {
+	return member{"kty": "RSA", "kid": kid, "n": b64(rsaModulus(kid, bits)), "e": b64(big.NewInt(exponent).Bytes())}
+}
+
+func rsaModulus(kid string, bits int) []byte {
 	modulus := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
 	modulus.SetBit(modulus, 0, 1)
 	digest := sha256.Sum256([]byte(kid))
 	modulus.Or(modulus, new(big.Int).Lsh(new(big.Int).SetBytes(digest[:]), 8))
-	return member{"kty": "RSA", "kid": kid, "n": b64(modulus.Bytes()), "e": b64(big.NewInt(exponent).Bytes())}
+	return modulus.Bytes()
 }
 
 // with is a JWK with members changed; nil takes one out.

@@ -21,24 +21,24 @@ const (
 	bucketInterval = 5 * time.Second
 )
 
-// Find gives the key that a token's header names. A known key costs no lock
-// and no wait. Where it is missing, Find may wait for one fetch, or where there
+// Find gives the keys that a token's header allows, as [Set.Lookup] does. Known
+// keys cost no lock and no wait. Where they are missing, Find may wait for one fetch, or where there
 // are no keys at all, for as many as it takes; never longer than ctx. The
 // caller should end ctx early enough to still send its answer.
 //
 // The reason is one of
-//   - [reason.Allowed], with a key that fits alg;
+//   - [reason.Allowed], with keys that fit alg;
 //   - [reason.AlgorithmNotAllowed]: keys of this id are there, and none fits;
 //   - [reason.KeyUnknown]: a set fetched after the call, or within the 10 s
-//     before it, has no such key;
+//     before it, has no such key; or kid is nil and more than four keys fit;
 //   - [reason.KeysUnavailable]: whether there is such a key cannot be told
 //     now: the fetch failed, was refused by the rate limit or came too late,
 //     or too many wait already.
-func (s *Source) Find(ctx context.Context, kid *string, alg string) (*Key, reason.Reason) {
+func (s *Source) Find(ctx context.Context, kid *string, alg string) ([]*Key, reason.Reason) {
 	arrived := time.Now()
-	key, why := s.lookup(arrived, kid, alg)
+	keys, why := s.lookup(arrived, kid, alg)
 	if why != reason.KeysUnavailable || s.static {
-		return key, why
+		return keys, why
 	}
 	attempt, ok := s.join()
 	if !ok {
@@ -54,9 +54,9 @@ func (s *Source) Find(ctx context.Context, kid *string, alg string) (*Key, reaso
 			return nil, reason.KeysUnavailable
 		}
 		attempt = s.nextAttempt() // before the look: a fetch that ends after it must wake us
-		key, why = s.lookup(arrived, kid, alg)
+		keys, why = s.lookup(arrived, kid, alg)
 		if why != reason.KeysUnavailable || s.Set() != nil {
-			return key, why
+			return keys, why
 		}
 		// No keys at all: Run tries again within a second.
 	}
@@ -64,16 +64,17 @@ func (s *Source) Find(ctx context.Context, kid *string, alg string) (*Key, reaso
 
 // lookup is what the current set can say to a request that arrived then;
 // KeysUnavailable means that it can say nothing.
-func (s *Source) lookup(arrived time.Time, kid *string, alg string) (*Key, reason.Reason) {
+func (s *Source) lookup(arrived time.Time, kid *string, alg string) ([]*Key, reason.Reason) {
 	snap := s.usable(time.Now())
 	if snap == nil {
 		return nil, reason.KeysUnavailable
 	}
-	key, why := snap.set.Lookup(kid, alg)
-	if why == reason.KeyUnknown && !s.static && snap.at.Before(arrived.Add(-conclusive)) {
+	keys, why := snap.set.Lookup(kid, alg)
+	inconclusive := !s.static && snap.at.Before(arrived.Add(-conclusive)) && !snap.set.crowded(kid, alg)
+	if why == reason.KeyUnknown && inconclusive {
 		return nil, reason.KeysUnavailable
 	}
-	return key, why
+	return keys, why
 }
 
 // join makes the caller a waiter on the next fetch to end, asking for one if

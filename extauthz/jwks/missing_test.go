@@ -2,6 +2,7 @@ package jwks
 
 import (
 	"context"
+	"crypto/elliptic"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -236,6 +237,38 @@ func TestUnknownKey(t *testing.T) {
 			pass(time.Minute)
 			if _, why := s.Find(t.Context(), name("a"), "RS256"); why != reason.AlgorithmNotAllowed || i.fetches() != 1 {
 				t.Errorf("%s, %d fetches", why, i.fetches())
+			}
+		})
+	})
+	t.Run("no id and one key too many is answered at once", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			jwks := []member{ed25519JWK("a"), ed25519JWK("b"), ed25519JWK("c"), ed25519JWK("d"), ed25519JWK("e")}
+			i := &issuer{keys: setOf(jwks...)}
+			s := start(t, options(), i)
+			pass(time.Minute)
+			if _, why := s.Find(t.Context(), nil, "EdDSA"); why != reason.KeyUnknown || i.fetches() != 1 {
+				t.Errorf("%s, %d fetches", why, i.fetches())
+			}
+			warning := "a token without kid is not verified: more than four keys fit its algorithm"
+			if s.logged(warning) != 1 {
+				t.Errorf("log:\n%s", s.log)
+			}
+			// One that left makes it right, and one that comes wrong again.
+			for n, keys := range [][]member{jwks[:4], jwks} {
+				i.change(func(i *issuer) { i.keys = setOf(keys...) })
+				s.Suspect()
+				synctest.Wait()
+				if found, _ := s.Find(t.Context(), nil, "EdDSA"); len(found) != len(keys)%5 || s.logged(warning) != n+1 {
+					t.Errorf("%d keys of %d; log:\n%s", len(found), len(keys), s.log)
+				}
+			}
+			pass(time.Minute)
+			i.change(func(i *issuer) { i.keys = setOf(ecJWK("p", elliptic.P256())) })
+			s.Suspect()
+			pass(time.Minute)
+			fetches := i.fetches()
+			if _, why := s.Find(t.Context(), nil, "EdDSA"); why != reason.KeyUnknown || i.fetches() != fetches+1 {
+				t.Errorf("no key that fits: %s, %d fetches", why, i.fetches()-fetches)
 			}
 		})
 	})

@@ -27,6 +27,7 @@ func TestParseKeyIsAsStrictAsParse(t *testing.T) {
 		{"alg of another curve", changes{"alg": "ES384"}.of(ec), false},
 		{"a short modulus", rsaJWK("k", 1024, 65537), false},
 		{"a small exponent", rsaJWK("k", 2048, 1), false},
+		{"a long modulus", rsaJWK("k", 4097, 65537), false},
 		{"off its curve", changes{"y": ec["x"]}.of(ec), false},
 		{"a key set", member{"keys": []member{ec}}, false},
 		{"nothing", member{}, false},
@@ -51,6 +52,23 @@ func TestParseKeyIsAsStrictAsParse(t *testing.T) {
 				t.Errorf("refused as %q, in a set as %q", err, skipped[0].Why)
 			}
 		})
+	}
+}
+
+// TestParseKeyIsStricterWithExponents: what an issuer may publish, a client may
+// not bring.
+func TestParseKeyIsStricterWithExponents(t *testing.T) {
+	for _, exponent := range []int64{3, 17, 65537, 65539, 1<<31 - 1} {
+		doc, err := json.Marshal(rsaJWK("k", 4096, exponent))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key, err := ParseKey(doc); (key != nil) != (exponent == 65537) || (err == nil) != (exponent == 65537) {
+			t.Errorf("%d: key %v, error %v", exponent, key, err)
+		}
+		if set := mustParse(t, rawSetOf(string(doc))); set.Len() != 1 {
+			t.Errorf("%d: not taken in a set", exponent)
+		}
 	}
 }
 

@@ -120,6 +120,10 @@ func (o Options) checkStatic() []Problem {
 	if set.Len() == 0 {
 		problems = append(problems, Problem{Path: "jwks", Message: "no usable key: give at least one public RSA, EC or Ed25519 key for signatures"})
 	}
+	if algorithms := set.crowdedAlgorithms(); algorithms != "" {
+		problems = append(problems, Problem{Path: "jwks", Warning: true, Message: "more than four keys fit " + algorithms +
+			": tokens under it are not verified without kid: leave out keys that are no longer used, or let the issuer write kid"})
+	}
 	for _, s := range skipped {
 		problems = append(problems, Problem{Path: fmt.Sprintf("jwks.keys[%d]", s.Index), Message: "is not used: " + s.Why, Warning: true})
 	}

@@ -41,6 +41,8 @@ func TestCheck(t *testing.T) {
 		{"static, an empty file", Options{Issuer: issuerID, Static: []byte{}}, []Problem{{Path: "jwks"}}},
 		{"static, no usable key", Options{Issuer: issuerID, Static: setOf()}, []Problem{{Path: "jwks"}}},
 		{"static, one key skipped", Options{Issuer: issuerID, Static: setOf(ed25519JWK("a"), member{})}, []Problem{{Path: "jwks.keys[1]", Warning: true}}},
+		{"static, five keys for a token without kid", Options{Issuer: issuerID, Static: setOf(
+			ed25519JWK("a"), ed25519JWK("b"), ed25519JWK("c"), ed25519JWK("d"), ed25519JWK("e"))}, []Problem{{Path: "jwks", Warning: true}}},
 		{"a CA file without certificates", Options{Issuer: issuerID, CAPEM: []byte("x")}, []Problem{{Path: "ca_file"}}},
 		{"negative durations", Options{Issuer: issuerID, RefreshMin: -1, RefreshMax: -1, MaxStale: -1}, []Problem{{Path: "refresh.min"}, {Path: "refresh.max"}, {Path: "refresh.max_stale"}}},
 		{"floor over ceiling", Options{Issuer: issuerID, RefreshMin: 2 * time.Hour}, []Problem{{Path: "refresh.min"}}},

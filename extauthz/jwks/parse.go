@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"math/bits"
 	"slices"
 
 	"github.com/lestrrat-go/jwx/v2/jwk"
@@ -22,16 +23,17 @@ const (
 	maxKeys     = 256     // elements of a set, usable or not
 	maxKeyID    = 1024    // bytes
 
-	minRSABits      = 2048  // RFC 7518, section 3.3
-	maxRSABits      = 16384 // a verification costs the square of it
-	maxExponentBits = 31    // what crypto/rsa verifies with
+	minRSABits      = 2048 // RFC 7518, section 3.3
+	maxRSABits      = 4096 // a verification costs the square of it
+	minExponent     = 3
+	maxExponentBits = 31 // what crypto/rsa verifies with
 )
 
 // Skipped tells of one element of a set that is not used.
 type Skipped struct {
 	Index int    // place in "keys", from 0
 	ID    string // its kid, "" where it has none that can be read
-	Why   string // fixed words, for the log
+	Why   string // fixed words and at most a size, for the log
 }
 
 // Parse reads a JWK Set (RFC 7517, section 5) element by element: a key that
@@ -221,24 +223,32 @@ func publicKey(jwkMembers map[string]json.RawMessage) (crypto.PublicKey, error) 
 }
 
 // checkRSA looks at the bytes: jwx cuts a long exponent down to an int, and
-// both numbers are bounded before anything computes with them.
+// both numbers are bounded before anything computes with them. What it says is
+// for people, who look for a size.
 func checkRSA(n, e []byte) error {
-	n, e = bytes.TrimLeft(n, "\x00"), bytes.TrimLeft(e, "\x00")
-	if len(n) > maxRSABits/8 || len(e) > 8 {
-		return errors.New("RSA modulus over 16384 bits or exponent over 31 bits")
+	if size := bitLength(n); size < minRSABits || size > maxRSABits {
+		return fmt.Errorf("RSA modulus of %d bits, not of 2048 to 4096", size)
+	}
+	if size := bitLength(e); size > maxExponentBits {
+		return fmt.Errorf("RSA exponent of %d bits, not of 2 to 31", size)
 	}
 	modulus, exponent := new(big.Int).SetBytes(n), new(big.Int).SetBytes(e)
 	switch {
-	case modulus.BitLen() < minRSABits:
-		return errors.New("RSA modulus under 2048 bits")
 	case modulus.Bit(0) == 0:
 		return errors.New("RSA modulus is even")
-	case exponent.BitLen() > maxExponentBits:
-		return errors.New("RSA exponent over 31 bits")
-	case exponent.BitLen() < 2 || exponent.Bit(0) == 0:
+	case exponent.Cmp(big.NewInt(minExponent)) < 0 || exponent.Bit(0) == 0:
 		return errors.New("RSA exponent is 1 or even")
 	}
 	return nil
+}
+
+// bitLength is that of an unsigned number, most significant byte first.
+func bitLength(number []byte) int {
+	number = bytes.TrimLeft(number, "\x00")
+	if len(number) == 0 {
+		return 0
+	}
+	return 8*len(number) - bits.LeadingZeros8(number[0])
 }
 
 // supported gives the three types of [Key.Public] and refuses every other.

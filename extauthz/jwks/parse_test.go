@@ -33,7 +33,8 @@ func TestParseTakes(t *testing.T) {
 		{"an RSA key without alg serves every RSA algorithm", rsaJWK("k", 2048, 65537), rsaAlgorithms},
 		{"an exponent of 3 is small and sound", rsaJWK("k", 2048, 3), rsaAlgorithms},
 		{"an exponent of 31 bits is the longest", rsaJWK("k", 2048, 1<<31-1), rsaAlgorithms},
-		{"a modulus of 16384 bits is the longest", rsaJWK("k", 16384, 65537), rsaAlgorithms},
+		{"a modulus of 4096 bits is the longest", rsaJWK("k", 4096, 65537), rsaAlgorithms},
+		{"and zeros in front are no part of it", changes{"n": b64(append([]byte{0, 0}, rsaModulus("k", 4096)...))}.of(rsaJWK("k", 4096, 3)), rsaAlgorithms},
 		{"alg binds a key to that algorithm (J-5)", changes{"alg": "PS384"}.of(rsaJWK("k", 2048, 65537)), []string{"PS384"}},
 		{"P-256 is ES256", ecJWK("k", elliptic.P256()), []string{"ES256"}},
 		{"P-384 is ES384", ecJWK("k", elliptic.P384()), []string{"ES384"}},
@@ -108,18 +109,20 @@ func TestParseSkips(t *testing.T) {
 		{"alg of another type", encode(changes{"alg": "ES256"}.of(rsa)), "alg is not a signature algorithm of this type and curve"},
 		{"alg of another curve", encode(changes{"alg": "ES384"}.of(ec)), "alg is not a signature algorithm of this type and curve"},
 		{"alg is a number", encode(changes{"alg": 256}.of(ec)), "alg is not a string"},
-		{"RSA of 2047 bits", encode(rsaJWK("k", 2047, 65537)), "RSA modulus under 2048 bits"},
-		{"RSA of 1024 bits", encode(rsaJWK("k", 1024, 65537)), "RSA modulus under 2048 bits"},
-		{"RSA of 24 bits, padded with zeros", `{"kty":"RSA","e":"AQAB","n":"` + b64(append(make([]byte, 300), 0xff, 0xff, 0xff)) + `"}`, "RSA modulus under 2048 bits"},
-		{"RSA of 16385 bits", encode(rsaJWK("k", 16385, 65537)), "RSA modulus over 16384 bits or exponent over 31 bits"},
+		{"RSA of 2047 bits", encode(rsaJWK("k", 2047, 65537)), "RSA modulus of 2047 bits, not of 2048 to 4096"},
+		{"RSA of 1024 bits", encode(rsaJWK("k", 1024, 65537)), "RSA modulus of 1024 bits, not of 2048 to 4096"},
+		{"RSA of 24 bits, padded with zeros", `{"kty":"RSA","e":"AQAB","n":"` + b64(append(make([]byte, 300), 0xff, 0xff, 0xff)) + `"}`, "RSA modulus of 24 bits, not of 2048 to 4096"},
+		{"RSA of 4097 bits", encode(rsaJWK("k", 4097, 65537)), "RSA modulus of 4097 bits, not of 2048 to 4096"},
+		{"RSA of 16384 bits", encode(rsaJWK("k", 16384, 65537)), "RSA modulus of 16384 bits, not of 2048 to 4096"},
+		{"RSA modulus 0", encode(changes{"n": "AA"}.of(rsa)), "RSA modulus of 0 bits, not of 2048 to 4096"},
 		{"RSA even modulus", encode(changes{"n": b64(append([]byte{0x80}, make([]byte, 255)...))}.of(rsa)), "RSA modulus is even"},
 		{"RSA exponent 1", encode(rsaJWK("k", 2048, 1)), "RSA exponent is 1 or even"},
 		{"RSA exponent 0", encode(changes{"e": "AA"}.of(rsa)), "RSA exponent is 1 or even"},
 		{"RSA exponent 2", encode(rsaJWK("k", 2048, 2)), "RSA exponent is 1 or even"},
 		{"RSA exponent 65536", encode(rsaJWK("k", 2048, 65536)), "RSA exponent is 1 or even"},
-		{"RSA exponent of 32 bits", encode(rsaJWK("k", 2048, 1<<31+1)), "RSA exponent over 31 bits"},
-		{"RSA exponent of 48 bits", encode(rsaJWK("k", 2048, 1<<47+1)), "RSA exponent over 31 bits"},
-		{"RSA exponent that an int would cut to 65537", encode(changes{"e": b64([]byte{1, 0, 0, 0, 0, 0, 1, 0, 1})}.of(rsa)), "RSA modulus over 16384 bits or exponent over 31 bits"},
+		{"RSA exponent of 32 bits", encode(rsaJWK("k", 2048, 1<<31+1)), "RSA exponent of 32 bits, not of 2 to 31"},
+		{"RSA exponent of 48 bits", encode(rsaJWK("k", 2048, 1<<47+1)), "RSA exponent of 48 bits, not of 2 to 31"},
+		{"RSA exponent that an int would cut to 65537", encode(changes{"e": b64([]byte{1, 0, 0, 0, 0, 0, 1, 0, 1})}.of(rsa)), "RSA exponent of 65 bits, not of 2 to 31"},
 		{"RSA without n", encode(changes{"n": nil}.of(rsa)), ""},
 		{"RSA without e", encode(changes{"e": nil}.of(rsa)), ""},
 		{"RSA n is a number", encode(changes{"n": 7}.of(rsa)), ""},
@@ -236,41 +239,79 @@ func TestLookup(t *testing.T) {
 		rsaJWK("both", 2048, 65537), ecJWK("both", elliptic.P256()),
 		ed25519JWK("ed"), changes{"kid": nil}.of(ecJWK("unnamed", elliptic.P384())),
 		changes{"alg": "RS256"}.of(rsaJWK("bound", 2048, 3)),
+		// One key under two more names is still one to try.
+		changes{"kid": "ed again"}.of(ed25519JWK("ed")), changes{"kid": nil}.of(ed25519JWK("ed")),
 	))
 	rows := []struct {
 		intent string
 		kid    *string
 		alg    string
 		want   reason.Reason
+		keys   int
 	}{
-		{"the id and an algorithm that fits", name("ed"), "EdDSA", reason.Allowed},
-		{"the algorithm picks between two types of one id", name("both"), "ES256", reason.Allowed},
-		{"and the other one", name("both"), "PS512", reason.Allowed},
-		{"the id is there, the algorithm is not its", name("ed"), "RS256", reason.AlgorithmNotAllowed},
-		{"an algorithm fits the type, not the key", name("bound"), "RS384", reason.AlgorithmNotAllowed},
-		{"HMAC never fits", name("both"), "HS256", reason.AlgorithmNotAllowed},
-		{"an id nobody has", name("nobody"), "EdDSA", reason.KeyUnknown},
-		{"an id in another case", name("ED"), "EdDSA", reason.KeyUnknown},
-		{"an empty id is an id, and nobody has it", name(""), "ES384", reason.KeyUnknown},
-		{"no id, one key fits", nil, "ES384", reason.Allowed},
-		{"no id, one named key fits", nil, "Ed25519", reason.Allowed},
-		{"no id, two keys fit", nil, "RS256", reason.KeyUnknown},
-		{"no id, one of the two is bound to another algorithm", nil, "RS512", reason.Allowed},
-		{"no id, none fits", nil, "ES512", reason.KeyUnknown},
+		{"the id and an algorithm that fits", name("ed"), "EdDSA", reason.Allowed, 1},
+		{"the algorithm picks between two types of one id", name("both"), "ES256", reason.Allowed, 1},
+		{"and the other one", name("both"), "PS512", reason.Allowed, 1},
+		{"the id is there, the algorithm is not its", name("ed"), "RS256", reason.AlgorithmNotAllowed, 0},
+		{"an algorithm fits the type, not the key", name("bound"), "RS384", reason.AlgorithmNotAllowed, 0},
+		{"HMAC never fits", name("both"), "HS256", reason.AlgorithmNotAllowed, 0},
+		{"an id nobody has", name("nobody"), "EdDSA", reason.KeyUnknown, 0},
+		{"an id in another case", name("ED"), "EdDSA", reason.KeyUnknown, 0},
+		{"an empty id is an id, and nobody has it", name(""), "ES384", reason.KeyUnknown, 0},
+		{"no id, one key fits", nil, "ES384", reason.Allowed, 1},
+		{"no id, one named key fits", nil, "Ed25519", reason.Allowed, 1},
+		{"no id, two keys fit", nil, "RS256", reason.Allowed, 2},
+		{"no id, one of the two is bound to another algorithm", nil, "RS512", reason.Allowed, 1},
+		{"no id, none fits", nil, "ES512", reason.KeyUnknown, 0},
 	}
 	for _, row := range rows {
 		t.Run(row.intent, func(t *testing.T) {
-			key, why := set.Lookup(row.kid, row.alg)
-			if why != row.want || (key != nil) != (row.want == reason.Allowed) {
-				t.Fatalf("%v, %s, want %s", key, why, row.want)
+			keys, why := set.Lookup(row.kid, row.alg)
+			if why != row.want || len(keys) != row.keys {
+				t.Fatalf("%d keys, %s, want %d, %s", len(keys), why, row.keys, row.want)
 			}
-			if key != nil && !key.Fits(row.alg) {
-				t.Errorf("the key found does not fit")
+			for _, key := range keys {
+				if !key.Fits(row.alg) {
+					t.Errorf("%q does not fit", key.ID)
+				}
 			}
 		})
 	}
 	if _, why := (*Set)(nil).Lookup(name("ed"), "EdDSA"); why != reason.KeyUnknown {
 		t.Errorf("no set: %s", why)
+	}
+}
+
+// TestLookupWithoutID tries four keys, whatever they are called, and not five.
+func TestLookupWithoutID(t *testing.T) {
+	jwks := []member{ecJWK("other", elliptic.P256())}
+	for n, row := range []struct {
+		why       reason.Reason
+		keys      int
+		crowded   string
+		intention string
+	}{
+		{reason.KeyUnknown, 0, "", "none fits"},
+		{reason.Allowed, 1, "", "one"},
+		{reason.Allowed, 2, "", "two"},
+		{reason.Allowed, 3, "", "three"},
+		{reason.Allowed, 4, "", "the most"},
+		{reason.KeyUnknown, 0, "Ed25519 EdDSA", "one more"},
+		{reason.KeyUnknown, 0, "Ed25519 EdDSA", "two more"},
+	} {
+		set := mustParse(t, setOf(jwks...))
+		keys, why := set.Lookup(nil, "EdDSA")
+		if why != row.why || len(keys) != row.keys || set.crowdedAlgorithms() != row.crowded {
+			t.Errorf("%s: %d keys, %s; crowded: %q", row.intention, len(keys), why, set.crowdedAlgorithms())
+		}
+		if _, why := set.Lookup(name(""), "EdDSA"); why != reason.KeyUnknown {
+			t.Errorf("%s: an empty id is no missing one: %s", row.intention, why)
+		}
+		key := ed25519JWK(fmt.Sprint(n))
+		if n%2 == 1 {
+			key = changes{"kid": nil}.of(key)
+		}
+		jwks = append(jwks, key)
 	}
 }
 

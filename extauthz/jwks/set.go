@@ -3,6 +3,7 @@ package jwks
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/doorward/doorward/extauthz/reason"
 )
@@ -10,9 +11,14 @@ import (
 // Set is one issuer's usable keys at one moment. It never changes; a nil Set
 // has no keys.
 type Set struct {
-	keys []*Key            // sorted by identity, so the document's order has no say
-	byID map[string][]*Key // keys with an ID only
+	keys    []*Key            // sorted by identity, so the document's order has no say
+	byID    map[string][]*Key // keys with an ID only
+	fitting map[string][]*Key // by algorithm: what a header without kid may mean, or one too many
 }
+
+// maxCandidates is how many keys a token without kid is tried against: a
+// signature that fails costs as many verifications.
+const maxCandidates = 4
 
 func newSet(keys []*Key) *Set {
 	keys = slices.Clone(keys)
@@ -21,13 +27,24 @@ func newSet(keys []*Key) *Set {
 			cmp.Compare(a.Algorithm, b.Algorithm),
 			cmp.Compare(a.Thumbprint, b.Thumbprint))
 	})
-	s := &Set{keys: keys, byID: make(map[string][]*Key, len(keys))}
+	s := &Set{keys: keys, byID: make(map[string][]*Key, len(keys)), fitting: map[string][]*Key{}}
 	for _, k := range keys {
 		if k.ID != "" {
 			s.byID[k.ID] = append(s.byID[k.ID], k)
 		}
+		for _, alg := range algorithmsOf(k.Public) {
+			if before := s.fitting[alg]; len(before) <= maxCandidates && k.Fits(alg) && !containsMaterial(before, k) {
+				s.fitting[alg] = append(before, k)
+			}
+		}
 	}
 	return s
+}
+
+// containsMaterial says that one of keys is k under another kid or alg: what
+// fails under one of them fails under the other.
+func containsMaterial(keys []*Key, k *Key) bool {
+	return slices.ContainsFunc(keys, func(other *Key) bool { return other.Thumbprint == k.Thumbprint })
 }
 
 // Len is the number of usable keys.
@@ -38,47 +55,54 @@ func (s *Set) Len() int {
 	return len(s.keys)
 }
 
-// Lookup finds the key that a token's header names; a nil Set has none. A nil kid is a header
-// without one: it is served only where exactly one key fits alg.
+// Lookup finds the keys that a token's header allows; a nil Set has none. A kid
+// names one key. A nil kid is a header without one, which means each key that
+// fits alg, once for every key material, and four at most. The slice is the
+// set's own and must not be changed.
 //
-// The reason is [reason.Allowed] with a key, [reason.AlgorithmNotAllowed] where
+// The reason is [reason.Allowed] with keys, [reason.AlgorithmNotAllowed] where
 // keys of that id are there and none fits alg, and [reason.KeyUnknown]
 // otherwise. A key without an id is never found by one (RFC 7515, section
 // 4.1.4: the id is a hint to choose by, and here nothing bears it).
-func (s *Set) Lookup(kid *string, alg string) (*Key, reason.Reason) {
+func (s *Set) Lookup(kid *string, alg string) ([]*Key, reason.Reason) {
 	if s == nil {
 		return nil, reason.KeyUnknown
 	}
 	if kid == nil {
-		return s.onlyKey(alg)
+		if len(s.fitting[alg]) == 0 || s.crowded(kid, alg) {
+			return nil, reason.KeyUnknown
+		}
+		return s.fitting[alg], reason.Allowed
 	}
 	named := s.byID[*kid]
 	if len(named) == 0 {
 		return nil, reason.KeyUnknown
 	}
-	for _, k := range named {
+	for i, k := range named {
 		if k.Fits(alg) {
-			return k, reason.Allowed
+			return named[i : i+1], reason.Allowed
 		}
 	}
 	return nil, reason.AlgorithmNotAllowed
 }
 
-func (s *Set) onlyKey(alg string) (*Key, reason.Reason) {
-	var only *Key
-	for _, k := range s.keys {
-		switch {
-		case !k.Fits(alg):
-		case only != nil:
-			return nil, reason.KeyUnknown
-		default:
-			only = k
+// crowded says that a header without kid may mean too many keys. No fetch makes
+// them fewer, as far as anybody can know.
+func (s *Set) crowded(kid *string, alg string) bool {
+	return kid == nil && len(s.fitting[alg]) > maxCandidates
+}
+
+// crowdedAlgorithms are those under which a token without kid is not verified,
+// for people: in one order, with spaces between. "" where there is none.
+func (s *Set) crowdedAlgorithms() string {
+	var names []string
+	for alg := range s.fitting {
+		if s.crowded(nil, alg) {
+			names = append(names, alg)
 		}
 	}
-	if only == nil {
-		return nil, reason.KeyUnknown
-	}
-	return only, reason.Allowed
+	slices.Sort(names)
+	return strings.Join(names, " ")
 }
 
 // succeed returns the set with the old objects in the place of unchanged JWKs,

@@ -155,6 +155,7 @@ func (s *Source) Replace(static []byte) []Skipped {
 func (s *Source) publish(next *snapshot) {
 	if c, ok := s.exchange(next); ok {
 		s.events.loaded(c)
+		s.events.crowded(next.set.crowdedAlgorithms())
 	}
 }
 

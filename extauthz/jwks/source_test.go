@@ -17,7 +17,11 @@ import (
 func (r *running) find(kid string) (*Key, reason.Reason) {
 	ctx, cancel := context.WithTimeout(r.t.Context(), time.Second)
 	defer cancel()
-	return r.Find(ctx, &kid, "EdDSA")
+	keys, why := r.Find(ctx, &kid, "EdDSA")
+	if len(keys) != 1 {
+		return nil, why
+	}
+	return keys[0], why
 }
 
 func (r *running) mustFind(kid string) *Key {

@@ -8,7 +8,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"slices"
-	"time"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jws"
@@ -97,47 +96,72 @@ func (i *Issuer) refusesAlgorithm(h header) flaw {
 	return ""
 }
 
-// refuseSignature is nil where the signature verifies. One that failed before
-// under the same key is not looked at again.
-func (v *Verifier) refuseSignature(
-	ctx context.Context, compact string, jws compactJWS, a algorithm, key *jwks.Key, issuer *Issuer,
-) *Refusal {
-	digest := sha256.Sum256([]byte(compact))
-	if v.forgeries.known(digest, key) {
-		refusal := issuer.refuse(reason.SignatureInvalid, "signature: did not verify before")
-		refusal.Remembered = true
-		return refusal
-	}
-	why, flaw := v.checkSignature(ctx, jws, a, key, issuer.Keys)
-	if why == reason.Allowed {
-		return nil
-	}
-	if why == reason.SignatureInvalid {
-		v.forgeries.remember(digest, key)
-	}
-	return issuer.refuse(why, flaw)
+// trial is a signature and the keys that may have made it: the one that kid
+// names, or without kid each that fits alg.
+type trial struct {
+	jws       compactJWS
+	algorithm algorithm
+	keys      []*jwks.Key
+	issuer    *Issuer
 }
 
-// checkSignature verifies a signature (RFC 7515, section 5.2, step 8) when its
-// turn comes. A failing one makes the source look whether the issuer reused the
-// kid for a new key.
-func (v *Verifier) checkSignature(
-	ctx context.Context, token compactJWS, a algorithm, key *jwks.Key, keys *jwks.Source,
-) (reason.Reason, flaw) {
-	if len(token.signature) != a.signatureSize(key.Public) {
-		keys.Suspect()
-		return reason.SignatureInvalid, "signature: not of the length that key and alg demand"
+// signer is the key that the signature verifies under, or the refusal. One that
+// failed before under the same keys is not looked at again.
+func (v *Verifier) signer(ctx context.Context, compact string, t trial) (*jwks.Key, *Refusal) {
+	digest := sha256.Sum256([]byte(compact))
+	if v.forgeries.known(digest, t.keys) {
+		refusal := t.issuer.refuse(reason.SignatureInvalid, "signature: did not verify before")
+		refusal.Remembered = true
+		return nil, refusal
 	}
-	if !v.gate.enter(ctx) {
-		return reason.Overloaded, "signatures: too many at once"
+	key, why, flaw := v.findSigner(ctx, t)
+	if why == reason.Allowed {
+		return key, nil
 	}
-	release := v.gate.leave
-	defer func() { release() }()
-	began := time.Now()
-	if err := a.verifier.Verify([]byte(token.input), token.signature, key.Public); err != nil {
-		release = func() { v.gate.rest(time.Since(began)) }
-		keys.Suspect()
-		return reason.SignatureInvalid, "signature: does not verify"
+	if why == reason.SignatureInvalid {
+		v.forgeries.remember(digest, t.keys)
 	}
-	return reason.Allowed, ""
+	return nil, t.issuer.refuse(why, flaw)
+}
+
+// findSigner verifies a signature (RFC 7515, section 5.2, step 8) when its turn
+// comes. A failing one makes the source look whether the issuer reused the kid
+// for a new key: once, whatever the number of keys.
+func (v *Verifier) findSigner(ctx context.Context, t trial) (signer *jwks.Key, _ reason.Reason, _ flaw) {
+	fit := 0
+	for _, key := range t.keys {
+		if t.fits(key) {
+			fit++
+		}
+	}
+	if fit == 0 {
+		t.issuer.Keys.Suspect()
+		return nil, reason.SignatureInvalid, "signature: not of the length that key and alg demand"
+	}
+	entered, verified := v.gate.try(ctx, t.issuer.ID, fit, func() bool {
+		signer = t.try()
+		return signer != nil
+	})
+	switch {
+	case !entered:
+		return nil, reason.Overloaded, "signatures: too many at once"
+	case !verified:
+		t.issuer.Keys.Suspect()
+		return nil, reason.SignatureInvalid, "signature: does not verify"
+	}
+	return signer, reason.Allowed, ""
+}
+
+// fits says that the signature has the length of this key's.
+func (t trial) fits(key *jwks.Key) bool {
+	return len(t.jws.signature) == t.algorithm.signatureSize(key.Public)
+}
+
+func (t trial) try() *jwks.Key {
+	for _, key := range t.keys {
+		if t.fits(key) && t.algorithm.verifier.Verify([]byte(t.jws.input), t.jws.signature, key.Public) == nil {
+			return key
+		}
+	}
+	return nil
 }

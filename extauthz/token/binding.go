@@ -33,6 +33,7 @@ const (
 
 // Presentation is what came with one request. It is never cached.
 type Presentation struct {
+	Issuer  string   // of the access token: proofs of one issuer's tokens take turns among themselves
 	Scheme  string   // SchemeBearer or SchemeDPoP, in this case
 	Compact string   // the access token, as it came
 	Proofs  []string // the DPoP header, one value per occurrence (RFC 9449, section 4.1)
@@ -60,7 +61,7 @@ type BinderOptions struct {
 	MaxBytes int              // memory for the proofs seen; zero: 16 MiB
 	PerKey   int              // live proofs of one key; zero: 4096, some 11 a second for good
 	InFlight int              // proofs whose signature is verified at once; zero: twice GOMAXPROCS
-	Waiting  int              // more that may wait for their turn; zero: none
+	Waiting  int              // more that may wait for a slot of their token's issuer; zero: none
 }
 
 // Binder tells whether the client that presents a token is the one it was

@@ -346,7 +346,7 @@ func signatureDefects() []defect {
 		{"key: empty kid", inHeader("kid", ""), reason.KeyUnknown},
 		{"key: kid as a path", inHeader("kid", "../../dev/null"), reason.KeyUnknown},
 		{"key: a kid of another issuer's set", all(strict, inHeader("kid", "ed")), reason.KeyUnknown},
-		{"key: no kid, and several keys fit", all(signedWith("rs", "RS256"), inHeader("kid", gone)), reason.KeyUnknown},
+		bad("of none of the keys that fit, without kid", all(signedWith("rs", "RS256"), inHeader("kid", gone), signature(make([]byte, 256)))),
 		{"binding: DPoP (X-1)", claim("cnf", map[string]any{"jkt": "x"}), reason.BindingUnproven},
 		{"binding: mTLS (X-3)", claim("cnf", map[string]any{"x5t#S256": "x"}), reason.BindingUnproven},
 		{"binding: empty", claim("cnf", map[string]any{}), reason.BindingUnproven},

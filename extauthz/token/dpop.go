@@ -20,7 +20,7 @@ const (
 	// section 11.1, leaves it to us; SEP-1932 says 5 minutes).
 	proofWindow = 5 * time.Minute
 
-	maxProofBytes = 8 << 10 // an RSA key of 16384 bits and its signature fit
+	maxProofBytes = 8 << 10 // an RSA key of 4096 bits, its signature and a long htu fit
 	maxProofID    = 256     // bytes of jti
 )
 
@@ -64,18 +64,22 @@ func (b *Binder) checkProof(ctx context.Context, thumbprint string, p Presentati
 	if len(proof.signature) != algorithm.signatureSize(key.Public) {
 		return reason.DPoPProofInvalid, "proof: signature: not of the length that jwk and alg demand"
 	}
-	if !b.gate.enter(ctx) {
+	flaw = "proof: signature: does not verify"
+	entered, verified := b.gate.try(ctx, p.Issuer, 1, func() bool {
+		if algorithm.verifier.Verify([]byte(proof.input), proof.signature, key.Public) != nil {
+			return false
+		}
+		// A proof that comes again costs as much as a forged one.
+		if flaw = b.replays.record(thumbprint, proof.id, proof.issued, attempt(p.Attempt, compact)); flaw != "" {
+			flaw = "proof: " + flaw
+		}
+		return flaw == ""
+	})
+	switch {
+	case !entered:
 		return reason.Overloaded, "signatures of proofs: too many at once"
-	}
-	err := func() error {
-		defer b.gate.leave()
-		return algorithm.verifier.Verify([]byte(proof.input), proof.signature, key.Public)
-	}()
-	if err != nil {
-		return reason.DPoPProofInvalid, "proof: signature: does not verify"
-	}
-	if flaw := b.replays.record(thumbprint, proof.id, proof.issued, attempt(p.Attempt, compact)); flaw != "" {
-		return reason.DPoPProofInvalid, "proof: " + flaw
+	case !verified:
+		return reason.DPoPProofInvalid, flaw
 	}
 	return reason.Allowed, ""
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
@@ -93,13 +94,14 @@ func TestEveryProofAlgorithm(t *testing.T) {
 // A flood of proofs is bounded like one of tokens, and costs no proof its jti.
 func TestProofsWaitTheirTurn(t *testing.T) {
 	b := NewBinder(BinderOptions{Now: newClock().read, InFlight: 1})
-	if !b.gate.enter(t.Context()) {
+	x := newExchange()
+	busy := b.gate.enter(t.Context(), x.presentation.Issuer)
+	if busy == nil {
 		t.Fatal("no turn")
 	}
 	if b.InFlight() != 1 {
 		t.Errorf("%d in flight", b.InFlight())
 	}
-	x := newExchange()
 	p := x.present()
 	if _, refusal := b.Prove(context.Background(), x.confirmation, p, x.mode); refusal == nil || refusal.Reason != reason.Overloaded {
 		t.Fatalf("%+v, want overloaded", refusal)
@@ -110,12 +112,49 @@ func TestProofsWaitTheirTurn(t *testing.T) {
 			t.Errorf("%s: %v", row.name, refusal.Reason)
 		}
 	}
-	b.gate.leave()
+	busy.leave()
 	if _, refusal := b.Prove(t.Context(), x.confirmation, p, x.mode); refusal != nil {
 		t.Errorf("afterwards: %+v", refusal)
 	}
 	if b.InFlight() != 0 {
 		t.Errorf("%d in flight at the end", b.InFlight())
+	}
+}
+
+// TestAFailedProofCools the slot of its token's issuer, as a failed token does,
+// and so does one that comes again: its signature was verified for nothing too.
+func TestAFailedProofCools(t *testing.T) {
+	of := func(issuer string) twist {
+		return presented(func(p *Presentation) { p.Issuer = issuer })
+	}
+	good := newExchange(of(usualID))
+	proof := good.present()
+	forged := newExchange(of(usualID), func(x *exchange) {
+		x.raw = func(header, payload []byte) string { return newWorld().forger.SignRaw(header, payload) }
+	})
+	for _, row := range []struct {
+		intent string
+		sent   []Presentation
+		rests  int64
+	}{
+		{"a good proof", []Presentation{proof}, 0},
+		{"a forged one", []Presentation{forged.present()}, 1},
+		{"one that comes again", []Presentation{proof, proof}, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := NewBinder(BinderOptions{Now: newClock().read, InFlight: 4})
+			b.algorithms["ES256"] = (&paced{takes: time.Millisecond}).of(b.algorithms["ES256"])
+			for _, p := range row.sent {
+				_, _ = b.Prove(t.Context(), good.confirmation, p, good.mode) // other tests say what it answers
+			}
+			time.Sleep(restsFor*time.Millisecond - 1)
+			if got := b.gate.lane(usualID).resting.Load(); got != row.rests {
+				t.Errorf("%s: %d slots rest, not %d", row.intent, got, row.rests)
+			}
+			time.Sleep(time.Nanosecond)
+			synctest.Wait()
+			b.gate.isEmpty(t)
+		})
 	}
 }
 

@@ -3,45 +3,109 @@ package token
 import (
 	"context"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // gate bounds the signatures that are verified at once, and how many more wait
 // for their turn: a flood of fresh forged tokens must not take the processor
-// from everybody else, so that a slot rests after each of them. Those that wait
-// go through in the order they came.
+// from everybody else, so that a slot rests after each of them.
+//
+// Each issuer has a lane with slots of its own, so that forgeries in its name
+// make only its own tokens wait. Turns are what all lanes share, and no turn
+// rests. In a lane, and for a turn, those that wait go through in the order they
+// came.
 type gate struct {
-	slots      chan struct{} // taken, or at rest
-	working    atomic.Int64
-	resting    atomic.Int64 // counted, since a slot that is handed over is taken before anybody works in it
-	waiting    atomic.Int64
+	turns      chan struct{} // each is a signature that is being verified
 	maxWaiting int64
+	waiting    atomic.Int64 // for a slot, in all lanes
+	cooling    atomic.Int64 // lanes in which a slot rests
+
+	mu    sync.Mutex
+	lanes map[string]*lane // by the issuer's ID; only configured issuers have one
+}
+
+// lane is the part of a gate that one issuer's tokens go through.
+type lane struct {
+	gate    *gate
+	slots   chan struct{} // as many as there are turns; taken, or at rest
+	resting atomic.Int64  // counted, since a slot that is handed over is taken before anybody works in it
+	waiting atomic.Int64
 }
 
 func newGate(inFlight, waiting int) *gate {
 	if inFlight <= 0 {
 		inFlight = 2 * runtime.GOMAXPROCS(0)
 	}
-	return &gate{slots: make(chan struct{}, inFlight), maxWaiting: int64(waiting)}
+	return &gate{turns: make(chan struct{}, inFlight), maxWaiting: int64(waiting), lanes: map[string]*lane{}}
 }
 
-// enter takes a slot; false means that there was none and too many wait
-// already, or that ctx ended first. Each true needs one leave or rest.
-func (g *gate) enter(ctx context.Context) bool {
+// try verifies a signature when the issuer's turn comes: verifies tries so many
+// keys at most and says whether one of them is the signer's. Where none is, the
+// slot rests. entered is false where too many wait already, or ctx ended first.
+func (g *gate) try(ctx context.Context, issuer string, keys int, verifies func() bool) (entered, verified bool) {
+	l := g.enter(ctx, issuer)
+	if l == nil {
+		return false, false
+	}
+	began := time.Now()
+	defer func() {
+		if verified {
+			l.leave()
+		} else {
+			l.rest(time.Since(began), keys)
+		}
+	}()
+	return true, verifies()
+}
+
+// enter takes a slot and a turn; nil means that there was none and too many wait
+// already, or that ctx ended first. Each lane that it gives needs one leave or
+// rest.
+func (g *gate) enter(ctx context.Context, issuer string) *lane {
+	l := g.lane(issuer)
+	if !l.takeSlot(ctx) {
+		return nil
+	}
 	select {
-	case g.slots <- struct{}{}:
-		g.working.Add(1)
+	case g.turns <- struct{}{}: // before ctx is looked at: a free turn needs no time
+		return l
+	default:
+	}
+	select {
+	case g.turns <- struct{}{}:
+		return l
+	case <-ctx.Done():
+		<-l.slots
+		return nil
+	}
+}
+
+func (g *gate) lane(issuer string) *lane {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	l := g.lanes[issuer]
+	if l == nil {
+		l = &lane{gate: g, slots: make(chan struct{}, cap(g.turns))}
+		g.lanes[issuer] = l
+	}
+	return l
+}
+
+func (l *lane) takeSlot(ctx context.Context) bool {
+	select {
+	case l.slots <- struct{}{}:
 		return true
 	default:
 	}
-	defer g.waiting.Add(-1)
-	if g.waiting.Add(1) > g.mayWait() {
+	defer l.gate.waiting.Add(-1)
+	defer l.waiting.Add(-1)
+	if all, here := l.gate.waiting.Add(1), l.waiting.Add(1); !l.mayWait(all, here) {
 		return false
 	}
 	select {
-	case g.slots <- struct{}{}:
-		g.working.Add(1)
+	case l.slots <- struct{}{}:
 		return true
 	case <-ctx.Done():
 		return false
@@ -51,44 +115,52 @@ func (g *gate) enter(ctx context.Context) bool {
 // queued is how many wait for each slot at most while forgeries come.
 const queued = 16
 
-// mayWait is how many may wait now. Once most slots rest, forgeries come faster
-// than they are verified, and a long queue lets nobody through who would not get
-// through with a short one: all wait longer, and what each of them holds, with
-// its stack, is looked through by every garbage collection. A thousand that wait
-// make one take 25 ms instead of 3, which is what other requests notice most of
-// such a flood.
-func (g *gate) mayWait() int64 {
-	slots := int64(cap(g.slots))
-	if 2*g.resting.Load() > slots {
-		return min(g.maxWaiting, queued*slots)
+// mayWait says whether one more may wait, which is counted already. Once most
+// slots rest, forgeries come faster than they are verified, and a long queue
+// lets nobody through who would not get through with a short one: all wait
+// longer, and what each of them holds, with its stack, is looked through by
+// every garbage collection. A thousand that wait make one take 25 ms instead of
+// 3, which is what other requests notice most of such a flood.
+//
+// The short queue is each lane's own, whatever waits in others.
+func (l *lane) mayWait(all, here int64) bool {
+	slots := int64(cap(l.slots))
+	if here <= min(l.gate.maxWaiting, queued*slots) {
+		return true
 	}
-	return g.maxWaiting
+	return 2*l.resting.Load() <= slots && all <= l.gate.maxWaiting
 }
 
-func (g *gate) leave() {
-	g.working.Add(-1)
-	<-g.slots
+func (l *lane) leave() {
+	<-l.gate.turns
+	<-l.slots
 }
 
 // restsFor is how many times as long as its signature took a slot rests after a
-// forgery. With two slots a core, forgeries get an eighth of the processors as
-// long as a signature takes less than a third of a millisecond, as all usual
-// ones do. A genuine token makes no slot rest.
+// forgery. With two slots a core, forgeries get an eighth of the processors. A
+// genuine token makes no slot rest.
 const restsFor = 15
 
-// longestRest bounds it: what took long may have been held up by others, and a
-// few forgeries must not close the gate for as long as a caller waits.
-const longestRest = 5 * time.Millisecond
+// longestRest bounds it, for each key that was tried: what took long may have
+// been held up by others. It is enough for 2.7 ms, and the dearest key there is,
+// of the curve P-521, takes one or two.
+const longestRest = 40 * time.Millisecond
 
 // rest is a leave after work that took so long for nothing: the slot is free
-// for others only later.
-func (g *gate) rest(took time.Duration) {
-	g.working.Add(-1)
-	g.resting.Add(1)
-	time.AfterFunc(min(restsFor*took, longestRest), func() {
-		g.resting.Add(-1)
-		<-g.slots
+// for others only later. Where slots of several lanes rest, each rests longer,
+// so that forgeries under many names get no more than under one.
+func (l *lane) rest(took time.Duration, keys int) {
+	<-l.gate.turns
+	if l.resting.Add(1) == 1 {
+		l.gate.cooling.Add(1)
+	}
+	pause := min(restsFor*took, time.Duration(keys)*longestRest) * time.Duration(max(1, l.gate.cooling.Load()))
+	time.AfterFunc(pause, func() {
+		if l.resting.Add(-1) == 0 {
+			l.gate.cooling.Add(-1)
+		}
+		<-l.slots
 	})
 }
 
-func (g *gate) inFlight() int { return int(g.working.Load()) }
+func (g *gate) inFlight() int { return len(g.turns) }

@@ -43,6 +43,14 @@ func readHeader(members map[string]any) (header, flaw) {
 	return h, ""
 }
 
+// noKey says what was not found where no key of the issuer's is allowed.
+func (h header) noKey() flaw {
+	if h.kid == nil {
+		return "kid: absent, and none of the issuer's keys fits alg, or more than four do"
+	}
+	return "kid and alg: no usable key in the issuer's set"
+}
+
 // mediaType is a typ in lower case without "application/", which may be left
 // out (RFC 7515, section 4.1.9). What is no string becomes "", a type that no
 // profile accepts.

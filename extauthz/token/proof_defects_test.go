@@ -20,7 +20,7 @@ type proofDefect struct {
 }
 
 // proofDefectCount is asserted, so that a row cannot be lost unnoticed.
-const proofDefectCount = 134
+const proofDefectCount = 138
 
 func proofDefects() []proofDefect {
 	tables := [][]proofDefect{
@@ -164,7 +164,11 @@ func proofKeyDefects() []proofDefect {
 		{"jwk: of P-256, and alg EdDSA", proofHeader("alg", "EdDSA"), fits},
 		{"jwk: of alg RS256, and alg PS256", twists(boundTo(w.keys["rs"], "PS256"), inJWK("alg", "RS256")), fits},
 		{"jwk: an RSA exponent of 1", twists(boundTo(w.keys["rs"], "RS256"), inJWK("e", "AQ")), "jwk: RSA exponent"},
-		{"jwk: an RSA modulus of 1024 bits", twists(boundTo(w.keys["rs"], "RS256"), inJWK("n", strings.Repeat("_", 171))), "jwk: RSA modulus"},
+		{"jwk: an RSA modulus of 1024 bits", twists(boundTo(w.keys["rs"], "RS256"), inJWK("n", strings.Repeat("_", 171))), "jwk: RSA modulus of 1024 bits"},
+		{"jwk: an RSA modulus of 4104 bits", twists(boundTo(w.keys["rs"], "RS256"), inJWK("n", strings.Repeat("_", 684))), "jwk: RSA modulus of 4104 bits"},
+		{"jwk: an RSA modulus of 16392 bits", twists(boundTo(w.keys["rs"], "RS256"), inJWK("n", strings.Repeat("_", 2732))), "jwk: RSA modulus of 16392 bits"},
+		{"jwk: an RSA exponent of 3", twists(boundTo(w.keys["rs"], "RS256"), inJWK("e", "Aw")), "jwk: RSA exponent is not 65537"},
+		{"jwk: an RSA exponent of 31 bits", twists(boundTo(w.keys["rs"], "RS256"), inJWK("e", "f____w")), "jwk: RSA exponent is not 65537"},
 	}
 }
 

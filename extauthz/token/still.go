@@ -18,9 +18,10 @@ func (v *Verifier) Still(claims *Claims, issuer *Issuer) (bool, *Refusal) {
 	case claims.Size > v.maxBytes:
 		return false, nil
 	}
-	// The header must still find the very key that verified: removal, staleness
-	// and a second key that makes a missing kid ambiguous hold at once.
-	if key, _ := issuer.Keys.Set().Lookup(claims.HeaderKeyID, claims.Algorithm); key != claims.Key {
+	// The very key that verified must be among those that the header still
+	// allows: removal, staleness and one key too many for a missing kid hold at
+	// once.
+	if keys, _ := issuer.Keys.Set().Lookup(claims.HeaderKeyID, claims.Algorithm); !slices.Contains(keys, claims.Key) {
 		return false, nil
 	}
 	return true, v.outOfTime(claims, issuer)

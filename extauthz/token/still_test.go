@@ -24,7 +24,8 @@ func TestStill(t *testing.T) {
 	gone := jwks.NewSource(jwks.Options{Issuer: usualID, JWKSURI: usualID + "/jwks"}, jwks.Environment{})
 	withdrawn := *claims
 	source := staticSource(usualID, mint.JWKS(w.keys["es"], w.keys["rs"]))
-	withdrawn.Key, _ = source.Set().Lookup(&withdrawn.KeyID, withdrawn.Algorithm)
+	found, _ := source.Set().Lookup(&withdrawn.KeyID, withdrawn.Algorithm)
+	withdrawn.Key = found[0]
 	source.Close()
 	for _, row := range []struct {
 		intent string
@@ -89,7 +90,7 @@ func TestAForgeryIsVerifiedOnce(t *testing.T) {
 // taken for each other.
 func TestForgeriesKeepTheirSpace(t *testing.T) {
 	var table forgeries
-	key, other := new(jwks.Key), new(jwks.Key)
+	key, other := []*jwks.Key{new(jwks.Key)}, []*jwks.Key{new(jwks.Key)}
 	first, second := [32]byte{1, 31: 1}, [32]byte{1, 31: 2}
 	table.remember(first, key)
 	if !table.known(first, key) || table.known(first, other) || table.known(second, key) {
@@ -98,5 +99,14 @@ func TestForgeriesKeepTheirSpace(t *testing.T) {
 	table.remember(second, key)
 	if table.known(first, key) || !table.known(second, key) {
 		t.Error("the later one has the place")
+	}
+	// What failed under two keys failed under each, and a third says nothing.
+	both := []*jwks.Key{key[0], other[0]}
+	table.remember(first, both)
+	if !table.known(first, key) || !table.known(first, other) || !table.known(first, both) {
+		t.Error("it failed under both keys")
+	}
+	if table.known(first, append(both, new(jwks.Key))) {
+		t.Error("a key that was never tried")
 	}
 }

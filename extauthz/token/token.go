@@ -49,7 +49,7 @@ type Options struct {
 	MaxBytes  int              // longest token accepted, in bytes; zero: 16 KiB
 	ClockSkew time.Duration    // how far clocks may differ, either way; not negative
 	InFlight  int              // signatures verified at once; zero: twice GOMAXPROCS
-	Waiting   int              // more that may wait for their turn; zero: none
+	Waiting   int              // more that may wait for a slot of their issuer's; zero: none
 	Now       func() time.Time // nil: time.Now
 }
 
@@ -157,11 +157,12 @@ func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss 
 		return nil, refusal
 	}
 
-	key, why := issuer.Keys.Find(ctx, jws.header.kid, jws.header.alg)
+	keys, why := issuer.Keys.Find(ctx, jws.header.kid, jws.header.alg)
 	if why != reason.Allowed {
-		return nil, issuer.refuse(why, "kid and alg: no usable key in the issuer's set")
+		return nil, issuer.refuse(why, jws.header.noKey())
 	}
-	if refusal := v.refuseSignature(ctx, compact, jws, algorithm, key, issuer); refusal != nil {
+	key, refusal := v.signer(ctx, compact, trial{jws, algorithm, keys, issuer})
+	if refusal != nil {
 		return nil, refusal
 	}
 	if refusal := v.outOfTime(claims, issuer); refusal != nil { // the wait for keys may have been long

@@ -37,6 +37,7 @@ func TestAccepted(t *testing.T) {
 		"unknown header members are ignored":      inHeader("x", []any{map[string]any{"alg": "none"}}),
 		"no kid, and one key fits":                all(strict, inHeader("kid", gone)),
 		"no kid, and one key of several fits":     all(signedWith("ed", "EdDSA"), inHeader("kid", gone)),
+		"no kid, and one key fits by two names":   all(signedWith("rs", "RS256"), inHeader("kid", gone)),
 		"exp one second within the skew":          claim("exp", unix(noon.Add(-skew+time.Second))),
 		"exp a fraction within the skew":          number("exp", fmt.Sprintf("%d.01", unix(noon.Add(-skew)))),
 		"exp in the last second there is":         number("exp", "253402300799.5"),
@@ -264,7 +265,7 @@ func TestOverloaded(t *testing.T) {
 		}
 		return refusal.Reason
 	}
-	v.gate.enter(t.Context())
+	busy := v.gate.enter(t.Context(), usualID)
 	if v.InFlight() != 1 {
 		t.Errorf("%d in flight", v.InFlight())
 	}
@@ -278,7 +279,7 @@ func TestOverloaded(t *testing.T) {
 	if got := verify(short); got != reason.SignatureInvalid {
 		t.Errorf("a signature that cannot verify needs no turn: %v", got)
 	}
-	v.gate.leave()
+	busy.leave()
 	if got := verify(); got != reason.Allowed {
 		t.Error(got)
 	}

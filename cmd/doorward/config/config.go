@@ -106,7 +106,8 @@ type Limits struct {
 	// twice the cores.
 	SignaturesInFlight int `yaml:"signatures_in_flight"`
 	// SignaturesWaiting is how many more may wait for their turn; 0 means none.
-	// While forgeries come, no more than 16 wait for each in flight.
+	// While forgeries come, no more than 16 wait for each in flight; so many may
+	// always wait for each issuer, whatever waits for others.
 	SignaturesWaiting int  `yaml:"signatures_waiting"`
 	ReceiveBytes      Size `yaml:"receive_bytes"`
 	// CheckTimeout is the longest a Check may take.
