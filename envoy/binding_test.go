@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/doorward/doorward/envoy/rig"
@@ -11,12 +13,26 @@ import (
 	"github.com/doorward/doorward/extauthz/resource"
 )
 
+// holder is a client with a DPoP key of its own.
+var holder = mint.NewKey("ES256", "")
+
+// boundTo is a token of the holder.
+func boundTo(key *mint.Key) string {
+	return key.Sign(claims(map[string]any{"cnf": map[string]any{"jkt": holder.Thumbprint()}}))
+}
+
+// proven is a request of the holder, with a proof of its own.
+func proven(key *mint.Key, id string, changes map[string]any) ask {
+	compact := boundTo(key)
+	return ask{}.with("Authorization", "DPoP "+compact).with("DPoP", holder.Proof("GET", weatherURI, compact, id, noon, changes))
+}
+
 // TestBoundTokensThroughEnvoy is X-1 to X-3 on the wire: a proof opens the door
 // once and goes no further, and a certificate that a client claims in a header
 // is no certificate.
 func TestBoundTokensThroughEnvoy(t *testing.T) {
 	rig.NeedEnvoy(t)
-	key, holder := mint.NewKey("ES256", "key-1"), mint.NewKey("ES256", "")
+	key := mint.NewKey("ES256", "key-1")
 	behind := startUpstream(t)
 	h := openHouse(t, behind.address)
 
@@ -24,10 +40,19 @@ func TestBoundTokensThroughEnvoy(t *testing.T) {
 		p := standard(key)
 		takingDPoP(t, &p)
 		h.doorward.Swap(p.state(t))
-		compact := key.Sign(claims(map[string]any{"cnf": map[string]any{"jkt": holder.Thumbprint()}}))
-		question := ask{}.with("Authorization", "DPoP "+compact).with("DPoP", holder.Proof("GET", weatherURI, compact, "1", noon, nil))
+		bare := h.send(t, ask{})
+		lines := []string{rm + `, scope="mcp:read"`, strings.Replace(rm, "Bearer", "DPoP", 1) + `, scope="mcp:read", algs="ES256"`}
+		if got := bare.header["Www-Authenticate"]; bare.status != 401 || !slices.Equal(got, lines) {
+			t.Errorf("without a token: %d, %q\nwant two lines %q", bare.status, got, lines)
+		}
+		started := h.send(t, proven(key, "0", nil))
+		nonce := started.header.Get("Dpop-Nonce")
+		if started.status != 401 || len(started.header["Dpop-Nonce"]) != 1 {
+			t.Errorf("soon after a start: %v, nonce %q", started, started.header["Dpop-Nonce"])
+		}
+		question := proven(key, "1", map[string]any{"nonce": nonce})
 		if got := h.send(t, question); got.status != 200 {
-			t.Errorf("with its proof: %v", got)
+			t.Errorf("with its proof and the nonce: %v", got)
 		}
 		seen := behind.take()
 		if len(seen) != 1 || seen[0].value("dpop") != "" || seen[0].value("authorization") != "" {
@@ -36,8 +61,9 @@ func TestBoundTokensThroughEnvoy(t *testing.T) {
 		if got := h.send(t, question); got.status != 401 {
 			t.Errorf("the same proof again: %v", got)
 		}
-		if got := h.send(t, bearer(compact)); got.status != 401 {
-			t.Errorf("X-1: as a bearer token: %v", got)
+		got := h.send(t, bearer(boundTo(key)))
+		if challenges := got.header["Www-Authenticate"]; got.status != 401 || len(challenges) != 2 || challenges[1] != lines[1] {
+			t.Errorf("X-1: as a bearer token: %v, %q", got, challenges)
 		}
 	})
 

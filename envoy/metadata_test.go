@@ -218,13 +218,13 @@ func cors(t *testing.T, h *house) {
 		{"a preflight needs no token", preflight("/mcp", app), 200, map[string]string{
 			"Access-Control-Allow-Origin":  app,
 			"Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
-			"Access-Control-Allow-Headers": "authorization, content-type, accept, last-event-id, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name",
+			"Access-Control-Allow-Headers": "authorization, content-type, accept, last-event-id, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, dpop",
 		}, ""},
 		{"a preflight of another page ends at Envoy", preflight("/mcp", evil), 200, map[string]string{"Access-Control-Allow-Origin": ""}, ""},
 		{"OPTIONS that is no preflight is judged", asked(ask{method: "OPTIONS", path: "/mcp"}, app), 401, nil, "no_credentials"},
 		{"a page reads the challenge", asked(ask{path: "/mcp"}, app), 401, map[string]string{
 			"Access-Control-Allow-Origin":   app,
-			"Access-Control-Expose-Headers": "www-authenticate, mcp-session-id",
+			"Access-Control-Expose-Headers": "www-authenticate, mcp-session-id, dpop-nonce",
 			"Www-Authenticate":              `Bearer resource_metadata="https://a.example.com` + wellKnown + `/mcp", scope="mcp:read"`,
 		}, "no_credentials"},
 		{"another page is refused and reads nothing", asked(ask{path: "/mcp"}, evil), 403, map[string]string{"Access-Control-Allow-Origin": ""}, "origin_not_allowed"},

@@ -91,7 +91,8 @@ func (p plan) state(t *testing.T) *extauthz.State {
 	return &extauthz.State{
 		Resources:    table,
 		Revocations:  revocations,
-		Binder:       token.NewBinder(token.BinderOptions{Now: p.verifier.Now}),
+		Binder:       token.NewBinder(token.BinderOptions{Now: p.verifier.Now}), // started just now
+		Proofs:       token.ProofRules{ClockSkew: p.verifier.ClockSkew},
 		Issuers:      p.issuers,
 		Verifier:     token.NewVerifier(p.verifier),
 		Policy:       engine,

@@ -115,6 +115,11 @@ func reasonRows(key *mint.Key) []row {
 			reason: reason.DPoPProofInvalid, status: 401,
 			challenge: `DPoP resource_metadata="` + metadataURL + `", algs="ES256", error="invalid_dpop_proof", error_description="` + reason.DPoPProofInvalid.Description() + `"`,
 		},
+		{
+			intent: "X-2: a proof soon after a start", change: takingDPoP, ask: proven(key, "1", nil),
+			reason: reason.DPoPNonceRequired, status: 401,
+			challenge: `DPoP resource_metadata="` + metadataURL + `", algs="ES256", error="use_dpop_nonce", error_description="` + reason.DPoPNonceRequired.Description() + `"`,
+		},
 		{intent: "AU-1: for somebody else", ask: token(map[string]any{"aud": otherURI}), reason: reason.AudienceMismatch},
 		{
 			intent: "a flood of forged tokens", change: heavy.narrowGate, flood: heavy.forge,

@@ -102,7 +102,8 @@ func bareRefusal() []byte {
 }
 
 // writeHeader leaves `append` unset, which is "set": Envoy drops an appended
-// header of a denial without a word, and reads nothing but `value`.
+// header of a denial without a word, and reads nothing but `value`. A name that
+// is set twice in one answer has two lines.
 func writeHeader(m *message, header [2]string) {
 	option := m.open(answerHeaders)
 	inside := m.open(optionHeader)
@@ -129,8 +130,11 @@ func (v *verdict) code() codepb.Code {
 
 func (v *verdict) denialHeaders() [][2]string {
 	headers := [][2]string{{"content-type", "application/json"}, {"cache-control", "no-store"}}
-	if challenge := v.challenge(); challenge != "" {
+	for _, challenge := range v.challenges() {
 		headers = append(headers, [2]string{"www-authenticate", challenge})
+	}
+	if v.nonce != "" {
+		headers = append(headers, [2]string{"dpop-nonce", v.nonce})
 	}
 	if v.reason.HTTPStatus() == 503 {
 		headers = append(headers, [2]string{"retry-after", "1"})

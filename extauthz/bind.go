@@ -24,7 +24,7 @@ func (s *Server) stands(ctx context.Context, state *inForce, req *request, res *
 		defer cancel()
 		ctx = bounded
 	}
-	binding, refusal := state.Binder.Prove(ctx, demanded, shown, dpopMode(res))
+	binding, refusal := state.Binder.Prove(ctx, demanded, shown, dpopMode(res), state.Proofs)
 	if refusal != nil {
 		refusal.Issuer = claims.Issuer
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/extauthz/reason"
 )
 
 // holder is a client with a DPoP key of its own.
@@ -128,6 +130,73 @@ func TestAReplayedProof(t *testing.T) {
 	} {
 		if got := hear(t, d.check(t, from(row.stream, row.peer))); got.reason != row.want {
 			t.Errorf("%d: got %s, want %s", i, got.reason, row.want)
+		}
+	}
+}
+
+// TestAProofAfterARestart is RFC 9449, section 9: what the process before this
+// one accepted is not taken again, and its client is let in once it has
+// answered with the nonce that it was given.
+func TestAProofAfterARestart(t *testing.T) {
+	h := newHolder()
+	bound := map[string]any{"cnf": map[string]any{"jkt": h.key.Thumbprint()}}
+	before := openDoor(t, dpop("required"), remember)
+	sharedKey := func(p *plan) { p.proofs.NonceKeys = [][]byte{[]byte("a key that all replicas share, of 32 bytes")} }
+	just := func(p *plan) { p.since = noon.Add(-time.Second) }
+	for name, changes := range map[string][]func(*plan){
+		"a secret of the process": {just},
+		"a shared key":            {just, sharedKey},
+		"always":                  {func(p *plan) { p.proofs.NonceAlways = true }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			after := openDoor(t, append(changes, dpop("required"), remember, func(p *plan) { p.keys = mint.JWKS(before.key) })...)
+			compact := before.token(bound)
+			used := ask{headers: [][2]string{{"authorization", "DPoP " + compact}, {"dpop", h.proof(compact, nil)}}}
+			if got := hear(t, before.check(t, used.joined())); got.reason != "allowed" {
+				t.Fatalf("before: %s", got.reason)
+			}
+			response := after.check(t, used.joined())
+			want := said{
+				"dpop_nonce_required", 401,
+				`DPoP resource_metadata="` + metadataURL + `", algs="ES256 EdDSA", error="use_dpop_nonce", error_description="` + reason.DPoPNonceRequired.Description() + `"`,
+				`{"error":"use_dpop_nonce","error_description":"` + reason.DPoPNonceRequired.Description() + `"}`,
+			}
+			if got := hear(t, response); got != want {
+				t.Fatalf("got  %+v\nwant %+v", got, want)
+			}
+			nonces := deniedHeader(response.GetDeniedResponse(), "dpop-nonce")
+			if len(nonces) != 1 || !regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`).MatchString(nonces[0]) {
+				t.Fatalf("nonces %q", nonces)
+			}
+			answer := used
+			answer.headers = [][2]string{used.headers[0], {"dpop", h.proof(compact, map[string]any{"nonce": nonces[0]})}}
+			for _, want := range []string{"allowed", "dpop_proof_invalid"} {
+				response := after.check(t, answer.joined())
+				if got := hear(t, response); got.reason != want {
+					t.Errorf("the answer: %s, want %s", got.reason, want)
+				}
+				if nonces := deniedHeader(response.GetDeniedResponse(), "dpop-nonce"); len(nonces) > 0 {
+					t.Errorf("%s came with a nonce", want)
+				}
+			}
+		})
+	}
+}
+
+// TestAProofFromAhead: clocks differ by clock_skew, and not by the five minutes
+// for which a proof is fresh.
+func TestAProofFromAhead(t *testing.T) {
+	h := newHolder()
+	d := openDoor(t, dpop("required"), func(p *plan) { p.proofs.ClockSkew = 10 * time.Second })
+	compact := d.token(map[string]any{"cnf": map[string]any{"jkt": h.key.Thumbprint()}})
+	for ahead, want := range map[time.Duration]string{
+		10 * time.Second: "allowed", 11 * time.Second: "dpop_proof_invalid", 4 * time.Minute: "dpop_proof_invalid",
+		-5 * time.Minute: "allowed", -5*time.Minute - time.Second: "dpop_proof_invalid",
+	} {
+		proof := h.proof(compact, map[string]any{"iat": noon.Add(ahead).Unix()})
+		question := ask{headers: [][2]string{{"authorization", "DPoP " + compact}, {"dpop", proof}}}
+		if got := hear(t, d.check(t, question.joined())); got.reason != want {
+			t.Errorf("%v: %s, want %s", ahead, got.reason, want)
 		}
 	}
 }

@@ -6,30 +6,63 @@ import (
 
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/extauthz/token"
 )
 
-// challenge is the WWW-Authenticate value of a refusal (RFC 6750, section 3;
-// RFC 9728, section 5.1), or "" where a new token would not help. It is made
-// from the reason and configured values alone: configuration admits no
-// character into them that a quoted-string (RFC 9110, section 5.6.4) would
-// have to escape, and the naive parsers in the field need error_description,
-// the only free text, to come last.
-func (v *verdict) challenge() string {
+// challenges are the WWW-Authenticate lines of a refusal (RFC 6750, section 3;
+// RFC 9449, section 7.1; RFC 9728, section 5.1), none where a new token would
+// not help. The first one, of the scheme that the client used, carries the
+// error.
+func (v *verdict) challenges() []string {
+	oauth := v.reason.OAuthError()
+	if oauth == "" && v.reason != reason.NoCredentials {
+		return nil
+	}
+	var lines []string
+	for _, scheme := range v.schemes() {
+		lines = append(lines, v.challenge(scheme, oauth))
+		oauth = ""
+	}
+	return lines
+}
+
+// schemes are those that a client may go on with: the one it used, or where it
+// used none, all that the resource takes. Bearer comes first, since there are
+// clients that read the first challenge alone. A bound token that came as a
+// bearer token gets both: the client has to change to DPoP (RFC 9449, section
+// 7.2).
+func (v *verdict) schemes() []string {
+	switch {
+	case !v.resource.TakesDPoP():
+		return []string{token.SchemeBearer}
+	case v.resource.DPoP == resource.DPoPRequired, v.scheme == token.SchemeDPoP, v.binding == token.BindingDPoP:
+		return []string{token.SchemeDPoP}
+	case v.reason == reason.NoCredentials, v.reason == reason.BindingUnproven && v.boundToKey():
+		return []string{token.SchemeBearer, token.SchemeDPoP}
+	}
+	return []string{token.SchemeBearer}
+}
+
+func (v *verdict) boundToKey() bool {
+	return v.claims != nil && token.ReadConfirmation(v.claims.All).Thumbprint != ""
+}
+
+// challenge is one line, made from the reason and configured values alone:
+// configuration admits no character into them that a quoted-string (RFC 9110,
+// section 5.6.4) would have to escape, and the naive parsers in the field need
+// error_description, the only free text, to come last.
+func (v *verdict) challenge(scheme, oauth string) string {
 	var challenge strings.Builder
 	parameter := func(name, value string) {
 		challenge.WriteString(name + `="` + value + `"`)
 	}
-	oauth := v.reason.OAuthError()
-	if oauth == "" && v.reason != reason.NoCredentials {
-		return ""
-	}
-	if v.reason == reason.DPoPProofInvalid {
-		return v.proofChallenge()
-	}
-	parameter(`Bearer resource_metadata`, v.resource.MetadataURL)
+	parameter(scheme+` resource_metadata`, v.resource.MetadataURL)
 	// An empty scope parameter makes strict clients drop the whole header.
 	if scope := v.challengedScope(); scope != "" {
 		parameter(`, scope`, scope)
+	}
+	if scheme == token.SchemeDPoP {
+		parameter(`, algs`, strings.Join(v.resource.ProofAlgorithms, " "))
 	}
 	if oauth != "" {
 		parameter(`, error`, oauth)
@@ -38,22 +71,13 @@ func (v *verdict) challenge() string {
 	return challenge.String()
 }
 
-// proofChallenge asks for a proof by a scheme of its own, with the algorithms
-// it may be signed with (RFC 9449, section 7.1).
-func (v *verdict) proofChallenge() string {
-	return `DPoP resource_metadata="` + v.resource.MetadataURL +
-		`", algs="` + strings.Join(v.resource.ProofAlgorithms, " ") +
-		`", error="` + v.reason.OAuthError() +
-		`", error_description="` + v.reason.Description() + `"`
-}
-
 // challengedScope is what the client should ask for: all scopes of this
 // operation once a policy has said them, before that those of the resource.
-// A request with two credentials needs no other token, so it names none. A
-// policy may need offline_access, and still no challenge asks for it.
+// A request with two credentials or a bad proof needs no other token, so it
+// names none. A policy may need offline_access, and still no challenge asks for it.
 func (v *verdict) challengedScope() string {
 	switch v.reason {
-	case reason.InvalidRequest:
+	case reason.InvalidRequest, reason.DPoPProofInvalid, reason.DPoPNonceRequired:
 		return ""
 	case reason.InsufficientScope:
 		isOffline := func(scope string) bool { return scope == resource.OfflineAccess }

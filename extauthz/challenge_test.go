@@ -93,6 +93,124 @@ func challengesOf(t *testing.T, spec resource.Spec) {
 	}
 }
 
+// TestSchemesOfChallenges: per setting of dpop and per credential, the lines of
+// the answer. The error stands in the scheme that was used.
+func TestSchemesOfChallenges(t *testing.T) {
+	h := newHolder()
+	bound := map[string]any{"cnf": map[string]any{"jkt": h.key.Thumbprint()}}
+	certified := map[string]any{"cnf": map[string]any{"x5t#S256": strings.Repeat("A", 43)}}
+	foreign, poor := map[string]any{"aud": "x"}, map[string]any{"scope": "x"}
+	under := func(scheme, compact string) ask {
+		return ask{headers: [][2]string{{"authorization", scheme + " " + compact}, {"dpop", h.proof(compact, nil)}}}
+	}
+	const scope, algs = `, scope="mcp:read"`, `, algs="ES256 EdDSA"`
+	failed := func(why reason.Reason) string {
+		return `, error="` + why.OAuthError() + `", error_description="` + why.Description() + `"`
+	}
+	dp := strings.Replace(rm, "Bearer", "DPoP", 1)
+	for _, row := range []struct {
+		intent   string
+		ask      func(d *door) ask
+		optional []string
+		required string // one line
+		why      reason.Reason
+		strictly reason.Reason // under required, where it differs
+	}{
+		{"nothing", func(*door) ask { return ask{} }, []string{rm + scope, dp + scope + algs}, dp + scope + algs, reason.NoCredentials, 0},
+		{"another scheme", func(*door) ask { return under("Basic", "dTpw") }, []string{rm + scope, dp + scope + algs}, dp + scope + algs, reason.NoCredentials, 0},
+		{"a token in the query", func(d *door) ask { return ask{path: "/mcp?access_token=" + d.token()} }, []string{rm + scope, dp + scope + algs}, dp + scope + algs, reason.NoCredentials, 0},
+		{
+			"a bad bearer token", func(*door) ask { return under("Bearer", "x") },
+			[]string{rm + scope + failed(reason.TokenMalformed)},
+			dp + scope + algs + failed(reason.TokenMalformed), reason.TokenMalformed, 0,
+		},
+		{
+			"the scheme alone", func(*door) ask { return ask{headers: [][2]string{{"authorization", "DPoP"}}} },
+			[]string{dp + scope + algs + failed(reason.TokenMalformed)},
+			dp + scope + algs + failed(reason.TokenMalformed), reason.TokenMalformed, 0,
+		},
+		{
+			"a bad token as DPoP", func(*door) ask { return under("dpop", "x") },
+			[]string{dp + scope + algs + failed(reason.TokenMalformed)},
+			dp + scope + algs + failed(reason.TokenMalformed), reason.TokenMalformed, 0,
+		},
+		{
+			"a bound token as bearer", func(d *door) ask { return under("Bearer", d.token(bound)) },
+			[]string{rm + scope + failed(reason.BindingUnproven), dp + scope + algs},
+			dp + scope + algs + failed(reason.BindingUnproven), reason.BindingUnproven, 0,
+		},
+		{
+			"a certificate that is not shown", func(d *door) ask { return under("Bearer", d.token(certified)) },
+			[]string{rm + scope + failed(reason.BindingUnproven)},
+			dp + scope + algs + failed(reason.BindingUnproven), reason.BindingUnproven, 0,
+		},
+		{
+			"an unbound token as DPoP", func(d *door) ask { return under("DPoP", d.token()) },
+			[]string{dp + scope + algs + failed(reason.BindingUnproven)},
+			dp + scope + algs + failed(reason.BindingUnproven), reason.BindingUnproven, 0,
+		},
+		{
+			"a bad proof", func(d *door) ask { c := d.token(bound); a := under("DPoP", c); a.headers[1][1] = "x"; return a },
+			[]string{dp + algs + failed(reason.DPoPProofInvalid)},
+			dp + algs + failed(reason.DPoPProofInvalid), reason.DPoPProofInvalid, 0,
+		},
+		{
+			"another's bearer token", func(d *door) ask { return under("Bearer", d.token(foreign)) },
+			[]string{rm + scope + failed(reason.AudienceMismatch)},
+			dp + scope + algs + failed(reason.BindingUnproven), reason.AudienceMismatch, reason.BindingUnproven,
+		},
+		{
+			"another's bound token", func(d *door) ask { return under("DPoP", d.token(bound, foreign)) },
+			[]string{dp + scope + algs + failed(reason.AudienceMismatch)},
+			dp + scope + algs + failed(reason.AudienceMismatch), reason.AudienceMismatch, 0,
+		},
+		{
+			"a bearer token without scope", func(d *door) ask { return under("Bearer", d.token(poor)) },
+			[]string{rm + scope + failed(reason.InsufficientScope)},
+			dp + scope + algs + failed(reason.BindingUnproven), reason.InsufficientScope, reason.BindingUnproven,
+		},
+		{
+			"a bound token without scope", func(d *door) ask { return under("DPoP", d.token(bound, poor)) },
+			[]string{dp + scope + algs + failed(reason.InsufficientScope)},
+			dp + scope + algs + failed(reason.InsufficientScope), reason.InsufficientScope, 0,
+		},
+		{
+			"two bearer tokens", func(*door) ask { return under("Bearer", "a, Bearer b") },
+			[]string{rm + failed(reason.InvalidRequest)},
+			dp + algs + failed(reason.InvalidRequest), reason.InvalidRequest, 0,
+		},
+		{
+			"two as DPoP", func(*door) ask { return under("DPoP", "a, DPoP b") },
+			[]string{dp + algs + failed(reason.InvalidRequest)},
+			dp + algs + failed(reason.InvalidRequest), reason.InvalidRequest, 0,
+		},
+	} {
+		t.Run(row.intent, func(t *testing.T) {
+			strictly := row.strictly
+			if strictly == 0 {
+				strictly = row.why
+			}
+			for _, door := range []struct {
+				mode string
+				why  reason.Reason
+				want []string
+			}{{"optional", row.why, row.optional}, {"required", strictly, []string{row.required}}} {
+				d := openDoor(t, dpop(door.mode), remember)
+				for range 2 { // the second time, what may be remembered is
+					got := hear(t, d.check(t, row.ask(d).joined()))
+					if got.reason != door.why.String() || got.challenge != strings.Join(door.want, "\n") {
+						t.Errorf("%s: got %s, %s\nwant %s, %s", door.mode, got.reason, got.challenge, door.why, strings.Join(door.want, "\n"))
+					}
+					parsed, err := oauthex.ParseWWWAuthenticate(strings.Split(got.challenge, "\n"))
+					if err != nil || len(parsed) != len(door.want) {
+						t.Errorf("%s: the SDK reads %v (%v)", door.mode, parsed, err)
+					}
+				}
+			}
+		})
+	}
+}
+
 // TestNoChallengeAsksForOfflineAccess is CH-10: neither because the document
 // lists it, nor because a policy needs it.
 func TestNoChallengeAsksForOfflineAccess(t *testing.T) {

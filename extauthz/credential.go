@@ -15,17 +15,11 @@ type credential struct {
 }
 
 // credential reads the Authorization header (RFC 6750, section 2.1; RFC 9449,
-// section 7.1), or gives the reason why there is no token to verify. The scheme
-// is compared without case (RFC 9110, section 11.1); the token itself is judged
-// by its verifier.
+// section 7.1), or gives the reason why there is no token to verify, with the
+// scheme of what there is instead. The scheme is compared without case (RFC
+// 9110, section 11.1); the token itself is judged by its verifier.
 func (r *request) credential(takesDPoP bool) (credential, reason.Reason) {
 	value, present, more := r.headers.only("authorization")
-	if more || twoCredentials(value) || r.query.hidesToken() {
-		return credential{}, reason.InvalidRequest
-	}
-	if !present {
-		return credential{}, reason.NoCredentials
-	}
 	word, rest, spaced := strings.Cut(value, " ")
 	scheme := ""
 	switch {
@@ -33,11 +27,14 @@ func (r *request) credential(takesDPoP bool) (credential, reason.Reason) {
 		scheme = token.SchemeBearer
 	case takesDPoP && strings.EqualFold(word, token.SchemeDPoP):
 		scheme = token.SchemeDPoP
-	default:
-		return credential{}, reason.NoCredentials
 	}
-	if !spaced {
-		return credential{}, reason.TokenMalformed
+	switch {
+	case more || twoCredentials(value) || r.query.hidesToken():
+		return credential{scheme: scheme}, reason.InvalidRequest
+	case !present || scheme == "":
+		return credential{}, reason.NoCredentials
+	case !spaced:
+		return credential{scheme: scheme}, reason.TokenMalformed
 	}
 	return credential{scheme, strings.TrimLeft(rest, " ")}, reason.Allowed
 }

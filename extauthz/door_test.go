@@ -53,7 +53,9 @@ type plan struct {
 	timeout   time.Duration
 	cache     int64
 
-	revocations string // content of the revocation list, "" for none
+	proofs      token.ProofRules
+	since       time.Time // since when proofs are remembered
+	revocations string    // content of the revocation list, "" for none
 	subject     bool
 }
 
@@ -114,6 +116,8 @@ func openDoor(t testing.TB, changes ...func(*plan)) *door {
 		keys:     mint.JWKS(key),
 		verifier: token.Options{ClockSkew: 30 * time.Second, Waiting: 1000},
 		timeout:  2 * time.Second,
+		proofs:   token.ProofRules{ClockSkew: 30 * time.Second},
+		since:    noon.Add(-time.Hour),
 	}
 	p.verifier.Now = func() time.Time { return noon }
 	for _, change := range changes {
@@ -146,7 +150,8 @@ func (p *plan) state(t testing.TB) *extauthz.State {
 		}},
 		Verifier:        token.NewVerifier(p.verifier),
 		Policy:          engine,
-		Binder:          token.NewBinder(token.BinderOptions{Now: p.verifier.Now}),
+		Binder:          token.NewBinder(token.BinderOptions{Now: p.verifier.Now, Since: p.since}),
+		Proofs:          p.proofs,
 		TokenCache:      p.cache,
 		CheckTimeout:    p.timeout,
 		MetadataSubject: p.subject,

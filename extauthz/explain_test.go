@@ -62,7 +62,7 @@ func stepOf(r reason.Reason) string {
 		return extauthz.StepOrigin
 	case reason.InvalidRequest, reason.NoCredentials:
 		return extauthz.StepCredential
-	case reason.TokenRevoked, reason.DPoPProofInvalid, reason.BindingUnproven:
+	case reason.TokenRevoked, reason.DPoPProofInvalid, reason.DPoPNonceRequired, reason.BindingUnproven:
 		return extauthz.StepStands
 	case reason.AudienceMismatch, reason.PolicyError, reason.PolicyDenied, reason.InsufficientScope:
 		return extauthz.StepDecide

@@ -159,6 +159,15 @@ func wireRows() []wireRow {
 			}, reason.DPoPProofInvalid, 401,
 			`DPoP resource_metadata="` + metadataURL + `", algs="ES256 EdDSA", error="invalid_dpop_proof", error_description="` + reason.DPoPProofInvalid.Description() + `"`,
 		},
+		{
+			"X-2: a proof soon after a start", func(p *plan) { dpop("required")(p); p.since = noon },
+			func(d *door) ask {
+				h := newHolder()
+				c := d.token(map[string]any{"cnf": map[string]any{"jkt": h.key.Thumbprint()}})
+				return ask{headers: [][2]string{{"authorization", "DPoP " + c}, {"dpop", h.proof(c, nil)}}}
+			}, reason.DPoPNonceRequired, 401,
+			`DPoP resource_metadata="` + metadataURL + `", algs="ES256 EdDSA", error="use_dpop_nonce", error_description="` + reason.DPoPNonceRequired.Description() + `"`,
+		},
 		{"no keys were ever had", func(p *plan) { p.keys = nil }, func(d *door) ask { return bearer(d.token()) }, reason.KeysUnavailable, 503, ""},
 		{
 			"PT-1: a library without the passthrough rule", without("passthrough.rego"),

@@ -37,6 +37,7 @@ type State struct {
 	Issuers   map[string]*token.Issuer // by the exact `iss`
 	Verifier  *token.Verifier
 	Binder    *token.Binder // one for the life of the process: it remembers proofs
+	Proofs    token.ProofRules
 	Policy    *policy.Engine
 
 	Revocations *revocation.Source // nil: none
@@ -186,17 +187,17 @@ func (s *Server) check(ctx context.Context, state *inForce, req *request) *verdi
 	req.steps.enter(StepCredential)
 	presented, why := req.credential(res.TakesDPoP())
 	if why != reason.Allowed {
-		return &verdict{reason: why, resource: res}
+		return &verdict{reason: why, resource: res, scheme: presented.scheme}
 	}
 	req.steps.enter(StepVerify)
 	known, refused := s.verify(ctx, state, req, res, presented.token)
 	if refused != nil {
-		return refuseToken(res, nil, refused)
+		return refuseToken(res, presented.scheme, nil, refused)
 	}
 	req.steps.enter(StepStands)
 	binding, refused := s.stands(ctx, state, req, res, presented, known.claims)
 	if refused != nil {
-		return refuseToken(res, known.claims, refused)
+		return refuseToken(res, presented.scheme, known.claims, refused)
 	}
 	req.steps.enter(StepDecide)
 	return s.decide(ctx, state, req, res, known, binding)

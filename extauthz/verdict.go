@@ -16,7 +16,9 @@ type verdict struct {
 	document resource.Document  // with reason Metadata
 	issuer   string             // a configured issuer, "" before one was found
 	claims   *token.Claims      // nil before the token was verified
+	scheme   string             // under which a credential was refused, "" where there was none
 	binding  string             // how the token is bound to its client
+	nonce    string             // for the client's next DPoP proof, "" for none
 	decision policy.Decision    // zero before a policy was asked
 
 	policyHeaders []string // every header the team's rules may set; shared
@@ -29,10 +31,13 @@ type verdict struct {
 
 func refuse(why reason.Reason, cause string) *verdict { return &verdict{reason: why, cause: cause} }
 
-// refuseToken refuses for what is wrong with a token. claims are nil where it
-// was not verified.
-func refuseToken(res *resource.Resource, claims *token.Claims, why *token.Refusal) *verdict {
-	return &verdict{reason: why.Reason, resource: res, issuer: why.Issuer, claims: claims, cause: why.Detail}
+// refuseToken refuses for what is wrong with a token that came under scheme.
+// claims are nil where it was not verified.
+func refuseToken(res *resource.Resource, scheme string, claims *token.Claims, why *token.Refusal) *verdict {
+	return &verdict{
+		reason: why.Reason, resource: res, issuer: why.Issuer, claims: claims, cause: why.Detail,
+		scheme: scheme, nonce: why.Nonce,
+	}
 }
 
 // name is the name of the resource that the answer is about, or "".

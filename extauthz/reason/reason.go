@@ -37,6 +37,7 @@ const (
 	TokenRevoked                      // a revocation names the token, its subject, client or key
 	BindingUnproven                   // cnf demands a proof that was not given
 	DPoPProofInvalid                  // the proof does not show possession of the key (RFC 9449, section 4.3)
+	DPoPNonceRequired                 // the proof carries no nonce of ours that holds (RFC 9449, section 9)
 	AudienceMismatch                  // aud does not name this resource (RFC 8707)
 	Passthrough                       // the decision would leave the credential on the request
 	PolicyError                       // the policy is undefined, failed, or of the wrong shape
@@ -59,6 +60,7 @@ const (
 	invalidToken      = "invalid_token"
 	insufficientScope = "insufficient_scope"
 	invalidDPoPProof  = "invalid_dpop_proof"
+	useDPoPNonce      = "use_dpop_nonce"
 )
 
 var meanings = [count]meaning{
@@ -161,6 +163,11 @@ var meanings = [count]meaning{
 		"dpop_proof_invalid", http.StatusUnauthorized, invalidDPoPProof,
 		"The DPoP proof is not valid for this request",
 		"the proof is missing, used before, or for another key, method, URL, time or token: see cause",
+	},
+	DPoPNonceRequired: {
+		"dpop_nonce_required", http.StatusUnauthorized, useDPoPNonce,
+		"The DPoP proof must carry the nonce of this answer",
+		"usual soon after a start: the client repeats its request with the nonce of the answer; if one never does, it does not know nonces (RFC 9449, section 9)",
 	},
 	BindingUnproven: {
 		"binding_unproven", http.StatusUnauthorized, invalidToken,

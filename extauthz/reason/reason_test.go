@@ -40,7 +40,7 @@ func TestDescriptionsNeedNoEscaping(t *testing.T) {
 
 // TestStatusFollowsTheError is RFC 6750, section 3.1 (CH-5).
 func TestStatusFollowsTheError(t *testing.T) {
-	status := map[string]int{"invalid_request": 400, "invalid_token": 401, "insufficient_scope": 403, "invalid_dpop_proof": 401}
+	status := map[string]int{"invalid_request": 400, "invalid_token": 401, "insufficient_scope": 403, "invalid_dpop_proof": 401, "use_dpop_nonce": 401}
 	for _, r := range All() {
 		if code := r.OAuthError(); code != "" && status[code] != r.HTTPStatus() {
 			t.Errorf("%s: %s is answered with %d", r, code, r.HTTPStatus())

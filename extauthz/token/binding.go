@@ -2,9 +2,11 @@ package token
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"io"
 	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
@@ -57,17 +59,24 @@ type Presentation struct {
 
 // BinderOptions are the bounds of a [Binder]. The zero value is usable.
 type BinderOptions struct {
-	Now      func() time.Time // nil: time.Now
-	MaxBytes int              // memory for the proofs seen; zero: 16 MiB
-	PerKey   int              // live proofs of one key; zero: 4096, some 11 a second for good
-	InFlight int              // proofs whose signature is verified at once; zero: twice GOMAXPROCS
-	Waiting  int              // more that may wait for a slot of their token's issuer; zero: none
+	Now    func() time.Time // nil: time.Now
+	Random io.Reader        // for nonces; nil: crypto/rand.Reader
+
+	// Since is from when on every accepted proof is remembered: those before may
+	// come again. Zero means now.
+	Since time.Time
+
+	MaxBytes int // memory for the proofs seen; zero: 16 MiB
+	PerKey   int // live proofs of one key; zero: 4096, some 11 a second for good
+	InFlight int // proofs whose signature is verified at once; zero: twice GOMAXPROCS
+	Waiting  int // more that may wait for a slot of their token's issuer; zero: none
 }
 
 // Binder tells whether the client that presents a token is the one it was
 // issued to. It remembers the proofs it accepted, so there is one for the life
-// of the process; another replica does not know them. It is safe for
-// concurrent use.
+// of the process; another replica does not know them. What the process before
+// it accepted is lost, so that for a while after the start a proof must carry a
+// nonce, which shows that it was made since. It is safe for concurrent use.
 //
 // Its turns at a signature are its own: a flood of forged tokens is held up at
 // the [Verifier], and only who has a good token can queue here.
@@ -76,6 +85,7 @@ type Binder struct {
 	gate       *gate
 	algorithms map[string]algorithm
 	replays    *replays
+	nonces     nonces
 }
 
 // NewBinder makes a binder that has seen no proof yet.
@@ -83,11 +93,18 @@ func NewBinder(o BinderOptions) *Binder {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Since.IsZero() {
+		o.Since = o.Now()
+	}
 	return &Binder{
 		now:        o.Now,
 		gate:       newGate(o.InFlight, o.Waiting),
 		algorithms: newAlgorithms(),
 		replays:    newReplays(o.Now, o.MaxBytes, o.PerKey),
+		nonces:     newNonces(o.Since, o.Random),
 	}
 }
 
@@ -97,18 +114,23 @@ func (b *Binder) InFlight() int { return b.gate.inFlight() }
 // Prove gives how the token of p is bound, or the reason for which it must not
 // be used; exactly one of the two is there. The token itself was verified
 // before, and c was read from its claims. ctx bounds the wait for a turn at the
-// signature. The refusal names no issuer.
+// signature. The refusal names no issuer; where it is for want of a nonce, it
+// brings one.
 //
 // An accepted proof is spent, whatever becomes of the request later.
-func (b *Binder) Prove(ctx context.Context, c Confirmation, p Presentation, mode DPoPMode) (string, *Refusal) {
+func (b *Binder) Prove(ctx context.Context, c Confirmation, p Presentation, mode DPoPMode, rules ProofRules) (string, *Refusal) {
 	var nobody *Issuer
 	if flaw := c.unproven(p, mode); flaw != "" {
 		return "", nobody.refuse(reason.BindingUnproven, flaw)
 	}
 	switch {
 	case c.Thumbprint != "":
-		if why, flaw := b.checkProof(ctx, c.Thumbprint, p); why != reason.Allowed {
-			return "", nobody.refuse(why, flaw)
+		if why, flaw := b.checkProof(ctx, c.Thumbprint, p, rules); why != reason.Allowed {
+			refusal := nobody.refuse(why, flaw)
+			if why == reason.DPoPNonceRequired {
+				refusal.Nonce = b.nonces.mint(rules, b.now())
+			}
+			return "", refusal
 		}
 		return BindingDPoP, nil
 	case c.Certificate != "":

@@ -162,7 +162,7 @@ func FuzzProof(f *testing.F) {
 		htu, _ := claims["htu"].(string)
 		good := strings.HasSuffix(strings.ToLower(typ), "dpop+jwt") && head["alg"] == "ES256" && head["crit"] == nil &&
 			claims["htm"] == "POST" && claims["ath"] == hashOf(accessToken) && id != "" && len(id) <= 256 &&
-			time.Unix(int64(iat), 0).Sub(noon).Abs() <= proofWindow
+			noon.Add(-proofWindow).Unix() <= int64(iat) && int64(iat) <= noon.Add(skew).Unix()
 		if !good {
 			t.Errorf("accepted: %s.%s", header, payload)
 		}
@@ -200,30 +200,42 @@ func FuzzProofText(f *testing.F) {
 	})
 }
 
-// No proof is accepted twice while it is fresh, whatever happens in between,
-// and the books are right: a model of three keys and eight jti, in the order of
-// the input's bytes.
+// No proof is ever accepted twice, whatever happens in between and also where
+// the clock is set back; no jti is while its proof is fresh; and the books are
+// right: a model of three keys and eight jti, in the order of the input's bytes.
 func FuzzReplays(f *testing.F) {
-	f.Add([]byte{0, 0, 1, 1, 64, 0, 128, 255, 3})
+	f.Add([]byte{0, 0, 1, 1, 64, 0, 128, 254, 3})
+	f.Add([]byte{0, 254, 254, 255, 0, 0, 200, 255, 0})
 	f.Add([]byte("an hour has 3600 seconds, and a proof ends after 300"))
 	f.Fuzz(func(t *testing.T, steps []byte) {
 		c := newClock()
 		r := newReplays(c.read, 6*proofBytes, 4)
 		last := map[string]time.Time{} // when what was accepted last stops being fresh
+		spent, setBack := map[string]bool{}, false
 		for _, step := range steps {
+			if step == 255 {
+				c.move(-7 * time.Minute)
+				setBack = true
+				continue
+			}
 			if step >= 192 {
 				c.move(time.Duration(step-192) * 7 * time.Second)
 				continue
 			}
 			key, id := fmt.Sprint(step%3), fmt.Sprint(step/3%8)
-			issued := c.read().Add(time.Duration(int(step/24)-4) * 80 * time.Second)
-			if r.record(key, id, issued, fingerprint{}) != "" {
+			issued := c.read().Add(time.Duration(int(step/24)-6) * 60 * time.Second)
+			if r.record(key, id, issued, fingerprint{}, skew) != "" {
 				continue
 			}
-			if !c.read().After(last[key+" "+id]) {
+			if proof := fmt.Sprint(key, id, issued); spent[proof] {
+				t.Fatalf("step %d: key %s, jti %s of %v accepted again", step, key, id, issued)
+			} else {
+				spent[proof] = true
+			}
+			if end := last[key+" "+id]; !c.read().After(end) && (!setBack || !issued.After(end.Add(-proofWindow))) {
 				t.Fatalf("step %d: key %s, jti %s accepted again", step, key, id)
 			}
-			if age := c.read().Sub(issued); age.Abs() > proofWindow {
+			if age := c.read().Sub(issued); age > proofWindow || age < -skew {
 				t.Fatalf("step %d: %v old", step, age)
 			}
 			last[key+" "+id] = issued.Add(proofWindow)

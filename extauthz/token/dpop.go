@@ -16,8 +16,8 @@ import (
 const (
 	typeProof = "dpop+jwt" // RFC 9449, section 4.2
 
-	// proofWindow is how far iat may lie from now, either way (RFC 9449,
-	// section 11.1, leaves it to us; SEP-1932 says 5 minutes).
+	// proofWindow is how long ago iat may lie (RFC 9449, section 11.1, leaves it
+	// to us; SEP-1932 says 5 minutes). Ahead, it may lie as far as clocks differ.
 	proofWindow = 5 * time.Minute
 
 	maxProofBytes = 8 << 10 // an RSA key of 4096 bits, its signature and a long htu fit
@@ -33,6 +33,7 @@ type dpopProof struct {
 	method    string    // htm
 	target    string    // htu, as [TargetURI] gives it
 	issued    time.Time // iat
+	nonce     string    // nonce, "" where it is absent or no string
 	tokenHash string    // ath
 	input     string    // what the signature covers
 	signature []byte
@@ -41,8 +42,9 @@ type dpopProof struct {
 // checkProof does what RFC 9449, section 4.3, demands of a resource server. The
 // key is compared with the token's before it is used, so that a signature is
 // only computed for a key that the issuer accepted; the proof is remembered
-// last of all, so that nobody can spend another's jti.
-func (b *Binder) checkProof(ctx context.Context, thumbprint string, p Presentation) (reason.Reason, flaw) {
+// last of all, so that nobody can spend another's jti. A nonce is asked for
+// before the signature, whose work would be for nothing.
+func (b *Binder) checkProof(ctx context.Context, thumbprint string, p Presentation, rules ProofRules) (reason.Reason, flaw) {
 	compact, flaw := single(p.Proofs)
 	if flaw != "" {
 		return reason.DPoPProofInvalid, flaw
@@ -58,8 +60,12 @@ func (b *Binder) checkProof(ctx context.Context, thumbprint string, p Presentati
 	if flaw := proof.mismatch(p); flaw != "" {
 		return reason.DPoPProofInvalid, "proof: " + flaw
 	}
-	if !fresh(proof.issued, b.now()) {
-		return reason.DPoPProofInvalid, "proof: iat: over 5 minutes from now"
+	now := b.now()
+	if flaw := untimely(proof.issued, now, rules.ClockSkew); flaw != "" {
+		return reason.DPoPProofInvalid, "proof: " + flaw
+	}
+	if b.nonces.demanded(rules, now) && !b.nonces.holds(proof.nonce, rules, now) {
+		return reason.DPoPNonceRequired, "proof: nonce: absent, too old or not of this deployment"
 	}
 	if len(proof.signature) != algorithm.signatureSize(key.Public) {
 		return reason.DPoPProofInvalid, "proof: signature: not of the length that jwk and alg demand"
@@ -70,7 +76,7 @@ func (b *Binder) checkProof(ctx context.Context, thumbprint string, p Presentati
 			return false
 		}
 		// A proof that comes again costs as much as a forged one.
-		if flaw = b.replays.record(thumbprint, proof.id, proof.issued, attempt(p.Attempt, compact)); flaw != "" {
+		if flaw = b.replays.record(thumbprint, proof.id, proof.issued, attempt(p.Attempt, compact), rules.ClockSkew); flaw != "" {
 			flaw = "proof: " + flaw
 		}
 		return flaw == ""
@@ -97,7 +103,8 @@ func single(values []string) (string, flaw) {
 }
 
 // readProof is as strict with a proof as parse is with a token, and finds the
-// claims that must be there. Others, nonce among them, are not read.
+// claims that must be there. A nonce is read where it is a string; whether
+// there must be one is not known here.
 func readProof(compact string) (dpopProof, flaw) {
 	parts, flaw := split(compact, maxProofBytes)
 	if flaw != "" {
@@ -141,6 +148,7 @@ func (d *dpopProof) readClaims(claims map[string]any) flaw {
 		r.fail("htu", "not a plain http or https URI")
 	}
 	d.target = target
+	d.nonce, _ = claims["nonce"].(string)
 	return r.flaw
 }
 
@@ -183,9 +191,15 @@ func (d *dpopProof) mismatch(p Presentation) flaw {
 	return ""
 }
 
-// fresh says whether a proof issued then may be used now (RFC 9449, section
-// 4.3, check 11). Clocks differ, so it may come from the future.
-func fresh(issued, now time.Time) bool {
-	age := now.Sub(issued)
-	return -proofWindow <= age && age <= proofWindow
+// untimely says why a proof issued then may not be used now, "" if it may (RFC
+// 9449, section 4.3, check 11). Clocks differ by skew, so it may come from the
+// future.
+func untimely(issued, now time.Time, skew time.Duration) flaw {
+	switch age := now.Sub(issued); {
+	case age > proofWindow:
+		return "iat: over 5 minutes ago"
+	case age < -skew:
+		return "iat: further ahead than clock_skew allows"
+	}
+	return ""
 }

@@ -31,10 +31,13 @@ func (c *clock) move(by time.Duration) {
 	c.now = c.now.Add(by)
 }
 
-// binderAt is a binder at noon with room for a few.
+// binderAt is a binder with room for a few, which has been there for long.
 func binderAt(c *clock) *Binder {
-	return NewBinder(BinderOptions{Now: c.read, InFlight: 2, Waiting: 100})
+	return NewBinder(BinderOptions{Now: c.read, InFlight: 2, Waiting: 100, Since: longAgo})
 }
+
+// longAgo is before the window after a start.
+var longAgo = time.Unix(0, 0)
 
 // exchange is one request with a DPoP-bound token in the making: whole and
 // good, until a test twists it.
@@ -45,6 +48,7 @@ type exchange struct {
 	confirmation Confirmation
 	presentation Presentation
 	mode         DPoPMode
+	rules        ProofRules
 	raw          func(header, payload []byte) string // instead of key.SignRaw
 	after        func(proof string) []string         // what is sent of the proof
 }
@@ -69,6 +73,7 @@ func newExchange(twists ...twist) *exchange {
 			URLs: []string{"http://mcp.ns.svc:8080/mcp", targetURL},
 		},
 		mode:  DPoPOptional,
+		rules: ProofRules{ClockSkew: skew},
 		after: func(proof string) []string { return []string{proof} },
 	}
 	for _, change := range twists {
@@ -96,7 +101,7 @@ func (x *exchange) present() Presentation {
 // prove gives one of a binding and a refusal.
 func (x *exchange) prove(t *testing.T, b *Binder) (string, *Refusal) {
 	t.Helper()
-	binding, refusal := b.Prove(t.Context(), x.confirmation, x.present(), x.mode)
+	binding, refusal := b.Prove(t.Context(), x.confirmation, x.present(), x.mode, x.rules)
 	if (binding == "") == (refusal == nil) {
 		t.Fatalf("binding %q and refusal %v: want exactly one", binding, refusal)
 	}

@@ -2,6 +2,7 @@ package token
 
 import (
 	"crypto/sha256"
+	"math"
 	"sync"
 	"time"
 )
@@ -14,8 +15,8 @@ const (
 	// still send it again; a Check is answered within a few seconds.
 	retryWindow = 10 * time.Second
 
-	// afterlife is how much longer than it is fresh a proof is remembered: a
-	// clock that is set back by that much brings none to life again.
+	// afterlife is how much longer than it is fresh a proof is remembered, so
+	// that a clock that is set back by that much troubles nobody.
 	afterlife = time.Minute
 
 	// lightUse is how many live proofs a key may have and still draw on the
@@ -66,6 +67,11 @@ type replays struct {
 	live   map[fingerprint]int        // proofs of each key
 	ending map[int64][]fingerprint    // what is over in which second
 	swept  int64                      // the second of the last sweep
+
+	// forgotten is the latest iat, in Unix nanoseconds, of what is over. A proof
+	// as old as that is not known to be new, should the clock be set back to
+	// where it looks fresh.
+	forgotten int64
 }
 
 // acceptance is the first use of a proof.
@@ -73,6 +79,7 @@ type acceptance struct {
 	key     fingerprint
 	attempt fingerprint
 	at      time.Duration
+	issued  int64 // iat, in Unix nanoseconds
 }
 
 func newReplays(now func() time.Time, maxBytes, perKey int) *replays {
@@ -83,7 +90,7 @@ func newReplays(now func() time.Time, maxBytes, perKey int) *replays {
 		perKey = defaultPerKey
 	}
 	return &replays{
-		now: now, maxBytes: maxBytes, perKey: perKey, start: now(),
+		now: now, maxBytes: maxBytes, perKey: perKey, start: now(), forgotten: math.MinInt64,
 		seen:   map[fingerprint]acceptance{},
 		live:   map[fingerprint]int{},
 		ending: map[int64][]fingerprint{},
@@ -94,7 +101,7 @@ func newReplays(now func() time.Time, maxBytes, perKey int) *replays {
 // The clock is read again, under the lock: between the first look at iat and
 // this one, a wait for a turn may have outlasted both the proof and the memory
 // of its first use.
-func (r *replays) record(thumbprint, id string, issued time.Time, attempt fingerprint) flaw {
+func (r *replays) record(thumbprint, id string, issued time.Time, attempt fingerprint, skew time.Duration) flaw {
 	key, proof := fingerprintOf(thumbprint, ""), fingerprintOf(thumbprint, id)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -102,8 +109,8 @@ func (r *replays) record(thumbprint, id string, issued time.Time, attempt finger
 	elapsed := now.Sub(r.start)
 	r.sweep(elapsed)
 
-	if !fresh(issued, now) {
-		return "iat: over 5 minutes from now"
+	if flaw := untimely(issued, now, skew); flaw != "" {
+		return flaw
 	}
 	if first, again := r.seen[proof]; again {
 		retried := attempt != fingerprint{} && attempt == first.attempt
@@ -112,10 +119,13 @@ func (r *replays) record(thumbprint, id string, issued time.Time, attempt finger
 		}
 		return "jti: used before"
 	}
+	if issued.UnixNano() <= r.forgotten {
+		return "iat: of a time whose proofs are forgotten, and the clock was set back"
+	}
 	if flaw := r.noRoom(key); flaw != "" {
 		return flaw
 	}
-	r.seen[proof] = acceptance{key: key, attempt: attempt, at: elapsed}
+	r.seen[proof] = acceptance{key: key, attempt: attempt, at: elapsed, issued: issued.UnixNano()}
 	r.live[key]++
 	end := elapsed + issued.Add(proofWindow+afterlife).Sub(now)
 	second := int64(end/time.Second) + 1
@@ -160,6 +170,7 @@ func (r *replays) sweep(elapsed time.Duration) {
 
 func (r *replays) forget(proof fingerprint) {
 	key := r.seen[proof].key
+	r.forgotten = max(r.forgotten, r.seen[proof].issued)
 	delete(r.seen, proof)
 	r.live[key]--
 	if r.live[key] <= 0 {

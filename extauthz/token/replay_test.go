@@ -77,7 +77,7 @@ func TestSimultaneousUses(t *testing.T) {
 				p := x.presentation
 				p.Proofs, p.Attempt = []string{proof}, row.attempt(i)
 				group.Go(func() {
-					if _, refusal := b.Prove(t.Context(), x.confirmation, p, x.mode); refusal == nil {
+					if _, refusal := b.Prove(t.Context(), x.confirmation, p, x.mode, x.rules); refusal == nil {
 						won.Add(1)
 					}
 				})
@@ -117,7 +117,7 @@ func TestRetryIsNoReplay(t *testing.T) {
 			use := func(attempt, proof string) bool {
 				p := x.presentation
 				p.Proofs, p.Attempt = []string{proof}, attempt
-				_, refusal := b.Prove(t.Context(), x.confirmation, p, x.mode)
+				_, refusal := b.Prove(t.Context(), x.confirmation, p, x.mode, x.rules)
 				return refusal == nil
 			}
 			proof := x.proof()
@@ -141,12 +141,12 @@ func TestRetriesEnd(t *testing.T) {
 	r := newReplays(c.read, 0, 0)
 	name := attempt("1", "proof")
 	for range 2 {
-		if flaw := r.record("key", "jti", noon, name); flaw != "" {
+		if flaw := r.record("key", "jti", noon, name, proofWindow); flaw != "" {
 			t.Fatal(flaw)
 		}
 		c.move(retryWindow * 2 / 3)
 	}
-	if flaw := r.record("key", "jti", noon, name); flaw == "" {
+	if flaw := r.record("key", "jti", noon, name, proofWindow); flaw == "" {
 		t.Error("accepted 13 s after the first")
 	}
 }
@@ -159,11 +159,11 @@ func TestProofsEnd(t *testing.T) {
 		r := newReplays(c.read, 0, 0)
 		expect := func(step, want string) {
 			t.Helper()
-			if flaw := r.record("key", "jti", issued, fingerprint{}); string(flaw) != want {
+			if flaw := r.record("key", "jti", issued, fingerprint{}, proofWindow); string(flaw) != want {
 				t.Errorf("issued %v, %s: %q, want %q", issued.Sub(noon), step, flaw, want)
 			}
 		}
-		const used, stale = "jti: used before", "iat: over 5 minutes from now"
+		const used, stale = "jti: used before", "iat: over 5 minutes ago"
 		expect("first", "")
 		expect("again", used)
 		c.move(issued.Add(proofWindow).Sub(noon))
@@ -182,11 +182,38 @@ func TestProofsEnd(t *testing.T) {
 	}
 }
 
+// What is forgotten does not come to life again when the clock is set back to
+// where it was fresh; what is younger is not held up by that.
+func TestForgottenProofsStayDead(t *testing.T) {
+	c := newClock()
+	r := newReplays(c.read, 0, 0)
+	record := func(id string, issued time.Time) flaw { return r.record("key", id, issued, fingerprint{}, skew) }
+	if flaw := record("old", noon.Add(-time.Minute)); flaw != "" {
+		t.Fatal(flaw)
+	}
+	if flaw := record("older", noon.Add(-2*time.Minute)); flaw != "" {
+		t.Fatal(flaw)
+	}
+	c.move(time.Hour)
+	if flaw := record("much later", c.read()); flaw != "" || len(r.seen) != 1 {
+		t.Fatalf("%q, %d proofs are remembered", flaw, len(r.seen))
+	}
+	c.move(-time.Hour)
+	for id, issued := range map[string]time.Time{"old": noon.Add(-time.Minute), "older": noon.Add(-2 * time.Minute), "another": noon.Add(-time.Minute)} {
+		if flaw := record(id, issued); flaw != "iat: of a time whose proofs are forgotten, and the clock was set back" {
+			t.Errorf("%s: %q", id, flaw)
+		}
+	}
+	if flaw := record("new", noon.Add(-time.Minute+1)); flaw != "" {
+		t.Errorf("new: %q", flaw)
+	}
+}
+
 // A key may have so many live proofs and no more; others do not notice.
 func TestBudgetOfAKey(t *testing.T) {
 	c := newClock()
 	r := newReplays(c.read, 0, 3)
-	record := func(key, id string) flaw { return r.record(key, id, c.read(), fingerprint{}) }
+	record := func(key, id string) flaw { return r.record(key, id, c.read(), fingerprint{}, proofWindow) }
 	for i := range 3 {
 		if flaw := record("busy", fmt.Sprint(i)); flaw != "" {
 			t.Fatal(flaw)
@@ -220,7 +247,7 @@ func TestBudgetOfAll(t *testing.T) {
 	fill := func(key string, most int) int { // until it is refused
 		for n := range most {
 			id++
-			if flaw := r.record(key, fmt.Sprint(id), c.read(), fingerprint{}); flaw != "" {
+			if flaw := r.record(key, fmt.Sprint(id), c.read(), fingerprint{}, proofWindow); flaw != "" {
 				if flaw != full {
 					t.Errorf("%s: %q", key, flaw)
 				}
@@ -252,7 +279,7 @@ func TestBudgetOfAll(t *testing.T) {
 		t.Error("a proof went into full memory")
 	}
 	for old := 1; old <= 100; old++ {
-		if flaw := r.record("hostile 1", fmt.Sprint(old), c.read(), fingerprint{}); flaw != "jti: used before" {
+		if flaw := r.record("hostile 1", fmt.Sprint(old), c.read(), fingerprint{}, proofWindow); flaw != "jti: used before" {
 			t.Fatalf("proof %d was forgotten: %q", old, flaw)
 		}
 	}
@@ -267,7 +294,7 @@ func TestRoomForKeys(t *testing.T) {
 	const keys = 5
 	r := newReplays(newClock().read, keys*(proofBytes+keyBytes), 0)
 	for i := range keys + 1 {
-		if flaw := r.record(fmt.Sprint("key ", i), "jti", noon, fingerprint{}); (flaw == "") != (i < keys) {
+		if flaw := r.record(fmt.Sprint("key ", i), "jti", noon, fingerprint{}, proofWindow); (flaw == "") != (i < keys) {
 			t.Errorf("key %d: %q", i, flaw)
 		}
 	}
@@ -278,11 +305,11 @@ func TestRetryInFullMemory(t *testing.T) {
 	r := newReplays(newClock().read, proofBytes+keyBytes, 0)
 	name := attempt("1", "proof")
 	for range 2 {
-		if flaw := r.record("key", "jti", noon, name); flaw != "" {
+		if flaw := r.record("key", "jti", noon, name, proofWindow); flaw != "" {
 			t.Error(flaw)
 		}
 	}
-	if flaw := r.record("key", "other", noon, name); flaw == "" {
+	if flaw := r.record("key", "other", noon, name, proofWindow); flaw == "" {
 		t.Error("there was room")
 	}
 }
@@ -303,7 +330,7 @@ func TestReplayMemoryIsHonest(t *testing.T) {
 		r := newReplays(newClock().read, 0, 0)
 		for i := 0; ; i++ {
 			issued := noon.Add(time.Duration(i%600-300) * time.Second)
-			if r.record(fmt.Sprint(i/perKey), fmt.Sprint(i), issued, fingerprint{}) != "" {
+			if r.record(fmt.Sprint(i/perKey), fmt.Sprint(i), issued, fingerprint{}, proofWindow) != "" {
 				break
 			}
 		}

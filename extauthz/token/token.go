@@ -89,6 +89,7 @@ type Refusal struct {
 	Reason reason.Reason
 	Issuer string // the ID of a configured issuer; "" before one was found
 	Detail string // for the log: fixed words naming a claim or rule, never a value of the token
+	Nonce  string // for the client's next DPoP proof, with DPoPNonceRequired; otherwise ""
 
 	Remembered bool // the signature was not looked at again: it failed under the same key before
 }
