@@ -150,7 +150,8 @@ func (x *explanation) ask(ctx context.Context, p *plan, keySet []byte) (extauthz
 	only := *p
 	only.config = x.narrowed(p.config, keySet)
 	s := newService(slog.New(slog.DiscardHandler), new(slog.LevelVar), io.Discard, watched{memory: policy.NewMemory()}, false)
-	s.binder = token.NewBinder(token.BinderOptions{Now: x.now})
+	// An explanation follows no start: what serve remembers is not its question.
+	s.binder = token.NewBinder(token.BinderOptions{Now: x.now, Since: time.Unix(0, 0)})
 	if err := s.adopt(ctx, &only); err != nil {
 		return extauthz.Explanation{}, err
 	}

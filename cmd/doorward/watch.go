@@ -204,6 +204,7 @@ func (s *service) adopt(ctx context.Context, next *plan) error {
 		Verifier:        next.verifier(time.Now),
 		Policy:          next.policy,
 		Binder:          s.binder,
+		Proofs:          cfg.Proofs,
 		Revocations:     revocations,
 		Decisions:       decisions.Log,
 		TokenCache:      int64(cfg.Limits.TokenCache),

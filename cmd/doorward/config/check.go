@@ -28,6 +28,7 @@ func (r *reader) config() (*Config, Problems) {
 	r.checkRevocations()
 	r.checkDecisionLog()
 	sources := r.checkBundles()
+	proofs := r.checkProofs()
 	issuers := r.checkIssuers()
 	table := r.checkResources()
 	problems := r.problems.sorted()
@@ -45,6 +46,7 @@ func (r *reader) config() (*Config, Problems) {
 		Packages:        r.packages(),
 		Bundles:         sources,
 		ClockSkew:       r.doc.ClockSkew,
+		Proofs:          proofs,
 		RevocationFile:  r.doc.RevocationFile,
 		DecisionLog:     r.doc.DecisionLog,
 		MetadataSubject: r.doc.MetadataSubject,

@@ -43,6 +43,8 @@ type Config struct {
 	Bundles []bundles.Options
 	// ClockSkew is what clocks may differ by, 0 to 5 minutes.
 	ClockSkew time.Duration
+	// Proofs is what holds for DPoP proofs; its ClockSkew is the one above.
+	Proofs token.ProofRules
 	// RevocationFile is a revocation list that was readable, or "".
 	RevocationFile string
 	// DecisionLog is where decisions are logged.
@@ -54,7 +56,7 @@ type Config struct {
 	// Drain is how long the service waits, not ready, after SIGTERM.
 	Drain time.Duration
 	// Files is every file that was read, sorted, each once: configuration, key
-	// sets, CA and TLS files. Policy files are not among them.
+	// sets, CA, TLS and nonce key files. Policy files are not among them.
 	Files []string
 }
 

@@ -47,6 +47,7 @@ func TestDefaults(t *testing.T) {
 		}},
 		DecisionLog: config.DecisionLog{To: config.Off, SampleAllows: 1, Buffer: 16 << 20},
 		ClockSkew:   30 * time.Second,
+		Proofs:      token.ProofRules{ClockSkew: 30 * time.Second},
 		Drain:       3 * time.Second,
 		Files:       []string{"minimal.yaml"},
 	}
@@ -132,7 +133,11 @@ func TestEveryKey(t *testing.T) {
 				InsecureHTTPHosts: "loopback ci.example.com ::1", PollMin: time.Minute, PollMax: 2 * time.Minute,
 			},
 		},
-		ClockSkew:      time.Minute,
+		ClockSkew: time.Minute,
+		Proofs: token.ProofRules{
+			ClockSkew: time.Minute, NonceAlways: true,
+			NonceKeys: [][]byte{[]byte("0123456789abcdef0123456789abcdef0123456789ab"), []byte("fedcba9876543210fedcba9876543210")},
+		},
 		RevocationFile: at("revocations.json"),
 		DecisionLog: config.DecisionLog{
 			To: "https://logs.example.com/opa", CAFile: at("tls/cert.pem"), CertFile: at("tls/cert.pem"), KeyFile: at("tls/key.pem"),
@@ -142,7 +147,7 @@ func TestEveryKey(t *testing.T) {
 
 		TrustClientAddress: true,
 		Drain:              5 * time.Second,
-		Files:              []string{at("bundle.pem"), at("doorward.yaml"), at("tls/cert.pem"), at("tls/key.pem"), at("two.json")},
+		Files:              []string{at("bundle.pem"), at("doorward.yaml"), at("nonce.key"), at("tls/cert.pem"), at("tls/key.pem"), at("two.json")},
 	}
 	got := mustLoad(t, dir)
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(config.Config{}, "Resources")); diff != "" {

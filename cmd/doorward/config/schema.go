@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
 )
 
@@ -31,6 +32,8 @@ type document struct {
 	Drain              time.Duration `yaml:"drain"`
 	JWKSCacheDir       string        `yaml:"jwks_cache_dir,path"`
 	RevocationFile     string        `yaml:"revocation_file,path"`
+	DPoPNonce          string        `yaml:"dpop_nonce,after_start|always"`
+	DPoPNonceKeyFile   string        `yaml:"dpop_nonce_key_file,path"`
 	DecisionLog        DecisionLog   `yaml:"decision_log"`
 	InsecureHTTPHosts  []string      `yaml:"insecure_http_hosts"`
 }
@@ -69,6 +72,14 @@ type entry struct {
 	DPoP              string `yaml:"dpop,off|optional|required"`
 	ClientCertificate string `yaml:"client_certificate,source|xfcc"`
 }
+
+func (e entry) takesDPoP() bool { return resource.Spec{DPoP: e.DPoP}.TakesDPoP() }
+
+// The values of document.DPoPNonce.
+const (
+	nonceAfterStart = "after_start"
+	nonceAlways     = "always"
+)
 
 type policySources struct {
 	Paths   []string      `yaml:"paths,path"`
@@ -141,6 +152,7 @@ func defaults() document {
 		},
 		DecisionLog: DecisionLog{To: Off, SampleAllows: 1, Buffer: 16 << 20},
 		ClockSkew:   30 * time.Second,
+		DPoPNonce:   nonceAfterStart,
 		Drain:       3 * time.Second,
 	}
 }
