@@ -6,7 +6,7 @@ LINT     := $(TOOLS)/bin/golangci-lint-2.15.0
 FUZZTIME ?= 10s
 BENCHCOUNT ?= 6
 
-.PHONY: demo test interop bench compare load plots stats lint build fuzz clean
+.PHONY: demo test interop bench compare load plots mutate stats lint build fuzz clean
 
 demo: ## a real Envoy, doorward, an MCP server and a client at work (ONCE=1 ends by itself)
 	@./envoy/install
@@ -45,6 +45,9 @@ load: ## a quarter of an hour: what a Check costs, beside other services and thr
 
 plots: ## four minutes: latency on known keys during rotation, outage and floods (QUICK=1: a look, into bin/plots)
 	@go run ./benchmarks/keys $(if $(QUICK),-quick -out bin/plots)
+
+mutate: ## tests against changed code: BASE=commit, ALL=1 (hours) or PLANTED=1
+	@go run ./internal/dev/mutate $(if $(BASE),-base $(BASE)) $(if $(ALL),-all) $(if $(PLANTED),-planted)
 
 stats: ## code lines, exported names, wide lines (TESTS=1: cases and coverage too)
 	@go run ./internal/dev/stats $(if $(TESTS),-tests)

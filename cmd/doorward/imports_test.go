@@ -52,6 +52,7 @@ var arrows = map[string][]string{
 	"envoy/interop":          {"envoy/rig", "envoy/rig/mint"},
 	"envoy/rig":              {"envoy", "envoy/rig/mint"},
 	"envoy/rig/mint":         {},
+	"internal/dev/mutate":    {},
 	"internal/dev/stats":     {},
 }
 

@@ -1,0 +1,119 @@
+// Command mutate changes one thing of the code at a time and runs the tests: a
+// change that no test notices is a line that nothing holds.
+//
+//	make mutate BASE=main    # what changed since a commit, 15 minutes at the most
+//	make mutate ALL=1        # every package that ships; hours
+//	make mutate PLANTED=1    # the mutants of planted.txt, all of which must be killed
+//
+// A mutant goes into the build by an overlay, so that the working tree is never
+// touched. A survivor of its own package's tests is tried against those of the
+// packages that import it. Mutants that change no behaviour are listed in
+// equivalent.txt, each with its reason.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+)
+
+type options struct {
+	base    string
+	all     bool
+	planted bool
+	limit   time.Duration
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.base, "base", "", "mutate the lines that changed since this commit")
+	flag.BoolVar(&o.all, "all", false, "mutate every line that ships")
+	flag.BoolVar(&o.planted, "planted", false, "try the mutants of planted.txt")
+	flag.DurationVar(&o.limit, "limit", 0, "stop after this time; 0: 15m, or never with -all")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	survivors, err := run(ctx, o, os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutate:", err)
+	}
+	if err != nil || survivors > 0 {
+		stop()
+		os.Exit(1) //nolint:gocritic // the deferred stop has run
+	}
+}
+
+// run tries the mutants that o selects, and returns how many survived without a
+// reason.
+func run(ctx context.Context, o options, out io.Writer) (survivors int, err error) {
+	mutants, err := o.mutants(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if o.limit == 0 && !o.all {
+		o.limit = 15 * time.Minute
+	}
+	if o.limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.limit)
+		defer cancel()
+	}
+	r, err := newRunner(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	_, _ = fmt.Fprintf(out, "%d mutants\n", len(mutants))
+	counts := map[verdict]int{}
+	for i, m := range mutants {
+		v := r.try(ctx, m)
+		if ctx.Err() != nil {
+			v = notTried
+		}
+		counts[v]++
+		if v == survived || v == planted(o, v) {
+			_, _ = fmt.Fprintf(out, "%d of %d: %s: %s\n", i+1, len(mutants), v, m)
+		}
+	}
+	for _, v := range verdicts {
+		_, _ = fmt.Fprintf(out, "%-14s%d\n", v, counts[v])
+	}
+	return counts[survived], nil
+}
+
+// planted mutants are all printed: they are few, and each must be killed.
+func planted(o options, v verdict) verdict {
+	if o.planted {
+		return v
+	}
+	return survived
+}
+
+// mutants are those that o selects.
+func (o options) mutants(ctx context.Context) ([]mutant, error) {
+	switch {
+	case o.planted:
+		return plantedMutants(".", plantedList)
+	case o.all:
+		return mutantsOfModule(ctx, nil)
+	case o.base != "":
+		lines, err := changedLines(ctx, o.base)
+		if err != nil {
+			return nil, err
+		}
+		return mutantsOfModule(ctx, lines)
+	}
+	return nil, errors.New("no base: make mutate BASE=<commit>, ALL=1 or PLANTED=1")
+}
+
+//go:embed planted.txt
+var plantedList string
+
+//go:embed equivalent.txt
+var equivalentList string

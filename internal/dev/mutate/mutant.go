@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"slices"
+	"strings"
+)
+
+// mutant is a file with one change.
+type mutant struct {
+	file     string // from the module's folder
+	line     int
+	from, to int // what is replaced, in bytes
+	with     string
+	original []byte // the whole file
+}
+
+func (m mutant) text() []byte {
+	return slices.Concat(m.original[:m.from], []byte(m.with), m.original[m.to:])
+}
+
+// change is "old -> new" of what is replaced, on one line.
+func (m mutant) change() string {
+	return oneLine(string(m.original[m.from:m.to])) + " -> " + oneLine(m.with)
+}
+
+func (m mutant) String() string { return fmt.Sprintf("%s:%d: %s", m.file, m.line, m.change()) }
+
+func oneLine(text string) string {
+	const longest = 80
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > longest {
+		text = text[:longest] + "..."
+	}
+	if text == "" {
+		return "(nothing)"
+	}
+	return text
+}
+
+// opposites are operators that take each other's place.
+var opposites = map[token.Token]token.Token{
+	token.LSS: token.LEQ, token.LEQ: token.LSS, token.GTR: token.GEQ, token.GEQ: token.GTR,
+	token.EQL: token.NEQ, token.NEQ: token.EQL, token.LAND: token.LOR, token.LOR: token.LAND,
+	token.ADD: token.SUB, token.SUB: token.ADD, token.MUL: token.QUO, token.QUO: token.MUL,
+}
+
+// goMutants are the mutants of a Go file on lines that wanted accepts.
+func goMutants(file string, content []byte, wanted func(line int) bool) ([]mutant, error) {
+	set := token.NewFileSet()
+	parsed, err := parser.ParseFile(set, file, content, parser.SkipObjectResolution)
+	if err != nil || ast.IsGenerated(parsed) {
+		return nil, err
+	}
+	c := collector{file: file, content: content, set: set, wanted: wanted}
+	ast.Inspect(parsed, func(node ast.Node) bool {
+		c.visit(node)
+		return true
+	})
+	return c.mutants, nil
+}
+
+type collector struct {
+	file    string
+	content []byte
+	set     *token.FileSet
+	wanted  func(line int) bool
+	mutants []mutant
+}
+
+func (c *collector) visit(node ast.Node) {
+	switch n := node.(type) {
+	case *ast.BinaryExpr:
+		if other, ok := opposites[n.Op]; ok && !isText(n) {
+			c.add(n.OpPos, n.OpPos+token.Pos(len(n.Op.String())), other.String())
+		}
+	case *ast.IfStmt:
+		c.replace(n.Cond, "true || "+c.source(n.Cond))
+		c.replace(n.Cond, "false && ("+c.source(n.Cond)+")")
+	case *ast.UnaryExpr:
+		if n.Op == token.NOT {
+			c.add(n.OpPos, n.OpPos+1, "")
+		}
+	case *ast.Ident:
+		if n.Name == "true" || n.Name == "false" {
+			c.replace(n, map[string]string{"true": "false", "false": "true"}[n.Name])
+		}
+	case *ast.BlockStmt:
+		c.deletions(n.List)
+	case *ast.CaseClause:
+		c.deletions(n.Body)
+	}
+}
+
+// deletions are statements that can go and leave a program that compiles.
+func (c *collector) deletions(list []ast.Stmt) {
+	for _, statement := range list {
+		switch s := statement.(type) {
+		case *ast.ExprStmt, *ast.IncDecStmt, *ast.DeferStmt, *ast.GoStmt:
+			c.replace(s, "")
+		case *ast.AssignStmt:
+			if s.Tok != token.DEFINE {
+				c.replace(s, "")
+			}
+		}
+	}
+}
+
+// isText sees a sum of strings, which has no difference.
+func isText(n *ast.BinaryExpr) bool {
+	for _, side := range []ast.Expr{n.X, n.Y} {
+		if literal, ok := side.(*ast.BasicLit); ok && literal.Kind == token.STRING && n.Op == token.ADD {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *collector) source(node ast.Node) string {
+	return string(c.content[c.set.Position(node.Pos()).Offset:c.set.Position(node.End()).Offset])
+}
+
+func (c *collector) replace(node ast.Node, with string) { c.add(node.Pos(), node.End(), with) }
+
+func (c *collector) add(from, to token.Pos, with string) {
+	start, end := c.set.Position(from), c.set.Position(to)
+	if c.wanted(start.Line) {
+		c.mutants = append(c.mutants, mutant{c.file, start.Line, start.Offset, end.Offset, with, c.content})
+	}
+}
+
+// regoMutants swap an operator, drop a negation, or delete a line of a rule.
+func regoMutants(file string, content []byte, wanted func(line int) bool) []mutant {
+	var all []mutant
+	offset := 0
+	for number, line := range slices.Collect(bytes.Lines(content)) {
+		trimmed := strings.TrimSpace(string(line))
+		if wanted(number+1) && isRule(trimmed) {
+			add := func(at, size int, with string) {
+				all = append(all, mutant{file, number + 1, offset + at, offset + at + size, with, content})
+			}
+			for _, pair := range [][2]string{{"==", "!="}, {"!=", "=="}, {"not ", ""}} {
+				if at := strings.Index(string(line), pair[0]); at >= 0 {
+					add(at, len(pair[0]), pair[1])
+				}
+			}
+			if line[0] == '\t' && !strings.HasSuffix(trimmed, "{") && trimmed != "}" {
+				add(0, len(line)-1, "")
+			}
+		}
+		offset += len(line)
+	}
+	return all
+}
+
+func isRule(line string) bool {
+	return line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "package ") && !strings.HasPrefix(line, "import ")
+}
+
+// plantedMutants reads "file | old | new" lines; old stands once in its file.
+func plantedMutants(root, list string) ([]mutant, error) {
+	var all []mutant
+	for line := range strings.Lines(list) {
+		parts := strings.Split(strings.TrimRight(line, "\n"), " | ")
+		if strings.HasPrefix(line, "#") || len(parts) == 1 {
+			continue
+		}
+		if len(parts) != 3 {
+			return nil, fmt.Errorf("planted.txt: %q is not file | old | new", line)
+		}
+		content, err := os.ReadFile(root + "/" + parts[0])
+		if err != nil {
+			return nil, err
+		}
+		if bytes.Count(content, []byte(parts[1])) != 1 {
+			return nil, fmt.Errorf("planted.txt: %q does not stand once in %s", parts[1], parts[0])
+		}
+		at := bytes.Index(content, []byte(parts[1]))
+		number := 1 + bytes.Count(content[:at], []byte("\n"))
+		all = append(all, mutant{parts[0], number, at, at + len(parts[1]), parts[2], content})
+	}
+	return all, nil
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// verdict is what became of a mutant.
+type verdict string
+
+const (
+	killed      verdict = "killed"
+	timedOut    verdict = "timed out" // a test that never ends notices, too
+	notCompiled verdict = "no program"
+	equivalent  verdict = "equivalent" // survived, and equivalent.txt says why
+	survived    verdict = "SURVIVED"
+	notTried    verdict = "not tried"
+)
+
+var verdicts = []verdict{killed, timedOut, notCompiled, equivalent, survived, notTried}
+
+// runner tries mutants, one after the other.
+type runner struct {
+	folder    string              // for overlays
+	root      string              // of the module
+	importers map[string][]string // packages of the module that import a package, tests included
+	usual     map[string]time.Duration
+	reasons   map[string]bool // of equivalent mutants
+}
+
+const module = "github.com/doorward/doorward"
+
+func newRunner(ctx context.Context) (*runner, error) {
+	folder, err := os.MkdirTemp("", "doorward-mutate-")
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	listed, err := output(ctx, "go", "list", "-f",
+		`{{.ImportPath}} {{join .Imports " "}} {{join .TestImports " "}} {{join .XTestImports " "}}`, "./...")
+	if err != nil {
+		return nil, err
+	}
+	r := &runner{folder: folder, root: root, importers: map[string][]string{}, usual: map[string]time.Duration{}, reasons: reasons(equivalentList)}
+	for line := range strings.Lines(listed) {
+		fields := strings.Fields(line)
+		for _, imported := range fields[1:] {
+			if name, ours := strings.CutPrefix(imported, module+"/"); ours && imported != fields[0] {
+				r.importers[name] = append(r.importers[name], strings.TrimPrefix(fields[0], module+"/"))
+			}
+		}
+	}
+	return r, nil
+}
+
+func (r *runner) close() error { return os.RemoveAll(r.folder) }
+
+// reasons are the mutants that equivalent.txt explains: "file: change: reason".
+func reasons(list string) map[string]bool {
+	explained := map[string]bool{}
+	for line := range strings.Lines(list) {
+		if parts := strings.SplitN(strings.TrimSpace(line), ": ", 3); len(parts) == 3 && !strings.HasPrefix(line, "#") {
+			explained[parts[0]+": "+parts[1]] = true
+		}
+	}
+	return explained
+}
+
+// try runs the tests of the mutant's package, and those of the packages that
+// import it where the first notice nothing.
+func (r *runner) try(ctx context.Context, m mutant) verdict {
+	overlay, err := r.overlay(m)
+	if err != nil {
+		return notTried
+	}
+	own := path.Dir(m.file)
+	others := slices.Compact(slices.Sorted(slices.Values(r.importers[own])))
+	for _, tested := range append([]string{own}, others...) {
+		if v := r.test(ctx, overlay, tested); v != survived {
+			return v
+		}
+	}
+	if r.reasons[m.file+": "+m.change()] {
+		return equivalent
+	}
+	return survived
+}
+
+func (r *runner) overlay(m mutant) (string, error) {
+	changed := filepath.Join(r.folder, "mutant"+path.Ext(m.file))
+	if err := os.WriteFile(changed, m.text(), 0o600); err != nil {
+		return "", err
+	}
+	content, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(r.root, filepath.FromSlash(m.file)): changed}})
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(r.folder, "overlay.json")
+	return name, os.WriteFile(name, content, 0o600)
+}
+
+// test runs one package's tests with an overlay. A mutant that takes longer than
+// its time is run again with ten times as much, since a busy machine is slow.
+func (r *runner) test(ctx context.Context, overlay, tested string) verdict {
+	limit := r.limit(ctx, tested)
+	v := r.once(ctx, overlay, tested, limit)
+	if v == timedOut {
+		v = r.once(ctx, overlay, tested, 10*limit)
+	}
+	return v
+}
+
+// limit is three times what the tests take as they are, and ten seconds.
+func (r *runner) limit(ctx context.Context, tested string) time.Duration {
+	if _, known := r.usual[tested]; !known {
+		began := time.Now()
+		r.once(ctx, "", tested, 10*time.Minute)
+		r.usual[tested] = time.Since(began)
+	}
+	return 3*r.usual[tested] + 10*time.Second
+}
+
+func (r *runner) once(ctx context.Context, overlay, tested string, limit time.Duration) verdict {
+	args := []string{"test", "-count=1", "-failfast", "-vet=off", "-timeout", strconv.Itoa(int(limit.Seconds())) + "s"}
+	if overlay != "" {
+		args = append(args, "-overlay", overlay)
+	}
+	command := exec.CommandContext(ctx, "go", append(args, "./"+tested)...) //nolint:gosec // a package of this module
+	command.Dir = r.root
+	text, err := command.CombinedOutput()
+	return judge(string(text), err)
+}
+
+func judge(text string, err error) verdict {
+	switch {
+	case err == nil:
+		return survived
+	case strings.Contains(text, "panic: test timed out"):
+		return timedOut
+	case strings.Contains(text, "[build failed]"), strings.Contains(text, "[setup failed]"):
+		return notCompiled
+	default:
+		return killed
+	}
+}
