@@ -55,7 +55,7 @@ func BenchmarkDecisionLog(b *testing.B) {
 func openLog(t testing.TB, to string) *decisionlog.Log {
 	t.Helper()
 	log, err := decisionlog.New(decisionlog.Options{
-		To: to, SampleAllows: 1, Buffer: 16 << 20, Labels: map[string]string{"id": "benchmark", "version": "dev"},
+		To: to, InsecureHTTPHosts: []string{"loopback"}, SampleAllows: 1, Buffer: 16 << 20, Labels: map[string]string{"id": "benchmark", "version": "dev"},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,6 +43,7 @@ type openedLog struct {
 	*decisionlog.Log // nil: off
 	config           config.DecisionLog
 	ca               string // what its ca_file held
+	insecureHosts    []string
 }
 
 func newDecisions(log *slog.Logger, stdout io.Writer, registry prometheus.Registerer) *decisions {
@@ -61,10 +63,10 @@ func newDecisions(log *slog.Logger, stdout io.Writer, registry prometheus.Regist
 
 // open makes the log that cfg describes, or finds it open already. What it
 // returns is given to adopt or to discard.
-func (d *decisions) open(cfg config.DecisionLog) (openedLog, error) {
+func (d *decisions) open(cfg config.DecisionLog, insecureHosts []string) (openedLog, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	next := openedLog{config: cfg}
+	next := openedLog{config: cfg, insecureHosts: insecureHosts}
 	if cfg.CAFile != "" {
 		ca, err := os.ReadFile(cfg.CAFile)
 		if err != nil {
@@ -72,7 +74,7 @@ func (d *decisions) open(cfg config.DecisionLog) (openedLog, error) {
 		}
 		next.ca = string(ca)
 	}
-	if reflect.DeepEqual(cfg, d.current.config) && next.ca == d.current.ca {
+	if reflect.DeepEqual(cfg, d.current.config) && next.ca == d.current.ca && slices.Equal(insecureHosts, d.current.insecureHosts) {
 		return d.current, nil
 	}
 	if cfg.To == config.Off {
@@ -82,7 +84,7 @@ func (d *decisions) open(cfg config.DecisionLog) (openedLog, error) {
 	var err error
 	next.Log, err = decisionlog.New(decisionlog.Options{
 		To: cfg.To, Standard: d.stdout,
-		TokenFile: cfg.TokenFile, CAFile: cfg.CAFile, CertFile: cfg.CertFile, KeyFile: cfg.KeyFile,
+		TokenFile: cfg.TokenFile, CAFile: cfg.CAFile, CertFile: cfg.CertFile, KeyFile: cfg.KeyFile, InsecureHTTPHosts: insecureHosts,
 		Claims: cfg.Claims, SampleAllows: cfg.SampleAllows, Buffer: int(cfg.Buffer),
 		Labels: map[string]string{"id": d.id, "version": thisBuild().version},
 		Log:    d.log,

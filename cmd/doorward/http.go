@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
@@ -45,6 +46,8 @@ func (s *service) readyz(w http.ResponseWriter, _ *http.Request) {
 		State   string `json:"state"`
 		Keys    int    `json:"keys"`
 		Problem string `json:"problem,omitempty"`
+		Cause   string `json:"cause,omitempty"`    // of the problem, from a closed list
+		NextTry string `json:"next_try,omitempty"` // RFC 3339, beside a problem
 	}
 	body := struct {
 		Ready   bool          `json:"ready"`
@@ -52,7 +55,11 @@ func (s *service) readyz(w http.ResponseWriter, _ *http.Request) {
 		Bundles []bundleState `json:"bundles,omitempty"`
 	}{Ready: s.readiness.ready.Load(), Bundles: s.bundleStates()}
 	for _, status := range s.issuers.statuses() {
-		body.Issuers = append(body.Issuers, issuer{status.Issuer, status.State, status.Keys, status.Problem})
+		one := issuer{status.Issuer, status.State, status.Keys, status.Problem, string(status.Cause), ""}
+		if status.Problem != "" {
+			one.NextTry = status.NextTry.UTC().Format(time.RFC3339Nano)
+		}
+		body.Issuers = append(body.Issuers, one)
 	}
 	code := http.StatusOK
 	if !body.Ready {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/doorward/doorward/cmd/doorward/config"
 	"github.com/doorward/doorward/extauthz/jwks"
@@ -94,8 +93,8 @@ func onlyKeysDiffer(a, b jwks.Options) bool {
 	return a.Equal(b)
 }
 
-func (i *issuers) refreshed(issuer, result string, _ int, _ time.Time) {
-	i.metrics.refreshes.WithLabelValues(issuer, result).Inc()
+func (i *issuers) refreshed(r jwks.Refresh) {
+	i.metrics.refreshes.WithLabelValues(r.Issuer, r.Result, string(r.Cause)).Inc()
 	i.readiness.review()
 }
 

@@ -42,8 +42,8 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 	}, []string{"version", "revision", "goversion"}).WithLabelValues(b.version, b.revision, runtime.Version()).Set(1)
 	return &metrics{
 		refreshes: factory.NewCounterVec(prometheus.CounterOpts{
-			Name: "doorward_jwks_refreshes_total", Help: "Fetches of an issuer's keys, by result.",
-		}, []string{"issuer", "result"}),
+			Name: "doorward_jwks_refreshes_total", Help: "Fetches of an issuer's keys, by result, and by cause where they failed.",
+		}, []string{"issuer", "result", "cause"}),
 		reloadOK: factory.NewGauge(prometheus.GaugeOpts{
 			Name: "doorward_config_last_reload_successful", Help: "1 if the files as they are now are in force, 0 if they were refused.",
 		}),

@@ -182,7 +182,7 @@ func (s *service) adopt(ctx context.Context, next *plan) error {
 	if err != nil {
 		return err
 	}
-	decisions, err := s.decisions.open(cfg.DecisionLog)
+	decisions, err := s.decisions.open(cfg.DecisionLog, cfg.InsecureHTTPHosts)
 	if err != nil {
 		return err
 	}

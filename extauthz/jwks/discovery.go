@@ -2,9 +2,14 @@ package jwks
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/doorward/doorward/outbound"
 )
 
 // uri is where the key set is: configured, or discovered and not too old.
@@ -71,24 +76,40 @@ func DiscoveryURLs(issuer string) []string {
 
 // readMetadata takes the jwks_uri from a document that is this issuer's own:
 // its issuer must be the configured one byte for byte (RFC 8414, section 3.3).
-func (f *fetcher) readMetadata(place string, body []byte) (string, *failure) {
-	invalid := func(problem string, cause error) (string, *failure) {
-		return "", &failure{result: ResultInvalid, problem: "metadata of " + host(place) + " " + problem, cause: cause}
-	}
+func (f *fetcher) readMetadata(at string, body []byte) (string, *failure) {
 	document, err := members(body)
-	if err != nil {
-		return invalid("is invalid", err)
+	if err != nil && !json.Valid(body) {
+		return "", notJSON(at)
 	}
-	issuer, _, err := text(document, "issuer")
-	if err != nil || issuer != f.issuer {
-		return invalid("names another issuer", err)
+	bad := func(what string) (string, *failure) {
+		return "", invalid(CauseMetadata, "the metadata at %s %s", place(at), what)
+	}
+	if err != nil {
+		return bad("is refused: " + err.Error())
+	}
+	issuer, there, err := text(document, "issuer")
+	if err != nil || !there {
+		return bad("names no issuer")
+	}
+	if issuer != f.issuer {
+		return "", wrongIssuer(place(at), issuer, f.issuer)
 	}
 	uri, _, err := text(document, "jwks_uri")
 	if err != nil || uri == "" {
-		return invalid("has no jwks_uri", err)
+		return bad("has no jwks_uri: write jwks_uri: the URL of the key set")
 	}
 	if _, err := secureURL(uri, f.insecureHosts); err != nil {
-		return invalid("has an unusable jwks_uri", err)
+		return bad(fmt.Sprintf("has a jwks_uri that %v", err))
 	}
 	return uri, nil
+}
+
+// wrongIssuer names both: which of them is right, only the operator knows.
+func wrongIssuer(place, there, configured string) *failure {
+	advice := "write the issuer exactly as there if that is the one you trust"
+	if strings.TrimRight(there, "/") == strings.TrimRight(configured, "/") {
+		advice = "they differ in the last slash, and must be equal byte for byte: " + advice
+	}
+	return invalid(CauseWrongIssuer, "the metadata at %s is of the issuer %s, and %s is configured: %s",
+		place, outbound.Clean(strconv.Quote(there)), strconv.Quote(configured), advice)
 }

@@ -5,11 +5,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/doorward/doorward/outbound"
 )
 
 // site is an authorization server on loopback that serves fixed pages, and
@@ -107,22 +110,33 @@ func TestMetadataIsRefused(t *testing.T) {
 	rows := []struct {
 		intent  string
 		page    func(issuer, keys string) string
-		result  string
-		problem string // after the host
+		cause   outbound.Cause
+		problem string // in it; ISSUER stands for the configured one
 	}{
-		{"another issuer's (J-8)", func(i, k string) string { return metadata(i+"2", k) }, ResultInvalid, "names another issuer"},
-		{"a slash more is another issuer", func(i, k string) string { return metadata(i+"/", k) }, ResultInvalid, "names another issuer"},
-		{"no issuer", func(_, k string) string { return `{"jwks_uri":"` + k + `"}` }, ResultInvalid, "names another issuer"},
-		{"issuer in another case", func(i, k string) string { return `{"Issuer":"` + i + `","jwks_uri":"` + k + `"}` }, ResultInvalid, "names another issuer"},
-		{"issuer is an array", func(i, k string) string { return `{"issuer":["` + i + `"],"jwks_uri":"` + k + `"}` }, ResultInvalid, "names another issuer"},
-		{"issuer twice", func(i, k string) string { return `{"issuer":"evil","issuer":"` + i + `","jwks_uri":"` + k + `"}` }, ResultInvalid, "is invalid"},
-		{"no JSON", func(string, string) string { return "<html>" }, ResultInvalid, "is invalid"},
-		{"no jwks_uri", func(i, _ string) string { return `{"issuer":"` + i + `"}` }, ResultInvalid, "has no jwks_uri"},
-		{"jwks_uri is a number", func(i, _ string) string { return `{"issuer":"` + i + `","jwks_uri":7}` }, ResultInvalid, "has no jwks_uri"},
-		{"jwks_uri without TLS", func(i, _ string) string { return metadata(i, "http://keys.example.com/") }, ResultInvalid, "has an unusable jwks_uri"},
-		{"jwks_uri relative", func(i, _ string) string { return metadata(i, "/jwks") }, ResultInvalid, "has an unusable jwks_uri"},
-		{"jwks_uri is a file", func(i, _ string) string { return metadata(i, "file:///etc/keys") }, ResultInvalid, "has an unusable jwks_uri"},
-		{"a redirect", func(string, string) string { return "redirect" }, ResultStatus, "answered with status 302"},
+		{
+			"another issuer's (J-8)", func(i, k string) string { return metadata(i+"2", k) }, CauseWrongIssuer,
+			`is of the issuer "ISSUER2", and "ISSUER" is configured: write the issuer exactly as there if that is the one you trust`,
+		},
+		{
+			"a slash more is another issuer", func(i, k string) string { return metadata(i+"/", k) }, CauseWrongIssuer,
+			`is of the issuer "ISSUER/", and "ISSUER" is configured: they differ in the last slash, and must be equal byte for byte: write`,
+		},
+		{"an issuer of any length, with anything in it", func(_, k string) string { return metadata("a\n"+strings.Repeat("b", 1000), k) }, CauseWrongIssuer, `is of the issuer "a\nbbb`},
+		{"no issuer", func(_, k string) string { return `{"jwks_uri":"` + k + `"}` }, CauseMetadata, "names no issuer"},
+		{"issuer in another case", func(i, k string) string { return `{"Issuer":"` + i + `","jwks_uri":"` + k + `"}` }, CauseMetadata, "names no issuer"},
+		{"issuer is an array", func(i, k string) string { return `{"issuer":["` + i + `"],"jwks_uri":"` + k + `"}` }, CauseMetadata, "names no issuer"},
+		{"issuer twice", func(i, k string) string { return `{"issuer":"evil","issuer":"` + i + `","jwks_uri":"` + k + `"}` }, CauseMetadata, "is refused: a member name stands twice"},
+		{"no JSON", func(string, string) string { return "<html>" }, CauseNotJSON, "is no JSON"},
+		{"no jwks_uri", func(i, _ string) string { return `{"issuer":"` + i + `"}` }, CauseMetadata, "has no jwks_uri"},
+		{"jwks_uri is a number", func(i, _ string) string { return `{"issuer":"` + i + `","jwks_uri":7}` }, CauseMetadata, "has no jwks_uri"},
+		{"jwks_uri without TLS", func(i, _ string) string { return metadata(i, "http://keys.example.com/") }, CauseMetadata, "has a jwks_uri that is not https"},
+		{"jwks_uri relative", func(i, _ string) string { return metadata(i, "/jwks") }, CauseMetadata, "has a jwks_uri that is no absolute URL"},
+		{"jwks_uri is a file", func(i, _ string) string { return metadata(i, "file:///etc/keys") }, CauseMetadata, "has a jwks_uri that is no absolute URL"},
+		{
+			"a redirect", func(string, string) string { return "redirect" }, CauseStatus,
+			// The later places answer 404, and tell no less.
+			"answered with status 404: no metadata is there, compare issuer with the iss of its tokens, or write jwks_uri",
+		},
 	}
 	for _, row := range rows {
 		t.Run(row.intent, func(t *testing.T) {
@@ -132,12 +146,9 @@ func TestMetadataIsRefused(t *testing.T) {
 			s.pages["/elsewhere"] = metadata(issuer, s.URL+"/jwks")
 
 			_, failed := s.fetcher("/t/1").keySet(t.Context())
-			prefix := "metadata of " + s.Listener.Addr().String() + " "
-			if row.result == ResultStatus {
-				// The later places answer 404, and tell no less.
-				prefix, row.problem = s.Listener.Addr().String()+" ", "answered with status 404"
-			}
-			if failed == nil || failed.result != row.result || failed.problem != prefix+row.problem {
+			if failed == nil || failed.cause != row.cause || (failed.result == ResultStatus) != (row.cause == CauseStatus) ||
+				!strings.Contains(failed.problem, strings.ReplaceAll(row.problem, "ISSUER", issuer)) ||
+				!strings.Contains(failed.problem, s.URL) || len(failed.problem) > 1000 {
 				t.Fatalf("%+v", failed)
 			}
 			if slices.Contains(s.asked, "/elsewhere") {

@@ -5,6 +5,9 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
+
+	"github.com/doorward/doorward/outbound"
 )
 
 // events writes the log of one source: a line when something changed, and none
@@ -15,8 +18,8 @@ type events struct {
 
 	mu          sync.Mutex
 	lastSkipped []Skipped
-	told        []string // results logged since the last success
-	settled     bool     // the back-off reached its ceiling since then
+	told        []outbound.Cause // causes logged since the last success
+	settled     bool             // the back-off reached its ceiling since then
 	shelfTold   bool
 	lastCrowded string
 }
@@ -65,16 +68,17 @@ func (e *events) crowded(algorithms string) {
 	e.lastCrowded = algorithms
 }
 
-func (e *events) failed(f *failure, atCeiling bool) {
+// failed logs the first failure of each cause, and once that it lasts.
+func (e *events) failed(f *failure, next time.Duration, atCeiling bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	attrs := []slog.Attr{slog.String("result", f.result), slog.String("problem", f.problem)}
-	if f.cause != nil {
-		attrs = append(attrs, slog.String("cause", f.cause.Error()))
+	attrs := []slog.Attr{
+		slog.String("result", f.result), slog.String("cause", string(f.cause)), slog.String("problem", f.problem),
+		slog.String("next_try_in", next.Round(time.Millisecond).String()),
 	}
 	switch {
-	case !slices.Contains(e.told, f.result):
-		e.told = append(e.told, f.result)
+	case !slices.Contains(e.told, f.cause):
+		e.told = append(e.told, f.cause)
 		e.write(slog.LevelWarn, "fetch of keys failed", attrs...)
 	case atCeiling && !e.settled:
 		e.write(slog.LevelWarn, "fetch of keys keeps failing", attrs...)

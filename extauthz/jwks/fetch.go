@@ -1,9 +1,9 @@
 package jwks
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,12 +13,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/doorward/doorward/outbound"
 )
 
 // fetchTimeout bounds one HTTP exchange, body included.
 const fetchTimeout = 5 * time.Second
 
-// The results that [Environment.Refreshed] is told.
+// The results that [Environment.Refreshed] gets.
 const (
 	ResultOK          = "ok"           // a key set came
 	ResultNotModified = "not_modified" // the issuer confirmed the one we have (304)
@@ -28,12 +30,29 @@ const (
 	ResultInvalid     = "invalid"      // an answer that breaks the rules: content, size, issuer, URL, no usable key
 )
 
+// The causes of a failed fetch, besides those of package outbound. Each belongs
+// to one result: [CauseStatus] to [ResultStatus], the others and
+// [outbound.TooLarge] to [ResultInvalid], and the rest of outbound's to
+// [ResultNetwork].
+const (
+	CauseStatus      outbound.Cause = "status"        // an answer with another status, redirects among them
+	CauseWrongIssuer outbound.Cause = "wrong_issuer"  // the metadata is another issuer's
+	CauseNotJSON     outbound.Cause = "not_json"      // the answer is no JSON
+	CauseMetadata    outbound.Cause = "bad_metadata"  // the metadata breaks RFC 8414, or has no jwks_uri that may be used
+	CauseKeySet      outbound.Cause = "bad_key_set"   // the key set breaks RFC 7517, or our bounds
+	CauseNoKey       outbound.Cause = "no_usable_key" // the key set has no key that can be used
+)
+
 // failure is why a fetch brought no keys.
 type failure struct {
 	result    string // ResultNetwork, ResultStatus or ResultInvalid
-	problem   string // fixed words and a URL's host
-	cause     error  // for the log alone; nil where problem says it all
+	cause     outbound.Cause
+	problem   string // a sentence: the URL without its query, what is wrong, what to do
 	withdraws bool   // the issuer answered by the rules, and with no usable key
+}
+
+func invalid(cause outbound.Cause, form string, values ...any) *failure {
+	return &failure{result: ResultInvalid, cause: cause, problem: fmt.Sprintf(form, values...)}
 }
 
 // download is what a fetch brought.
@@ -58,7 +77,7 @@ type fetcher struct {
 	configuredURI string
 	insecureHosts []string
 	silent        time.Duration // lifetime of an answer that names none, and of a discovery
-	transport     http.RoundTripper
+	client        *outbound.Client
 
 	discoveredURI string    // "": discovery comes first
 	discoveredAt  time.Time //
@@ -66,37 +85,19 @@ type fetcher struct {
 }
 
 func newFetcher(o Options, transport http.RoundTripper) *fetcher {
-	if transport == nil {
-		transport = newTransport(o.CAPEM)
-	}
 	return &fetcher{
 		issuer:        o.Issuer,
 		configuredURI: o.JWKSURI,
 		insecureHosts: o.InsecureHTTPHosts,
 		silent:        o.refresh().max,
-		transport:     transport,
-	}
-}
-
-func newTransport(caPEM []byte) *http.Transport {
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool() // no system roots here: the issuer's CA is all there is
-	}
-	roots.AppendCertsFromPEM(caPEM)
-	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		ForceAttemptHTTP2:      true,
-		MaxResponseHeaderBytes: 64 << 10,
-		MaxIdleConns:           1,
-		IdleConnTimeout:        time.Minute,
-	}
-}
-
-func (f *fetcher) closeIdle() {
-	if t, ok := f.transport.(*http.Transport); ok {
-		t.CloseIdleConnections()
+		client: outbound.New(outbound.Rules{
+			URL:               cmp.Or(o.JWKSURI, o.Issuer),
+			InsecureHTTPHosts: o.InsecureHTTPHosts,
+			Time:              fetchTimeout,
+			Bytes:             maxDocument,
+			Trust:             outbound.Trust{PEM: o.CAPEM},
+			Base:              transport,
+		}),
 	}
 }
 
@@ -136,13 +137,21 @@ func (f *fetcher) read(uri string, a *answer) (download, *failure) {
 	f.forget()
 	set, skipped, err := Parse(a.body)
 	switch {
+	case err != nil && !json.Valid(a.body):
+		return download{}, notJSON(uri)
 	case err != nil:
-		return download{}, &failure{result: ResultInvalid, problem: "key set of " + host(uri) + " is invalid", cause: err}
+		return download{}, invalid(CauseKeySet, "%s is %v", place(uri), err)
 	case set.Len() == 0:
-		return download{skipped: skipped}, &failure{result: ResultInvalid, problem: "key set of " + host(uri) + " has no usable key", withdraws: true}
+		failed := invalid(CauseNoKey, "%s has no usable key among %d: it needs a public RSA, EC or Ed25519 key for signatures", place(uri), len(skipped))
+		failed.withdraws = true
+		return download{skipped: skipped}, failed
 	}
 	f.etag, f.etagURI = a.header.Get("ETag"), uri
 	return download{set: set, body: a.body, skipped: skipped, lifetime: f.lifetime(a.header)}, nil
+}
+
+func notJSON(uri string) *failure {
+	return invalid(CauseNotJSON, "%s is no JSON: look for an error page, a login, or a proxy in between", place(uri))
 }
 
 // answer is a 200 with its body, or a 304.
@@ -155,44 +164,65 @@ type answer struct {
 // get does one exchange, by a RoundTripper and not a Client: a redirect is an
 // answer like any other, and none is followed.
 func (f *fetcher) get(ctx context.Context, uri, etag string) (*answer, *failure) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, uri, nil)
 	if err != nil {
-		return nil, &failure{result: ResultInvalid, problem: "URL of " + host(uri) + " is invalid"}
+		return nil, invalid(CauseMetadata, "a URL cannot be read: %s", outbound.Clean(strconv.Quote(uri)))
 	}
 	req.Header.Set("Accept", "application/json, application/jwk-set+json")
 	req.Header.Set("User-Agent", "doorward")
 	if etag != "" {
 		req.Header.Set("If-None-Match", etag)
 	}
-	res, err := f.transport.RoundTrip(req)
+	res, err := f.client.RoundTrip(req)
 	if err != nil {
-		return nil, &failure{result: ResultNetwork, problem: host(uri) + " did not answer", cause: err}
+		return nil, f.broken(uri, err)
 	}
 	defer res.Body.Close()
 	switch {
 	case res.StatusCode == http.StatusNotModified && etag != "":
 		return &answer{header: res.Header, notModified: true}, nil
 	case res.StatusCode != http.StatusOK:
-		return nil, &failure{result: ResultStatus, problem: fmt.Sprintf("%s answered with status %d", host(uri), res.StatusCode)}
+		return nil, &failure{result: ResultStatus, cause: CauseStatus, problem: place(uri) + " " + f.status(req, res)}
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
-	switch {
-	case err != nil:
-		return nil, &failure{result: ResultNetwork, problem: host(uri) + " broke off its answer", cause: err}
-	case len(body) > maxDocument:
-		return nil, &failure{result: ResultInvalid, problem: host(uri) + " sent more than 1 MiB"}
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return nil, f.broken(uri, err)
 	}
 	return &answer{header: res.Header, body: body}, nil
 }
 
-func host(uri string) string {
+// broken is an exchange that brought no whole answer.
+func (f *fetcher) broken(uri string, err error) *failure {
+	cause, words := f.client.Explain(err)
+	failed := &failure{result: ResultNetwork, cause: cause, problem: place(uri) + " " + words}
+	if cause == outbound.TooLarge {
+		failed.result = ResultInvalid
+	}
+	return failed
+}
+
+// status says what a status means to whoever configured the issuer.
+func (f *fetcher) status(req *http.Request, res *http.Response) string {
+	words := fmt.Sprintf("answered with status %d", res.StatusCode)
+	switch {
+	case res.StatusCode >= 300 && res.StatusCode <= 399 && res.StatusCode != http.StatusNotModified:
+		if to, err := req.URL.Parse(res.Header.Get("Location")); err == nil {
+			words += ", a redirect to " + outbound.Place(to)
+		}
+		return words + ": none is followed, write jwks_uri: the URL of the key set itself"
+	case res.StatusCode == http.StatusNotFound && f.configuredURI == "" && req.URL.String() != f.discoveredURI:
+		return words + ": no metadata is there, compare issuer with the iss of its tokens, or write jwks_uri"
+	}
+	return words
+}
+
+// place is a URL as it may be shown; see [outbound.Place].
+func place(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil {
-		return "a host that cannot be read"
+		return "a URL that cannot be read"
 	}
-	return u.Host
+	return outbound.Place(u)
 }
 
 // lifetime reads how long an answer is fresh (RFC 9111, section 4.2). One that

@@ -8,11 +8,14 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/doorward/doorward/outbound"
 )
 
 // TestFetchRefuses runs against real HTTP.
@@ -22,54 +25,78 @@ func TestFetchRefuses(t *testing.T) {
 		intent  string
 		serve   http.HandlerFunc
 		result  string
-		problem string // after the host
+		cause   outbound.Cause
+		problem string // after the URL; HOST stands for its host
 	}{
 		{"a redirect to the very keys", func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/jwks" {
-				http.Redirect(w, r, "/moved", http.StatusPermanentRedirect)
+				http.Redirect(w, r, "/moved?secret=1", http.StatusPermanentRedirect)
 				return
 			}
 			fmt.Fprint(w, keys)
-		}, ResultStatus, "answered with status 308"},
+		}, ResultStatus, CauseStatus, "answered with status 308, a redirect to http://HOST/moved: none is followed, write jwks_uri: the URL of the key set itself"},
 		{"a redirect that cannot be read", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "http://[:bad")
 			w.WriteHeader(http.StatusFound)
-		}, ResultStatus, "answered with status 302"},
+		}, ResultStatus, CauseStatus, "answered with status 302: none is followed, write jwks_uri: the URL of the key set itself"},
 		{"another success", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusAccepted)
 			fmt.Fprint(w, keys)
-		}, ResultStatus, "answered with status 202"},
+		}, ResultStatus, CauseStatus, "answered with status 202"},
 		{"a body over 1 MiB", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, keys, strings.Repeat(" ", maxDocument))
-		}, ResultInvalid, "sent more than 1 MiB"},
+		}, ResultInvalid, outbound.TooLarge, "sent more than 1 MiB"},
 		{"a body over 1 MiB once unpacked", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			packed := gzip.NewWriter(w)
 			fmt.Fprint(packed, keys, strings.Repeat(" ", maxDocument))
 			packed.Close()
-		}, ResultInvalid, "sent more than 1 MiB"},
+		}, ResultInvalid, outbound.TooLarge, "sent more than 1 MiB"},
 		{"a body that breaks off", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "9999")
 			fmt.Fprint(w, keys)
-		}, ResultNetwork, "broke off its answer"},
+		}, ResultNetwork, outbound.BrokenOff, "broke off its answer"},
 		{"headers without end", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Long", strings.Repeat("x", 128<<10))
 			fmt.Fprint(w, keys)
-		}, ResultNetwork, "did not answer"},
+		}, ResultNetwork, outbound.Unreachable, "cannot be reached: net/http: server response headers exceeded 65536 bytes; aborted"},
+		{"hanging up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, ResultNetwork, outbound.BrokenOff, "broke off its answer"},
+		{
+			"an error page", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
+			ResultInvalid, CauseNotJSON, "is no JSON: look for an error page, a login, or a proxy in between",
+		},
+		{
+			"JSON, and no key set", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") },
+			ResultInvalid, CauseKeySet, "is not a JWK Set: keys is not an array",
+		},
+		{
+			"no usable key", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"keys":[{"kty":"oct","k":"AAAA"}]}`) },
+			ResultInvalid, CauseNoKey, "has no usable key among 1: it needs a public RSA, EC or Ed25519 key for signatures",
+		},
 	}
 	for _, row := range rows {
 		t.Run(row.intent, func(t *testing.T) {
 			server := httptest.NewServer(row.serve)
 			defer server.Close()
-			o := Options{Issuer: server.URL, JWKSURI: server.URL + "/jwks", InsecureHTTPHosts: []string{"loopback"}}
+			uri := server.URL + "/jwks"
+			o := Options{Issuer: server.URL, JWKSURI: uri + "?secret=1", InsecureHTTPHosts: []string{"loopback"}}
 			got, failed := newFetcher(o, nil).keySet(t.Context())
-			if failed == nil || failed.result != row.result || failed.problem != server.Listener.Addr().String()+" "+row.problem {
-				t.Fatalf("%+v, %+v", got, failed)
-			}
-			if failed.cause != nil && strings.Contains(failed.cause.Error(), "/jwks") {
-				t.Errorf("the URL is in the error: %s", failed.cause)
+			want := &failure{row.result, row.cause, uri + " " + strings.ReplaceAll(row.problem, "HOST", server.Listener.Addr().String()), row.cause == CauseNoKey}
+			if diff := cmp.Diff(want, failed, cmp.AllowUnexported(failure{})); diff != "" {
+				t.Fatalf("%+v (-want +got):\n%s", got, diff)
 			}
 		})
+	}
+}
+
+// TestNobodyThere: what no handler can show.
+func TestNobodyThere(t *testing.T) {
+	server := httptest.NewServer(nil)
+	server.Close()
+	o := Options{JWKSURI: server.URL + "/jwks", InsecureHTTPHosts: []string{"loopback"}}
+	if _, failed := newFetcher(o, nil).keySet(t.Context()); failed == nil || failed.cause != outbound.Refused ||
+		failed.problem != server.URL+"/jwks refused the connection: nothing listens there" {
+		t.Errorf("%+v", failed)
 	}
 }
 
@@ -79,7 +106,7 @@ func TestSlowAnswers(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := start(t, options(), &issuer{keys: setOf(ed25519JWK("a")), latency: time.Hour})
 			pass(fetchTimeout)
-			if s.Status().Problem != "as.example.com did not answer" {
+			if s.Status().Problem != keysURI+" did not answer within 5s" {
 				t.Errorf("%+v", s.Status())
 			}
 		})
@@ -89,7 +116,7 @@ func TestSlowAnswers(t *testing.T) {
 			f := newFetcher(options(), drip{})
 			began := time.Now()
 			_, failed := f.keySet(t.Context())
-			if failed == nil || failed.problem != "as.example.com broke off its answer" || time.Since(began) != fetchTimeout {
+			if failed == nil || failed.problem != keysURI+" did not answer within 5s" || time.Since(began) != fetchTimeout {
 				t.Errorf("%+v after %s", failed, time.Since(began))
 			}
 		})
@@ -115,6 +142,7 @@ func (drip) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: body}, nil
 }
 
+// TestTLS: the reason of crypto/x509 is in the problem, and what to do about it.
 func TestTLS(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Write(setOf(ed25519JWK("a")))
@@ -122,29 +150,28 @@ func TestTLS(t *testing.T) {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
-	o := Options{Issuer: server.URL, JWKSURI: server.URL + "/jwks"}
-
-	if _, failed := newFetcher(o, nil).keySet(t.Context()); failed == nil || failed.result != ResultNetwork {
-		t.Errorf("an unknown CA: %+v", failed)
-	}
-	o.CAPEM = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	if got, failed := newFetcher(o, nil).keySet(t.Context()); failed != nil || got.set.Len() != 1 {
-		t.Errorf("the CA of ca_file: %+v", failed)
-	}
-}
-
-// TestTransport holds what no server on loopback can show: the proxy of the
-// environment is asked (net/http never uses one for loopback), and the roots
-// of the system stay beside those of ca_file.
-func TestTransport(t *testing.T) {
-	transport := newTransport(nil)
-	if transport.Proxy == nil {
-		t.Fatal("no proxy")
-	}
-	if _, err := transport.Proxy(&http.Request{URL: &url.URL{Scheme: "https", Host: "as.example.com"}}); err != nil {
-		t.Error(err)
-	}
-	if transport.TLSClientConfig.InsecureSkipVerify || transport.TLSClientConfig.RootCAs == nil {
-		t.Error("the server's certificate is not checked")
+	plain := httptest.NewServer(nil)
+	defer plain.Close()
+	theirs := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	port := server.URL[strings.LastIndexByte(server.URL, ':'):]
+	for _, row := range []struct {
+		intent, uri string
+		ca          []byte
+		want        string // in the problem; "" for none
+	}{
+		{"an unknown CA", server.URL, nil, "certificate signed by unknown authority: if its authority is your own, name that one's certificate in ca_file"},
+		{"another name", "https://localhost" + port, theirs, "not localhost: the server needs another certificate, which ca_file cannot mend"},
+		{"no TLS at all", "https" + strings.TrimPrefix(plain.URL, "http"), nil, "first record does not look like a TLS handshake: look for http in place of https, or another port"},
+		{"the CA of ca_file", server.URL, theirs, ""},
+	} {
+		t.Run(row.intent, func(t *testing.T) {
+			got, failed := newFetcher(Options{JWKSURI: row.uri, CAPEM: row.ca}, nil).keySet(t.Context())
+			switch {
+			case row.want == "" && (failed != nil || got.set.Len() != 1):
+				t.Errorf("%+v", failed)
+			case row.want != "" && (failed == nil || failed.cause != outbound.TLS || !strings.Contains(failed.problem, row.want)):
+				t.Errorf("%+v", failed)
+			}
+		})
 	}
 }

@@ -3,12 +3,12 @@ package jwks
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +19,7 @@ const (
 	keysURI  = "https://as.example.com/jwks.json"
 )
 
-var errDown = errors.New("connection refused")
+var errDown error = syscall.ECONNREFUSED
 
 // issuer is an authorization server below http.RoundTripper. Without an answer
 // for it, a URL is 404.
@@ -128,7 +128,7 @@ func newRunning(t *testing.T, o Options, i *issuer) *running {
 	s := NewSource(o, Environment{
 		Log:       slog.New(slog.NewTextHandler(log, nil)),
 		Transport: i,
-		Refreshed: func(_, result string, keys int, _ time.Time) { *reports = append(*reports, report{result, keys}) },
+		Refreshed: func(r Refresh) { *reports = append(*reports, report{r.Result, r.Keys}) },
 	})
 	s.jitter = func() float64 { return 0 }
 	return &running{Source: s, t: t, log: log, reports: reports}

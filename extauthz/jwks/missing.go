@@ -140,12 +140,13 @@ func (s *Source) begin() {
 	}
 }
 
-// end lets the waiters look at what the fetch brought.
-func (s *Source) end(problem string) {
+// end lets the waiters look at what the fetch brought. Failed is nil for a
+// success.
+func (s *Source) end(failed *failure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = false
-	s.problem = problem
+	s.failure = failed
 	close(s.attempt)
 	s.attempt = make(chan struct{})
 }

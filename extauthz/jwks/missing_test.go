@@ -116,13 +116,14 @@ func TestNoKeysYet(t *testing.T) {
 	})
 	t.Run("a Check before Run is called waits for its deadline at most", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s := newRunning(t, options(), &issuer{keys: setOf(ed25519JWK("a"))})
+			i := &issuer{keys: setOf(ed25519JWK("a"))}
+			s := newRunning(t, options(), i)
 			s.want(s.asks("a", time.Second), reason.KeysUnavailable, time.Second)
 			early := s.asks("a", time.Second)
 			pass(time.Millisecond)
 			s.run()
 			s.want(early, reason.Allowed, time.Millisecond)
-			if i := s.fetcher.transport.(*issuer); i.fetches() != 1 {
+			if i.fetches() != 1 {
 				t.Errorf("%d fetches: what was asked before is the first fetch itself", i.fetches())
 			}
 		})

@@ -6,11 +6,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/doorward/doorward/outbound"
 )
 
 // What zero durations mean.
@@ -165,30 +166,8 @@ func secureURL(value string, insecureHosts []string) (*url.URL, error) {
 		return nil, errors.New("holds user information: leave it out")
 	case u.Fragment != "" || strings.Contains(value, "#"):
 		return nil, errors.New("has a fragment: leave it out")
-	case u.Scheme == "https":
-		return u, nil
-	case u.Scheme == "http" && insecureAllowed(u, insecureHosts):
+	case outbound.Secure(u, insecureHosts):
 		return u, nil
 	}
 	return nil, errors.New("is not https: use https, or name its host in insecure_http_hosts")
-}
-
-func insecureAllowed(u *url.URL, hosts []string) bool {
-	for _, h := range hosts {
-		if h == "loopback" && isLoopback(u.Hostname()) {
-			return true
-		}
-		if strings.EqualFold(h, u.Hostname()) || strings.EqualFold(h, u.Host) {
-			return true
-		}
-	}
-	return false
-}
-
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	address, err := netip.ParseAddr(host)
-	return err == nil && address.IsLoopback()
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/outbound"
 )
 
 // TestOutageBackoff: with keys the retries slow down to one per RefreshMin.
@@ -31,8 +32,12 @@ func TestOutageBackoff(t *testing.T) {
 		if s.mustFind("a").Withdrawn() {
 			t.Error("an outage withdrew a key")
 		}
-		if got := s.Status(); got.State != Well || got.Problem != "as.example.com did not answer" {
+		if got := s.Status(); got.State != Well || got.Problem != keysURI+" refused the connection: nothing listens there" || got.Cause != outbound.Refused {
 			t.Errorf("%+v", got)
+		}
+		last := i.seen()[i.fetches()-1].at
+		if wait := s.Status().NextTry.Sub(last).Round(time.Millisecond); wait != defaultRefreshMin || s.logged("cause=refused") != 2 || s.logged("next_try_in=100ms") != 1 {
+			t.Errorf("the next try is %s after the last:\n%s", wait, s.log)
 		}
 		if s.logged("fetch of keys failed") != 1 || s.logged("fetch of keys keeps failing") != 1 {
 			t.Errorf("one line for the failure and one for its lasting:\n%s", s.log)
@@ -167,7 +172,7 @@ func TestEmptySetWithdraws(t *testing.T) {
 				if _, why := s.find("a"); why != reason.KeysUnavailable {
 					t.Errorf("find: %s", why)
 				}
-				if got := s.Status(); got.State != Missing || got.Problem != "key set of as.example.com has no usable key" {
+				if got := s.Status(); got.State != Missing || got.Cause != CauseNoKey {
 					t.Errorf("%+v", got)
 				}
 				if last := s.lastReport(); last != (report{ResultInvalid, 0}) {

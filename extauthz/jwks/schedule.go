@@ -3,6 +3,8 @@ package jwks
 import (
 	"context"
 	"time"
+
+	"github.com/doorward/doorward/outbound"
 )
 
 const (
@@ -26,7 +28,7 @@ func (s *Source) fetch(ctx context.Context) time.Duration {
 	s.begin()
 	got, failed := s.fetcher.keySet(ctx)
 	if ctx.Err() != nil {
-		s.end("") // going down is no failure of the issuer's
+		s.end(nil) // going down is no failure of the issuer's
 		return 0
 	}
 	if failed != nil {
@@ -43,11 +45,11 @@ func (s *Source) fetch(ctx context.Context) time.Duration {
 		s.events.skipped(got.skipped)
 		s.publish(&snapshot{set: got.set, at: got.began, until: got.began.Add(s.refresh.maxStale)})
 	}
-	s.end("")
+	s.end(nil)
 	s.keep(got)
 	s.events.succeeded()
-	s.tell(got.result(), got.began)
-	return s.untilStale(s.refresh.after(got.lifetime, s.jitter()))
+	s.tell(got.result(), "", got.began)
+	return s.next(s.refresh.after(got.lifetime, s.jitter()))
 }
 
 // confirm renews the current set: the issuer said it has not changed.
@@ -86,11 +88,21 @@ func (s *Source) failed(at time.Time, f *failure) time.Duration {
 		ceiling = min(ceiling, keylessBackoff)
 	}
 	delay := backoff(s.failures, ceiling)
-	s.events.failed(f, delay == ceiling)
-	s.end(f.problem)
-	s.tell(f.result, at)
 	// Half to all of it, so that replicas which failed together part.
-	return s.untilStale(time.Duration(float64(delay) * (1 + s.jitter()) / 2))
+	wait := s.next(time.Duration(float64(delay) * (1 + s.jitter()) / 2))
+	s.events.failed(f, wait, delay == ceiling)
+	s.end(f)
+	s.tell(f.result, f.cause, at)
+	return wait
+}
+
+// next notes when the next fetch is due: after delay, or when the keys go stale.
+func (s *Source) next(delay time.Duration) time.Duration {
+	delay = s.untilStale(delay)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.due = time.Now().Add(delay)
+	return delay
 }
 
 // untilStale cuts a delay short where the keys go stale within it: that is
@@ -116,9 +128,9 @@ func (s *Source) expire(now time.Time) {
 	s.events.stale()
 }
 
-func (s *Source) tell(result string, at time.Time) {
+func (s *Source) tell(result string, cause outbound.Cause, at time.Time) {
 	if s.refreshed != nil {
-		s.refreshed(s.issuer, result, s.Set().Len(), at)
+		s.refreshed(Refresh{s.issuer, result, cause, s.Set().Len(), at})
 	}
 }
 

@@ -103,7 +103,7 @@ func (s *Source) warm(now time.Time) {
 	}
 	s.kept = kept.JWKS
 	s.publish(&snapshot{set: set, at: kept.Fetched, until: until})
-	s.tell(ResultKept, kept.Fetched)
+	s.tell(ResultKept, "", kept.Fetched)
 }
 
 // keep puts away what the last fetch brought or confirmed.

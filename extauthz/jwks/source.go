@@ -18,19 +18,29 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/doorward/doorward/outbound"
 )
 
 // Environment is what a [Source] uses of its surroundings.
 type Environment struct {
 	// Log gets one line per event, never one per request. Nil: nothing is logged.
 	Log *slog.Logger
-	// Transport does the fetches. Nil: one with the system's roots and CAPEM,
-	// through the proxy that the environment names.
+	// Transport takes the place of the network, for tests. Nil: the network, with
+	// the system's roots and CAPEM, through the proxy that the environment names.
 	Transport http.RoundTripper
-	// Refreshed is told of every finished attempt to fetch: one of the Result
-	// constants, the number of usable keys after it, and when it began. It is
-	// called by [Source.Run] and must not wait. Nil: nobody is told.
-	Refreshed func(issuer, result string, keys int, at time.Time)
+	// Refreshed gets every finished attempt to fetch. It is called by
+	// [Source.Run] and must not wait. May be nil.
+	Refreshed func(Refresh)
+}
+
+// Refresh is one finished attempt to fetch an issuer's keys.
+type Refresh struct {
+	Issuer string
+	Result string         // one of the Result constants
+	Cause  outbound.Cause // of a failure: one of the Cause constants, or outbound's; "" for none
+	Keys   int            // usable after it
+	At     time.Time      // when it began
 }
 
 // Source keeps the keys of one issuer. Its methods may be called from any
@@ -40,7 +50,7 @@ type Source struct {
 	static    bool
 	refresh   refresh
 	events    *events
-	refreshed func(issuer, result string, keys int, at time.Time)
+	refreshed func(Refresh)
 	jitter    func() float64 // in [0, 1)
 
 	// Run's alone.
@@ -58,7 +68,8 @@ type Source struct {
 	waiting int           // callers of Find that wait for a fetch
 	bucket  *rate.Limiter // fetches that requests may cause
 	success time.Time     // when the last successful fetch began
-	problem string        // of the last fetch, "" when it succeeded
+	failure *failure      // of the last fetch, nil when it succeeded
+	due     time.Time     // of the next fetch, unless a request asks for one before
 
 	wake   chan struct{} // asks Run for a fetch; holds one
 	closed chan struct{}
@@ -218,14 +229,24 @@ type Status struct {
 	Keys        int       // usable now
 	Skipped     int       // published, and not usable
 	LastSuccess time.Time // when the last successful fetch began; zero: none yet
-	Problem     string    // of the last fetch: fixed words and the URL's host; "" if it succeeded
+	// Problem is that of the last fetch, "" if it succeeded: a sentence with the
+	// URL (without its query), what is wrong, and what to do. Cause is the same
+	// for metrics: one of the Cause constants, or outbound's.
+	Problem string
+	Cause   outbound.Cause
+	// NextTry is when the next fetch is due; a request for a key that is not
+	// there may ask for one before. Zero: no fetch has ended, or none is needed.
+	NextTry time.Time
 }
 
 // Status takes the lock of the slow path; it is for health checks, not for requests.
 func (s *Source) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	status := Status{Issuer: s.issuer, State: Missing, Skipped: s.events.unused(), LastSuccess: s.success, Problem: s.problem}
+	status := Status{Issuer: s.issuer, State: Missing, Skipped: s.events.unused(), LastSuccess: s.success, NextTry: s.due}
+	if s.failure != nil {
+		status.Problem, status.Cause = s.failure.problem, s.failure.cause
+	}
 	snap := s.current.Load()
 	switch {
 	case snap == nil:
@@ -255,7 +276,7 @@ func (s *Source) Run(ctx context.Context) {
 		<-ctx.Done()
 		return
 	}
-	defer s.fetcher.closeIdle()
+	defer s.fetcher.client.CloseIdle()
 	s.warm(time.Now())
 	delay := time.Duration(0)
 	for s.sleep(ctx, delay) {

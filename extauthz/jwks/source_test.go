@@ -40,7 +40,7 @@ func TestFirstFetch(t *testing.T) {
 		if s.Set().Len() != 2 || i.fetches() != 1 {
 			t.Fatalf("%d keys, %d fetches", s.Set().Len(), i.fetches())
 		}
-		want := Status{Issuer: issuerID, State: Well, Keys: 2, LastSuccess: time.Now()}
+		want := Status{Issuer: issuerID, State: Well, Keys: 2, LastSuccess: time.Now(), NextTry: time.Now().Add(54 * time.Minute)}
 		if diff := cmp.Diff(want, s.Status()); diff != "" {
 			t.Errorf("status (-want +got):\n%s", diff)
 		}

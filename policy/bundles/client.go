@@ -2,8 +2,6 @@ package bundles
 
 import (
 	"bytes"
-	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,23 +13,29 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/logging"
 	"github.com/open-policy-agent/opa/v1/plugins/rest"
+
+	"github.com/doorward/doorward/outbound"
 )
 
 // patience is how long one request may take in all, beside what the server was
 // asked to hold it.
 const patience = time.Minute
 
-var errPlain = errors.New("the server leads to a URL that is not https: correct the redirect, or name the host in insecure_http_hosts")
+// hops is how many redirects lead from a registry to the store of its layers.
+const hops = 5
 
-// newClient is OPA's client with the credentials of o, and our bounds around it.
+// newClient is OPA's client with the credentials of o, over our own transport.
 func newClient(o Options, u *url.URL) (rest.Client, error) {
-	config := map[string]any{"name": o.Name, "url": u.Scheme + "://" + u.Host, "credentials": o.credentials(u.Scheme == "oci")}
+	place := *u
+	place.Path, place.RawQuery = "", ""
+	config := map[string]any{"name": o.Name, "credentials": o.credentials(u.Scheme == "oci")}
 	if u.Scheme == "oci" {
-		config["type"], config["url"] = "oci", "https://"+u.Host
+		config["type"], place.Scheme = "oci", "https"
 		if o.mayBePlain(u) {
-			config["url"] = "http://" + u.Host
+			place.Scheme = "http"
 		}
 	}
+	config["url"] = place.String()
 	log := rest.Logger(logging.NewNoOpLogger())
 	text, err := json.Marshal(config)
 	if err != nil {
@@ -49,7 +53,22 @@ func newClient(o Options, u *url.URL) (rest.Client, error) {
 	if text, err = json.Marshal(config); err != nil {
 		return rest.Client{}, err
 	}
-	return rest.New(text, nil, log, rest.AuthPluginLookup(func(string) rest.HTTPAuthPlugin { return &bounded{inner, o} }))
+	plugin := &bounded{inner, o.transport(place.String()), o.TokenFile+o.CertFile+o.AWS != ""}
+	return rest.New(text, nil, log, rest.AuthPluginLookup(func(string) rest.HTTPAuthPlugin { return plugin }))
+}
+
+// transport keeps to the rules that all of doorward's requests keep to.
+func (o Options) transport(url string) *outbound.Client {
+	return outbound.New(outbound.Rules{
+		URL:               url,
+		InsecureHTTPHosts: strings.Fields(o.InsecureHTTPHosts),
+		Redirects:         hops,
+		Time:              patience + o.LongPoll,
+		Bytes:             maxPacked,
+		Packed:            true, // a bundle is compressed by itself
+		Trust:             outbound.Trust{PEM: []byte(o.CAPEM), Only: o.CAPEM != ""},
+		CertFile:          o.CertFile, KeyFile: o.KeyFile,
+	})
 }
 
 // credentials are in the form of OPA's configuration.
@@ -59,8 +78,6 @@ func (o Options) credentials(oci bool) map[string]any {
 		return map[string]any{"bearer": map[string]any{"token_path": o.TokenFile, "scheme": "Basic"}}
 	case o.TokenFile != "":
 		return map[string]any{"bearer": map[string]any{"token_path": o.TokenFile}}
-	case o.CertFile != "":
-		return map[string]any{"client_tls": map[string]any{"cert": o.CertFile, "private_key": o.KeyFile}}
 	case o.AWS != "":
 		from := map[string]any{}
 		if o.Region != "" && o.AWS != "environment" {
@@ -71,30 +88,21 @@ func (o Options) credentials(oci bool) map[string]any {
 	return map[string]any{}
 }
 
-// bounded is a way to authenticate whose requests end, stay on TLS, and bring
-// no more than a bundle may hold.
+// bounded authenticates as OPA does, and sends by our transport.
 type bounded struct {
 	rest.HTTPAuthPlugin
-	options Options
+	transport   *outbound.Client
+	credentials bool // there are some
 }
 
-// NewClient puts the bounds around the transport, which is all that OPA's
-// downloader of OCI artifacts takes.
+// NewClient leaves OPA's transport unused. It is called for every pull of an
+// OCI artifact, which takes the transport alone.
 func (b *bounded) NewClient(config rest.Config) (*http.Client, error) {
-	client, err := b.HTTPAuthPlugin.NewClient(config)
-	if err != nil {
+	if _, err := b.HTTPAuthPlugin.NewClient(config); err != nil { // it reads the configuration, too
 		return nil, err
 	}
-	transport, ok := client.Transport.(*http.Transport)
-	if !ok {
-		return nil, fmt.Errorf("a client without a transport of its own: %T", client.Transport)
-	}
-	transport.DisableCompression = true // a bundle is compressed by itself
-	if b.options.CAPEM != "" {
-		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-		transport.TLSClientConfig.RootCAs.AppendCertsFromPEM([]byte(b.options.CAPEM))
-	}
-	client.Transport = &limits{base: transport, options: b.options}
+	client := b.transport.HTTP()
+	client.Transport = &answers{b.transport, b.credentials}
 	return client, nil
 }
 
@@ -106,27 +114,31 @@ func (b *bounded) Prepare(request *http.Request) error {
 	return b.HTTPAuthPlugin.Prepare(request)
 }
 
-// limits reads each answer whole, within its bounds, before anybody looks at it.
-type limits struct {
-	base    http.RoundTripper
-	options Options
+// answers reads each answer to its end, and looks whether it would unpack to
+// too much, before anybody else looks at it.
+type answers struct {
+	transport   *outbound.Client
+	credentials bool // there are some
 }
 
 // RoundTrip implements http.RoundTripper.
-func (l *limits) RoundTrip(request *http.Request) (*http.Response, error) {
-	if request.URL.Scheme != "https" && !l.options.mayBePlain(request.URL) {
-		return nil, errPlain
-	}
-	ctx, cancel := context.WithTimeout(request.Context(), patience+l.options.LongPoll)
-	defer cancel()
-	response, err := l.base.RoundTrip(request.WithContext(ctx))
+func (a *answers) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := a.transport.RoundTrip(request)
 	if err != nil {
-		return nil, err
+		return nil, a.explain(request, err)
 	}
 	defer response.Body.Close()
-	content, err := whole(response.Body)
-	if err != nil {
-		return nil, err
+	denied := response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden
+	if denied && a.credentials && request.Response != nil {
+		return nil, &unreached{fmt.Sprintf("%s answers %d after a redirect, and credentials go to the configured host alone: write the URL that it leads to",
+			outbound.Place(request.URL), response.StatusCode)}
+	}
+	content, err := io.ReadAll(response.Body)
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, errCutOff
+	case err != nil:
+		return nil, a.explain(request, err)
 	}
 	if response.StatusCode == http.StatusOK && bytes.HasPrefix(content, gzipMagic) {
 		if err := unpacks(content); err != nil {
@@ -135,4 +147,17 @@ func (l *limits) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	response.Body = io.NopCloser(bytes.NewReader(content))
 	return response, nil
+}
+
+// unreached is why a place gave no answer, in a sentence.
+type unreached struct{ words string }
+
+func (u *unreached) Error() string { return u.words }
+
+func (a *answers) explain(request *http.Request, err error) error {
+	cause, words := a.transport.Explain(err)
+	if cause == outbound.TooLarge {
+		return errTooLarge
+	}
+	return &unreached{outbound.Place(request.URL) + " " + words}
 }

@@ -1,11 +1,9 @@
 package bundles
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -64,14 +62,10 @@ func explain(err error) failure {
 	if status := (download.HTTPError{}); errors.As(err, &status) {
 		return failure{what: fmt.Sprintf("the server answers %d %s: %s", status.StatusCode, http.StatusText(status.StatusCode), remedy(status.StatusCode))}
 	}
-	asked := (*url.Error)(nil)
+	var there *unreached
 	switch {
-	case errors.Is(err, errPlain):
-		return failure{what: errPlain.Error()}
-	case errors.Is(err, context.DeadlineExceeded):
-		return failure{what: "the server takes too long: look after it, or at the network"}
-	case errors.As(err, &asked): // told without the URL, whose query may be a secret
-		return failure{what: "the server cannot be reached: look after it, at the network, and at its certificate", detail: asked.Err.Error()}
+	case errors.As(err, &there):
+		return failure{what: "cannot be fetched: " + there.words}
 	case strings.HasPrefix(err.Error(), "failed to pull"):
 		return failure{what: "cannot be pulled from the registry: check url and credentials", detail: err.Error()}
 	case strings.HasPrefix(err.Error(), "request failed"):

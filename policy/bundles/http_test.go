@@ -181,7 +181,7 @@ func TestTheServerIsDown(t *testing.T) {
 	address := server.Listener.Addr().String()
 	server.Listener.Close()
 	s, j := follow(t, httpOptions("http://"+address+"/b?signature=secret"))
-	await(t, s, j, "missed", problem("cannot be reached"))
+	await(t, s, j, "missed", problem("/b refused the connection"))
 	if strings.Contains(s.Status().Problem+j.String(), "secret") {
 		t.Errorf("the query is told: %s", j)
 	}
@@ -195,7 +195,7 @@ func TestTheServerIsDown(t *testing.T) {
 	server.Start()
 	t.Cleanup(server.Close)
 	await(t, s, j, "there", revision("r1"))
-	if got := strings.Count(j.String(), "cannot be reached"); got != 1 {
+	if got := strings.Count(j.String(), "refused the connection"); got != 1 {
 		t.Errorf("told %d times:\n%s", got, j)
 	}
 }
@@ -261,7 +261,7 @@ func TestTLS(t *testing.T) {
 	t.Cleanup(server.Close)
 	o := httpOptions(server.URL)
 	s, j := follow(t, o)
-	await(t, s, j, "refused", problem("cannot be reached"))
+	await(t, s, j, "refused", problem("signed by unknown authority"))
 
 	o.CAPEM = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 	o.CertFile, o.KeyFile = clientPair(t)
@@ -283,7 +283,7 @@ func TestNoWayToPlainHTTP(t *testing.T) {
 	o.InsecureHTTPHosts = ""
 	o.CAPEM = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 	s, j := follow(t, o)
-	await(t, s, j, "refused", problem("leads to a URL that is not https"))
+	await(t, s, j, "refused", problem("which is not https"))
 	if len(plain.requests()) > 0 {
 		t.Error("it was followed")
 	}

@@ -6,11 +6,12 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/doorward/doorward/outbound"
 )
 
 // Options say where one bundle comes from and who may have written it. They can
@@ -173,17 +174,6 @@ func (o Options) Place() string {
 	return place + o.File
 }
 
-// mayBePlain says whether the host of u may be spoken to without TLS.
 func (o Options) mayBePlain(u *url.URL) bool {
-	for _, host := range strings.Fields(o.InsecureHTTPHosts) {
-		if strings.EqualFold(host, u.Hostname()) || strings.EqualFold(host, u.Host) || host == "loopback" && isLoopback(u.Hostname()) {
-			return true
-		}
-	}
-	return false
-}
-
-func isLoopback(host string) bool {
-	address, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && address.IsLoopback()
+	return outbound.MayBePlain(u, strings.Fields(o.InsecureHTTPHosts))
 }

@@ -62,7 +62,7 @@ func (s *Source) Run(ctx context.Context) {
 		s.watch(ctx)
 		return
 	}
-	d, clean, err := s.downloader()
+	d, clean, err := s.downloader(plugins.TriggerPeriodic)
 	if err != nil {
 		s.fail(failure{what: "cannot be downloaded", detail: err.Error()})
 		return
@@ -73,14 +73,36 @@ func (s *Source) Run(ctx context.Context) {
 	d.Stop(context.WithoutCancel(ctx))
 }
 
+// Fetch looks once for the bundle of o, as the first look of a [Source] does,
+// and says what that Source would say of it. The options are without problems.
+func Fetch(ctx context.Context, o Options) Status {
+	s := NewSource(o, slog.New(slog.DiscardHandler), func() {})
+	if o.File != "" {
+		s.look(&watched{})
+		return s.Status()
+	}
+	d, clean, err := s.downloader(plugins.TriggerManual)
+	if err != nil {
+		s.fail(failure{what: "cannot be downloaded", detail: err.Error()})
+		return s.Status()
+	}
+	defer clean()
+	defer d.Stop(context.WithoutCancel(ctx))
+	if d.Trigger(ctx) != nil && ctx.Err() != nil {
+		s.fail(failure{what: "cannot be fetched: there was not time enough"})
+	}
+	return s.Status()
+}
+
 // downloader is what both of OPA's downloaders have in common.
 type downloader interface {
 	Start(context.Context)
+	Trigger(context.Context) error
 	Stop(context.Context)
 }
 
 // downloader composes OPA's parts; clean removes what it keeps on disk.
-func (s *Source) downloader() (d downloader, clean func(), err error) {
+func (s *Source) downloader(trigger plugins.TriggerMode) (d downloader, clean func(), err error) {
 	clean = func() {}
 	u, err := url.Parse(s.options.URL)
 	if err != nil {
@@ -90,7 +112,7 @@ func (s *Source) downloader() (d downloader, clean func(), err error) {
 	if err != nil {
 		return nil, clean, err
 	}
-	config, err := s.options.polling()
+	config, err := s.options.polling(trigger)
 	if err != nil {
 		return nil, clean, err
 	}
@@ -112,12 +134,11 @@ func (s *Source) downloader() (d downloader, clean func(), err error) {
 		WithBundleParserOpts(parsing), clean, nil
 }
 
-func (o Options) polling() (download.Config, error) {
+func (o Options) polling(trigger plugins.TriggerMode) (download.Config, error) {
 	whole := func(d time.Duration) *int64 {
 		seconds := int64(d / time.Second)
 		return &seconds
 	}
-	trigger := plugins.TriggerPeriodic
 	config := download.Config{Trigger: &trigger}
 	config.Polling.MinDelaySeconds, config.Polling.MaxDelaySeconds = whole(o.PollMin), whole(o.PollMax)
 	if o.LongPoll > 0 {

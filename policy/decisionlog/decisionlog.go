@@ -9,8 +9,8 @@
 // It is redacted by what it does not hold: an [Event] has no room for a token,
 // a header or a query, and of the claims only those on a list are kept.
 //
-// The package knows OPA's REST client and OPA's schema, and nothing of Envoy
-// or of how a decision comes about.
+// The package knows OPA's schema and its protocol, and nothing of Envoy or of
+// how a decision comes about.
 package decisionlog
 
 import (
@@ -47,6 +47,9 @@ type Options struct {
 	// CertFile and KeyFile are our certificate for the service, in PEM, read at
 	// every handshake. Both or neither.
 	CertFile, KeyFile string
+	// InsecureHTTPHosts are the hosts that may be written to without TLS: exact,
+	// with or without port, or "loopback".
+	InsecureHTTPHosts []string
 
 	// Claims are names of claims that are logged besides sub and jti.
 	Claims []string
@@ -126,7 +129,7 @@ func (o Options) open() (sink, error) {
 	case isFile:
 		return openFile(form, path)
 	default:
-		return newService(form, o)
+		return newService(form, o, 10*time.Second)
 	}
 }
 

@@ -4,61 +4,65 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/json"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
+	"strings"
 	"time"
 
-	"github.com/open-policy-agent/opa/v1/logging"
-	"github.com/open-policy-agent/opa/v1/plugins/rest"
+	"github.com/doorward/doorward/outbound"
 )
 
 // service posts batches to URL/logs as OPA does: a JSON array of events,
-// compressed. Its client, with credentials and TLS, is OPA's own.
+// compressed.
 type service struct {
-	form    form
-	client  rest.Client
-	timeout time.Duration // of one request
-	zip     *gzip.Writer
-	buffer  []byte
+	form      form
+	logs      *url.URL
+	client    *outbound.Client
+	tokenFile string // "" for none
+	zip       *gzip.Writer
+	buffer    []byte
 }
 
-// newService makes OPA's configuration of a service out of o.
-func newService(form form, o Options) (*service, error) {
-	configured := map[string]any{"name": "decision_log", "url": o.To}
-	switch {
-	case o.TokenFile != "":
-		configured["credentials"] = map[string]any{"bearer": map[string]any{"token_path": o.TokenFile}}
-	case o.CertFile != "":
-		configured["credentials"] = map[string]any{"client_tls": map[string]any{"cert": o.CertFile, "private_key": o.KeyFile}}
+// newService fails where a file that o names cannot be used.
+func newService(form form, o Options, within time.Duration) (*service, error) {
+	to, err := url.Parse(o.To)
+	if err != nil {
+		return nil, err
 	}
+	var trusted []byte
 	if o.CAFile != "" {
-		configured["tls"] = map[string]any{"ca_cert": o.CAFile}
-	}
-	for _, name := range []string{o.TokenFile, o.CAFile, o.CertFile, o.KeyFile} {
-		if name == "" {
-			continue
-		}
-		if _, err := os.ReadFile(name); err != nil {
+		if trusted, err = os.ReadFile(o.CAFile); err != nil {
 			return nil, err
 		}
 	}
-	text, err := json.Marshal(configured)
-	if err != nil {
-		return nil, err
+	if o.TokenFile != "" {
+		if _, err := os.ReadFile(o.TokenFile); err != nil {
+			return nil, err
+		}
 	}
-	client, err := rest.New(text, nil, rest.Logger(logging.NewNoOpLogger()))
-	if err != nil {
-		return nil, err
+	if o.CertFile != "" {
+		if _, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile); err != nil {
+			return nil, err
+		}
 	}
 	// The fastest level: it is paid by the Check that an event is about.
 	zip, err := gzip.NewWriterLevel(nil, gzip.BestSpeed)
 	if err != nil {
 		return nil, err
 	}
-	return &service{form: form, client: client, timeout: 10 * time.Second, zip: zip}, nil
+	client := outbound.New(outbound.Rules{
+		URL:               o.To,
+		InsecureHTTPHosts: o.InsecureHTTPHosts,
+		Time:              within,
+		Bytes:             64 << 10, // nothing of the answer is read but its status
+		Trust:             outbound.Trust{PEM: trusted, Only: o.CAFile != ""},
+		CertFile:          o.CertFile, KeyFile: o.KeyFile,
+	})
+	return &service{form: form, logs: to.JoinPath("logs"), client: client, tokenFile: o.TokenFile, zip: zip}, nil
 }
 
 func (s *service) deliver(ctx context.Context, events []*entry) (int, error) {
@@ -85,23 +89,37 @@ func (s *service) deliver(ctx context.Context, events []*entry) (int, error) {
 	return len(events), nil
 }
 
+// post sends one batch. It is no client's Do: a redirect is an answer like any
+// other, and events and token go to the configured place alone.
 func (s *service) post(ctx context.Context, body []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	response, err := s.client.
-		WithHeader("Content-Type", "application/json").
-		WithHeader("Content-Encoding", "gzip").
-		WithBytes(body).
-		Do(ctx, http.MethodPost, "logs")
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.logs.String(), bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Content-Encoding", "gzip")
+	request.Header.Set("User-Agent", "doorward")
+	if s.tokenFile != "" {
+		token, err := os.ReadFile(s.tokenFile)
+		if err != nil {
+			return err
+		}
+		request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	}
+	response, err := s.client.RoundTrip(request)
+	if err != nil {
+		_, words := s.client.Explain(err)
+		return fmt.Errorf("%s %s", outbound.Place(s.logs), words)
+	}
 	defer response.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)) // for the connection to be used again
-	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return fmt.Errorf("the service answered %d %s", response.StatusCode, http.StatusText(response.StatusCode))
+	_, _ = io.Copy(io.Discard, response.Body) // for the connection to be used again
+	switch {
+	case response.StatusCode >= 300 && response.StatusCode <= 399:
+		return fmt.Errorf("the service answered %s: no redirect is followed, write the URL that it leads to", outbound.Clean(response.Status))
+	case response.StatusCode < 200 || response.StatusCode > 299:
+		return fmt.Errorf("the service answered %s", outbound.Clean(response.Status))
 	}
 	return nil
 }
 
-func (s *service) close() {}
+func (s *service) close() { s.client.CloseIdle() }

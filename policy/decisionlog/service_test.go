@@ -53,7 +53,7 @@ func receive(t *testing.T, r *http.Request) post {
 // posted is what a log with these options sends when two events are logged.
 func posted(t *testing.T, server *httptest.Server, posts <-chan post, o Options) post {
 	t.Helper()
-	o.To, o.SampleAllows, o.Buffer = server.URL+o.To, 1, 1<<20
+	o.To, o.SampleAllows, o.Buffer, o.InsecureHTTPHosts = server.URL+o.To, 1, 1<<20, []string{"loopback"}
 	l, err := New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +121,7 @@ func TestABatchIsNoLargerThanOPAs(t *testing.T) {
 	size := 0
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { size = int(r.ContentLength) }))
 	defer server.Close()
-	to, err := newService(form{`{"labels":{}`}, Options{To: server.URL})
+	to, err := newService(form{`{"labels":{}`}, Options{To: server.URL, InsecureHTTPHosts: []string{"loopback"}}, within)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,13 +197,13 @@ func TestAServiceThatFails(t *testing.T) {
 		answer          func(w http.ResponseWriter, r *http.Request)
 	}{
 		{"500", "500 Internal Server Error", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }},
-		{"a redirection to nowhere", "302 Found", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(302) }},
-		{"hangs", "deadline", func(_ http.ResponseWriter, r *http.Request) {
+		{"a redirection to nowhere", "302 Found: no redirect is followed", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(302) }},
+		{"hangs", "did not answer within 50ms", func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
 		}},
-		{"hangs up", "EOF", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
-		{"refuses", "connection refused", nil},
+		{"hangs up", "broke off", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
+		{"refuses", "refused the connection", nil},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
 			var failures atomic.Int64
@@ -231,12 +231,11 @@ func TestAServiceThatFails(t *testing.T) {
 			defer server.Close()
 
 			said, lost := new(journal), new(counted)
-			o := Options{To: "http://" + address, Buffer: 1 << 20, Log: said.logger(), Dropped: lost.drop}.withDefaults()
-			to, err := newService(form{`{"labels":{}`}, o)
+			o := Options{To: "http://" + address, InsecureHTTPHosts: []string{"loopback"}, Buffer: 1 << 20, Log: said.logger(), Dropped: lost.drop}.withDefaults()
+			to, err := newService(form{`{"labels":{}`}, o, 50*time.Millisecond)
 			if err != nil {
 				t.Fatal(err)
 			}
-			to.timeout = 50 * time.Millisecond
 			l := start(o, to, pace{look: time.Millisecond, retry: time.Millisecond, retryMost: 10 * time.Millisecond, stalled: time.Hour})
 			for range 3 {
 				l.Put(denial())

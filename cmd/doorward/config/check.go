@@ -52,6 +52,7 @@ func (r *reader) config() (*Config, Problems) {
 		MetadataSubject: r.doc.MetadataSubject,
 
 		TrustClientAddress: r.doc.TrustClientAddress,
+		InsecureHTTPHosts:  r.doc.InsecureHTTPHosts,
 		Drain:              r.doc.Drain,
 		Files:              slices.Compact(r.files),
 	}, problems

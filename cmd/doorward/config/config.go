@@ -49,6 +49,8 @@ type Config struct {
 	RevocationFile string
 	// DecisionLog is where decisions are logged.
 	DecisionLog DecisionLog
+	// InsecureHTTPHosts are the only hosts that may be spoken to without TLS.
+	InsecureHTTPHosts []string
 	// MetadataSubject puts the subject into the dynamic metadata.
 	MetadataSubject bool
 	// TrustClientAddress reads the client's address from x-envoy-external-address.

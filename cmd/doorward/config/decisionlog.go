@@ -2,12 +2,12 @@ package config
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
+
+	"github.com/doorward/doorward/outbound"
 )
 
 // What decision_log.to may be, beside [Off] and a URL.
@@ -101,17 +101,11 @@ func (r *reader) checkLogService(to string) {
 		r.problem(at, "holds user information", "leave it out, and name a bearer token in token_file")
 	case u.RawQuery != "" || strings.ContainsAny(to, "?#"):
 		r.problem(at, "has a query or a fragment", "leave it out: events are posted to URL/logs")
-	case u.Scheme == "http" && !r.mayBeHTTP(u.Hostname()):
+	case u.Scheme == "http" && !outbound.MayBePlain(u, r.doc.InsecureHTTPHosts):
 		r.problem(at, "is not https", "write https, or name its host in insecure_http_hosts")
 	case u.Scheme == "http":
 		r.warn(at, "is plain http: whoever is on the way can read who asks for what", "write https outside of tests")
 	}
-}
-
-func (r *reader) mayBeHTTP(host string) bool {
-	return slices.ContainsFunc(r.doc.InsecureHTTPHosts, func(named string) bool {
-		return strings.EqualFold(named, host) || named == "loopback" && isLoopback(net.JoinHostPort(host, "0"))
-	})
 }
 
 func (r *reader) checkLogCredentials(d *DecisionLog) {

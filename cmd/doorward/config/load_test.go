@@ -146,6 +146,7 @@ func TestEveryKey(t *testing.T) {
 		MetadataSubject: true,
 
 		TrustClientAddress: true,
+		InsecureHTTPHosts:  hosts,
 		Drain:              5 * time.Second,
 		Files:              []string{at("bundle.pem"), at("doorward.yaml"), at("nonce.key"), at("tls/cert.pem"), at("tls/key.pem"), at("two.json")},
 	}

@@ -1,0 +1,45 @@
+package outbound
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// origin is what credentials are for: scheme, host and port.
+type origin struct{ scheme, host string }
+
+func originOf(u *url.URL) origin {
+	port := u.Port()
+	switch {
+	case port != "":
+	case u.Scheme == "https":
+		port = "443"
+	case u.Scheme == "http":
+		port = "80"
+	}
+	return origin{u.Scheme, net.JoinHostPort(strings.ToLower(u.Hostname()), port)}
+}
+
+// Secure says whether a URL is https, or http where [MayBePlain] allows it.
+func Secure(u *url.URL, insecureHosts []string) bool {
+	return u.Scheme == "https" || u.Scheme == "http" && MayBePlain(u, insecureHosts)
+}
+
+// MayBePlain says whether the host of u may be spoken to without TLS, by the
+// names of insecure_http_hosts: a host with or without its port, in any case of
+// letters, or "loopback" for localhost and every loopback address.
+func MayBePlain(u *url.URL, insecureHosts []string) bool {
+	for _, named := range insecureHosts {
+		if strings.EqualFold(named, u.Hostname()) || strings.EqualFold(named, u.Host) || named == "loopback" && isLoopback(u.Hostname()) {
+			return true
+		}
+	}
+	return false
+}
+
+func isLoopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && address.IsLoopback()
+}

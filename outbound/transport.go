@@ -1,0 +1,107 @@
+package outbound
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/netip"
+	"net/url"
+	"syscall"
+	"time"
+)
+
+// Trust says whose certificates are accepted.
+type Trust struct {
+	PEM  []byte // certificates, beside the system's
+	Only bool   // those of PEM, instead of the system's
+}
+
+// dialTime bounds the making of one connection. A request has a time of its
+// own; this is for the connection that nobody waits for any more.
+const dialTime = 10 * time.Second
+
+// route is how one request goes. Connections are kept by origin, and all
+// requests to one origin have one route, so that none is used by a request
+// which would not have been allowed to make it.
+type route struct {
+	proxy  *url.URL // nil: none
+	public bool     // the address must be public
+}
+
+type routeKey struct{}
+
+func routeOf(ctx context.Context) route {
+	r, _ := ctx.Value(routeKey{}).(route)
+	return r
+}
+
+func (c *Client) transport() *http.Transport {
+	return &http.Transport{
+		Proxy:                  func(r *http.Request) (*url.URL, error) { return routeOf(r.Context()).proxy, nil },
+		DialContext:            (&net.Dialer{Timeout: dialTime}).DialContext,
+		TLSClientConfig:        &tls.Config{RootCAs: c.rules.Trust.pool(), MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    dialTime,
+		ForceAttemptHTTP2:      true,
+		DisableCompression:     c.rules.Packed,
+		MaxResponseHeaderBytes: 64 << 10,
+		MaxIdleConns:           2,
+		IdleConnTimeout:        time.Minute,
+	}
+}
+
+func (t Trust) pool() *x509.CertPool {
+	roots := x509.NewCertPool()
+	if !t.Only {
+		if system, err := x509.SystemCertPool(); err == nil { // else there are none here: PEM is all there is
+			roots = system
+		}
+	}
+	roots.AppendCertsFromPEM(t.PEM)
+	return roots
+}
+
+func certificateFrom(certFile, keyFile string) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	return func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+		if err != nil {
+			return nil, refuse("is not asked, because cert_file and key_file cannot be used: %v", err)
+		}
+		return &pair, nil
+	}
+}
+
+// watched keeps, of a request to the configured origin, whether that is at an
+// address of somebody's own network: of the connection that was used, once its
+// certificate was verified, and not of what DNS says at some other time.
+func (c *Client) watched(ctx context.Context, r route) context.Context {
+	if r.proxy != nil {
+		return ctx
+	}
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) {
+		if at, err := netip.ParseAddrPort(got.Conn.RemoteAddr().String()); err == nil {
+			c.private.Store(isPrivate(at.Addr()))
+		}
+	}})
+}
+
+// judge connects to another origin, and looks at each address just before: a
+// name may have a public address when it is looked up, and another one later.
+func judge(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: dialTime}
+	if r := routeOf(ctx); r.public && r.proxy == nil {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		dialer.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
+			if at, err := netip.ParseAddrPort(address); err != nil || isPrivate(at.Addr()) {
+				return refusePrivate(host)
+			}
+			return nil
+		}
+	}
+	return dialer.DialContext(ctx, network, address)
+}
