@@ -181,7 +181,7 @@ func (s *Server) check(ctx context.Context, state *inForce, req *request) *verdi
 		return refusal
 	}
 	req.steps.enter(StepOrigin)
-	if origin, present, more := req.headers.only("origin"); present && (more || !res.AllowsOrigin(origin)) {
+	if origin, present, more := req.headers.only("origin"); present && (more || !res.AllowsOrigin(origin, req.authority)) {
 		return &verdict{reason: reason.OriginNotAllowed, resource: res}
 	}
 	req.steps.enter(StepCredential)

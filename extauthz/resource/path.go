@@ -35,7 +35,7 @@ func pathFault(path string) string {
 				return "has a malformed escape"
 			}
 			if !mayBeEscaped(decoded) {
-				return "has an escape of / \\ % ; or of a byte that needs none"
+				return "has an escape of / \\ % ; ? # or of a byte that needs none"
 			}
 		}
 	}
@@ -48,15 +48,15 @@ func pathFault(path string) string {
 func isDots(segment string) bool { return segment == "." || segment == ".." }
 
 // mayBeEscaped tells whether %XX of c can stand in a path that is read in one
-// way only: not a delimiter of paths, not a second escape, not a control byte,
-// and not an unreserved character (RFC 3986, section 2.3), which some decode
-// on the way.
+// way only: not a delimiter of paths or of what ends them, not a second escape,
+// not a control byte, and not an unreserved character (RFC 3986, section 2.3),
+// which some decode on the way.
 func mayBeEscaped(c byte) bool {
 	switch {
 	case c < 0x20, c == 0x7F, isAlphanumeric(c):
 		return false
 	}
-	return strings.IndexByte(`/\.%;-_~`, c) < 0
+	return strings.IndexByte(`/\.%;?#-_~`, c) < 0
 }
 
 // unescape reads the escape that s begins with.
@@ -106,12 +106,13 @@ func fold(path string) string {
 	return string(folded)
 }
 
-// covers tells whether prefix is path or ends where a segment of it ends. ""
-// covers every path; /mcp/ covers itself and what is below, not /mcp.
+// covers tells whether prefix is path or ends where a segment of it ends. Path
+// begins with a slash, so that "" covers it; /mcp/ covers itself and what is
+// below, not /mcp.
 func covers(prefix, path string) bool {
 	if !strings.HasPrefix(path, prefix) {
 		return false
 	}
 	rest := path[len(prefix):]
-	return prefix == "" || rest == "" || rest[0] == '/' || prefix[len(prefix)-1] == '/'
+	return rest == "" || rest[0] == '/' || strings.HasSuffix(prefix, "/")
 }

@@ -56,8 +56,10 @@ func (c *checker) spec(at string, s Spec) *Resource {
 	for i, raw := range s.AlsoAt {
 		r.locations = append(r.locations, c.location(fmt.Sprintf("%s.also_at[%d]", at, i), raw))
 	}
-	r.origin = r.locations[0].origin()
-	r.MetadataURL = r.origin + wellKnown + r.locations[0].prefix()
+	for _, l := range r.locations {
+		r.origins = append(r.origins, l.origin())
+	}
+	r.MetadataURL = r.origins[0] + wellKnown + r.locations[0].prefix()
 	c.name(at+".name", s.Name)
 	c.audiences(at+".audiences", r)
 	if len(s.Issuers) == 0 {

@@ -101,7 +101,7 @@ func TestURLProblems(t *testing.T) {
 		{"a dot segment", "https://h.example/a/../mcp", []string{noMatch + "has a dot segment" + normal}},
 		{"an empty segment", "https://h.example//mcp", []string{noMatch + "has an empty segment (//)" + normal}},
 		{"a semicolon", "https://h.example/mcp;x", []string{noMatch + `has one of ; \ # ?` + normal}},
-		{"an escaped letter", "https://h.example/%6dcp", []string{noMatch + `has an escape of / \ % ; or of a byte that needs none` + normal}},
+		{"an escaped letter", "https://h.example/%6dcp", []string{noMatch + `has an escape of / \ % ; ? # or of a byte that needs none` + normal}},
 		{"a malformed escape", "https://h.example/%6", []string{noMatch + "has a malformed escape" + normal}},
 		{"a path outside ASCII", "https://h.example/é", []string{noMatch + "has a byte outside visible ASCII" + normal}},
 		{"a space in the path", "https://h.example/a b", []string{noMatch + "has a byte outside visible ASCII" + normal}},

@@ -49,7 +49,7 @@ type Resource struct {
 	MetadataURL string // where the document of the canonical URI lives (RFC 9728, section 3.1)
 
 	locations []location // of URI, then of each AlsoAt
-	origin    string     // of URI
+	origins   []string   // of each location
 	document  []byte     // the document's JSON
 }
 
@@ -174,15 +174,22 @@ func (r *Resource) Targets(path string) []string {
 	return targets
 }
 
-// AllowsOrigin tells whether a request with this Origin header may go on
-// (MCP transports, DNS rebinding): the resource's own origin, an entry of
-// Origins byte for byte, or any value where Origins has "*". An empty value is
-// not allowed; a request without the header is the caller's to judge.
-func (r *Resource) AllowsOrigin(origin string) bool {
-	if origin == "" {
+// AllowsOrigin tells whether a request to authority with this Origin header may
+// go on (MCP transports, DNS rebinding): the resource's own origin, that of an
+// AlsoAt URL whose authority this is, an entry of Origins byte for byte, or any
+// value where Origins has "*". An empty value is not allowed; a request without
+// the header is the caller's to judge.
+func (r *Resource) AllowsOrigin(origin, authority string) bool {
+	switch i := slices.Index(r.origins, origin); {
+	case origin == "":
+		return false
+	case i == 0, slices.Contains(r.Origins, origin), slices.Contains(r.Origins, "*"):
+		return true
+	case i < 0:
 		return false
 	}
-	return origin == r.origin || slices.Contains(r.Origins, origin) || slices.Contains(r.Origins, "*")
+	a, ok := parseAuthority(authority)
+	return ok && slices.ContainsFunc(r.locations[1:], func(l location) bool { return l.at(a) && l.origin() == origin })
 }
 
 // clone makes a copy that no later write of the caller reaches. The values of

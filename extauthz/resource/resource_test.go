@@ -196,7 +196,7 @@ func TestAt(t *testing.T) {
 
 // T-1, T-2: what is not the resource's own origin is on the list or refused.
 func TestAllowsOrigin(t *testing.T) {
-	plain := spec("https://a.example/mcp", "http://svc.ns:8080/mcp")
+	plain := spec("https://a.example/mcp", "http://svc.ns:8080/mcp", "https://plain.ns", "http://[2001:db8::1]/mcp")
 	listed := spec("https://b.example:8443/mcp")
 	listed.Origins = []string{"https://app.example.com", "vscode-webview://abc"}
 	open := spec("https://c.example")
@@ -214,7 +214,6 @@ func TestAllowsOrigin(t *testing.T) {
 		{"its own origin", 0, "https://a.example", true},
 		{"its own host on another scheme", 0, "http://a.example", false},
 		{"its own host on another port", 0, "https://a.example:8443", false},
-		{"an also_at host is no origin of its own", 0, "http://svc.ns:8080", false},
 		{"a suffix of its own origin", 0, "https://a.example.evil.example", false},
 		{"a prefix of its own origin", 0, "https://a.exampl", false},
 		{"capital letters, which no browser sends", 0, "https://A.example", false},
@@ -231,10 +230,61 @@ func TestAllowsOrigin(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.intent, func(t *testing.T) {
-			if got := tb.All()[tt.resource].AllowsOrigin(tt.origin); got != tt.want {
-				t.Errorf("AllowsOrigin(%q) = %v, want %v", tt.origin, got, tt.want)
+			for _, authority := range []string{"a.example", "b.example:8443", "", "a.example."} {
+				if got := tb.All()[tt.resource].AllowsOrigin(tt.origin, authority); got != tt.want {
+					t.Errorf("AllowsOrigin(%q, %q) = %v, want %v", tt.origin, authority, got, tt.want)
+				}
 			}
 		})
+	}
+}
+
+// T-1: a page at the origin of an also_at URL is of the same origin for requests
+// to that URL's authority, and for no others.
+func TestOriginOfAlsoAt(t *testing.T) {
+	r := table(t, spec("https://a.example/mcp", "http://svc.ns:8080/mcp", "https://plain.ns", "http://[2001:db8::1]/mcp")).All()[0]
+	for _, row := range []struct {
+		intent, origin, authority string
+		want                      bool
+	}{
+		{"on its authority", "http://svc.ns:8080", "svc.ns:8080", true},
+		{"on its authority in another case", "http://svc.ns:8080", "SVC.ns:8080", true},
+		{"on the canonical authority", "http://svc.ns:8080", "a.example", false},
+		{"on another also_at authority", "http://svc.ns:8080", "plain.ns", false},
+		{"on another port of its host", "http://svc.ns:8080", "svc.ns", false},
+		{"by another scheme", "https://svc.ns:8080", "svc.ns:8080", false},
+		{"on its authority without the default port", "https://plain.ns", "plain.ns", true},
+		{"on its authority with the default port", "https://plain.ns", "plain.ns:443", true},
+		{"on its authority with the default port of another scheme", "https://plain.ns", "plain.ns:80", false},
+		{"an address, in another spelling", "http://[2001:db8::1]", "[2001:DB8:0::1]:80", true},
+		{"on an authority that is none", "http://svc.ns:8080", "svc.ns:8080.", false},
+		{"the canonical origin on an also_at authority", "https://a.example", "svc.ns:8080", true},
+		{"nobody's origin on an also_at authority", "http://evil.ns:8080", "svc.ns:8080", false},
+		{"null on an also_at authority", "null", "svc.ns:8080", false},
+		{"an empty value on an also_at authority", "", "svc.ns:8080", false},
+	} {
+		if got := r.AllowsOrigin(row.origin, row.authority); got != row.want {
+			t.Errorf("%s: AllowsOrigin(%q, %q) = %v, want %v", row.intent, row.origin, row.authority, got, row.want)
+		}
+	}
+}
+
+// Whichever way a client or a mesh spells the authority of an also_at URL, the
+// request finds its resource, by its path and by the mesh's word alike.
+func TestAlsoAtInAnySpelling(t *testing.T) {
+	tb := table(t, spec("https://a.example/mcp", "https://svc.ns:8443/mcp", "http://plain.ns/mcp", "https://[2001:db8::1]/mcp", "https://xn--bcher-kva.example/mcp"))
+	for authority, want := range map[string]bool{
+		"svc.ns:8443": true, "SVC.NS:8443": true, "Svc.ns:8443": true, "svc.ns": false, "svc.ns:08443": false, "svc.ns.:8443": false,
+		"plain.ns": true, "PLAIN.ns": true, "Plain.ns:80": true, "plain.ns:443": false,
+		"[2001:db8::1]": true, "[2001:DB8::1]:443": true, "[2001:0db8:0:0::1]": true, "[2001:db8::1%25eth0]": false,
+		"xn--bcher-kva.example": true, "XN--Bcher-KVA.example:443": true, "b\u00fccher.example": false,
+	} {
+		if got := tb.Find(authority, "/mcp/x") != nil; got != want {
+			t.Errorf("Find(%q): found %v, want %v", authority, got, want)
+		}
+		if got := tb.All()[0].At(authority); got != want {
+			t.Errorf("At(%q) = %v, want %v", authority, got, want)
+		}
 	}
 }
 
@@ -265,7 +315,7 @@ func TestTableIsImmutable(t *testing.T) {
 	s.Labels["team"] = "evil"
 	tb.All()[0] = nil
 	r := tb.All()[0]
-	if r.AllowsOrigin("https://evil.example") || r.Labels["team"] != "weather" {
+	if r.AllowsOrigin("https://evil.example", "h.example") || r.Labels["team"] != "weather" {
 		t.Errorf("the caller's spec is the table's: %+v", r.Spec)
 	}
 }
