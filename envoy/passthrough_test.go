@@ -13,7 +13,7 @@ import (
 // forgeries are headers by which a client would like to be somebody else, in
 // names that Envoy lets through as shipped.
 func forgeries() [][2]string {
-	return [][2]string{
+	all := [][2]string{
 		{"x-mcp-auth-issuer", "https://forged.example.com"},
 		{"X-MCP-Auth-Subject", "forged"},
 		{"x-mcp-auth-subject", "forged too"},
@@ -23,6 +23,14 @@ func forgeries() [][2]string {
 		{"x-mcp-auth-", "forged"},
 		{"x-team", "forged"},
 	}
+	// CGI reads each of these bytes, all that a name may hold, as it reads '-'.
+	for _, c := range "!#$%&'*+.^`|~" {
+		for _, name := range []string{"x-mcp-auth-subject", "x-mcp-auth-role", "x-team", "x-admin"} {
+			all = append(all, [2]string{strings.ReplaceAll(name, "-", string(c)), "forged"})
+		}
+		all = append(all, [2]string{"X-Mcp-Auth" + string(c) + "Subject", "forged"})
+	}
+	return all
 }
 
 // underscored are more of them, where an Envoy allows underscores.
@@ -137,6 +145,14 @@ func (w *watcher) queryTokens(t *testing.T, send func(*testing.T, ask) reply, go
 		"access_token=&my_access_token=1":              "/mcp?my_access_token=1",
 		"a=1&a=2&access_token=T&a=3":                   "/mcp?a=1&a=2&a=3",
 		"access_token=T&access%5Ftoken=T&access_token": "/mcp",
+		"access.token=T&a=1":                           "/mcp?a=1",
+		"access[token=T&a=1":                           "/mcp?a=1",
+		"a=1&access_token[]=T&access_token%5Bx%5D=T":   "/mcp?a=1",
+		"+access_token=T&%20%20access%20token=T&a=1":   "/mcp?a=1",
+		"access_token%00x=T&a=1":                       "/mcp?a=1",
+		"[access_token]=T&access_token]=T&a=1":         "/mcp?a=1",
+		"Access_token=T&ACCESS-tOKEN=T&a=1":            "/mcp?a=1",
+		"%61%63%63%65%73%73%5f%74%6f%6b%65%6e=T&a=1":   "/mcp?a=1",
 	} {
 		got := send(t, good.at("/mcp?"+strings.ReplaceAll(query, "T", w.secret)))
 		if seen := w.one(t, got); seen.target != want {

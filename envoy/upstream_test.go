@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/envoy/rig/readers"
 )
 
 // upstream is an HTTP/1.1 server that writes down what it reads, byte for byte,
@@ -35,7 +36,7 @@ type arrived struct {
 func (a arrived) values(name string) []string {
 	var values []string
 	for _, header := range a.headers {
-		if strings.ReplaceAll(header[0], "_", "-") == name {
+		if readers.Lighttpd(header[0]) == readers.Lighttpd(name) {
 			values = append(values, header[1])
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/envoy/rig/readers"
 )
 
 // teamFolder marks a rule that useTempFolder writes to a file.
@@ -103,7 +104,7 @@ func TestUpstreamSeesWhoAndNeverTheToken(t *testing.T) {
 				"x-mcp-auth-client": "app", "x-mcp-auth-scope": "mcp:read mcp:write",
 			},
 			always,
-			[]string{"access_token", "access%5Ftoken"},
+			[]string{"Access_Token", "access%5Ftoken", "access_token"},
 		},
 	}
 	d := openDoor(t)
@@ -151,6 +152,65 @@ headers["x-tier"] := "gold" if input.claims.sub == "bob"`
 	if slices.Contains(removed, "x-team") || slices.Contains(removed, "x-other") {
 		t.Errorf("removed too much: %q", removed)
 	}
+}
+
+// TestNamesThatAReaderFolds is T-7 for every byte in every place of a name: what
+// some server takes for a header of ours, or of a rule that does not set it
+// here, leaves the request; what the answer sets stays.
+func TestNamesThatAReaderFolds(t *testing.T) {
+	d := openDoor(t, useTempFolder(t, team(`headers["x-admin"] := "yes" if input.claims.sub == "root"`+"\n"+`headers["x-my~team"] := "red"`))...)
+	ours := []string{"x-mcp-auth-subject", "x-mcp-auth-scope", "x-mcp-auth-role", "x-admin", "x-my~team"}
+	question := bearer(d.token(map[string]any{"sub": nil}))
+	for _, name := range ours {
+		for b := range 0x80 { // what is no UTF-8 is no CheckRequest
+			for i := range len(name) {
+				spelled := name[:i] + string([]byte{byte(b)}) + name[i+1:]
+				question.headers = append(question.headers, [2]string{spelled, "forged"})
+			}
+		}
+	}
+	for form, request := range map[string]*authv3.CheckRequest{"headers": question.joined(), "header_map": question.apart()} {
+		ok := d.server.Check(t.Context(), request).GetOkResponse()
+		if ok == nil {
+			t.Fatal("refused")
+		}
+		set, gone := okHeaders(&authv3.CheckResponse{HttpResponse: &authv3.CheckResponse_OkResponse{OkResponse: ok}}), map[string]bool{}
+		for _, name := range ok.GetHeadersToRemove() {
+			if gone[name] = true; set[name] != "" {
+				t.Errorf("%s: %q is set and removed", form, name)
+			}
+		}
+		forged := 0
+		for _, header := range question.headers[1:] {
+			name := lower(header[0])
+			taken := slices.ContainsFunc(ours, func(mine string) bool {
+				return readers.Lighttpd(name) == readers.Lighttpd(mine) || readers.FastCGIToPHP(readers.CGI(name)) == readers.FastCGIToPHP(readers.CGI(mine))
+			})
+			if taken {
+				forged++
+			}
+			if taken && !gone[name] && set[name] == "" {
+				t.Errorf("%s: %q goes on to the server", form, name)
+			}
+			if !taken && gone[name] && !strings.HasPrefix(readers.Lighttpd(name), "HTTP_X_MCP_AUTH_") {
+				t.Errorf("%s: %q is gone", form, name)
+			}
+		}
+		if forged < 800 || set["x-my~team"] != "red" {
+			t.Errorf("%s: %d forgeries, set %v", form, forged, set)
+		}
+	}
+}
+
+// lower is a name as Envoy has it.
+func lower(name string) string {
+	bytes := []byte(name)
+	for i, c := range bytes {
+		if c >= 'A' && c <= 'Z' {
+			bytes[i] = c + 'a' - 'A'
+		}
+	}
+	return string(bytes)
 }
 
 // TestDynamicMetadata is what an access log can show, and no more.

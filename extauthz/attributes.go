@@ -3,7 +3,6 @@ package extauthz
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -80,7 +79,7 @@ func (a *attributes) list(name, value, raw string) {
 			a.rawPath = raw
 		}
 	}
-	a.listed = append(a.listed, header{strings.ToLower(name), value})
+	a.listed = append(a.listed, header{lowerCase(name), value})
 }
 
 func describePeer(address *corev3.Address) peer {

@@ -29,7 +29,7 @@ func (r *request) credential(takesDPoP bool) (credential, reason.Reason) {
 		scheme = token.SchemeDPoP
 	}
 	switch {
-	case more || twoCredentials(value) || r.query.hidesToken():
+	case more || twoCredentials(value) || r.hidesTokens:
 		return credential{scheme: scheme}, reason.InvalidRequest
 	case !present || scheme == "":
 		return credential{}, reason.NoCredentials

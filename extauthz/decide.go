@@ -53,7 +53,7 @@ func (s *Server) evaluate(ctx context.Context, judge *policy.Judge, req *request
 			v.reason = reason.Passthrough
 		}
 	}
-	return v.reason != reason.PolicyError
+	return true
 }
 
 func outcomeReason(outcome policy.Outcome) reason.Reason {
@@ -87,7 +87,7 @@ func policyInput(req *request, v *verdict, reads policy.Reads) policy.Input {
 			Scheme:          req.scheme,
 			Host:            req.authority,
 			Path:            req.path,
-			Query:           req.query.values(reads),
+			Query:           queryValues(req.rawQuery, reads),
 			Headers:         req.headers.plain(reads),
 			SourceAddress:   req.sourceAddress,
 			SourcePrincipal: req.sourcePrincipal,

@@ -31,7 +31,7 @@ func (state *inForce) decided(req *request, v *verdict, start time.Time) {
 		Method:        req.method,
 		Host:          req.authority[strings.LastIndexByte(req.authority, '@')+1:], // user information may be a password
 		Path:          req.path,
-		HasQuery:      len(req.query) > 0,
+		HasQuery:      strings.Trim(req.rawQuery, "&") != "",
 		SourceAddress: req.sourceAddress,
 
 		Resource: v.name(),

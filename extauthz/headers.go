@@ -1,14 +1,75 @@
 package extauthz
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // headers are those of a request, one element per occurrence and the
 // occurrences of one name in their order. A request has about twenty, which
 // are looked through faster than a map of them is made.
 type headers []header
 
-// header has its name in lower case.
+// header has its name in lower case, once a request is open.
 type header struct{ name, value string }
+
+// is compares with a name in lower case.
+func (h *header) is(name string) bool {
+	return len(h.name) == len(name) && (h.name == name || lowerCase(h.name) == name)
+}
+
+// lowerCase leaves letters outside ASCII alone: no name of a header has any.
+func lowerCase(name string) string {
+	from := capital(name)
+	if from < 0 {
+		return name
+	}
+	lower := []byte(name)
+	for i := from; i < len(lower); i++ {
+		if c := lower[i]; c >= 'A' && c <= 'Z' {
+			lower[i] = c + ('a' - 'A')
+		}
+	}
+	return string(lower)
+}
+
+// capital is where the first capital letter is, -1 where there is none.
+func capital(name string) int {
+	for i := range len(name) {
+		if c := name[i]; c >= 'A' && c <= 'Z' {
+			return i
+		}
+	}
+	return -1
+}
+
+// headers are both forms in which Envoy sends them: the map, and the list that
+// encode_raw_headers asks for. Where both are filled, both count.
+func (a *attributes) headers() headers {
+	a.settle()
+	if len(a.mapped) == 0 {
+		return a.listed
+	}
+	if len(a.listed) == 0 {
+		return a.mapped
+	}
+	return slices.Concat(a.mapped, a.listed)
+}
+
+// settle brings `headers` into an order where it matters: of names that are one
+// in lower case.
+func (a *attributes) settle() {
+	if !slices.ContainsFunc(a.mapped, header.isCapital) {
+		return
+	}
+	slices.SortFunc(a.mapped, func(a, b header) int { return strings.Compare(a.name, b.name) })
+	for i := range a.mapped {
+		a.mapped[i].name = lowerCase(a.mapped[i].name)
+	}
+}
+
+// isCapital reports a name that is not in lower case.
+func (h header) isCapital() bool { return capital(h.name) >= 0 }
 
 // values are those of one name, or nil.
 func (h headers) values(name string) []string {

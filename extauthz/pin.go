@@ -7,6 +7,7 @@ import (
 
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/policy/folding"
 )
 
 // A verified token pins the last verdict over it, with the bytes of its answer.
@@ -32,7 +33,7 @@ const (
 // or the request carries what the answer has to take off it by name.
 func (r *request) pinnable(key []byte, state *inForce, res *resource.Resource, binding string, judge *policy.Judge) ([]byte, bool) {
 	reads := judge.Reads()
-	if !judge.Cacheable() || reads.ID || reads.AllHeaders || len(r.tokens) > 0 || r.forges(judge.HeaderNames()) {
+	if !judge.Cacheable() || reads.AllHeaders || len(r.tokens) > 0 || r.forges(judge.HeaderNames()) {
 		return nil, false
 	}
 	key = binary.BigEndian.AppendUint64(key, state.number)
@@ -83,20 +84,19 @@ func (r *request) forges(policyHeaders []string) bool {
 	return slices.ContainsFunc(r.headers, func(h header) bool { return passesForOurs(h.name, policyHeaders) })
 }
 
-// passesForOurs sees `X_MCP_Auth_Subject` too: many servers read '_' as '-', in
-// a client's name and in a rule's. All our names begin with "x-".
+// passesForOurs sees every spelling that a server takes for one of ours, or for
+// a rule's. All our names begin with "x-".
 func passesForOurs(name string, policyHeaders []string) bool {
-	if len(name) < 2 || name[0] != 'x' || name[1] != '-' && name[1] != '_' {
+	if len(name) < 2 || name[0] != 'x' || isAlphanumeric(name[1]) {
 		return false
 	}
-	canonical := canonicalName(name)
-	return strings.HasPrefix(canonical, identityPrefix) || slices.ContainsFunc(policyHeaders, func(ours string) bool {
-		return name != ours && canonical == canonicalName(ours)
+	folded := folding.Header(name)
+	return strings.HasPrefix(folded, identityPrefix) || slices.ContainsFunc(policyHeaders, func(ours string) bool {
+		return name != ours && folded == folding.Header(ours)
 	})
 }
 
-// canonicalName is a name as those servers read it.
-func canonicalName(name string) string { return strings.ReplaceAll(name, "_", "-") }
+func isAlphanumeric(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
 
 // pinned is the verdict that was pinned under key, or nil.
 func (k *known) pinned(key []byte) *verdict {

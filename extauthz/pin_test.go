@@ -113,11 +113,14 @@ func TestWhatIsNotPinned(t *testing.T) {
 	}{
 		{"the rules read what is never the same", `require.a if input.request.id`, plain},
 		{"the rules read all headers", `require.a if count(input.request.headers) < 9`, plain},
+		{"the rules read a header whose name is no UTF-8, which may be any", `require.a if input.request.headers["x-\ufffd"]`, plain},
 		{"the rules read the clock", `require.a if time.now_ns() > 0`, plain},
 		{"the query carries a token", ``, func(r *request) { r.tokens = []string{"access_token"} }},
 		{"a header passes for ours", ``, func(r *request) { r.headers = headers{{"x-mcp-auth-subject", "eve"}} }},
 		{"a header passes for ours in another spelling", ``, func(r *request) { r.headers = headers{{"x_mcp-auth_subject", "eve"}} }},
+		{"a header passes for ours to PHP", ``, func(r *request) { r.headers = headers{{"x.mcp-auth.subject", "eve"}} }},
 		{"a header passes for the team's", `headers["x-team"] := "a"`, func(r *request) { r.headers = headers{{"x_team", "eve"}} }},
+		{"a header passes for the team's to PHP", `headers["x-team"] := "a"`, func(r *request) { r.headers = headers{{"x~team", "eve"}} }},
 		{"what is read is long", `require.a if input.request.path`, func(r *request) { r.path = "/" + string(make([]byte, mostAnswered)) }},
 	} {
 		t.Run(row.intent, func(t *testing.T) {

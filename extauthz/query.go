@@ -1,65 +1,57 @@
 package extauthz
 
 import (
+	"iter"
 	"net/url"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/policy/folding"
 )
 
 // queryToken is the parameter that RFC 6750, section 2.3 once allowed and
 // OAuth 2.1 forbids: it is never read as a credential.
 const queryToken = "access_token"
 
-// query is a request's query, split at '&' alone, as Envoy splits it.
-type query []parameter
-
-// parameter is one `name=value` of a query as it was spelled.
-type parameter struct{ name, value string }
-
-func splitQuery(raw string) query {
-	if raw == "" {
-		return nil
-	}
-	var split query
-	for part := range strings.SplitSeq(raw, "&") {
-		if part != "" { // a flood of '&' is no flood of parameters
+// parameters are the pairs of a query as they were spelled, split at '&' alone,
+// as Envoy splits it. Nothing is copied: a client may write very many.
+func parameters(raw string) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for part := range strings.SplitSeq(raw, "&") {
 			name, value, _ := strings.Cut(part, "=")
-			split = append(split, parameter{name, value})
+			if part != "" && !yield(name, value) { // a flood of '&' is no flood of parameters
+				return
+			}
 		}
 	}
-	return split
 }
 
-// tokens are the spellings under which the query carries a token, each once.
-// Envoy removes a parameter by its very spelling and no other.
-func (q query) tokens() []string {
+// queryTokens are the spellings under which a query carries a token, each once,
+// sorted. Envoy removes a parameter by its very spelling and no other.
+func queryTokens(raw string) []string {
 	var spellings []string
-	seen := map[string]bool{}
-	for _, p := range q {
-		if mayBe(p.name, queryToken) && !seen[p.name] && unescape(p.name) == queryToken {
-			seen[p.name] = true
-			spellings = append(spellings, p.name)
+	for name := range parameters(raw) {
+		if folding.Parameter(name, queryToken) {
+			spellings = append(spellings, name)
 		}
 	}
-	return spellings
+	slices.Sort(spellings)
+	return slices.Compact(spellings)
 }
 
 // hidesToken reports a token behind a ';'. To Envoy `x=1;access_token=t` is one
 // parameter x, to some servers two, so that it could not be removed by name.
-func (q query) hidesToken() bool {
-	for _, p := range q {
-		if strings.IndexByte(p.name, ';') < 0 && strings.IndexByte(p.value, ';') < 0 {
-			continue
-		}
-		_, rest, found := strings.Cut(p.name+"="+p.value, ";")
+func hidesToken(raw string) bool {
+	if strings.IndexByte(raw, ';') < 0 {
+		return false
+	}
+	for part := range strings.SplitSeq(raw, "&") {
+		_, rest, found := strings.Cut(part, ";")
 		for found {
-			var part string
 			part, rest, found = strings.Cut(rest, ";")
-			name, _, _ := strings.Cut(part, "=")
-			if unescape(name) == queryToken {
+			if name, _, _ := strings.Cut(part, "="); folding.Parameter(name, queryToken) {
 				return true
 			}
 		}
@@ -73,18 +65,19 @@ func mayBe(spelling, name string) bool {
 	return len(spelling) >= len(name) && len(spelling) <= 3*len(name)
 }
 
-// values is the query as far as a policy reads it: decoded, without tokens.
-func (q query) values(reads policy.Reads) map[string][]string {
+// queryValues is a query as far as a policy reads it: decoded, without tokens.
+func queryValues(raw string, reads policy.Reads) map[string][]string {
 	if !reads.AllQuery && len(reads.Query) == 0 {
 		return nil
 	}
 	values := map[string][]string{}
-	for _, p := range q {
-		name := unescape(p.name)
-		if name == queryToken || !reads.AllQuery && !slices.Contains(reads.Query, name) {
+	for spelled, value := range parameters(raw) {
+		read := func(name string) bool { return mayBe(spelled, name) && unescape(spelled) == name }
+		if folding.Parameter(spelled, queryToken) || !reads.AllQuery && !slices.ContainsFunc(reads.Query, read) {
 			continue
 		}
-		values[name] = append(values[name], unescape(p.value))
+		name := unescape(spelled)
+		values[name] = append(values[name], unescape(value))
 	}
 	return values
 }

@@ -2,6 +2,7 @@ package extauthz
 
 import (
 	"net/url"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -9,15 +10,6 @@ import (
 
 	"github.com/doorward/doorward/policy"
 )
-
-func (q query) has(name string) bool {
-	for _, p := range q {
-		if p.name == name {
-			return true
-		}
-	}
-	return false
-}
 
 func pathUnescape(t *testing.T, s string) string {
 	t.Helper()
@@ -40,27 +32,44 @@ func TestBytesThatAreNoUTF8(t *testing.T) {
 func TestJoinKey(t *testing.T) {
 	for given, want := range map[string]string{
 		"": "stream", "abc-1": "abc-1", "a b": "stream", "a\nb": "stream", "é": "stream",
-		string(make([]byte, 129)): "stream",
+		strings.Repeat("a", 128): strings.Repeat("a", 128), strings.Repeat("a", 129): "stream",
 	} {
-		if got := joinKey(given, "stream"); got != want {
-			t.Errorf("%q: got %q, want %q", given, got, want)
+		for form, a := range map[string]*attributes{
+			"headers":    {id: "stream", mapped: []header{{"x-other", "o"}, {"X-Request-Id", given}}},
+			"header_map": {id: "stream", listed: headers{{"x-request-id", given}}},
+		} {
+			if got := a.joinKey(); got != want {
+				t.Errorf("%s: %q: got %q, want %q", form, given, got, want)
+			}
+		}
+	}
+	for want, values := range map[string][]string{
+		"a,b": {"a", "b"}, "a,,b": {"a", "", "b"}, "stream": {"a", strings.Repeat("b", 127)}, ",": {"", ""},
+		strings.Repeat("a", 126) + ",b": {strings.Repeat("a", 126), "b"},
+	} {
+		repeated := &attributes{id: "stream"}
+		for _, value := range values {
+			repeated.listed = append(repeated.listed, header{"x-request-id", value})
+		}
+		if got := repeated.joinKey(); got != want {
+			t.Errorf("repeated %q: got %q, want %q", values, got, want)
 		}
 	}
 }
 
 // TestPolicyIsShownWhatItReads and nothing else, however it is spelled.
 func TestPolicyIsShownWhatItReads(t *testing.T) {
-	q := splitQuery("a=1&b=2&%61=3&access_token=t&c")
+	const raw = "a=1&b=2&%61=3&access_token=t&c&access.token=t&&+access%5btoken=t"
 	for _, row := range []struct {
 		reads policy.Reads
 		want  map[string][]string
 	}{
 		{policy.Reads{}, nil},
 		{policy.Reads{Query: []string{"a", "z"}}, map[string][]string{"a": {"1", "3"}}},
-		{policy.Reads{Query: []string{"access_token", "b"}}, map[string][]string{"b": {"2"}}},
+		{policy.Reads{Query: []string{"access_token", "b", "access.token"}}, map[string][]string{"b": {"2"}}},
 		{policy.Reads{AllQuery: true}, map[string][]string{"a": {"1", "3"}, "b": {"2"}, "c": {""}}},
 	} {
-		if diff := cmp.Diff(row.want, q.values(row.reads)); diff != "" {
+		if diff := cmp.Diff(row.want, queryValues(raw, row.reads)); diff != "" {
 			t.Errorf("%+v (-want +got):\n%s", row.reads, diff)
 		}
 	}

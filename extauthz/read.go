@@ -2,24 +2,26 @@ package extauthz
 
 import (
 	"crypto/sha256"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// request is what a Check asks about, in our own words. Nothing after read
-// looks at the protobuf.
+// request is what a Check asks about, in our own words. Nothing after read and
+// open looks at the protobuf.
 type request struct {
+	said      *attributes
 	id        string // the client's x-request-id, else Envoy's stream id
 	method    string
 	scheme    string
 	authority string
 	path      string // the bytes before the first '?'
 	rawQuery  string
-	query     query
-	tokens    []string // the spellings of access_token in query
-	headers   headers
+
+	// Not before open: most of a flood is for no resource.
+	headers     headers
+	tokens      []string // the spellings of access_token in the query
+	hidesTokens bool     // behind a ';' of the query
 
 	resource    string // context_extensions["resource"], where the mesh sets it
 	hasResource bool
@@ -54,20 +56,20 @@ func (a attempt) name() string {
 }
 
 // read makes a request of what Envoy said. It is false where that was no HTTP
-// request.
+// request. It neither splits, copies nor sorts.
 func read(a *attributes) (*request, bool) {
 	if !a.hasHTTP {
 		return nil, false
 	}
 	path, rawQuery, _ := strings.Cut(readPath(a), "?")
 	in := &request{
+		said:        a,
+		id:          a.joinKey(),
 		method:      a.method,
 		scheme:      a.scheme,
 		authority:   a.host,
 		path:        path,
 		rawQuery:    rawQuery,
-		query:       splitQuery(rawQuery),
-		headers:     readHeaders(a),
 		resource:    a.resource,
 		hasResource: a.hasResource,
 
@@ -79,9 +81,16 @@ func read(a *attributes) (*request, bool) {
 	if a.peer.pipe {
 		in.sourceAddress = a.peer.path
 	}
-	in.tokens = in.query.tokens()
-	in.id = joinKey(in.headers.joined("x-request-id"), a.id)
 	return in, true
+}
+
+// open reads what a request for one of our resources brings along: its headers,
+// and tokens in its query.
+func (r *request) open() {
+	r.headers = r.said.headers()
+	if r.rawQuery != "" {
+		r.tokens, r.hidesTokens = queryTokens(r.rawQuery), hidesToken(r.rawQuery)
+	}
 }
 
 // readPath prefers the raw bytes: where Envoy does not normalise, the other
@@ -93,31 +102,30 @@ func readPath(a *attributes) string {
 	return a.path
 }
 
-// readHeaders reads both forms in which Envoy sends headers: the map, and the
-// list that encode_raw_headers asks for. Where both are filled, both count.
-func readHeaders(a *attributes) headers {
-	if len(a.mapped) == 0 {
-		return a.listed
-	}
-	if slices.ContainsFunc(a.mapped, header.isCapital) { // names that are one in lower case need an order
-		slices.SortFunc(a.mapped, func(a, b header) int { return strings.Compare(a.name, b.name) })
-		for i := range a.mapped {
-			a.mapped[i].name = strings.ToLower(a.mapped[i].name)
-		}
-	}
-	return append(a.mapped, a.listed...)
-}
-
-// isCapital reports a name that is not in lower case.
-func (h header) isCapital() bool { return strings.ToLower(h.name) != h.name }
-
-// joinKey is what joins our log line to Envoy's. The first form comes from the
-// client, so only a short value of visible ASCII is taken.
-func joinKey(requestID, streamID string) string {
+// joinKey is what joins our log line to Envoy's: the x-request-id, else the id
+// of the stream. The first comes from the client, so only a short value of
+// visible ASCII is taken. One that is repeated is joined with a comma, as in
+// [headers.joined].
+func (a *attributes) joinKey() string {
 	const longest = 128
 	visible := func(r rune) bool { return r > 0x20 && r < 0x7f }
-	if requestID == "" || len(requestID) > longest || strings.ContainsFunc(requestID, func(r rune) bool { return !visible(r) }) {
-		return streamID
+	key, found := "", false
+	for _, form := range [...][]header{a.mapped, a.listed} {
+		for i := range form {
+			if !form[i].is("x-request-id") {
+				continue
+			}
+			if found {
+				key += ","
+			}
+			key += form[i].value
+			if found = true; len(key) > longest {
+				return a.id
+			}
+		}
 	}
-	return requestID
+	if key == "" || strings.ContainsFunc(key, func(r rune) bool { return !visible(r) }) {
+		return a.id
+	}
+	return key
 }

@@ -180,6 +180,7 @@ func (s *Server) check(ctx context.Context, state *inForce, req *request) *verdi
 	if refusal != nil {
 		return refusal
 	}
+	req.open()
 	req.steps.enter(StepOrigin)
 	if origin, present, more := req.headers.only("origin"); present && (more || !res.AllowsOrigin(origin, req.authority)) {
 		return &verdict{reason: reason.OriginNotAllowed, resource: res}

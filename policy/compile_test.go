@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -180,6 +181,43 @@ func TestHeaderNames(t *testing.T) {
 	e := authz(t, "headers[\"x-b\"] := \"1\"\nheaders[\"x-a\"] := \"1\" if input.claims.never\nheaders[\"x-b\"] := \"1\" if input.version == 1")
 	if diff := cmp.Diff([]string{"x-a", "x-b"}, e.For("").HeaderNames()); diff != "" {
 		t.Errorf("names (-want +got):\n%s", diff)
+	}
+}
+
+// TestHeaderNamesThatAReaderFolds: a ban holds for every byte that some server
+// reads as '-', wherever it stands, and two names that are one to it are too many.
+func TestHeaderNamesThatAReaderFolds(t *testing.T) {
+	rules, want := "package authz\n", 0
+	for _, c := range "!#$%&'*+-.^_`|~" {
+		for _, name := range []string{"x-mcp%cauth-a", "x-mcp-auth%csubject", "x-envoy%ca", "x-forwarded%cfor"} {
+			rules += fmt.Sprintf("\nheaders[%q] := \"a\"\n", fmt.Sprintf(name, c))
+			want++
+		}
+	}
+	if got := problemsOf(t, map[string]string{"a.rego": rules}); len(got) != want {
+		t.Errorf("%d problems, want %d:\n%s", len(got), want, strings.Join(got, "\n"))
+	}
+	rule := func(name string) string { return "headers[\"" + name + "\"] := \"a\" if input.version == 1\n" }
+	const again = " to servers that read every byte which is no letter or digit as one: write one name for both, or another"
+	for intent, row := range map[string]struct {
+		files map[string]string
+		want  []string
+	}{
+		"one name twice": {map[string]string{"a.rego": "package authz\n\n" + rule("x-a.b") + "\n" + rule("x-a.b")}, nil},
+		"in one file": {map[string]string{"a.rego": "package authz\n\n" + rule("x-a.b") + "\n" + rule("x-a_b")}, []string{
+			`a.rego:5:1: header "x-a_b" is "x-a.b" of a.rego:3` + again,
+		}},
+		"in two files": {map[string]string{"a.rego": "package authz\n\n" + rule("x-admin"), "b.rego": "package authz\n\n" + rule("x-admi~") + "\n" + rule("x-admi!")}, []string{
+			`b.rego:5:1: header "x-admi!" is "x-admi~" of b.rego:3` + again,
+		}},
+	} {
+		got := problemsOf(t, row.files)
+		for i := range got {
+			got[i] = withoutFolder(got[i])
+		}
+		if diff := cmp.Diff(row.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", intent, diff)
+		}
 	}
 }
 

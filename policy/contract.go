@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/doorward/doorward/policy/folding"
 )
 
 // The names a team's package is read by, and the one it must leave alone.
@@ -56,8 +58,9 @@ func readContract(t team, src Sources) contract {
 			})
 		}
 	}
-	for _, pkg := range src.packages() {
-		r := contractReader{pkg: pkg, path: strings.Split(pkg, "."), requirements: map[string]bool{}, headers: map[string]bool{}}
+	shared := map[string]declared{}      // what teamPackage declares is set beside each other package's
+	for _, pkg := range src.packages() { // teamPackage first
+		r := contractReader{pkg: pkg, path: strings.Split(pkg, "."), requirements: map[string]bool{}, headers: map[string]bool{}, spelled: maps.Clone(shared)}
 		if fault := packageFault(pkg); fault != "" {
 			c.problems = append(c.problems, src.about(pkg, fault)...)
 			continue
@@ -67,6 +70,9 @@ func readContract(t team, src Sources) contract {
 			c.problems = append(c.problems, src.about(pkg, "and no module of the policy has this package: write `package "+pkg+"` in one, or correct the name")...)
 		}
 		c.problems = append(c.problems, r.problems...)
+		if pkg == teamPackage {
+			shared = r.spelled
+		}
 		c.packages[pkg] = promise{slices.Sorted(maps.Keys(r.requirements)), slices.Sorted(maps.Keys(r.headers))}
 	}
 	c.data(t)
@@ -79,7 +85,14 @@ type contractReader struct {
 	path                  []string
 	defined               bool // a module has this package
 	requirements, headers map[string]bool
+	spelled               map[string]declared // by folding.Header
 	problems              []Problem
+}
+
+// declared is the header of a rule that was read before.
+type declared struct {
+	name string
+	at   *ast.Location
 }
 
 func (r *contractReader) read(t team) {
@@ -160,20 +173,26 @@ func (r *contractReader) header(rule *ast.Rule, below ast.Ref) {
 		r.problem(rule.Location, "header %q %s", name, why)
 		return
 	}
+	folded := folding.Header(name)
+	if first, there := r.spelled[folded]; there && first.name != name {
+		r.problem(rule.Location, "header %q is %q of %s:%d to servers that read every byte which is no letter or digit as one: "+
+			"write one name for both, or another", name, first.name, first.at.File, first.at.Row)
+		return
+	}
+	r.spelled[folded] = declared{name, rule.Location}
 	r.headers[name] = true
 }
 
 // headerProblem says what is wrong with a header name, "" if nothing is. The
 // names that identify the caller, and those that Envoy acts on, are not for
-// rules to set; `_` is read as `-`, as many servers do.
+// rules to set, in any spelling that a server takes for one of them.
 func headerProblem(name string) string {
 	if !regexp.MustCompile("^x-[a-z0-9!#$%&'*+.^_`|~-]+$").MatchString(name) {
 		return `is not allowed: use lower case and begin with "x-"`
 	}
-	folded := strings.ReplaceAll(name, "_", "-")
 	for _, prefix := range []string{"x-mcp-auth-", "x-envoy-", "x-forwarded-"} {
-		if strings.HasPrefix(folded, prefix) {
-			return fmt.Sprintf("is not allowed: names beginning with %q are not for rules to set, choose another", prefix)
+		if strings.HasPrefix(folding.Header(name), prefix) {
+			return fmt.Sprintf("is not allowed: names beginning with %q, in any spelling, are not for rules to set, choose another", prefix)
 		}
 	}
 	return ""

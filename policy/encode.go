@@ -7,16 +7,17 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/doorward/doorward/policy/folding"
 )
 
 // inputVersion grows only when a member changes its meaning.
 const inputVersion = 1
 
-// queryToken is the parameter that no policy sees.
+// queryToken is the parameter that no policy sees, in any of its spellings.
 const queryToken = "access_token"
 
 var (
@@ -123,10 +124,10 @@ func entry[T any](all map[string]T, l *leaf, encode func(T) *ast.Term) *ast.Term
 	return ast.NewTerm(o)
 }
 
-// credential tells the headers that no policy sees.
+// credential tells the headers that no policy sees, by any spelling in which a
+// server takes them for one.
 func credential(header string) bool {
-	return slices.ContainsFunc([]string{"authorization", "proxy-authorization", "dpop", "cookie", "access_token"},
-		func(secret string) bool { return strings.EqualFold(header, secret) })
+	return slices.Contains([]string{"authorization", "proxy-authorization", "dpop", "cookie", "access-token"}, folding.Header(header))
 }
 
 // text is a string as JSON would carry it: each byte that is no UTF-8 becomes

@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/doorward/doorward/policy/folding"
 )
 
 // part is a member of `input` that is read, built and keyed as one.
@@ -156,7 +158,7 @@ func leafOf(p part, path []string) (leaf, bool) {
 
 // hides tells the names in a mapping that no policy sees.
 func (p part) hides(name string) bool {
-	return p == requestHeaders && credential(name) || p == requestQuery && name == queryToken
+	return p == requestHeaders && credential(name) || p == requestQuery && folding.DecodedParameter(name, queryToken)
 }
 
 func hasPrefix(path, prefix []string) bool {

@@ -294,3 +294,29 @@ func TestHeaderNamesOfAPackage(t *testing.T) {
 		}
 	}
 }
+
+// Two packages that judge one request must not spell one name in two ways; two
+// that never do may.
+func TestHeaderNamesOfPackagesThatAServerFolds(t *testing.T) {
+	for intent, row := range map[string]struct {
+		other string // the package of x-a.b, beside authz.weather with x-a-b
+		fine  bool
+	}{
+		"authz judges them all": {"authz", false},
+		"another team's":        {"authz.maps", true},
+	} {
+		dir := folder(t, map[string]string{
+			"a.rego": "package " + row.other + "\n\nheaders[\"x-a.b\"] := \"1\"",
+			"b.rego": "package authz.weather\n\nheaders[\"x-a-b\"] := \"1\"",
+		})
+		_, problems := policy.Compile(t.Context(), policy.Sources{
+			Library: rego.Files, Paths: []string{dir}, Packages: map[string]string{"weather": "authz.weather", "maps": "authz.maps"},
+		})
+		found := slices.ContainsFunc(problems, func(p policy.Problem) bool {
+			return strings.HasSuffix(p.File, "b.rego") && strings.Contains(p.Message, `header "x-a-b" is "x-a.b" of`) && !p.Warning
+		})
+		if found == row.fine {
+			t.Errorf("%s: %+v", intent, problems)
+		}
+	}
+}

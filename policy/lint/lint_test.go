@@ -68,7 +68,8 @@ func TestFindings(t *testing.T) {
 		{"a credential by object.get", `require.a if object.get(input.request.headers, "authorization", "") == ""`, []string{"fatal: 3:14: the header authorization" + never}},
 		{"a credential by another name", "import input.request as asked\n\nrequire.a if asked.headers.authorization", []string{"fatal: 5:14: the header authorization" + never}},
 		{"a credential in a head", `headers["x-a"] := input.request.headers.authorization[0]`, []string{"fatal: 3:19: the header authorization" + never}},
-		{"a token in the query", `require.a if input.request.query.access_token`, []string{"fatal: 3:14: the parameter access_token" + never}},
+		{"a token in the query", `require.a if input.request.query.access_token`, []string{"fatal: 3:14: the parameter access_token, in any spelling," + never}},
+		{"a token in the query, as PHP reads it", `require.a if input.request.query["access.token"]`, []string{"fatal: 3:14: the parameter access_token, in any spelling," + never}},
 		{"a header in capitals", `require.a if input.request.headers["X-Team"][0] == "a"`, []string{
 			`fatal: 3:14: header names are in lower case, "X-Team" is never there: write input.request.headers["x-team"]`,
 		}},

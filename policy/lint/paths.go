@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/doorward/doorward/policy/folding"
 )
 
 var (
@@ -54,8 +56,8 @@ func (r *reader) named(ref ast.Ref, at *ast.Location) {
 	case name != strings.ToLower(name):
 		r.refuse(at, "header names are in lower case, %q is never there: write %s[%q]", name, headers, strings.ToLower(name))
 	}
-	if name, ok := below(ref, query); ok && name == "access_token" {
-		r.refuse(at, "the parameter access_token carries a credential and is never in input: use input.claims and input.token, which have been verified")
+	if name, ok := below(ref, query); ok && folding.DecodedParameter(name, "access_token") {
+		r.refuse(at, "the parameter access_token, in any spelling, carries a credential and is never in input: use input.claims and input.token, which have been verified")
 	}
 }
 
