@@ -95,14 +95,3 @@ func (h headers) only(name string) (value string, present, more bool) {
 	}
 	return value, present, false
 }
-
-// joined is the header as one value. Envoy joins what a client repeats with a
-// comma in `headers` and keeps it apart in `header_map`; joining both makes
-// the two forms one.
-func (h headers) joined(name string) string {
-	value, _, more := h.only(name)
-	if more {
-		return strings.Join(h.values(name), ",")
-	}
-	return value
-}

@@ -104,8 +104,8 @@ func readPath(a *attributes) string {
 
 // joinKey is what joins our log line to Envoy's: the x-request-id, else the id
 // of the stream. The first comes from the client, so only a short value of
-// visible ASCII is taken. One that is repeated is joined with a comma, as in
-// [headers.joined].
+// visible ASCII is taken. Envoy joins what a client repeats with a comma in
+// `headers` and keeps it apart in `header_map`; joining both makes them one.
 func (a *attributes) joinKey() string {
 	const longest = 128
 	visible := func(r rune) bool { return r > 0x20 && r < 0x7f }
