@@ -6,7 +6,7 @@ LINT     := $(TOOLS)/bin/golangci-lint-2.15.0
 FUZZTIME ?= 10s
 BENCHCOUNT ?= 6
 
-.PHONY: demo test interop bench compare load plots mutate stats lint build fuzz clean
+.PHONY: demo test interop bench compare load plots fairness mutate stats lint build fuzz clean
 
 demo: ## a real Envoy, doorward, an MCP server and a client at work (ONCE=1 ends by itself)
 	@./envoy/install
@@ -51,6 +51,9 @@ mutate: ## tests against changed code: BASE=commit, ALL=1 (hours) or PLANTED=1
 
 stats: ## code lines, exported names, wide lines (TESTS=1: cases and coverage too)
 	@go run ./internal/dev/stats $(if $(TESTS),-tests)
+
+fairness: ## two minutes: p99 of one issuer's new tokens while forgeries come in the name of another
+	@go run ./benchmarks/fairness $(FAIRNESS_FLAGS)
 
 build: ## bin/doorward
 	go build -trimpath -o bin/ ./cmd/doorward

@@ -34,8 +34,7 @@ func shape(format string, args ...any) error {
 // as expected is an error, and no error repeats a value.
 type decoder struct {
 	textLeft, elementsLeft int
-	voice                  voice     // whose decision it is
-	element                ast.Value // the last that was looked at
+	voice                  voice // whose decision it is
 }
 
 // said is the decision with what the team's rules said.
@@ -117,7 +116,7 @@ func (d *decoder) team(t *ast.Term, s *said) error {
 	get := func(name string) *ast.Term { return o.Get(ast.InternedTerm(name)) }
 	var err error
 	if s.deny, err = d.denials(get(denyName)); err != nil {
-		return d.blame(denyName, err)
+		return err
 	}
 	if s.unmet, err = d.texts(get("unmet"), "unmet"); err != nil {
 		return err
@@ -126,20 +125,13 @@ func (d *decoder) team(t *ast.Term, s *said) error {
 		s.unmet[i] = d.voice.rule(requireName) + "." + s.unmet[i]
 	}
 	if s.scopes, err = d.scopes(get(scopesName)); err != nil {
-		return d.blame(scopesName, err)
+		return err
 	}
 	if s.warn, err = d.warnings(get(warnName)); err != nil {
-		return d.blame(warnName, err)
+		return err
 	}
-	if s.headers, err = d.headerValues(get(headersName)); err != nil {
-		return d.blame(headersName, err)
-	}
-	return nil
-}
-
-// blame says which rule an error is about.
-func (d *decoder) blame(output string, err error) error {
-	return &fault{error: err, rule: d.voice.rule(output), element: d.element}
+	s.headers, err = d.headerValues(get(headersName))
+	return err
 }
 
 // denials reads authz.deny: elements of exactly code and message, sorted.
@@ -151,7 +143,6 @@ func (d *decoder) denials(t *ast.Term) ([]Note, error) {
 	}
 	var denials []Note
 	for _, element := range elements {
-		d.element = element.Value
 		o, ok := element.Value.(ast.Object)
 		if !ok || !exactly(o, []string{"code", "message"}) {
 			return nil, shape("an element of %s is not exactly code and message", rule)
@@ -181,7 +172,6 @@ func (d *decoder) warnings(t *ast.Term) ([]Note, error) {
 	}
 	var notes []Note
 	for _, element := range elements {
-		d.element = element.Value
 		o, ok := element.Value.(ast.Object)
 		if !ok {
 			return nil, shape("an element of %s is no object", rule)
@@ -211,8 +201,7 @@ func (d *decoder) scopes(t *ast.Term) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if i := slices.IndexFunc(scopes, func(s string) bool { return !isScopeToken(s) }); i >= 0 {
-		d.element = ast.String(scopes[i])
+	if slices.ContainsFunc(scopes, func(s string) bool { return !isScopeToken(s) }) {
 		return nil, shape("an element of %s is no scope-token (RFC 6749, section 3.3)", rule)
 	}
 	return scopes, nil
@@ -232,7 +221,6 @@ func (d *decoder) headerValues(t *ast.Term) (map[string]string, error) {
 	}
 	values := make(map[string]string, o.Len())
 	err := o.Iter(func(k, v *ast.Term) error {
-		d.element = k.Value
 		name, err := d.text(k, "a name in "+rule)
 		if err != nil {
 			return err
@@ -277,7 +265,6 @@ func (d *decoder) texts(t *ast.Term, what string) ([]string, error) {
 	}
 	var all []string
 	for _, element := range elements {
-		d.element = element.Value
 		s, err := d.text(element, "an element of "+what)
 		if err != nil {
 			return nil, err

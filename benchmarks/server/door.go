@@ -32,16 +32,24 @@ type DoorOptions struct {
 	Args     []string // further arguments of serve
 	Env      []string
 	CPUs     string // processors to keep to, as a list for taskset; "" for all
+
+	Whole []string // the configuration but for listen, instead of what the fields above put into it
 }
 
 // configuration is all that doorward is told.
 func (o DoorOptions) configuration(grpc, http string) string {
 	lines := []string{
 		"listen: {grpc: '" + grpc + "', http: '" + http + "'}",
-		"issuers:",
-		"- issuer: " + o.Issuer,
-		"  jwks_uri: " + o.Issuer + "/jwks.json",
 	}
+	if o.Whole != nil {
+		return strings.Join(append(lines, o.Whole...), "\n") + "\n"
+	}
+	lines = append(
+		lines,
+		"issuers:",
+		"- issuer: "+o.Issuer,
+		"  jwks_uri: "+o.Issuer+"/jwks.json",
+	)
 	if o.Refresh != "" {
 		lines = append(lines, "  refresh: "+o.Refresh)
 	}

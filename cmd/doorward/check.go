@@ -59,7 +59,7 @@ func check(cmd *cobra.Command, paths []string) error {
 		return &failure{fmt.Errorf("%d problems", wrong)}
 	}
 	for _, res := range cfg.Resources.All() {
-		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n%s", res.Name, decisionsOf(engine, res.Name), rulesInForce(engine, res.Name)); err != nil {
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", res.Name, decisionsOf(engine, res.Name)); err != nil {
 			return &failure{err}
 		}
 	}

@@ -41,6 +41,7 @@ var arrows = map[string][]string{
 	"benchmarks/chart":       {},
 	"benchmarks/compare":     {"benchmarks/gobench"},
 	"benchmarks/disturbance": {"benchmarks/authority", "benchmarks/chart", "benchmarks/server", "benchmarks/traffic"},
+	"benchmarks/fairness":    {"benchmarks/server", "benchmarks/traffic", "envoy/rig/mint"},
 	"benchmarks/gobench":     {},
 	"benchmarks/keys":        {"benchmarks/authority", "benchmarks/disturbance", "benchmarks/machine", "benchmarks/server", "benchmarks/traffic"},
 	"benchmarks/load":        {"benchmarks/authority", "benchmarks/chart", "benchmarks/disturbance", "benchmarks/gobench", "benchmarks/machine", "benchmarks/server", "benchmarks/traffic", "envoy/rig", "envoy/rig/mint"},

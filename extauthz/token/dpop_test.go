@@ -95,8 +95,8 @@ func TestEveryProofAlgorithm(t *testing.T) {
 func TestProofsWaitTheirTurn(t *testing.T) {
 	b := NewBinder(BinderOptions{Now: newClock().read, InFlight: 1, Since: longAgo})
 	x := newExchange()
-	busy := b.gate.enter(t.Context(), x.presentation.Issuer)
-	if busy == nil {
+	busy, ok := b.gate.enter(t.Context(), x.presentation.Issuer)
+	if !ok {
 		t.Fatal("no turn")
 	}
 	if b.InFlight() != 1 {

@@ -14,10 +14,12 @@ import (
 //
 // Each issuer has a lane with slots of its own, so that forgeries in its name
 // make only its own tokens wait. Turns are what all lanes share, and no turn
-// rests. In a lane, and for a turn, those that wait go through in the order they
-// came.
+// rests. Lanes in which a slot rests have a quarter of the turns among them, so
+// that other lanes find a processor free, however long a forgery takes. In a
+// lane, and for a turn, those that wait go through in the order they came.
 type gate struct {
 	turns      chan struct{} // each is a signature that is being verified
+	suspect    chan struct{} // those of them that lanes have in which a slot rests
 	maxWaiting int64
 	waiting    atomic.Int64 // for a slot, in all lanes
 	cooling    atomic.Int64 // lanes in which a slot rests
@@ -38,47 +40,74 @@ func newGate(inFlight, waiting int) *gate {
 	if inFlight <= 0 {
 		inFlight = 2 * runtime.GOMAXPROCS(0)
 	}
-	return &gate{turns: make(chan struct{}, inFlight), maxWaiting: int64(waiting), lanes: map[string]*lane{}}
+	return &gate{
+		turns:      make(chan struct{}, inFlight),
+		suspect:    make(chan struct{}, max(1, inFlight/4)),
+		maxWaiting: int64(waiting),
+		lanes:      map[string]*lane{},
+	}
 }
 
 // try verifies a signature when the issuer's turn comes: verifies tries so many
 // keys at most and says whether one of them is the signer's. Where none is, the
 // slot rests. entered is false where too many wait already, or ctx ended first.
 func (g *gate) try(ctx context.Context, issuer string, keys int, verifies func() bool) (entered, verified bool) {
-	l := g.enter(ctx, issuer)
-	if l == nil {
+	turn, entered := g.enter(ctx, issuer)
+	if !entered {
 		return false, false
 	}
 	began := time.Now()
 	defer func() {
 		if verified {
-			l.leave()
+			turn.leave()
 		} else {
-			l.rest(time.Since(began), keys)
+			turn.rest(time.Since(began), keys)
 		}
 	}()
 	return true, verifies()
 }
 
-// enter takes a slot and a turn; nil means that there was none and too many wait
-// already, or that ctx ended first. Each lane that it gives needs one leave or
-// rest.
-func (g *gate) enter(ctx context.Context, issuer string) *lane {
-	l := g.lane(issuer)
-	if !l.takeSlot(ctx) {
-		return nil
+// turn is a place at the gate.
+type turn struct {
+	lane    *lane
+	suspect bool // it is one of those that lanes have in which a slot rests
+}
+
+// enter takes a slot and a turn; false means that there was none and too many
+// wait already, or that ctx ended first. Each true needs one leave or rest.
+func (g *gate) enter(ctx context.Context, issuer string) (turn, bool) {
+	t := turn{lane: g.lane(issuer)}
+	if !t.lane.takeSlot(ctx) {
+		return turn{}, false
 	}
+	t.suspect = t.lane.resting.Load() > 0
+	if t.suspect && !take(ctx, g.suspect) {
+		<-t.lane.slots
+		return turn{}, false
+	}
+	if !take(ctx, g.turns) {
+		if t.suspect {
+			<-g.suspect
+		}
+		<-t.lane.slots
+		return turn{}, false
+	}
+	return t, true
+}
+
+// take waits for room until ctx ends. Where there is room it needs no time: ctx
+// is not looked at.
+func take(ctx context.Context, room chan<- struct{}) bool {
 	select {
-	case g.turns <- struct{}{}: // before ctx is looked at: a free turn needs no time
-		return l
+	case room <- struct{}{}:
+		return true
 	default:
 	}
 	select {
-	case g.turns <- struct{}{}:
-		return l
+	case room <- struct{}{}:
+		return true
 	case <-ctx.Done():
-		<-l.slots
-		return nil
+		return false
 	}
 }
 
@@ -104,12 +133,7 @@ func (l *lane) takeSlot(ctx context.Context) bool {
 	if all, here := l.gate.waiting.Add(1), l.waiting.Add(1); !l.mayWait(all, here) {
 		return false
 	}
-	select {
-	case l.slots <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return take(ctx, l.slots)
 }
 
 // queued is how many wait for each slot at most while forgeries come.
@@ -131,9 +155,16 @@ func (l *lane) mayWait(all, here int64) bool {
 	return 2*l.resting.Load() <= slots && all <= l.gate.maxWaiting
 }
 
-func (l *lane) leave() {
-	<-l.gate.turns
-	<-l.slots
+func (t turn) leave() {
+	t.end()
+	<-t.lane.slots
+}
+
+func (t turn) end() {
+	<-t.lane.gate.turns
+	if t.suspect {
+		<-t.lane.gate.suspect
+	}
 }
 
 // restsFor is how many times as long as its signature took a slot rests after a
@@ -149,8 +180,9 @@ const longestRest = 40 * time.Millisecond
 // rest is a leave after work that took so long for nothing: the slot is free
 // for others only later. Where slots of several lanes rest, each rests longer,
 // so that forgeries under many names get no more than under one.
-func (l *lane) rest(took time.Duration, keys int) {
-	<-l.gate.turns
+func (t turn) rest(took time.Duration, keys int) {
+	t.end()
+	l := t.lane
 	if l.resting.Add(1) == 1 {
 		l.gate.cooling.Add(1)
 	}

@@ -3,8 +3,6 @@ package token
 import (
 	"context"
 	"runtime"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,29 +15,32 @@ func TestGateBoundsBoth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(2, 3)
 		for range 2 {
-			if g.enter(t.Context(), here) == nil {
+			if _, ok := g.enter(t.Context(), here); !ok {
 				t.Fatal("a free slot was refused")
 			}
 		}
-		entered := make(chan *lane, 3)
+		entered := make(chan bool, 3)
 		for range 3 {
-			go func() { entered <- g.enter(t.Context(), here) }()
+			go func() {
+				_, ok := g.enter(t.Context(), here)
+				entered <- ok
+			}()
 		}
 		synctest.Wait() // three wait now
-		if g.enter(t.Context(), here) != nil {
+		if _, ok := g.enter(t.Context(), here); ok {
 			t.Fatal("a fourth may not wait")
 		}
 		if g.inFlight() != 2 {
 			t.Errorf("%d in flight", g.inFlight())
 		}
 		for range 3 {
-			g.lane(here).leave()
-			if <-entered == nil {
+			turn{lane: g.lane(here)}.leave()
+			if !<-entered {
 				t.Error("one that waited was refused")
 			}
 		}
-		g.lane(here).leave()
-		g.lane(here).leave()
+		turn{lane: g.lane(here)}.leave()
+		turn{lane: g.lane(here)}.leave()
 		g.isEmpty(t)
 	})
 }
@@ -47,7 +48,7 @@ func TestGateBoundsBoth(t *testing.T) {
 // isEmpty says whether everybody gave back what they took.
 func (g *gate) isEmpty(t *testing.T) {
 	t.Helper()
-	if g.inFlight() != 0 || g.waiting.Load() != 0 || g.cooling.Load() != 0 {
+	if g.inFlight() != 0 || len(g.suspect) != 0 || g.waiting.Load() != 0 || g.cooling.Load() != 0 {
 		t.Errorf("%d in flight, %d waiting, %d lanes cooling at the end", g.inFlight(), g.waiting.Load(), g.cooling.Load())
 	}
 	for issuer, l := range g.lanes {
@@ -61,20 +62,55 @@ func TestGateWaitsNoLongerThanTheCaller(t *testing.T) {
 	for _, other := range []string{here, "elsewhere"} { // for a slot, and for a turn
 		synctest.Test(t, func(t *testing.T) {
 			g := newGate(1, 1)
-			l := g.enter(t.Context(), here)
+			busy, _ := g.enter(t.Context(), here)
 			ctx, cancel := context.WithCancel(t.Context())
-			entered := make(chan *lane)
-			go func() { entered <- g.enter(ctx, other) }()
+			entered := make(chan bool)
+			go func() {
+				_, ok := g.enter(ctx, other)
+				entered <- ok
+			}()
 			synctest.Wait()
 			cancel()
-			if <-entered != nil {
+			if <-entered {
 				t.Error("entered a full gate")
 			}
-			l.leave()
-			if l = g.enter(ctx, other); l == nil {
+			busy.leave()
+			free, ok := g.enter(ctx, other)
+			if !ok {
 				t.Fatal("a free slot and a free turn need no time")
 			}
-			l.leave()
+			free.leave()
+			g.isEmpty(t)
+		})
+	}
+}
+
+// TestWhoeverGivesUpLeavesNothingBehind, whatever it waited for in a lane that
+// cools: its own few turns, or any.
+func TestWhoeverGivesUpLeavesNothingBehind(t *testing.T) {
+	for _, busy := range []struct {
+		issuer string
+		turns  int
+	}{{here, 1}, {"elsewhere", 4}} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newGate(4, 10)
+			first, _ := g.enter(t.Context(), here)
+			first.rest(longestRest, 1)
+			var taken []turn
+			for range busy.turns {
+				turn, _ := g.enter(t.Context(), busy.issuer)
+				taken = append(taken, turn)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), longestRest/2)
+			defer cancel()
+			if _, ok := g.enter(ctx, here); ok {
+				t.Errorf("entered, with %d turns taken %s", busy.turns, busy.issuer)
+			}
+			for _, turn := range taken {
+				turn.leave()
+			}
+			time.Sleep(longestRest)
+			synctest.Wait()
 			g.isEmpty(t)
 		})
 	}
@@ -90,11 +126,11 @@ func TestGateDefault(t *testing.T) {
 func (g *gate) waits(t *testing.T, issuer string) time.Duration {
 	t.Helper()
 	began := time.Now()
-	l := g.enter(t.Context(), issuer)
-	if l == nil {
+	turn, ok := g.enter(t.Context(), issuer)
+	if !ok {
 		t.Fatal("refused")
 	}
-	defer l.leave()
+	defer turn.leave()
 	return time.Since(began)
 }
 
@@ -165,13 +201,13 @@ func TestFewWaitWhileForgeriesCome(t *testing.T) {
 				g.enter(t.Context(), here)
 			}
 			for range row.resting {
-				g.lane(here).rest(time.Second, 1)
+				turn{lane: g.lane(here)}.rest(time.Second, 1)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			refused := 0
 			for range row.may + 1 {
 				go func() {
-					if g.enter(ctx, here) == nil && ctx.Err() == nil {
+					if _, ok := g.enter(ctx, here); !ok && ctx.Err() == nil {
 						refused++
 					}
 				}()
@@ -187,146 +223,6 @@ func TestFewWaitWhileForgeriesCome(t *testing.T) {
 			l := g.lane(here)
 			if l.resting.Load() != 0 || !l.mayWait(int64(row.limit), int64(row.limit)) || g.cooling.Load() != 0 {
 				t.Errorf("%s: afterwards, %d rest", row.intent, l.resting.Load())
-			}
-		})
-	}
-}
-
-// crowd is signatures that come one every so often.
-type crowd struct {
-	issuer       string
-	count        int
-	every, takes time.Duration
-	verified     bool
-}
-
-// pass calls back for each with the time it waited, and for a refused one with
-// less than nothing. It returns when all are through.
-func (c crowd) pass(t *testing.T, g *gate, waited func(time.Duration)) {
-	var mu sync.Mutex
-	var through sync.WaitGroup
-	defer through.Wait()
-	for range c.count {
-		through.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			began, wait := time.Now(), -time.Second
-			g.try(ctx, c.issuer, 1, func() bool {
-				wait = time.Since(began)
-				time.Sleep(c.takes)
-				return c.verified
-			})
-			mu.Lock()
-			defer mu.Unlock()
-			waited(wait)
-		})
-		time.Sleep(c.every)
-	}
-}
-
-// TestForgeriesOfOneIssuerDoNotStarveAnother: 500 a second in the name of one
-// make its own tokens wait and be refused. Tokens of another issuer wait for a
-// turn at most, which does not rest, and none is refused: when they come one by
-// one, and when many come at once.
-func TestForgeriesOfOneIssuerDoNotStarveAnother(t *testing.T) {
-	const flooded, other, slots, work = "flooded", "other", 4, 3 * time.Millisecond
-	synctest.Test(t, func(t *testing.T) {
-		g := newGate(slots, 1000)
-		refused, longest := 0, time.Duration(0)
-		var flood sync.WaitGroup
-		flood.Go(func() {
-			crowd{flooded, 1000, 2 * time.Millisecond, work, false}.pass(t, g, func(wait time.Duration) {
-				if wait < 0 {
-					refused++
-				}
-			})
-		})
-		crowd{other, 150, 10 * time.Millisecond, time.Millisecond, true}.pass(t, g, func(wait time.Duration) {
-			if wait < 0 {
-				t.Error("another issuer's token was refused")
-			}
-			longest = max(longest, wait)
-		})
-		if longest > work {
-			t.Errorf("another issuer's token waited %v, longer than a turn takes", longest)
-		}
-		// The short queue of each lane is its own.
-		entered := 0
-		crowd{other, slots * (1 + queued), 0, time.Millisecond, true}.pass(t, g, func(wait time.Duration) {
-			if wait >= 0 {
-				entered++
-			}
-		})
-		flood.Wait()
-		time.Sleep(longestRest)
-		synctest.Wait()
-		if refused == 0 {
-			t.Error("the flood was no flood")
-		}
-		if entered != slots*(1+queued) {
-			t.Errorf("%d of %d that came at once entered", entered, slots*(1+queued))
-		}
-		g.isEmpty(t)
-	})
-}
-
-// TestWhatFillsOneQueueLeavesRoomInAnother: as many wait for one issuer as may
-// wait in all, and for another there is the short queue still.
-func TestWhatFillsOneQueueLeavesRoomInAnother(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const limit = 100
-		g := newGate(1, limit)
-		ctx, cancel := context.WithCancel(t.Context())
-		busy := g.enter(ctx, "full")
-		for range limit {
-			go g.enter(ctx, "full")
-		}
-		go g.enter(ctx, "other") // has the slot of its lane, and waits for a turn
-		synctest.Wait()
-		refused := 0
-		for range queued + 1 {
-			go func() {
-				if g.enter(ctx, "other") == nil && ctx.Err() == nil {
-					refused++
-				}
-			}()
-		}
-		synctest.Wait()
-		if got := g.lane("other").waiting.Load(); got != queued || refused != 1 {
-			t.Errorf("%d wait, %d refused; want %d and one", got, refused, queued)
-		}
-		cancel()
-		synctest.Wait()
-		busy.leave()
-		g.isEmpty(t)
-	})
-}
-
-// TestForgeriesUnderManyNamesGetNoMore than under one: some eighth of the
-// processors, whatever a forger writes into iss.
-func TestForgeriesUnderManyNamesGetNoMore(t *testing.T) {
-	const slots, work, span = 4, time.Millisecond, 20 * time.Second // as two processors have
-	for _, names := range []int{1, 2, 5, 20} {
-		synctest.Test(t, func(t *testing.T) {
-			g := newGate(slots, 1000)
-			var worked atomic.Int64
-			for name := range names {
-				for range 2 * slots {
-					go func() {
-						for began := time.Now(); time.Since(began) < span; {
-							g.try(t.Context(), string(rune('a'+name)), 1, func() bool {
-								time.Sleep(work)
-								worked.Add(int64(work))
-								return false
-							})
-						}
-					}()
-				}
-			}
-			time.Sleep(2*span + time.Minute)
-			g.isEmpty(t)
-			if share := float64(worked.Load()) / float64(span) / (slots / 2); share < 0.08 || share > 0.16 {
-				t.Errorf("under %d names: %.3f of the processors", names, share)
 			}
 		})
 	}

@@ -265,7 +265,7 @@ func TestOverloaded(t *testing.T) {
 		}
 		return refusal.Reason
 	}
-	busy := v.gate.enter(t.Context(), usualID)
+	busy, _ := v.gate.enter(t.Context(), usualID)
 	if v.InFlight() != 1 {
 		t.Errorf("%d in flight", v.InFlight())
 	}

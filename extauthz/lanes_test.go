@@ -1,0 +1,58 @@
+package extauthz_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/extauthz/jwks"
+	"github.com/doorward/doorward/extauthz/token"
+)
+
+// TestForgeriesOfOneIssuerDoNotStopAnother: with room for a single signature,
+// and none to wait, a forged token or proof of one issuer has just made its slot
+// rest. A new token of another issuer, with a proof of its own, goes through.
+func TestForgeriesOfOneIssuerDoNotStopAnother(t *testing.T) {
+	const flooded = "https://flooded.example.com"
+	d := openDoor(t, remember, dpop("optional"), func(p *plan) {
+		p.resources[0].Issuers = append(p.resources[0].Issuers, flooded)
+		p.resources[0].ProofAlgorithms = token.DefaultAlgorithms()
+		p.verifier.InFlight, p.verifier.Waiting = 1, 0
+	})
+	key := mint.NewKey("ES512", "key-1") // the dearest to verify with
+	next := *d.state
+	next.Issuers = map[string]*token.Issuer{issuerURL: d.state.Issuers[issuerURL], flooded: {
+		ID: flooded, Algorithms: token.DefaultAlgorithms(),
+		Keys: jwks.NewSource(jwks.Options{Issuer: flooded, Static: mint.JWKS(key)}, jwks.Environment{}),
+	}}
+	next.Binder = token.NewBinder(token.BinderOptions{
+		Now: func() time.Time { return noon }, Since: noon.Add(-time.Hour), InFlight: 1,
+	})
+	d.server.Swap(&next)
+
+	h, victim := &holder{key: mint.NewKey("ES512", "")}, newHolder()
+	show := func(token, proof string) string {
+		a := ask{headers: [][2]string{{"authorization", "DPoP " + token}, {"dpop", proof}}}
+		return hear(t, d.check(t, a.joined())).reason
+	}
+	spoil := func(compact string) string {
+		dot := strings.LastIndexByte(compact, '.')
+		return compact[:dot+1] + "AAAA" + compact[dot+5:]
+	}
+	bound := key.Sign(claims(map[string]any{"iss": flooded, "cnf": map[string]any{"jkt": h.key.Thumbprint()}}))
+	if got := show(bound, h.proof(bound, nil)); got != "allowed" {
+		t.Fatalf("at first: %s", got)
+	}
+	for round := range 3 {
+		fresh := map[string]any{"jti": fmt.Sprint(round), "cnf": map[string]any{"jkt": victim.key.Thumbprint()}}
+		forged := spoil(key.Sign(claims(map[string]any{"iss": flooded, "jti": fmt.Sprint(round)})))
+		show(forged, h.proof(forged, nil)) // signature_invalid, or overloaded: its issuer's slot rests
+		show(bound, spoil(h.proof(bound, nil)))
+		compact := d.token(fresh)
+		if got := show(compact, victim.proof(compact, nil)); got != "allowed" {
+			t.Errorf("round %d: another issuer's token: %s", round, got)
+		}
+	}
+}
