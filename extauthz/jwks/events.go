@@ -105,6 +105,11 @@ func (e *events) shelf(err error) {
 	e.shelfTold = true
 }
 
+// refusedShelf tells that keys of the last run are there and are not taken.
+func (e *events) refusedShelf(err error) {
+	e.write(slog.LevelWarn, "kept keys are not used", slog.String("cause", err.Error()))
+}
+
 // unused is how many keys of the last set are not used.
 func (e *events) unused() int {
 	e.mu.Lock()

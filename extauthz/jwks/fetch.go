@@ -60,6 +60,7 @@ type download struct {
 	began    time.Time     // of the request for the key set, or of the attempt where it came to none
 	set      *Set          // nil: not modified
 	body     []byte        // of set, as it came
+	from     string        // the URL of set
 	skipped  []Skipped     // of set
 	lifetime time.Duration // how long the issuer lets it be used unasked
 }
@@ -147,7 +148,7 @@ func (f *fetcher) read(uri string, a *answer) (download, *failure) {
 		return download{skipped: skipped}, failed
 	}
 	f.etag, f.etagURI = a.header.Get("ETag"), uri
-	return download{set: set, body: a.body, skipped: skipped, lifetime: f.lifetime(a.header)}, nil
+	return download{set: set, body: a.body, from: uri, skipped: skipped, lifetime: f.lifetime(a.header)}, nil
 }
 
 func notJSON(uri string) *failure {

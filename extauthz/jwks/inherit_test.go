@@ -2,6 +2,8 @@ package jwks
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,6 +91,24 @@ func TestTheShelfIsNoNewsToAnHeir(t *testing.T) {
 		}
 		if heir.mustFind("new").Withdrawn() {
 			t.Error("the inherited key is withdrawn")
+		}
+	})
+}
+
+// TestTheOldSourceKeepsNothing once it has an heir, which keeps its own in the
+// same file.
+func TestTheOldSourceKeepsNothing(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuer{keys: setOf(ed25519JWK("a"))}
+		old := start(t, shelvedOptions(dir), i)
+		if !newRunning(t, shelvedOptions(dir), i).Inherit(old.Source) {
+			t.Fatal("nothing inherited")
+		}
+		must(t, os.Remove(onlyFile(t, dir)))
+		old.keep()
+		if files, _ := filepath.Glob(filepath.Join(dir, "*")); len(files) != 0 {
+			t.Errorf("kept: %q", files)
 		}
 	})
 }

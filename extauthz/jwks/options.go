@@ -1,13 +1,12 @@
 package jwks
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
+	"reflect"
 	"strings"
 	"time"
 
@@ -41,7 +40,8 @@ type Options struct {
 	// RefreshMin and RefreshMax bound the time between two refreshes; an issuer
 	// that names no max-age is asked every RefreshMax. Zero: 1 minute, 1 hour.
 	RefreshMin, RefreshMax time.Duration
-	// CacheDir is a folder that keeps the last good set over a restart. "": none.
+	// CacheDir is a folder that keeps the last good set over a restart; see
+	// [CheckFolder]. "": none.
 	CacheDir string
 	// MaxStale is how long the last good keys serve after the last successful
 	// fetch. Zero: 24 hours.
@@ -55,12 +55,21 @@ type Problem struct {
 	Warning       bool
 }
 
-// Equal says whether o and p describe the same source.
-func (o Options) Equal(p Options) bool {
-	return o.Issuer == p.Issuer && o.JWKSURI == p.JWKSURI &&
-		(o.Static == nil) == (p.Static == nil) && bytes.Equal(o.Static, p.Static) && bytes.Equal(o.CAPEM, p.CAPEM) &&
-		slices.Equal(o.InsecureHTTPHosts, p.InsecureHTTPHosts) &&
-		o.CacheDir == p.CacheDir && o.refresh() == p.refresh()
+// Equal says whether o and p describe the same source. They are compared as a
+// whole: a field that is added counts by itself.
+func (o Options) Equal(p Options) bool { return reflect.DeepEqual(o.complete(), p.complete()) }
+
+// complete has every default filled in, and one spelling of what is empty.
+func (o Options) complete() Options {
+	r := o.refresh()
+	o.RefreshMin, o.RefreshMax, o.MaxStale = r.min, r.max, r.maxStale
+	if len(o.CAPEM) == 0 {
+		o.CAPEM = nil
+	}
+	if len(o.InsecureHTTPHosts) == 0 {
+		o.InsecureHTTPHosts = nil
+	}
+	return o
 }
 
 // refresh holds the durations with their defaults.

@@ -43,10 +43,13 @@ func (s *Source) fetch(ctx context.Context) time.Duration {
 		s.confirm(got.began)
 	} else {
 		s.events.skipped(got.skipped)
-		s.publish(&snapshot{set: got.set, at: got.began, until: got.began.Add(s.refresh.maxStale)})
+		s.publish(&snapshot{
+			set: got.set, body: got.body, trust: s.options.trust(got.from),
+			at: got.began, until: got.began.Add(s.refresh.maxStale),
+		})
 	}
 	s.end(nil)
-	s.keep(got)
+	s.keep()
 	s.events.succeeded()
 	s.tell(got.result(), "", got.began)
 	return s.next(s.refresh.after(got.lifetime, s.jitter()))
@@ -57,7 +60,9 @@ func (s *Source) confirm(at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if snap := s.current.Load(); snap != nil {
-		s.current.Store(&snapshot{set: snap.set, at: at, until: at.Add(s.refresh.maxStale)})
+		next := *snap
+		next.at, next.until = at, at.Add(s.refresh.maxStale)
+		s.current.Store(&next)
 		s.success = at
 	}
 }
@@ -74,7 +79,6 @@ func (s *Source) empty() {
 	}
 	s.drop()
 	s.mu.Unlock()
-	s.kept = nil
 	if err := s.shelf.drop(); err != nil {
 		s.events.shelf(err)
 	}

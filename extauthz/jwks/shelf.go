@@ -14,80 +14,113 @@ import (
 
 // shelf keeps one issuer's last good set in a file, so that a service which
 // starts while the authorization server is down has keys at once. Whoever can
-// write the file can add keys: the folder is doorward's alone.
-type shelf struct{ path string } // "" keeps nothing
+// write the file can add keys: the folder is doorward's alone. It is used by
+// one goroutine.
+type shelf struct {
+	dir, name string // "" keeps nothing
+	// outdated: what lies there should have been replaced or dropped, and could
+	// not be.
+	outdated bool
+}
 
 // shelved is the content of the file.
 type shelved struct {
-	Issuer  string          `json:"issuer"`
+	Trust   trust           `json:"trust"`
 	Fetched time.Time       `json:"fetched"` // when the fetch began
 	JWKS    json.RawMessage `json:"jwks"`    // as the issuer sent it
 }
 
 // newShelf names the file by a digest: an issuer is a URL, and no file name.
 func newShelf(dir, issuer string) shelf {
-	if dir == "" {
-		return shelf{}
-	}
 	name := sha256.Sum256([]byte(issuer))
-	return shelf{filepath.Join(dir, hex.EncodeToString(name[:])+".json")}
+	return shelf{dir: dir, name: hex.EncodeToString(name[:]) + ".json"}
 }
 
-// put replaces the file in one step. The set is what the issuer sent.
-func (s shelf) put(issuer string, fetched time.Time, jwks []byte) error {
-	if s.path == "" {
+// put replaces the file in one step. Where it cannot, there is to be none: the
+// one before may hold a key that the issuer has withdrawn since.
+func (s *shelf) put(k shelved) error {
+	if s.dir == "" {
 		return nil
 	}
-	content, err := json.Marshal(shelved{issuer, fetched, jwks})
-	if err != nil {
-		return fmt.Errorf("keep keys: %w", err)
+	if err := s.replace(k); err != nil {
+		return errors.Join(fmt.Errorf("keep keys: %w", err), s.drop())
 	}
-	next, err := os.CreateTemp(filepath.Dir(s.path), ".jwks-*")
-	if err != nil {
-		return fmt.Errorf("keep keys: %w", err)
-	}
-	_, err = next.Write(content)
-	if err := errors.Join(err, next.Close()); err != nil {
-		return errors.Join(fmt.Errorf("keep keys: %w", err), os.Remove(next.Name()))
-	}
-	return os.Rename(next.Name(), s.path)
+	s.outdated = false
+	return nil
 }
 
-// take reads the file back. No file is no error and nothing.
-func (s shelf) take(issuer string) (kept shelved, err error) {
-	if s.path == "" {
+func (s *shelf) replace(k shelved) error {
+	content, err := json.Marshal(k)
+	if err != nil {
+		return err
+	}
+	folder, err := openFolder(s.dir)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return replaceFile(folder, s.name, content)
+}
+
+// take reads the file back, for options that hold the trust in it. No file is
+// no error and nothing. A file that cannot be replaced now is nothing either:
+// the run before may have failed to replace it too.
+func (s *shelf) take(o Options) (kept shelved, err error) {
+	if s.dir == "" {
 		return kept, nil
 	}
-	content, err := os.ReadFile(s.path)
-	if errors.Is(err, fs.ErrNotExist) {
+	folder, err := openFolder(s.dir)
+	if err != nil {
+		return kept, err
+	}
+	defer folder.Close()
+	content, err := readFile(folder, s.name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return kept, nil
+	case err != nil:
+		return kept, err
+	case json.Unmarshal(content, &kept) != nil:
+		err = fmt.Errorf("%s is not readable", s.name)
+	case !o.holds(kept.Trust):
+		err = fmt.Errorf("%s rests on an issuer, a place, a certificate authority or a permission that this configuration does not have", s.name)
 	}
 	if err != nil {
-		return kept, fmt.Errorf("kept keys: %w", err)
+		return shelved{}, errors.Join(err, s.drop())
 	}
-	if err := json.Unmarshal(content, &kept); err != nil || kept.Issuer != issuer {
-		return shelved{}, fmt.Errorf("kept keys: %s is not this issuer's", filepath.Base(s.path))
+	if err := s.put(kept); err != nil {
+		return shelved{}, err
 	}
 	return kept, nil
 }
 
-// drop is for an issuer that vouches for no key any more.
-func (s shelf) drop() error {
-	if s.path == "" {
+// drop takes the file away. While it cannot, the file is outdated.
+func (s *shelf) drop() error {
+	if s.dir == "" {
 		return nil
 	}
-	if err := os.Remove(s.path); !errors.Is(err, fs.ErrNotExist) {
-		return err
+	err := os.Remove(filepath.Join(s.dir, s.name))
+	s.outdated = err != nil && !errors.Is(err, fs.ErrNotExist)
+	if s.outdated {
+		return fmt.Errorf("drop keys: %w", err)
 	}
 	return nil
+}
+
+// settle tries again to drop what could not be dropped.
+func (s *shelf) settle() error {
+	if !s.outdated {
+		return nil
+	}
+	return s.drop()
 }
 
 // warm starts with the keys of the last run, for as long as they would have
 // served then. They are no proof that a key does not exist: see conclusive.
 func (s *Source) warm(now time.Time) {
-	kept, err := s.shelf.take(s.issuer)
+	kept, err := s.shelf.take(s.options)
 	if err != nil {
-		s.events.shelf(err)
+		s.events.refusedShelf(err)
 	}
 	until := kept.Fetched.Add(s.refresh.maxStale)
 	if kept.JWKS == nil || kept.Fetched.After(now) || !now.Before(until) {
@@ -98,23 +131,25 @@ func (s *Source) warm(now time.Time) {
 	}
 	set, _, err := Parse(kept.JWKS)
 	if err != nil || set.Len() == 0 {
-		s.events.shelf(errors.New("kept keys: no usable key set"))
+		s.events.refusedShelf(errors.New("no usable key set in " + s.shelf.name))
 		return
 	}
-	s.kept = kept.JWKS
-	s.publish(&snapshot{set: set, at: kept.Fetched, until: until})
+	s.publish(&snapshot{set: set, body: kept.JWKS, trust: kept.Trust, at: kept.Fetched, until: until})
 	s.tell(ResultKept, "", kept.Fetched)
 }
 
-// keep puts away what the last fetch brought or confirmed.
-func (s *Source) keep(got download) {
-	if got.set != nil {
-		s.kept = got.body
+// keep puts away the set that the last fetch brought or confirmed.
+func (s *Source) keep() {
+	select {
+	case <-s.closed: // the source that comes after keeps its own
+		return
+	default:
 	}
-	if s.kept == nil {
+	snap := s.current.Load()
+	if snap == nil {
 		return
 	}
-	if err := s.shelf.put(s.issuer, got.began, s.kept); err != nil {
+	if err := s.shelf.put(shelved{snap.trust, snap.at, snap.body}); err != nil {
 		s.events.shelf(err)
 	}
 }

@@ -46,6 +46,7 @@ type Refresh struct {
 // Source keeps the keys of one issuer. Its methods may be called from any
 // number of goroutines; [Source.Run] is called once.
 type Source struct {
+	options   Options
 	issuer    string
 	static    bool
 	refresh   refresh
@@ -56,7 +57,6 @@ type Source struct {
 	// Run's alone.
 	fetcher  *fetcher
 	shelf    shelf
-	kept     []byte    // the current set as it came, for the shelf
 	failures int       // in a row, since the last success
 	expired  *snapshot // the last one that went stale, told of and withdrawn
 
@@ -79,6 +79,8 @@ type Source struct {
 // snapshot is what the last successful fetch gave.
 type snapshot struct {
 	set   *Set
+	body  []byte    // of set, as it came; nil where it was given
+	trust trust     // what set rests on; zero where it was given
 	at    time.Time // when the fetch began: the keys were surely the issuer's then
 	until time.Time // when the set goes stale; zero: never
 }
@@ -91,6 +93,7 @@ func NewSource(o Options, env Environment) *Source {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Source{
+		options:   o,
 		issuer:    o.Issuer,
 		static:    o.Static != nil,
 		refresh:   o.refresh(),
@@ -111,18 +114,27 @@ func NewSource(o Options, env Environment) *Source {
 	return s
 }
 
-// Inherit starts s, before its Run, with the keys of old, another configuration
-// of the same issuer, for as long as s would let them serve. Key objects stay.
-// Old goes on to find the keys it has and does nothing else: no fetch of it
-// changes a key any more, and who waits for one is told that there is none. It
-// is to be stopped, and not closed.
-func (s *Source) Inherit(old *Source) {
+// Inherit starts s, before its Run, with the keys of old, for as long as s would
+// let them serve. Key objects stay. Old goes on to find the keys it has and does
+// nothing else: no fetch of it changes a key any more, and who waits for one is
+// told that there is none. It is to be stopped, and not closed.
+//
+// False: old has no keys, or the options of s do not hold all that the trust in
+// them rests on. Then neither source is changed.
+func (s *Source) Inherit(old *Source) bool {
 	old.mu.Lock()
-	old.close()
-	old.mu.Unlock()
-	if snap := old.usable(time.Now()); snap != nil && !snap.until.IsZero() {
-		s.publish(&snapshot{set: snap.set, at: snap.at, until: snap.at.Add(s.refresh.maxStale)})
+	snap := old.usable(time.Now())
+	heir := snap != nil && s.options.holds(snap.trust)
+	if heir {
+		old.close()
 	}
+	old.mu.Unlock()
+	if heir {
+		next := *snap
+		next.until = snap.at.Add(s.refresh.maxStale)
+		s.publish(&next)
+	}
+	return heir
 }
 
 // Set is the current usable set, or nil: none yet, or stale. It takes no lock.
@@ -193,7 +205,9 @@ func (s *Source) exchange(next *snapshot) (change, bool) {
 		old = snap.set
 	}
 	set, added, left := next.set.succeed(old)
-	s.current.Store(&snapshot{set: set, at: next.at, until: next.until})
+	now := *next
+	now.set = set
+	s.current.Store(&now)
 	withdraw(left)
 	s.success = next.at
 	return change{first: old == nil, added: added, removed: len(left), keys: set.Len()}, true
@@ -281,6 +295,9 @@ func (s *Source) Run(ctx context.Context) {
 	delay := time.Duration(0)
 	for s.sleep(ctx, delay) {
 		delay = s.fetch(ctx)
+		if err := s.shelf.settle(); err != nil {
+			s.events.shelf(err)
+		}
 	}
 }
 

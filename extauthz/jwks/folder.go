@@ -1,0 +1,158 @@
+package jwks
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxShelved bounds a file of kept keys, in bytes. A key set is at most 1 MiB,
+// and written as JSON inside JSON no byte of it takes more than six.
+const maxShelved = 8 * maxDocument
+
+// shelfFile is the name of a file of ours: see [newShelf].
+var shelfFile = regexp.MustCompile(`^[0-9a-f]{64}\.json$`)
+
+// CheckFolder finds why a folder is not fit for [Options.CacheDir]: a user who
+// can write there can add keys, so the folder and the files of keys in it are to
+// be doorward's alone. Each fault says what to do. Nothing is written.
+func CheckFolder(dir string) []string {
+	folder, err := openFolder(dir)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	defer folder.Close()
+	var faults []string
+	if err := unix.Access(dir, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
+		faults = append(faults, fmt.Sprintf("%s cannot be written (%v): name a folder that can, or remove the key", dir, err))
+	}
+	entries, err := fs.ReadDir(folder.FS(), ".")
+	if err != nil {
+		return append(faults, fmt.Sprintf("%s cannot be listed (%v): chmod 700 it", dir, err))
+	}
+	for _, entry := range entries {
+		if !shelfFile.MatchString(entry.Name()) {
+			continue
+		}
+		if err := fitFile(folder, entry.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			faults = append(faults, err.Error())
+		}
+	}
+	return faults
+}
+
+// openFolder opens a folder that is fit to keep keys. What is judged is what
+// was opened, so that nothing can be put in its place in between.
+func openFolder(dir string) (*os.Root, error) {
+	named, err := os.Lstat(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !named.IsDir() {
+		return nil, fmt.Errorf("%s is %s: name a folder itself", dir, kindOf(named.Mode()))
+	}
+	folder, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := folder.Stat(".")
+	switch {
+	case err != nil:
+	case !os.SameFile(named, opened):
+		err = fmt.Errorf("%s was replaced meanwhile", dir)
+	default:
+		err = owned(dir, opened, "chmod 700 it")
+	}
+	if err != nil {
+		return nil, errors.Join(err, folder.Close())
+	}
+	return folder, nil
+}
+
+// fitFile says why a file in the folder is not one that doorward alone wrote.
+func fitFile(folder *os.Root, name string) error {
+	path := filepath.Join(folder.Name(), name)
+	info, err := folder.Lstat(name)
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular(): // to open a pipe would wait for its writer
+		return fmt.Errorf("%s is %s: remove it", path, kindOf(info.Mode()))
+	case info.Size() > maxShelved:
+		return fmt.Errorf("%s is larger than %d MiB: remove it", path, maxShelved>>20)
+	}
+	return owned(path, info, "remove it, or chmod 600 it")
+}
+
+// readFile reads a file that is fit.
+func readFile(folder *os.Root, name string) ([]byte, error) {
+	if err := fitFile(folder, name); err != nil {
+		return nil, err
+	}
+	file, err := folder.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, maxShelved))
+}
+
+// replaceFile puts content in the place of a file in one step.
+func replaceFile(folder *os.Root, name string, content []byte) error {
+	next := name + ".new"
+	if err := folder.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := folder.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = folder.Rename(next, name)
+	}
+	if err != nil {
+		return errors.Join(err, folder.Remove(next))
+	}
+	return nil
+}
+
+// owned refuses what another user could have written.
+func owned(path string, info fs.FileInfo, fix string) error {
+	if about, ok := info.Sys().(*syscall.Stat_t); !ok || int(about.Uid) != os.Geteuid() {
+		owner := "an unknown user"
+		if ok {
+			owner = fmt.Sprintf("user %d", about.Uid)
+		}
+		return fmt.Errorf("%s belongs to %s, and this runs as user %d: let both be the user that serves", path, owner, os.Geteuid())
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("%s can be written by others (mode %04o), who could add keys: %s", path, info.Mode().Perm(), fix)
+	}
+	return nil
+}
+
+// kindOf names what is no folder and no regular file.
+func kindOf(mode fs.FileMode) string {
+	switch mode.Type() {
+	case fs.ModeSymlink:
+		return "a symbolic link"
+	case fs.ModeNamedPipe:
+		return "a pipe"
+	case fs.ModeSocket:
+		return "a socket"
+	case fs.ModeDir:
+		return "a folder"
+	case 0:
+		return "a file"
+	default:
+		return "a device"
+	}
+}
