@@ -13,7 +13,9 @@ import (
 // time is over.
 func (v *Verifier) Still(claims *Claims, issuer *Issuer) (bool, *Refusal) {
 	switch {
-	case issuer == nil || issuer.Profile != claims.Profile || !slices.Contains(issuer.Algorithms, claims.Algorithm):
+	case issuer == nil || issuer.ID != claims.Issuer:
+		return false, nil
+	case issuer.Profile != claims.Profile || !slices.Contains(issuer.Algorithms, claims.Algorithm):
 		return false, nil
 	case claims.Size > v.maxBytes:
 		return false, nil

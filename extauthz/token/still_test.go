@@ -1,6 +1,7 @@
 package token
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -41,6 +42,7 @@ func TestStill(t *testing.T) {
 		{"expired, skew included", noon.Add(time.Minute + skew), claims, w.issuers[usualID], 0, true, reason.TokenExpired},
 		{"the clock was set back", noon.Add(-2 * time.Hour), claims, w.issuers[usualID], 0, true, reason.TokenNotYetValid},
 		{"the issuer is not trusted here", noon, claims, nil, 0, false, reason.Allowed},
+		{"another issuer", noon, claims, issuer(func(i *Issuer) { i.ID += "/" }), 0, false, reason.Allowed},
 		{"another profile", noon, claims, issuer(func(i *Issuer) { i.Profile = RFC9068 }), 0, false, reason.Allowed},
 		{"the algorithm left the list", noon, claims, issuer(func(i *Issuer) { i.Algorithms = []string{"PS256"} }), 0, false, reason.Allowed},
 		{"the keys are gone or stale", noon, claims, issuer(func(i *Issuer) { i.Keys = gone }), 0, false, reason.Allowed},
@@ -58,6 +60,35 @@ func TestStill(t *testing.T) {
 				t.Errorf("got %t, %s; want %t, %s", still, got, row.still, row.want)
 			}
 		})
+	}
+}
+
+// TestARememberedTokenRestsOnEveryField of its issuer: a change of any one has
+// the token verified anew, and a field without a line here fails.
+func TestARememberedTokenRestsOnEveryField(t *testing.T) {
+	w := newWorld()
+	claims, refusal := w.verify(t, newDraft(w).token())
+	if refusal != nil {
+		t.Fatalf("%+v", refusal)
+	}
+	changes := map[string]func(*Issuer){
+		"ID":         func(i *Issuer) { i.ID = "https://other.example.com" },
+		"Profile":    func(i *Issuer) { i.Profile = RFC9068 },
+		"Algorithms": func(i *Issuer) { i.Algorithms = []string{"PS256"} },
+		// The same keys again, fetched by a source that inherited nothing.
+		"Keys": func(i *Issuer) { i.Keys = staticSource(usualID, mint.JWKS(w.keys["es"], w.keys["rs"])) },
+	}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Issuer]()) {
+		change := changes[field.Name]
+		if change == nil {
+			t.Errorf("no word about Issuer.%s: does a remembered token rest on it?", field.Name)
+			continue
+		}
+		changed := *w.issuers[usualID]
+		change(&changed)
+		if still, _ := at(noon).Still(claims, &changed); still {
+			t.Errorf("Issuer.%s: the token is not verified anew", field.Name)
+		}
 	}
 }
 
