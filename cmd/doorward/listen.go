@@ -78,9 +78,7 @@ func listenUnix(ctx context.Context, path string, mode fs.FileMode) (net.Listene
 			return nil, fmt.Errorf("listen.grpc: a socket left behind: %w", err)
 		}
 	}
-	before := syscall.Umask(0o777)
-	listener, err := new(net.ListenConfig).Listen(ctx, "unix", path)
-	syscall.Umask(before)
+	listener, err := (&net.ListenConfig{Control: closedToAll}).Listen(ctx, "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("listen.grpc: %w", err)
 	}
@@ -88,6 +86,21 @@ func listenUnix(ctx context.Context, path string, mode fs.FileMode) (net.Listene
 		return nil, errors.Join(fmt.Errorf("listen.grpc: socket_mode: %w", err), listener.Close())
 	}
 	return listener, nil
+}
+
+// closedToAll gives a socket that has no name yet the mode 0, which bind hands
+// on to its file. The umask would do that too, and would touch every other file
+// that this process makes in the meantime. Systems other than Linux answer
+// EINVAL and make the file with the umask there is.
+func closedToAll(_, _ string, socket syscall.RawConn) error {
+	var err error
+	if failed := socket.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), 0) }); failed != nil { //nolint:gosec // a descriptor
+		return failed
+	}
+	if errors.Is(err, syscall.EINVAL) {
+		return nil
+	}
+	return err
 }
 
 func address(listener net.Listener) string {
