@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/revocation"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
@@ -47,7 +48,12 @@ func check(cmd *cobra.Command, paths []string) error {
 	}
 	if info, err := os.Stat(beside.RevocationFile); err == nil && info.Mode().IsRegular() { // Load tells of any other
 		if _, err := revocation.NewSource(beside.RevocationFile, nil, nil); err != nil {
-			problems = append(problems, beside.Unusable(err))
+			problems = append(problems, beside.Unusable("revocation_file", err.Error()))
+		}
+	}
+	if info, err := os.Stat(beside.JWKSCacheDir); err == nil && info.IsDir() { // the same
+		for _, fault := range jwks.CheckFolder(beside.JWKSCacheDir) {
+			problems = append(problems, beside.Unusable("jwks_cache_dir", fault))
 		}
 	}
 	for _, problem := range problems {

@@ -173,7 +173,7 @@ func (x *explanation) ask(ctx context.Context, p *plan, keySet []byte) (extauthz
 // logged: what is explained has not happened.
 func (x *explanation) narrowed(cfg *config.Config, keySet []byte) *config.Config {
 	narrow := *cfg
-	narrow.Issuers, narrow.DecisionLog = nil, config.DecisionLog{To: config.Off}
+	narrow.Issuers, narrow.DecisionLog, narrow.JWKSCacheDir = nil, config.DecisionLog{To: config.Off}, ""
 	said, _ := token.ReadUnverified(x.question.token)
 	for _, issuer := range cfg.Issuers {
 		switch {

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -71,18 +71,21 @@ func (i *issuers) source(ctx context.Context, wanted jwks.Options, running *runn
 	}
 	ctx, stop := context.WithCancel(ctx)
 	keys := jwks.NewSource(wanted, jwks.Environment{Log: i.log, Refreshed: i.refreshed})
-	heir := running != nil && sameOrigin(running.options, wanted)
-	if heir {
-		keys.Inherit(running.keys)
-	}
+	heir := running != nil && keys.Inherit(running.keys)
 	go keys.Run(ctx)
 	return &runningSource{wanted, keys, stop, heir}
 }
 
-// sameOrigin says whether what was fetched under a may serve under b: both ask
-// one place, and b takes away no certificate authority that a trusted.
-func sameOrigin(a, b jwks.Options) bool {
-	return a.Static == nil && b.Static == nil && a.Issuer == b.Issuer && a.JWKSURI == b.JWKSURI && bytes.Contains(b.CAPEM, a.CAPEM)
+// fitToKeepKeys refuses a folder that others can write, before anything of it is
+// read. "" is none.
+func fitToKeepKeys(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if faults := jwks.CheckFolder(dir); len(faults) > 0 {
+		return fmt.Errorf("jwks_cache_dir is not usable: %s", strings.Join(faults, "; "))
+	}
+	return nil
 }
 
 func onlyKeysDiffer(a, b jwks.Options) bool {

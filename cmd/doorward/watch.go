@@ -178,6 +178,9 @@ func (s *service) await(missing []string) {
 // Check that runs finishes with the state it began with.
 func (s *service) adopt(ctx context.Context, next *plan) error {
 	cfg := next.config
+	if err := fitToKeepKeys(cfg.JWKSCacheDir); err != nil {
+		return err
+	}
 	certificate, err := readTLS(cfg.Listen.TLS)
 	if err != nil {
 		return err

@@ -8,7 +8,8 @@ type Beside struct {
 	Packages       Packages // the resources' own, those that are well formed
 	Bundles        []string // the names of the policy bundles, which only serve fetches
 	RevocationFile string   // "" for none
-	place          place    // of revocation_file
+	JWKSCacheDir   string   // "" for none
+	places         map[string]place
 }
 
 // ReadBeside finds it as far as the configuration can be read, whatever else is
@@ -18,7 +19,7 @@ func ReadBeside(paths []string) Beside {
 	for _, name := range r.expand(paths) {
 		r.readFile(name)
 	}
-	b := Beside{Packages: r.packages(), RevocationFile: r.doc.RevocationFile, place: r.places["revocation_file"]}
+	b := Beside{Packages: r.packages(), RevocationFile: r.doc.RevocationFile, JWKSCacheDir: r.doc.JWKSCacheDir, places: r.places}
 	for _, bundle := range r.doc.Policy.Bundles {
 		b.Bundles = append(b.Bundles, bundle.Name)
 	}
@@ -30,10 +31,9 @@ func ReadBeside(paths []string) Beside {
 	return b
 }
 
-// Unusable is the problem of a revocation list that is there and cannot be used.
-func (b Beside) Unusable(err error) Problem {
-	return Problem{
-		File: b.place.file, Line: b.place.line, Column: b.place.column,
-		Message: "revocation_file is not usable: " + err.Error(),
-	}
+// Unusable is the problem of what a key names, such as revocation_file, and what
+// is there and cannot be used.
+func (b Beside) Unusable(key, why string) Problem {
+	at := b.places[key]
+	return Problem{File: at.file, Line: at.line, Column: at.column, Message: key + " is not usable: " + why}
 }

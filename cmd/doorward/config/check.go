@@ -47,6 +47,7 @@ func (r *reader) config() (*Config, Problems) {
 		Bundles:         sources,
 		ClockSkew:       r.doc.ClockSkew,
 		Proofs:          proofs,
+		JWKSCacheDir:    r.doc.JWKSCacheDir,
 		RevocationFile:  r.doc.RevocationFile,
 		DecisionLog:     r.doc.DecisionLog,
 		MetadataSubject: r.doc.MetadataSubject,
@@ -58,6 +59,8 @@ func (r *reader) config() (*Config, Problems) {
 	}, problems
 }
 
+// checkCacheDir looks only whether it is there. Whether it is fit depends on the
+// user who serves: serve and check look at that, and explain keeps no keys.
 func (r *reader) checkCacheDir() {
 	dir := r.doc.JWKSCacheDir
 	if dir == "" {

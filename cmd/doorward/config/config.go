@@ -45,6 +45,9 @@ type Config struct {
 	ClockSkew time.Duration
 	// Proofs is what holds for DPoP proofs; its ClockSkew is the one above.
 	Proofs token.ProofRules
+	// JWKSCacheDir is a folder for keys that is there, or "". Whether it is fit has
+	// not been looked at.
+	JWKSCacheDir string
 	// RevocationFile is a revocation list that was readable, or "".
 	RevocationFile string
 	// DecisionLog is where decisions are logged.

@@ -138,6 +138,7 @@ func TestEveryKey(t *testing.T) {
 			ClockSkew: time.Minute, NonceAlways: true,
 			NonceKeys: [][]byte{[]byte("0123456789abcdef0123456789abcdef0123456789ab"), []byte("fedcba9876543210fedcba9876543210")},
 		},
+		JWKSCacheDir:   at("policy"),
 		RevocationFile: at("revocations.json"),
 		DecisionLog: config.DecisionLog{
 			To: "https://logs.example.com/opa", CAFile: at("tls/cert.pem"), CertFile: at("tls/cert.pem"), KeyFile: at("tls/key.pem"),

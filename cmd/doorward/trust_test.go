@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/envoy/rig/mint"
+)
+
+// authority is an authorization server whose metadata, over TLS, names a key set
+// without TLS: every kind of trust is in use.
+type authority struct {
+	key        *mint.Key
+	tls, plain *httptest.Server
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	a := &authority{key: mint.NewKey("ES256", "key-1")}
+	a.plain = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(mint.JWKS(a.key)) }))
+	a.tls = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"issuer": %q, "jwks_uri": %q}`, a.tls.URL, a.plain.URL+"/jwks")
+	}))
+	t.Cleanup(a.fall)
+	return a
+}
+
+// fall ends the server: it answers nothing from now on.
+func (a *authority) fall() {
+	a.tls.Close()
+	a.plain.Close()
+}
+
+func (a *authority) token() string {
+	return a.key.Sign(map[string]any{"iss": a.tls.URL, "aud": "https://mcp.example.com/mcp", "sub": "alice", "exp": time.Now().Add(time.Hour).Unix()})
+}
+
+// withdrawal takes back one thing that the trust in an issuer rested on.
+type withdrawal struct {
+	intent   string
+	old, new string // in doorward.yaml
+	want     string
+}
+
+// withdrawals are by the field of config.Issuer; package jwks does the same for
+// each field of Keys.
+var withdrawals = map[string][]withdrawal{
+	"Keys": {
+		{"another place", "  ca_file", "  jwks_uri: https://127.0.0.1:1/jwks\n  ca_file", "keys_unavailable"},
+		{"another certificate authority", "ca.pem", "other.pem", "keys_unavailable"},
+		{"a permission", "insecure_http_hosts: [loopback]", "insecure_http_hosts: []", "keys_unavailable"},
+		{"the issuer", "issuer: https://127.0.0.1", "issuer: https://localhost", "issuer_unknown"},
+		{"nothing: how often", "min: 1m", "min: 2m", "allowed"},
+		{"nothing: one more permission", "[loopback]", "[loopback, other.example]", "allowed"},
+	},
+	// No key rests on these two: every token is held against them before its key
+	// is looked for, so the keys stay and no token that they refuse gets through.
+	"Algorithms": {{"the algorithm", "algorithms: [ES256]", "algorithms: [RS256]", "algorithm_not_allowed"}},
+	"Profile":    {{"the profile", "profile: standard", "profile: rfc9068", "claims_missing"}},
+}
+
+// TestWhatTrustRestedOnIsTakenBack while the authorization server is down: over
+// a reload and over a restart nothing remembers it, neither kept nor inherited
+// keys nor the verified token nor its pinned verdict.
+func TestWhatTrustRestedOnIsTakenBack(t *testing.T) {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[config.Issuer]()) {
+		if len(withdrawals[field.Name]) == 0 {
+			t.Errorf("no word about config.Issuer.%s: does trust rest on it?", field.Name)
+		}
+		for _, w := range withdrawals[field.Name] {
+			for _, restart := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/restart %t", w.intent, restart), func(t *testing.T) {
+					t.Parallel()
+					takeBack(t, w, restart)
+				})
+			}
+		}
+	}
+}
+
+func takeBack(t *testing.T, w withdrawal, restart bool) {
+	f, a := newFolder(t), newAuthority(t)
+	f.write(t, "kept/README", "")
+	f.write(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.tls.Certificate().Raw})))
+	f.write(t, "other.pem", newCertificate(t).certPEM)
+	before := fmt.Sprintf(`
+listen: {grpc: "127.0.0.1:0", http: "off"}
+drain: 0s
+limits: {check_timeout: 300ms}
+insecure_http_hosts: [loopback]
+jwks_cache_dir: kept
+issuers:
+- issuer: %s
+  ca_file: ca.pem
+  algorithms: [ES256]
+  profile: standard
+  refresh: {min: 1m}
+resources: [{resource: "https://mcp.example.com/mcp"}]
+`, a.tls.URL)
+	f.write(t, "doorward.yaml", before)
+	p := start(t, "--config", f.path("doorward.yaml"))
+	given := a.token()
+	p.log.await(t, 1, "keys loaded")
+	for range 2 {
+		if got := verdict(t, p.dial(t, p.grpc, nil), given); got != "allowed" {
+			t.Fatalf("before: %s", got)
+		}
+	}
+	awaitFile(t, f.path("kept/*.json"))
+	if restart {
+		p.stop()
+		p.wait(t)
+	}
+	a.fall()
+	after := strings.Replace(before, w.old, w.new, 1)
+	if after == before {
+		t.Fatalf("no %q in %s", w.old, before)
+	}
+	f.write(t, "doorward.yaml", after)
+	if restart {
+		p = start(t, "--config", f.path("doorward.yaml"))
+	} else {
+		p.log.await(t, 1, "is in force")
+	}
+	for range 2 {
+		if got := verdict(t, p.dial(t, p.grpc, nil), given); got != w.want {
+			t.Errorf("after: %s, want %s; log:\n%s", got, w.want, p.log)
+		}
+	}
+}
+
+// awaitFile waits until there is a file: nothing tells when keys are kept.
+func awaitFile(t *testing.T, pattern string) {
+	t.Helper()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for timeout := time.After(within); ; {
+		if found, err := filepath.Glob(pattern); err != nil || len(found) > 0 {
+			return
+		}
+		select {
+		case <-look.C:
+		case <-timeout:
+			t.Fatalf("no file %s", pattern)
+		}
+	}
+}
+
+// TestAFolderThatOthersCanWriteIsRefused by check with its place, at the start,
+// and by a reload.
+func TestAFolderThatOthersCanWriteIsRefused(t *testing.T) {
+	f := newFolder(t)
+	f.write(t, "kept/README", "")
+	path := f.configure(t, "jwks_cache_dir: kept")
+	p := start(t, "--config", path)
+	if err := os.Chmod(f.path("kept"), 0o770); err != nil { //nolint:gosec // that is what is refused
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"check", "--config", path}, &stdout, &stderr); code != exitFailure ||
+		!strings.Contains(stdout.String(), "doorward.yaml:10:17: jwks_cache_dir is not usable: "+f.path("kept")+" can be written by others (mode 0770)") {
+		t.Errorf("check: exit %d, %s", code, &stdout)
+	}
+	log := newLines()
+	refused, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	if code := run(refused, []string{"serve", "--config", path}, &stdout, log); code != exitFailure || !strings.Contains(log.String(), "can be written by others") {
+		t.Errorf("serve: exit %d, %s", code, log)
+	}
+	f.configure(t, "jwks_cache_dir: kept\nclock_skew: 1s")
+	p.log.await(t, 1, "was refused")
+	if err := os.Chmod(f.path("kept"), 0o700); err != nil { //nolint:gosec // a folder
+		t.Fatal(err)
+	}
+	p.log.await(t, 1, "is in force")
+}
