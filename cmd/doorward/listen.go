@@ -94,7 +94,8 @@ func listenUnix(ctx context.Context, path string, mode fs.FileMode) (net.Listene
 // EINVAL and make the file with the umask there is.
 func closedToAll(_, _ string, socket syscall.RawConn) error {
 	var err error
-	if failed := socket.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), 0) }); failed != nil { //nolint:gosec // a descriptor
+	failed := socket.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), 0) })
+	if failed != nil {
 		return failed
 	}
 	if errors.Is(err, syscall.EINVAL) {

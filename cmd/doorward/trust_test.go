@@ -28,7 +28,9 @@ type authority struct {
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
 	a := &authority{key: mint.NewKey("ES256", "key-1")}
-	a.plain = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(mint.JWKS(a.key)) }))
+	a.plain = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(mint.JWKS(a.key))
+	}))
 	a.tls = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprintf(w, `{"issuer": %q, "jwks_uri": %q}`, a.tls.URL, a.plain.URL+"/jwks")
 	}))
@@ -43,7 +45,9 @@ func (a *authority) fall() {
 }
 
 func (a *authority) token() string {
-	return a.key.Sign(map[string]any{"iss": a.tls.URL, "aud": "https://mcp.example.com/mcp", "sub": "alice", "exp": time.Now().Add(time.Hour).Unix()})
+	return a.key.Sign(map[string]any{
+		"iss": a.tls.URL, "aud": "https://mcp.example.com/mcp", "sub": "alice", "exp": time.Now().Add(time.Hour).Unix(),
+	})
 }
 
 // withdrawal takes back one thing that the trust in an issuer rested on.
@@ -164,23 +168,25 @@ func TestAFolderThatOthersCanWriteIsRefused(t *testing.T) {
 	f.write(t, "kept/README", "")
 	path := f.configure(t, "jwks_cache_dir: kept")
 	p := start(t, "--config", path)
-	if err := os.Chmod(f.path("kept"), 0o770); err != nil { //nolint:gosec // that is what is refused
+	if err := os.Chmod(f.path("kept"), 0o770); err != nil {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"check", "--config", path}, &stdout, &stderr); code != exitFailure ||
-		!strings.Contains(stdout.String(), "doorward.yaml:10:17: jwks_cache_dir is not usable: "+f.path("kept")+" can be written by others (mode 0770)") {
+	code := run(t.Context(), []string{"check", "--config", path}, &stdout, &stderr)
+	want := "doorward.yaml:10:17: jwks_cache_dir is not usable: " + f.path("kept") + " can be written by others (mode 0770)"
+	if code != exitFailure || !strings.Contains(stdout.String(), want) {
 		t.Errorf("check: exit %d, %s", code, &stdout)
 	}
 	log := newLines()
 	refused, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
-	if code := run(refused, []string{"serve", "--config", path}, &stdout, log); code != exitFailure || !strings.Contains(log.String(), "can be written by others") {
+	code = run(refused, []string{"serve", "--config", path}, &stdout, log)
+	if code != exitFailure || !strings.Contains(log.String(), "can be written by others") {
 		t.Errorf("serve: exit %d, %s", code, log)
 	}
 	f.configure(t, "jwks_cache_dir: kept\nclock_skew: 1s")
 	p.log.await(t, 1, "was refused")
-	if err := os.Chmod(f.path("kept"), 0o700); err != nil { //nolint:gosec // a folder
+	if err := os.Chmod(f.path("kept"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	p.log.await(t, 1, "is in force")

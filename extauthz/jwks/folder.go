@@ -28,7 +28,7 @@ func CheckFolder(dir string) []string {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	defer folder.Close()
+	defer func() { _ = folder.Close() }() // nothing was written through it
 	var faults []string
 	if err := unix.Access(dir, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
 		faults = append(faults, fmt.Sprintf("%s cannot be written (%v): name a folder that can, or remove the key", dir, err))
@@ -131,7 +131,8 @@ func owned(path string, info fs.FileInfo, fix string) error {
 		if ok {
 			owner = fmt.Sprintf("user %d", about.Uid)
 		}
-		return fmt.Errorf("%s belongs to %s, and this runs as user %d: let both be the user that serves", path, owner, os.Geteuid())
+		return fmt.Errorf("%s belongs to %s, and this runs as user %d: let both be the user that serves",
+			path, owner, os.Geteuid())
 	}
 	if info.Mode().Perm()&0o022 != 0 {
 		return fmt.Errorf("%s can be written by others (mode %04o), who could add keys: %s", path, info.Mode().Perm(), fix)

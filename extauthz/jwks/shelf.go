@@ -58,7 +58,7 @@ func (s *shelf) replace(k shelved) error {
 	if err != nil {
 		return err
 	}
-	defer folder.Close()
+	defer func() { _ = folder.Close() }() // its files are closed
 	return replaceFile(folder, s.name, content)
 }
 
@@ -73,7 +73,7 @@ func (s *shelf) take(o Options) (kept shelved, err error) {
 	if err != nil {
 		return kept, err
 	}
-	defer folder.Close()
+	defer func() { _ = folder.Close() }() // its files are closed
 	content, err := readFile(folder, s.name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -83,7 +83,8 @@ func (s *shelf) take(o Options) (kept shelved, err error) {
 	case json.Unmarshal(content, &kept) != nil:
 		err = fmt.Errorf("%s is not readable", s.name)
 	case !o.holds(kept.Trust):
-		err = fmt.Errorf("%s rests on an issuer, a place, a certificate authority or a permission that this configuration does not have", s.name)
+		err = fmt.Errorf("%s rests on an issuer, a place, a certificate authority or a permission "+
+			"that this configuration does not have", s.name)
 	}
 	if err != nil {
 		return shelved{}, errors.Join(err, s.drop())
