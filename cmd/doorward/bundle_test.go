@@ -178,7 +178,10 @@ func TestARefusedBundleIsTriedAgain(t *testing.T) {
 	conn := p.dial(t, p.grpc, nil)
 	ask := func() string { return verdict(t, conn, goodToken(f.key)) }
 	p.log.await(t, 1, "nothing shows who wrote this bundle")
-	p.log.await(t, 1, "local.rego:3:1: this rule is where bundle weather has its root")
+	refusal := p.log.await(t, 1, "local.rego:3:1: this rule is where bundle weather has its root")
+	if !strings.Contains(refusal, "none is in force") || strings.Contains(refusal, "the one before") {
+		t.Errorf("no bundle came before, and the log says %s", refusal)
+	}
 	if got := ask(); got != "policy_error" {
 		t.Errorf("got %s", got)
 	}

@@ -86,12 +86,16 @@ func (b *bundleSources) latest(wanted []bundles.Options) map[string]*bundles.Bun
 
 // judged notes which of the latest bundles are not in force and why, and says
 // each refusal once.
-func (b *bundleSources) judged(refused map[string]string) {
+func (b *bundleSources) judged(refused map[string]string, inForce *plan) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, name := range sortedKeys(refused) {
 		if b.refused[name] != refused[name] {
-			b.log.Error("the bundle was refused: the one before stays in force", slog.String("bundle", name), slog.String("problem", refused[name]))
+			said := "the bundle was refused, and none is in force"
+			if inForce != nil && inForce.bundles[name] != nil {
+				said = "the bundle was refused: the one before stays in force"
+			}
+			b.log.Error(said, slog.String("bundle", name), slog.String("problem", refused[name]))
 		}
 	}
 	b.refused = refused

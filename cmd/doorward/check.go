@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -62,15 +63,15 @@ func check(cmd *cobra.Command, paths []string) error {
 		}
 	}
 	if wrong := len(problems.Errors()); wrong > 0 {
-		return &failure{fmt.Errorf("%d problems", wrong)}
+		return &failure{errors.New(count(wrong, "problem"))}
 	}
 	for _, res := range cfg.Resources.All() {
 		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", res.Name, decisionsOf(engine, res.Name)); err != nil {
 			return &failure{err}
 		}
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "ok: %d resources, %d issuers, %d policy files\n",
-		len(cfg.Resources.All()), len(cfg.Issuers), len(files))
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "ok: %s, %s, %s\n", count(len(cfg.Resources.All()), "resource"),
+		count(len(cfg.Issuers), "issuer"), count(len(files), "policy file"))
 	return err
 }
 

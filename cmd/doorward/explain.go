@@ -115,7 +115,7 @@ func tell(cmd *cobra.Command, plan *plan, problems config.Problems) error {
 		}
 	}
 	if plan == nil {
-		return &failure{fmt.Errorf("%d problems", len(problems.Errors()))}
+		return &failure{errors.New(count(len(problems.Errors()), "problem"))}
 	}
 	return nil
 }

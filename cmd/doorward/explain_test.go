@@ -108,7 +108,7 @@ func explainWithin(ctx context.Context, stdin string, args ...string) heard {
 	cmd.SetIn(strings.NewReader(stdin))
 	cmd.SetOut(&stdout)
 	cmd.SetErr(&stderr)
-	code := exitCode(cmd.ExecuteContext(ctx), &stderr)
+	code := exitCode(cmd.ExecuteContext(ctx), "doorward explain", &stderr)
 	return heard{code, stdout.String(), stderr.String()}
 }
 
@@ -324,7 +324,7 @@ func TestExplainBroken(t *testing.T) {
 		args           []string
 		stdout, stderr string
 	}{
-		"a bad configuration":  {[]string{"--config", "bad.yaml"}, `bad.yaml:16:1: unknown key "nonsense"`, "1 problems"},
+		"a bad configuration":  {[]string{"--config", "bad.yaml"}, `bad.yaml:16:1: unknown key "nonsense"`, "1 problem\n"},
 		"a list of revocation": {[]string{"--config", "unready.yaml"}, "", "half.json:1:12"},
 		"no token file":        {[]string{"--config", "doorward.yaml", "--token-file", "nowhere"}, "", "--token-file: open nowhere"},
 		"no claims file":       {[]string{"--config", "doorward.yaml", "--insecure-claims", "nowhere"}, "", "--insecure-claims: open nowhere"},

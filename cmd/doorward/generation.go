@@ -32,7 +32,7 @@ func (s *service) generate(ctx context.Context, cfg *config.Config) (*plan, conf
 			refused[name] = problems.Errors().String()
 		}
 	}
-	s.bundles.judged(refused)
+	s.bundles.judged(refused, s.plan.Load())
 	return next, problems
 }
 
@@ -168,6 +168,7 @@ func (s *service) renew(ctx context.Context) {
 	if next == nil || len(s.changed(next.bundles)) == 0 {
 		return // what was refused has been said
 	}
+	next.hash = now.hash
 	if err := s.adopt(ctx, next); err != nil {
 		s.log.Error("a new bundle cannot be put in force", slog.String("problem", err.Error()))
 		return

@@ -39,6 +39,21 @@ func (s *service) metadata(w http.ResponseWriter, r *http.Request, path string) 
 	_, _ = w.Write(document.Body) // a client that has gone needs no answer
 }
 
+// reloadState is what /readyz says of the last reload.
+type reloadState struct {
+	Hash       string `json:"hash"` // of the configuration in force
+	LastReload string `json:"last_reload"`
+	Problem    string `json:"problem,omitempty"`
+}
+
+// What a reload comes to; a start counts as one. Whatever it is, the
+// configuration in force goes on.
+const (
+	reloadDone    = "in force"
+	reloadRefused = "refused"
+	reloadWaits   = "waiting"
+)
+
 // readyz names every issuer, every bundle and their states, whatever the answer is.
 func (s *service) readyz(w http.ResponseWriter, _ *http.Request) {
 	type issuer struct {
@@ -50,10 +65,12 @@ func (s *service) readyz(w http.ResponseWriter, _ *http.Request) {
 		NextTry string `json:"next_try,omitempty"` // RFC 3339, beside a problem
 	}
 	body := struct {
-		Ready   bool          `json:"ready"`
-		Issuers []issuer      `json:"issuers"`
-		Bundles []bundleState `json:"bundles,omitempty"`
-	}{Ready: s.readiness.ready.Load(), Bundles: s.bundleStates()}
+		Ready         bool          `json:"ready"`
+		Configuration reloadState   `json:"configuration"`
+		Issuers       []issuer      `json:"issuers"`
+		Bundles       []bundleState `json:"bundles,omitempty"`
+	}{Ready: s.readiness.ready.Load(), Configuration: *s.reloaded.Load(), Bundles: s.bundleStates()}
+	body.Configuration.Hash = s.hash()
 	for _, status := range s.issuers.statuses() {
 		one := issuer{status.Issuer, status.State, status.Keys, status.Problem, string(status.Cause), ""}
 		if status.Problem != "" {

@@ -10,10 +10,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/doorward/doorward/cmd/doorward/config"
 )
 
 // Exit codes beside 0.
@@ -36,11 +40,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	return exitCode(root.ExecuteContext(ctx), stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	return exitCode(err, cmd.CommandPath(), stderr)
 }
 
 // exitCode says what is still to be said of how a command ended.
-func exitCode(err error, stderr io.Writer) int {
+func exitCode(err error, command string, stderr io.Writer) int {
 	var failed *failure
 	switch {
 	case err == nil:
@@ -53,7 +58,7 @@ func exitCode(err error, stderr io.Writer) int {
 	case errors.Is(err, errRefused):
 		return exitRefused
 	default:
-		_, _ = fmt.Fprintf(stderr, "doorward: %v\nsee doorward --help\n", err)
+		_, _ = fmt.Fprintf(stderr, "doorward: %s\nsee %s --help\n", strings.TrimSpace(err.Error()), command)
 		return exitUsage
 	}
 }
@@ -76,9 +81,34 @@ func rootCommand() *cobra.Command {
 		Example:       "  doorward serve --resource https://mcp.example.com/mcp --issuer https://as.example.com",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Version:       thisBuild().version,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate(thisBuild().String()) // for --version; see also versionCommand
+	root.SetFlagErrorFunc(guessFlag)
 	root.AddCommand(serveCommand(), checkCommand(), explainCommand(time.Now), testCommand(), libraryCommand(), schemaCommand(), versionCommand())
 	return root
+}
+
+// guessFlag adds to what is wrong with a flag which one was meant, most likely.
+// cobra does the same for commands.
+func guessFlag(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return err
+	}
+	var flags []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { flags = append(flags, f.Name) })
+	if meant := config.Nearest(unknown.GetSpecifiedName(), flags); meant != "" {
+		return fmt.Errorf("%w: did you mean --%s?", err, meant)
+	}
+	return err
+}
+
+// count is a number and what it is of: "1 resource", "2 resources".
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }

@@ -61,13 +61,15 @@ func TestHelpShowsARealExample(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"version"}, &stdout, &stderr); code != 0 {
-		t.Fatalf("exit %d: %s", code, &stderr)
-	}
-	for _, word := range []string{"doorward ", "commit ", "go1.", "opa "} {
-		if !strings.Contains(stdout.String(), word) {
-			t.Errorf("no %q in %s", word, &stdout)
+	for _, args := range []string{"version", "--version"} {
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), []string{args}, &stdout, &stderr); code != 0 {
+			t.Fatalf("%s: exit %d: %s", args, code, &stderr)
+		}
+		for _, word := range []string{"doorward ", "commit ", "go1.", "opa "} {
+			if !strings.Contains(stdout.String(), word) {
+				t.Errorf("%s: no %q in %s", args, word, &stdout)
+			}
 		}
 	}
 }
@@ -78,7 +80,7 @@ func TestCheck(t *testing.T) {
 	good := f.configure(t, "policy: {paths: [policy]}")
 	f.write(t, "policy/team.rego", "package authz\n\nrequire.office if input.request.host == \"mcp.example.com\"\n")
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"check", "--config", good}, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "1 policy files") {
+	if code := run(t.Context(), []string{"check", "--config", good}, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "ok: 1 resource, 1 issuer, 1 policy file\n") {
 		t.Errorf("good: exit %d, %s%s", code, &stdout, &stderr)
 	}
 	f.write(t, "policy/team.rego", "package authz\n\nrequire.office if nonsense(1)\n")

@@ -156,6 +156,28 @@ func (c *bundleCollector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
+// hashCollector reads the hash of the configuration when somebody asks, so that
+// there is one at a time.
+type hashCollector struct {
+	hash func() string
+	info *prometheus.Desc
+}
+
+func newHashCollector(hash func() string) *hashCollector {
+	return &hashCollector{hash, prometheus.NewDesc("doorward_config_info",
+		"Always 1; the label is the hash of the configuration and policy files in force.", []string{"hash"}, nil)}
+}
+
+// Describe implements prometheus.Collector.
+func (c *hashCollector) Describe(out chan<- *prometheus.Desc) { out <- c.info }
+
+// Collect implements prometheus.Collector.
+func (c *hashCollector) Collect(out chan<- prometheus.Metric) {
+	if hash := c.hash(); hash != "" {
+		out <- prometheus.MustNewConstMetric(c.info, prometheus.GaugeValue, 1, hash)
+	}
+}
+
 // forget removes an issuer that left the configuration.
 func (m *metrics) forget(issuer string) {
 	m.refreshes.DeletePartialMatch(prometheus.Labels{"issuer": issuer})

@@ -26,7 +26,7 @@ func TestCheckTellsWhatIsRemembered(t *testing.T) {
 	want := `policy/other.rego:3:17: warning: no decision that rests on this is remembered: time.now_ns may give another answer each time: leave a token's life to its exp, which is checked before any rule, and put other dates into data
 example: decisions are remembered
 other: decisions are evaluated at every request, the warnings say why
-ok: 2 resources, 1 issuers, 2 policy files
+ok: 2 resources, 1 issuer, 2 policy files
 `
 	if diff := cmp.Diff(want, said); code != 0 || diff != "" {
 		t.Errorf("exit %d, (-want +got):\n%s", code, diff)

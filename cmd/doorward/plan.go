@@ -21,6 +21,8 @@ type plan struct {
 
 	bundles     map[string]*bundles.Bundle // what it was made of, by name
 	revocations given                      // from one of them
+
+	hash string // of the files; bundles, which have revisions of their own, are not in it
 }
 
 // verifier has the plan's bounds, and the clock that it is given.
@@ -75,7 +77,7 @@ func (w watched) compose(ctx context.Context, cfg *config.Config, have map[strin
 	if failed := try(ctx, engine, cfg); len(failed) > 0 {
 		return nil, append(problems, failed...)
 	}
-	return &plan{cfg, engine, files, have, revocations}, problems
+	return &plan{config: cfg, policy: engine, policyFiles: files, bundles: have, revocations: revocations}, problems
 }
 
 // compile makes the policy, and lists the team's files. The engine is nil if

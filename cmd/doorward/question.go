@@ -151,7 +151,7 @@ func readSecret(name string, stdin io.Reader) ([]byte, error) {
 		return nil, err
 	}
 	if len(content) > longestFile {
-		return nil, fmt.Errorf("%s has more than %d bytes: no token is that long", name, longestFile)
+		return nil, fmt.Errorf("%s has more than %s: no token is that long", name, count(longestFile, "byte"))
 	}
 	return content, nil
 }

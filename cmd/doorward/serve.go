@@ -2,10 +2,12 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -37,7 +39,7 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd, paths, read, reference)
+			return serve(cmd, paths, flags, read, reference)
 		},
 	}
 	f := cmd.Flags()
@@ -55,23 +57,49 @@ func serveCommand() *cobra.Command {
 
 // source is where the configuration comes from: files or flags, not both.
 func (s *short) source(paths []string) (source, error) {
-	given := s.resource != "" || len(s.issuers)+len(s.scopes)+len(s.policy)+len(s.insecure) > 0 || s.grpcAddr+s.httpAddr != ""
+	given := s.given()
 	switch {
-	case len(paths) > 0 && given:
-		return nil, errors.New("--config stands alone: write the other flags' values into the file")
+	case len(paths) > 0 && len(given) > 0:
+		return nil, fmt.Errorf("%s and --config exclude each other: write the value into the file", strings.Join(given, ", "))
 	case len(paths) > 0:
 		return func() (*config.Config, config.Problems) { return config.Load(paths) }, nil
-	case s.resource == "" || len(s.issuers) == 0:
+	case len(given) == 0:
 		return nil, errors.New("give --config PATH, or --resource URI and --issuer URL")
+	case s.resource == "":
+		return nil, errors.New("--resource is missing: write the URL that clients use")
+	case len(s.issuers) == 0:
+		return nil, errors.New("--issuer is missing: write the exact iss of its tokens")
 	}
 	return func() (*config.Config, config.Problems) {
 		return config.FromFlags(s.resource, s.issuers, s.scopes, s.policy, s.insecure, s.grpcAddr, s.httpAddr)
 	}, nil
 }
 
+// given names the flags that somebody wrote.
+func (s *short) given() []string {
+	var flags []string
+	for _, f := range []struct {
+		name    string
+		written bool
+	}{
+		{"--resource", s.resource != ""},
+		{"--issuer", len(s.issuers) > 0},
+		{"--scope", len(s.scopes) > 0},
+		{"--policy", len(s.policy) > 0},
+		{"--insecure-http-host", len(s.insecure) > 0},
+		{"--grpc-addr", s.grpcAddr != ""},
+		{"--http-addr", s.httpAddr != ""},
+	} {
+		if f.written {
+			flags = append(flags, f.name)
+		}
+	}
+	return flags
+}
+
 // serve runs the service until the command's context ends and the drain is
 // over.
-func serve(cmd *cobra.Command, paths []string, read source, reference bool) error {
+func serve(cmd *cobra.Command, paths []string, flags short, read source, reference bool) error {
 	defer runtime.KeepAlive(tuneCollector())
 	// Taken before anything else: to a program that does not listen for it, a
 	// hangup is the end.
@@ -81,7 +109,7 @@ func serve(cmd *cobra.Command, paths []string, read source, reference bool) erro
 	// Whoever reads our output may end before us: that is an error of a write,
 	// and not the end of the door.
 	signal.Ignore(syscall.SIGPIPE)
-	files := watched{paths: paths, read: read, memory: policy.NewMemory()}
+	files := watched{paths: paths, flags: flags, read: read, memory: policy.NewMemory()}
 	plan, problems, seen := files.load(cmd.Context(), nil, files.alone)
 	var level slog.LevelVar
 	log := newLogger(cmd, plan, &level)

@@ -50,9 +50,10 @@ type service struct {
 	revocations *revocations
 	decisions   *decisions
 	tls         tlsConfig
-	plan        atomic.Pointer[plan] // in force
-	refused     string               // what was said of the last refused reload; the watcher's alone
-	waiting     bool                 // the configuration in the files waits for a bundle; the watcher's alone
+	plan        atomic.Pointer[plan]        // in force
+	reloaded    atomic.Pointer[reloadState] // of the last reload
+	refused     string                      // what was said of the last refused reload; the watcher's alone
+	waiting     bool                        // the configuration in the files waits for a bundle; the watcher's alone
 }
 
 func newService(log *slog.Logger, level *slog.LevelVar, stdout io.Writer, watched watched, reference bool) *service {
@@ -71,8 +72,10 @@ func newService(log *slog.Logger, level *slog.LevelVar, stdout io.Writer, watche
 	s.readiness = newReadiness(s.health)
 	s.issuers = newIssuers(log, s.metrics, s.readiness)
 	s.readiness.missing = s.missing
+	s.reloaded.Store(&reloadState{LastReload: reloadDone})
 	registry.MustRegister(newIssuerCollector(s.issuers.statuses))
 	registry.MustRegister(newBundleCollector(s.bundleStates))
+	registry.MustRegister(newHashCollector(s.hash))
 	registerInFlight(registry, s.checks)
 	registerMemory(registry, watched.memory)
 	return s
@@ -110,6 +113,9 @@ func (s *service) run(ctx context.Context, first *plan, seen digest, hangup <-ch
 	watching.Go(func() { s.watch(background, hangup, seen) })
 	s.readiness.start()
 	s.announce(first, listeners)
+	if inContainer(os.DirFS("/"), os.Getenv) {
+		warnUnreachable(s.log, listeners)
+	}
 
 	select {
 	case err := <-failed:
@@ -170,8 +176,8 @@ func (s *service) drain(server *grpc.Server) {
 	s.log.Info("stopped")
 }
 
-// announce says what is protected and what is trusted, one line each.
-func (s *service) announce(p *plan, listeners *listeners) {
+// describe says what is protected and what is trusted, one line each.
+func (s *service) describe(p *plan) {
 	for _, res := range p.config.Resources.All() {
 		s.log.Info("protecting", slog.String("resource", res.URI), slog.String("name", res.Name), list("also_at", res.AlsoAt),
 			list("audiences", res.Audiences), list("issuers", res.Issuers), list("scopes", res.Scopes),
@@ -184,8 +190,13 @@ func (s *service) announce(p *plan, listeners *listeners) {
 	for _, b := range p.config.Bundles {
 		s.log.Info("following a bundle", slog.String("bundle", b.Name), slog.String("from", b.Place()), slog.Bool("signed", !b.InsecureUnsigned))
 	}
+}
+
+// announce says what is in force, and where it is served.
+func (s *service) announce(p *plan, listeners *listeners) {
+	s.describe(p)
 	s.log.Info("serving", slog.String("version", thisBuild().version), slog.String("grpc", address(listeners.grpc)),
-		slog.String("http", address(listeners.http)), slog.Int("policy_files", len(p.policyFiles)))
+		slog.String("http", address(listeners.http)), slog.Int("policy_files", len(p.policyFiles)), slog.String("configuration", p.hash))
 }
 
 func list(name string, values []string) slog.Attr {
@@ -197,6 +208,14 @@ func list(name string, values []string) slog.Attr {
 
 // bundleStates are those of the bundles in force.
 func (s *service) bundleStates() []bundleState { return s.bundles.states(s.plan.Load()) }
+
+// hash is that of the configuration in force; "" before the first.
+func (s *service) hash() string {
+	if now := s.plan.Load(); now != nil {
+		return now.hash
+	}
+	return ""
+}
 
 // missing names the bundles without which no policy is in force.
 func (s *service) missing() []string {

@@ -62,7 +62,7 @@ func (r *report) found(step string, q *question, told *extauthz.Explanation) str
 		return "no Origin header"
 	case extauthz.StepCredential:
 		scheme, _, _ := strings.Cut(q.headers["authorization"], " ")
-		return fmt.Sprintf("a %s token of %d bytes", scheme, len(q.token))
+		return fmt.Sprintf("a %s token of %s", scheme, count(len(q.token), "byte"))
 	case extauthz.StepVerify:
 		if r.Insecure {
 			return "NOT VERIFIED: nobody signed these claims; issuer, type, claims and dates are judged"

@@ -71,7 +71,7 @@ func printTests(out io.Writer, tests regotest.Report, problems []policy.Problem,
 	}
 	switch {
 	case wrong > 0:
-		return &failure{fmt.Errorf("%d problems, no test was run", wrong)}
+		return &failure{fmt.Errorf("%s, no test was run", count(wrong, "problem"))}
 	case passed+failed == 0:
 		return &failure{fmt.Errorf("no test was run: write test_… rules in *_test.rego below these paths")}
 	case failed > 0:

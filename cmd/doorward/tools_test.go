@@ -38,7 +38,7 @@ func TestTestCommand(t *testing.T) {
 		}, ""},
 		{"no test", head + "helps := 1\n", 1, nil, "no test was run"},
 		{"one that is not done", head + "todo_test_a := true\n", 1, []string{"SKIP authz_test.todo_test_a"}, "no test was run"},
-		{"a mistake", head + "test_a if nonsense(1)\n", 1, []string{"a_test.rego:7:11: undefined function nonsense"}, "1 problems, no test was run"},
+		{"a mistake", head + "test_a if nonsense(1)\n", 1, []string{"a_test.rego:7:11: undefined function nonsense"}, "1 problem, no test was run"},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
 			f := newFolder(t)

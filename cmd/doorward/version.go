@@ -36,6 +36,11 @@ func thisBuild() build {
 	return b
 }
 
+// String is what `doorward version` and `doorward --version` print.
+func (b build) String() string {
+	return fmt.Sprintf("doorward %s\ncommit   %s\ngo       %s\nopa      %s\n", b.version, b.revision, runtime.Version(), b.opa)
+}
+
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
@@ -43,9 +48,7 @@ func versionCommand() *cobra.Command {
 		Example: "  doorward version",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b := thisBuild()
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "doorward %s\ncommit   %s\ngo       %s\nopa      %s\n",
-				b.version, b.revision, runtime.Version(), b.opa)
+			_, err := fmt.Fprint(cmd.OutOrStdout(), thisBuild())
 			return err
 		},
 	}

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"log/slog"
 	"os"
@@ -25,12 +27,26 @@ const lookEvery = time.Second
 // watched is what a start and every reload read.
 type watched struct {
 	paths  []string // configuration files and folders; none in the short form
+	flags  short    // the configuration of the short form
 	read   source
 	memory *policy.Memory // of every policy that is loaded
 }
 
 // digest is one number for all that a load would read.
-type digest [sha256.Size]byte
+type digest struct {
+	all [sha256.Size]byte
+	// said is of the configuration and the policy alone. It may be published, and
+	// what the configuration names may be a token that somebody could guess.
+	said [sha256.Size]byte
+}
+
+// hash is a short name of a configuration and its policy: the same files under
+// the same names have the same.
+func (d digest) hash() string { return hex.EncodeToString(d.said[:8]) }
+
+// changing stands for the hash of what was read while it changed. It is in force
+// until the next look.
+const changing = "changing"
 
 // load reads configuration and policy, and returns what it saw. Where a file
 // changed meanwhile, that is a digest which no files have, so that the next
@@ -38,7 +54,14 @@ type digest [sha256.Size]byte
 func (w watched) load(ctx context.Context, inForce *config.Config, generate generator) (*plan, config.Problems, digest) {
 	before := w.look(inForce)
 	next, problems := load(ctx, w.read, generate)
-	if w.look(inForce) != before {
+	after, hash := w.look(inForce), before.hash()
+	if after.said != before.said {
+		hash = changing
+	}
+	if next != nil {
+		next.hash = hash
+	}
+	if after != before {
 		return next, problems, digest{}
 	}
 	return next, problems, before
@@ -49,32 +72,45 @@ func (w watched) load(ctx context.Context, inForce *config.Config, generate gene
 // of it, so that a file that was missing is seen to arrive. While the
 // configuration cannot be read, the one in force says which files matter.
 func (w watched) look(inForce *config.Config) digest {
-	sum := sha256.New()
-	note := func(text string) { _, _ = io.WriteString(sum, strconv.Itoa(len(text))+":"+text) } // a hash cannot fail
 	cfg, problems := w.read()
-	for _, problem := range problems {
-		note(problem.String())
-	}
 	names, err := config.Files(w.paths)
 	if cfg == nil {
 		cfg = inForce
 	}
+	var named []string
 	if cfg != nil {
 		policies, alsoErr := policy.Files(cfg.PolicyPaths)
-		names, err = slices.Concat(names, cfg.Files, policies), errors.Join(err, alsoErr)
+		names, named, err = slices.Concat(names, policies), cfg.Files, errors.Join(err, alsoErr)
+	}
+	sum := sha256.New()
+	note(sum, fmt.Sprint(w.flags))
+	noteFiles(sum, names)
+	seen := digest{said: [sha256.Size]byte(sum.Sum(nil))}
+	noteFiles(sum, named)
+	for _, problem := range problems {
+		note(sum, problem.String())
 	}
 	if err != nil {
-		note(err.Error())
+		note(sum, err.Error())
 	}
+	seen.all = [sha256.Size]byte(sum.Sum(nil))
+	return seen
+}
+
+// note adds a text to a sum, apart from those before and after it.
+func note(sum hash.Hash, text string) {
+	_, _ = io.WriteString(sum, strconv.Itoa(len(text))+":"+text) // a hash cannot fail
+}
+
+func noteFiles(sum hash.Hash, names []string) {
 	for _, name := range names {
 		content, err := os.ReadFile(name)
 		if err != nil {
 			content = []byte("unreadable")
 		}
-		note(name)
-		note(string(content))
+		note(sum, name)
+		note(sum, string(content))
 	}
-	return digest(sum.Sum(nil))
 }
 
 // watch is the one goroutine that decides what is in force: it reloads on
@@ -128,13 +164,16 @@ func (s *service) reload(ctx context.Context) digest {
 		logProblem(s.log, problem)
 	}
 	s.refused = ""
+	s.reloaded.Store(&reloadState{LastReload: reloadDone})
 	s.metrics.reloaded(time.Now())
 	s.bundles.retire(next.config.Bundles)
 	if needsRestart(s.started, next.config) {
 		s.log.Warn("addresses, socket_mode, TLS or none, log.format, receive_bytes and the limits on proofs change at the next start only")
 	}
-	s.log.Info("the changed configuration is in force", slog.Int("resources", len(next.config.Resources.All())),
-		slog.Int("issuers", len(next.config.Issuers)), slog.Int("policy_files", len(next.policyFiles)))
+	s.describe(next)
+	s.log.Info("the changed configuration is in force", slog.String("configuration", next.hash),
+		slog.Int("resources", len(next.config.Resources.All())), slog.Int("issuers", len(next.config.Issuers)),
+		slog.Int("policy_files", len(next.policyFiles)))
 	return seen
 }
 
@@ -152,6 +191,7 @@ func needsRestart(started, next *config.Config) bool {
 // refuse keeps what is in force. The same refusal again is told once.
 func (s *service) refuse(problems config.Problems) {
 	s.metrics.reloadOK.Set(0)
+	s.reloaded.Store(&reloadState{LastReload: reloadRefused, Problem: firstOf(problems)})
 	said := fmt.Sprint(problems)
 	if said == s.refused {
 		return
@@ -163,10 +203,23 @@ func (s *service) refuse(problems config.Problems) {
 	s.log.Error("the changed configuration was refused: the one before stays in force")
 }
 
+// firstOf is the first error, and how many more there are.
+func firstOf(problems config.Problems) string {
+	wrong := problems.Errors()
+	if len(wrong) == 0 {
+		return ""
+	}
+	if more := len(wrong) - 1; more > 0 {
+		return fmt.Sprintf("%s (and %s: see the log)", wrong[0], count(more, "more problem"))
+	}
+	return wrong[0].String()
+}
+
 // await keeps what is in force until a bundle is there. It is told once.
 func (s *service) await(missing []string) {
 	s.metrics.reloadOK.Set(0)
 	said := "waits for " + strings.Join(missing, ", ")
+	s.reloaded.Store(&reloadState{LastReload: reloadWaits, Problem: said})
 	if said == s.refused {
 		return
 	}

@@ -268,7 +268,7 @@ func TestFile(t *testing.T) {
 	if got := s.Status(); got.Problem != "" || got.Refused {
 		t.Errorf("%+v", got)
 	}
-	for line, want := range map[string]int{"cannot be read": 1, "is cut off": 1, "can be used again": 2} {
+	for line, want := range map[string]int{"cannot be read": 1, "is cut off": 1, "can be used again": 2, "the one before stays": 1} {
 		if got := strings.Count(j.String(), line); got != want {
 			t.Errorf("%q is told %d times:\n%s", line, got, j)
 		}

@@ -216,7 +216,11 @@ func (s *Source) fail(f failure) {
 		return // the refusal of what is there is the better news
 	}
 	if f.what != s.failure.what || f.refused && f.detail != s.failure.detail {
-		s.log.Error("the bundle there is of no use: the one before stays", slog.String("problem", f.String()))
+		said := "the bundle there is of no use"
+		if s.latest != nil {
+			said += ": the one before stays"
+		}
+		s.log.Error(said, slog.String("problem", f.String()))
 	}
 	s.failure = f
 }

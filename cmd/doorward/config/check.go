@@ -27,6 +27,7 @@ func (r *reader) config() (*Config, Problems) {
 	r.checkCacheDir()
 	r.checkRevocations()
 	r.checkDecisionLog()
+	r.checkPlaceholders()
 	sources := r.checkBundles()
 	proofs := r.checkProofs()
 	issuers := r.checkIssuers()
@@ -267,7 +268,7 @@ func (r *reader) checkTrusted(path string, ids, known []string) {
 			continue
 		}
 		fix := "add it to issuers, or remove it here"
-		if meant := nearest(id, known); meant != "" {
+		if meant := Nearest(id, known); meant != "" {
 			fix = fmt.Sprintf("did you mean %q?", meant)
 		}
 		r.problem(element(path, i), fmt.Sprintf("is %q, which is not one of the issuers", id), fix)

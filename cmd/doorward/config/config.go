@@ -12,6 +12,7 @@ package config
 import (
 	"io/fs"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/doorward/doorward/extauthz/jwks"
@@ -144,15 +145,7 @@ func FromFlags(resourceURI string, issuers, scopes, policyPaths, insecureHosts [
 	r.doc.Resources = []entry{{Resource: resourceURI, Scopes: scopes}}
 	r.doc.Policy.Paths = policyPaths
 	r.doc.InsecureHTTPHosts = insecureHosts
-	for flag, key := range map[string]string{
-		"--resource":           "resources",
-		"--issuer":             "issuers",
-		"--scope":              "resources[0].scopes",
-		"--policy":             "policy.paths",
-		"--insecure-http-host": "insecure_http_hosts",
-		"--grpc-addr":          "listen.grpc",
-		"--http-addr":          "listen.http",
-	} {
+	for flag, key := range flagKeys {
 		r.places[key] = place{file: flag}
 	}
 	for _, id := range issuers {
@@ -164,5 +157,32 @@ func FromFlags(resourceURI string, issuers, scopes, policyPaths, insecureHosts [
 	if httpAddr != "" {
 		r.doc.Listen.HTTP = httpAddr
 	}
-	return r.config()
+	c, problems := r.config()
+	for i, p := range problems {
+		problems[i].Message, problems[i].Fix = flagWords.Replace(p.Message), flagWords.Replace(p.Fix)
+	}
+	return c, problems
 }
+
+// flagKeys are the flags of the short form and the keys that they stand for.
+var flagKeys = map[string]string{
+	"--resource":           "resources",
+	"--issuer":             "issuers",
+	"--scope":              "resources[0].scopes",
+	"--policy":             "policy.paths",
+	"--insecure-http-host": "insecure_http_hosts",
+	"--grpc-addr":          "listen.grpc",
+	"--http-addr":          "listen.http",
+}
+
+// flagWords puts the flag in the place of each key that a problem speaks of:
+// who wrote no file has no key to correct. A key that no flag sets needs one.
+var flagWords = func() *strings.Replacer {
+	words := []string{"add listen.tls", "write a file with listen.tls"}
+	for flag, key := range flagKeys {
+		if strings.ContainsAny(key, "._") { // others are words of every sentence
+			words = append(words, key, flag)
+		}
+	}
+	return strings.NewReplacer(words...)
+}()

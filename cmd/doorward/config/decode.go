@@ -116,7 +116,7 @@ func (r *reader) unknownKey(key *yaml.Node, path string, known []string) {
 	if path != "" {
 		message += " in " + path
 	}
-	if meant := nearest(key.Value, known); meant != "" {
+	if meant := Nearest(key.Value, known); meant != "" {
 		r.refuse(key, join(path, key.Value), message, fmt.Sprintf("did you mean %q?", meant))
 		r.misspelt = append(r.misspelt, join(path, meant))
 		return

@@ -101,7 +101,7 @@ func (r *reader) checkAlgorithms(path string, algorithms []string) {
 		at := element(path, i)
 		paths = append(paths, at)
 		fix := "the algorithms are " + strings.Join(known, ", ")
-		if meant := nearest(name, known); meant != "" {
+		if meant := Nearest(name, known); meant != "" {
 			fix = fmt.Sprintf("did you mean %s?", meant)
 		}
 		switch {

@@ -83,7 +83,7 @@ func (r *reader) text(n *yaml.Node, path string, into *string, f field) {
 
 func (r *reader) notAmong(n *yaml.Node, path string, words []string) {
 	fix := "write " + strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
-	if meant := nearest(n.Value, words); meant != "" {
+	if meant := Nearest(n.Value, words); meant != "" {
 		fix = "did you mean " + meant + "?"
 	}
 	r.refuse(n, path, fmt.Sprintf("%s cannot be %q", path, n.Value), fix)
@@ -152,7 +152,7 @@ func (r *reader) size(n *yaml.Node, path string, into *Size) {
 	}
 	unit := "B"
 	if m[2] != "" {
-		unit = nearest(m[2], []string{"KiB", "MiB", "GiB"})
+		unit = Nearest(m[2], []string{"KiB", "MiB", "GiB"})
 		if unit == "" || !strings.EqualFold(unit[:1], m[2][:1]) {
 			unit = "KiB"
 		}

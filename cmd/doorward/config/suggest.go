@@ -6,9 +6,9 @@ import "strings"
 // longer than this.
 const longestWord = 256
 
-// nearest is the candidate that word is most likely a slip of, or "" where
+// Nearest is the candidate that word is most likely a slip of, or "" where
 // none is close enough to be worth saying.
-func nearest(word string, candidates []string) string {
+func Nearest(word string, candidates []string) string {
 	if word == "" || len(word) > longestWord {
 		return ""
 	}

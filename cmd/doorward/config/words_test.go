@@ -21,8 +21,8 @@ func TestNearest(t *testing.T) {
 		{"nothing like it", "telemetry", ""},
 		{"nothing", "", ""},
 	} {
-		if got := nearest(test.word, keys); got != test.want {
-			t.Errorf("%s: nearest(%q) = %q, want %q", test.intent, test.word, got, test.want)
+		if got := Nearest(test.word, keys); got != test.want {
+			t.Errorf("%s: Nearest(%q) = %q, want %q", test.intent, test.word, got, test.want)
 		}
 	}
 }

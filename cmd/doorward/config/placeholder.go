@@ -1,0 +1,68 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// checkPlaceholders refuses patterns and placeholders in what is compared byte
+// for byte: read literally, they would match nothing, or a request that was not
+// meant.
+func (r *reader) checkPlaceholders() {
+	for i, is := range r.doc.Issuers {
+		at := element("issuers", i)
+		r.noPlaceholder(at+".issuer", is.Issuer)
+		r.noPlaceholder(at+".jwks_uri", is.JWKSURI)
+	}
+	for i, e := range r.doc.Resources {
+		at := element("resources", i)
+		r.noPlaceholder(at+".resource", e.Resource)
+		for j, raw := range e.AlsoAt {
+			r.noPlaceholder(element(at+".also_at", j), raw)
+		}
+		for j, raw := range e.Audiences {
+			r.noPlaceholder(element(at+".audiences", j), raw)
+		}
+		for j, raw := range e.Origins {
+			if raw != "*" { // every origin; warned about
+				r.noPlaceholder(element(at+".origins", j), raw)
+			}
+		}
+	}
+}
+
+func (r *reader) noPlaceholder(path, raw string) {
+	if found := placeholder(raw); found != "" {
+		r.problem(path, fmt.Sprintf("has %q, and patterns and placeholders have no meaning here", found),
+			"write one entry for each value, in full")
+	}
+}
+
+// placeholder is the part of a URL that looks like a pattern or a placeholder:
+// "*", "{tenant}", "<tenant>", or a segment such as ":id"; "" for none. An
+// escape is read as what it stands for.
+func placeholder(raw string) string {
+	if plain, err := url.PathUnescape(raw); err == nil {
+		raw = plain
+	}
+	for _, brackets := range []string{"{}", "<>"} {
+		if start := strings.IndexByte(raw, brackets[0]); start >= 0 {
+			length := strings.IndexByte(raw[start:], brackets[1])
+			if length < 0 {
+				length = len(raw[start:]) - 1
+			}
+			return raw[start : start+length+1]
+		}
+	}
+	if strings.Contains(raw, "*") {
+		return "*"
+	}
+	_, rest, _ := strings.Cut(raw, "://")
+	for _, segment := range strings.Split(rest, "/")[1:] {
+		if len(segment) > 1 && segment[0] == ':' {
+			return segment
+		}
+	}
+	return ""
+}
