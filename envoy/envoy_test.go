@@ -80,6 +80,7 @@ func TestHardening(t *testing.T) {
 	http, check := manager.GetCommonHttpProtocolOptions(), doorward.GetHealthChecks()[0]
 	monitor := unpack(t, b.Whole.GetOverloadManager().GetResourceMonitors()[0].GetTypedConfig(), &connectionsv3.DownstreamConnectionsConfig{})
 	protocol := unpack(t, doorward.GetTypedExtensionProtocolOptions()["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"], &upstreamsv3.HttpProtocolOptions{})
+	retry, outlier, window := authz.GetGrpcService().GetRetryPolicy(), doorward.GetOutlierDetection(), doorward.GetCommonLbConfig().GetUpdateMergeWindow()
 	http2 := manager.GetHttp2ProtocolOptions()
 	ping := protocol.GetExplicitHttpConfig().GetHttp2ProtocolOptions().GetConnectionKeepalive()
 	route := b.Host.GetRoutes()[len(b.Host.GetRoutes())-1].GetRoute()
@@ -90,7 +91,16 @@ func TestHardening(t *testing.T) {
 		{"fails closed", authz.GetFailureModeAllow(), false},
 		{"a doorward that cannot be asked is a 503", authz.GetStatusOnError().GetCode().String(), "ServiceUnavailable"},
 		{"a Check gets 1 s", authz.GetGrpcService().GetTimeout().AsDuration(), time.Second},
-		{"a Check is not repeated", authz.GetGrpcService().GetRetryPolicy() == nil, true},
+		{"a Check that is lost is repeated once", retry.GetNumRetries().GetValue(), uint32(1)},
+		{"because its connection broke, and not because of an answer or the time", retry.GetRetryOn(), "connect-failure,refused-stream,reset"},
+		{"nor because of the time of one try", retry.GetRetryBackOff().GetMaxInterval().AsDuration() > authz.GetGrpcService().GetTimeout().AsDuration(), true},
+		{"at once", retry.GetRetryBackOff().GetBaseInterval().AsDuration(), time.Millisecond},
+		{"of another replica", retry.GetRetryHostPredicate()[0].GetName(), "envoy.retry_host_predicates.previous_hosts"},
+		{"and all that are lost with one replica", doorward.GetCircuitBreakers().GetThresholds()[0].GetMaxRetries().GetValue() >= 10000, true},
+		{"a replica whose connection fails is put aside", outlier.GetConsecutiveLocalOriginFailure().GetValue(), uint32(1)},
+		{"what it answers does not", outlier.GetSplitExternalLocalOriginErrors() && outlier.GetEnforcingConsecutive_5Xx().GetValue()+
+			outlier.GetEnforcingConsecutiveGatewayFailure().GetValue() == 0, true},
+		{"which is known at once", window != nil && window.AsDuration() == 0, true},
 		{"Checks go to doorward", authz.GetGrpcService().GetEnvoyGrpc().GetClusterName(), "doorward"},
 		{"ext_authz v3", authz.GetTransportApiVersion().String(), "V3"},
 		{"unsound headers in an answer are refused", authz.GetValidateMutations(), true},
@@ -237,7 +247,7 @@ func TestAccessLog(t *testing.T) {
 
 // Readers uncomment the examples: they must be right too.
 func TestCommentedExamples(t *testing.T) {
-	b := parse(t, uncomment(t, "# transport_socket:", "# - match: "))
+	b := parse(t, uncomment(t, "# transport_socket:", "# - match: ", "# host_rewrite_literal: ", "# - endpoint: "))
 	named := b.Host.GetRoutes()[1]
 	settings := unpack(t, named.GetTypedPerFilterConfig()["envoy.filters.http.ext_authz"], &authzv3.ExtAuthzPerRoute{})
 	if got := settings.GetCheckSettings().GetContextExtensions()["resource"]; got != "weather" {
@@ -245,6 +255,12 @@ func TestCommentedExamples(t *testing.T) {
 	}
 	if timeout := named.GetRoute().GetTimeout(); timeout == nil || timeout.AsDuration() != 0 {
 		t.Error("the example cuts event streams")
+	}
+	if got := len(b.Cluster("doorward").GetLoadAssignment().GetEndpoints()[0].GetLbEndpoints()); got != 2 {
+		t.Errorf("the example of replicas has %d", got)
+	}
+	if got := b.Host.GetRoutes()[2].GetRoute().GetHostRewriteLiteral(); got == "" {
+		t.Error("the example of another host does nothing")
 	}
 	if !tls(b.Listener) {
 		t.Error("the example of TLS does nothing")

@@ -17,6 +17,7 @@ import (
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	managerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/resource_monitors/downstream_connections/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -146,6 +147,20 @@ func (b *Bootstrap) Endpoint(cluster string) *corev3.SocketAddress {
 		for _, endpoint := range locality.GetLbEndpoints() {
 			return endpoint.GetEndpoint().GetAddress().GetSocketAddress()
 		}
+	}
+	return nil
+}
+
+// addReplicas puts further doorwards beside the first, as the comment in
+// envoy.yaml shows it.
+func (b *Bootstrap) addReplicas(addresses []string) error {
+	for _, address := range addresses {
+		locality := b.Cluster("doorward").GetLoadAssignment().GetEndpoints()[0]
+		next := proto.CloneOf(locality.GetLbEndpoints()[0])
+		if err := point(next.GetEndpoint().GetAddress().GetSocketAddress(), address); err != nil {
+			return err
+		}
+		locality.LbEndpoints = append(locality.LbEndpoints, next)
 	}
 	return nil
 }

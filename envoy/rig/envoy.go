@@ -33,6 +33,9 @@ type EnvoyOptions struct {
 	Doorward string // host:port of the ext_authz gRPC service
 	Upstream string // host:port of the MCP server
 
+	// Replicas are further doorwards, host:port each, beside the first.
+	Replicas []string
+
 	// Edit changes the shipped configuration, after the addresses above were
 	// put in; nil runs it as it is. What it returns is why Envoy did not start.
 	Edit func(*Bootstrap) error
@@ -101,6 +104,9 @@ func (o EnvoyOptions) config() ([]byte, error) {
 		if err := point(place.socket, place.address); err != nil {
 			return nil, err
 		}
+	}
+	if err := b.addReplicas(o.Replicas); err != nil {
+		return nil, err
 	}
 	for _, address := range []string{o.Listen, o.Admin} {
 		if err := mustBeFree(address); err != nil {

@@ -26,6 +26,12 @@ type setup struct {
 
 func start(t *testing.T, edit func(*Bootstrap) error) *setup {
 	t.Helper()
+	return startBeside(t, nil, edit)
+}
+
+// startBeside has more replicas beside the stand-in.
+func startBeside(t *testing.T, replicas []string, edit func(*Bootstrap) error) *setup {
+	t.Helper()
 	NeedEnvoy(t)
 	s := &setup{T: t, door: startStandIn(t, "")}
 	var err error
@@ -35,6 +41,7 @@ func start(t *testing.T, edit func(*Bootstrap) error) *setup {
 	t.Cleanup(func() { s.upstream.Close() })
 	s.envoy, err = StartEnvoy(t.Context(), EnvoyOptions{
 		Doorward: s.door.address,
+		Replicas: replicas,
 		Upstream: s.upstream.Address(),
 		Edit: func(b *Bootstrap) error {
 			if err := Patient(b); err != nil || edit == nil {
