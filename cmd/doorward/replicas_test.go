@@ -115,7 +115,7 @@ func openPair(t *testing.T, more string) *pair {
 	}
 	p.envoy, err = rig.StartEnvoy(t.Context(), rig.EnvoyOptions{
 		Doorward: p.replicas[0].grpc, Replicas: []string{p.replicas[1].grpc}, Upstream: upstream.Listener.Addr().String(),
-		Edit: patience(),
+		Edit: deadlines(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -125,9 +125,9 @@ func openPair(t *testing.T, more string) *pair {
 	return p
 }
 
-// patience is for a machine that is busy with other tests; a trial of load is
+// deadlines are longer on a machine that is busy with other tests; a trial of load is
 // run with the deadlines as they are.
-func patience() func(*rig.Bootstrap) error {
+func deadlines() func(*rig.Bootstrap) error {
 	if os.Getenv("DOORWARD_RATE") != "" {
 		return nil
 	}
