@@ -25,7 +25,9 @@ func TestCheckTellsWhatIsRemembered(t *testing.T) {
 	code, said := checked(t, f, config)
 	want := `policy/other.rego:3:17: warning: no decision that rests on this is remembered: time.now_ns may give another answer each time: leave a token's life to its exp, which is checked before any rule, and put other dates into data
 example: decisions are remembered
+  authz.example.require.office  policy/example.rego:3:1
 other: decisions are evaluated at every request, the warnings say why
+  authz.other.require.late  policy/other.rego:3:1
 ok: 2 resources, 1 issuer, 2 policy files
 `
 	if diff := cmp.Diff(want, said); code != 0 || diff != "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -91,6 +93,7 @@ type pair struct {
 	replicas [2]*replica
 	envoy    *rig.Envoy
 	key      *mint.Key
+	nonces   atomic.Int64 // that clients were asked for
 }
 
 func openPair(t *testing.T, more string) *pair {
@@ -103,6 +106,7 @@ func openPair(t *testing.T, more string) *pair {
 		t.Fatal(err)
 	}
 	f := newFolder(t)
+	f.write(t, "nonce.key", base64.StdEncoding.EncodeToString(make([]byte, 32)))
 	p := &pair{key: f.key}
 	text := strings.Replace(readFile(t, f.configure(t, more)), "drain: 0s", "drain: 1s", 1)
 	for i := range p.replicas {
@@ -187,7 +191,7 @@ func TestAReplicaThatDiesCostsNothing(t *testing.T) {
 		t.Run(intent, func(t *testing.T) {
 			more := ""
 			if row.dpop {
-				more = "  dpop: required"
+				more = "  dpop: required\ndpop_nonce_key_file: nonce.key" // without it each replica asks for a nonce of its own
 			}
 			p := openPair(t, more)
 			call := p.bearer(client)
@@ -196,7 +200,7 @@ func TestAReplicaThatDiesCostsNothing(t *testing.T) {
 			}
 			samples := p.ends(t, row.signal, ends, rate, call)
 			reasons := sending.Reasons(samples)
-			t.Logf("%d ends at %d requests a second: %d requests, %v, p99.9 and longest %v %v", ends, rate, len(samples), reasons,
+			t.Logf("%d ends at %d requests a second: %d requests, %v, %d asked for a nonce, p99.9 and longest %v %v", ends, rate, len(samples), reasons, p.nonces.Load(),
 				sending.Summarise(samples).P999, sending.Summarise(samples).Max)
 			if len(samples) == 0 || reasons[sending.Allowed] != len(samples) {
 				t.Errorf("%v", reasons)
@@ -256,6 +260,7 @@ func (p *pair) proven(client *http.Client) sending.Call {
 	return func(ctx context.Context, n int) string {
 		reason, nonce := p.send(ctx, client, "DPoP "+token, proof(n, ""))
 		if nonce != "" {
+			p.nonces.Add(1)
 			reason, _ = p.send(ctx, client, "DPoP "+token, proof(n, nonce))
 		}
 		return reason
