@@ -174,11 +174,11 @@ func TestCORS(t *testing.T) {
 	b := parse(t, envoy.Bootstrap())
 	policy := unpack(t, b.Host.GetTypedPerFilterConfig()["envoy.filters.http.cors"], &corsv3.CorsPolicy{})
 	for list, names := range map[string][]string{
-		policy.GetExposeHeaders(): {"www-authenticate", "mcp-session-id"},
+		policy.GetExposeHeaders(): {"www-authenticate", "mcp-session-id", "dpop-nonce"},
 		policy.GetAllowMethods():  {"GET", "POST", "DELETE", "OPTIONS"},
 		policy.GetAllowHeaders(): {
 			"authorization", "content-type", "accept", "last-event-id",
-			"mcp-protocol-version", "mcp-session-id", "mcp-method", "mcp-name",
+			"mcp-protocol-version", "mcp-session-id", "mcp-method", "mcp-name", "dpop",
 		},
 	} {
 		if diff := cmp.Diff(names, strings.Split(list, ", ")); diff != "" {
