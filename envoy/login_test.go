@@ -19,12 +19,20 @@ import (
 
 // TestTheSDKClientLogsInThroughTheDoor: the official client, knowing one URL,
 // finds the authorization server by our challenge and document, logs in, and
-// calls a tool that knows who calls; on the wires with sessions and without.
+// calls a tool that knows who calls; on the wires with sessions and without,
+// and where there are challenges of two schemes.
 func TestTheSDKClientLogsInThroughTheDoor(t *testing.T) {
 	rig.NeedEnvoy(t)
-	for name, sessions := range map[string]bool{"without sessions": false, "with sessions": true} {
+	for name, row := range map[string]struct {
+		sessions bool
+		dpop     string
+	}{
+		"without sessions":       {false, resource.DPoPOff},
+		"with sessions":          {true, resource.DPoPOff},
+		"where DPoP is optional": {false, resource.DPoPOptional},
+	} {
 		t.Run(name, func(t *testing.T) {
-			behind, err := rig.StartMCPServer(rig.MCPServerOptions{Sessions: sessions})
+			behind, err := rig.StartMCPServer(rig.MCPServerOptions{Sessions: row.sessions})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -36,7 +44,7 @@ func TestTheSDKClientLogsInThroughTheDoor(t *testing.T) {
 			t.Cleanup(func() { _ = office.Close() })
 			h := openHouse(t, behind.Address())
 			endpoint := h.envoy.URL() + "/mcp"
-			h.doorward.Swap(guarding(t, endpoint, office).state(t))
+			h.doorward.Swap(guarding(t, endpoint, office, row.dpop).state(t))
 
 			login, err := rig.Login(nil)
 			if err != nil {
@@ -65,18 +73,51 @@ func TestTheSDKClientLogsInThroughTheDoor(t *testing.T) {
 	}
 }
 
+// TestAClientWithoutDPoPGivesUp where a resource requires it: it reads the
+// challenge, logs in, and does not go round in circles with a token that is
+// refused.
+func TestAClientWithoutDPoPGivesUp(t *testing.T) {
+	rig.NeedEnvoy(t)
+	behind := startUpstream(t)
+	office, err := rig.StartAuthServer(rig.AuthServerOptions{Scopes: []string{"mcp:read"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = office.Close() })
+	h := openHouse(t, behind.address)
+	endpoint := h.envoy.URL() + "/mcp"
+	h.doorward.Swap(guarding(t, endpoint, office, resource.DPoPRequired).state(t))
+	login, err := rig.Login(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if session, err := rig.Connect(soon(t), rig.ClientOptions{Endpoint: endpoint, OAuth: login}); err == nil {
+		_ = session.Close()
+		t.Error("a bearer token opened the door")
+	}
+	if office.KeyFetches() == 0 { // a token came, and was verified
+		t.Error("the client did not log in")
+	}
+	if n := len(behind.take()); n != 0 {
+		t.Errorf("%d requests arrived", n)
+	}
+}
+
 // guarding protects one resource with the keys that office publishes.
-func guarding(t *testing.T, uri string, office *rig.AuthServer) plan {
+func guarding(t *testing.T, uri string, office *rig.AuthServer, dpop string) plan {
 	t.Helper()
 	loopback := []string{"loopback"}
 	source := jwks.NewSource(jwks.Options{Issuer: office.Issuer(), InsecureHTTPHosts: loopback}, jwks.Environment{})
 	go source.Run(t.Context())
 	return plan{
-		resources: []resource.Spec{{URI: uri, Name: "weather", Issuers: []string{office.Issuer()}, Scopes: []string{"mcp:read"}}},
-		issuers:   map[string]*token.Issuer{office.Issuer(): trust(source)},
-		library:   rego.Files,
-		verifier:  token.Options{ClockSkew: 30 * time.Second, Waiting: 1000},
-		timeout:   patience,
+		resources: []resource.Spec{{
+			URI: uri, Name: "weather", Issuers: []string{office.Issuer()}, Scopes: []string{"mcp:read"},
+			DPoP: dpop, ProofAlgorithms: []string{"ES256"},
+		}},
+		issuers:  map[string]*token.Issuer{office.Issuer(): trust(source)},
+		library:  rego.Files,
+		verifier: token.Options{ClockSkew: 30 * time.Second, Waiting: 1000},
+		timeout:  patience,
 	}
 }
 
