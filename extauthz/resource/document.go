@@ -28,9 +28,9 @@ type Document struct {
 	Body   []byte // JSON, nil for a 204; for HEAD the caller leaves it out. Not to be changed
 }
 
-// IsMetadataPath tells whether a path asks for metadata, whichever document it
+// isMetadataPath tells whether a path asks for metadata, whichever document it
 // means and whether there is one. A query is ignored.
-func IsMetadataPath(path string) bool {
+func isMetadataPath(path string) bool {
 	return isUnder(path, wellKnown)
 }
 
@@ -48,7 +48,7 @@ func (t *Table) IsMetadata(authority, path string) bool {
 	if !strings.HasPrefix(path, "/.well-known/") {
 		return false
 	}
-	if IsMetadataPath(path) {
+	if isMetadataPath(path) {
 		return true
 	}
 	under := func(prefix string) bool { return isUnder(path, prefix) }
@@ -89,7 +89,7 @@ func (t *Table) Document(method, authority, path string) Document {
 
 // described finds the resource whose document a path asks for.
 func (t *Table) described(authority, path string) *Resource {
-	if !IsMetadataPath(path) {
+	if !isMetadataPath(path) {
 		return nil
 	}
 	s := t.site(authority)

@@ -234,7 +234,7 @@ func TestDocumentAnswer(t *testing.T) {
 	}
 }
 
-func TestIsMetadataPath(t *testing.T) {
+func TestIsOnAMetadataPath(t *testing.T) {
 	for path, want := range map[string]bool{
 		"/.well-known/oauth-protected-resource":          true,
 		"/.well-known/oauth-protected-resource/":         true,
@@ -253,8 +253,8 @@ func TestIsMetadataPath(t *testing.T) {
 		"https://h/.well-known/oauth-protected-resource": false,
 		"": false,
 	} {
-		if got := IsMetadataPath(path); got != want {
-			t.Errorf("IsMetadataPath(%q) = %v, want %v", path, got, want)
+		if got := isMetadataPath(path); got != want {
+			t.Errorf("isMetadataPath(%q) = %v, want %v", path, got, want)
 		}
 	}
 }
