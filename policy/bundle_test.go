@@ -182,7 +182,7 @@ func TestAMissingBundle(t *testing.T) {
 // TestTry: what a team may say is no problem; what fails for a real request is.
 func TestTry(t *testing.T) {
 	doors := []policy.Door{{Resource: request().Resource, Issuer: "https://as.example.com"}}
-	const trial = "policy: no decision on a trial request to example with "
+	const trial = ": no decision on a trial request to example with "
 	const then = ": correct the rule, every request must come to a decision"
 	for _, test := range []struct {
 		intent, rules string
@@ -194,30 +194,38 @@ func TestTry(t *testing.T) {
 		{"claims read as numbers", "deny contains {\"code\": \"a\", \"message\": \"\"} if to_number(input.claims.sub) < 0\n", nil},
 		{
 			"a rule with two values", "headers[\"x-a\"] := 1\n\nheaders[\"x-a\"] := 2\n",
-			[]string{"a rule has several values at once in data.authz.headers"},
+			[]string{"5:1 a rule has several values at once in data.authz.headers"},
 		},
 		{
 			"a built-in function that fails for every token", "require.a if time.parse_rfc3339_ns(input.claims.iss) > 0\n",
-			[]string{"built-in function time.parse_rfc3339_ns failed in data.authz.require.a"},
+			[]string{"3:14 built-in function time.parse_rfc3339_ns failed in data.authz.require.a"},
 		},
 		{
 			"the wrong shape, for a token without scopes alone", "deny contains {\"code\": \"NO\", \"message\": \"\"} if count(input.token.scopes) == 0\n",
-			[]string{"a token without scopes: wrong shape: a code in authz.deny"},
+			[]string{"3:1 a token without scopes: wrong shape: a code in authz.deny"},
 		},
 		{
 			"the wrong shape, for a token with scopes alone", "deny contains {\"code\": \"NO\", \"message\": \"\"} if count(input.token.scopes) > 0\n",
-			[]string{"the scopes that every request needs: wrong shape: a code in authz.deny"},
+			[]string{"3:1 the scopes that every request needs: wrong shape: a code in authz.deny"},
 		},
 		{
 			"the wrong shape, for a token with nothing alone", "deny contains {\"code\": \"NO\", \"message\": \"\"} if not input.claims.sub\n",
-			[]string{"a token of iss, aud and exp alone: wrong shape: a code in authz.deny"},
+			[]string{"3:1 a token of iss, aud and exp alone: wrong shape: a code in authz.deny"},
 		},
 		{
 			"two rules fail, each for its own request",
 			"require.a if {\n\tinput.request.method == \"GET\"\n\ttime.parse_rfc3339_ns(input.claims.iss) > 0\n}\n\n" +
 				"require.b if {\n\tinput.request.method == \"POST\"\n\ttime.parse_rfc3339_ns(input.claims.iss) > 0\n}\n",
-			[]string{"data.authz.require.b", "data.authz.require.a"},
+			[]string{"10:2 data.authz.require.b", "5:2 data.authz.require.a"},
 		},
+		{
+			"of two denials the one of the wrong shape",
+			"deny contains {\"code\": \"fine\", \"message\": \"\"}\n\ndeny contains {\"code\": lower(input.token.issuer), \"message\": \"\"}\n",
+			[]string{"5:1 a code in authz.deny"},
+		},
+		{"a scope", "scopes contains \"fine\"\n\nscopes contains concat(\" \", [\"a\", input.token.issuer])\n", []string{"5:1 an element of authz.scopes"}},
+		{"a warning", "warn contains {}\n\nwarn contains lower(input.token.issuer)\n", []string{"5:1 an element of authz.warn"}},
+		{"a header", "headers[\"x-b\"] := \"\"\n\nheaders[\"x-a\"] := [input.token.issuer]\n", []string{"5:1 a value in authz.headers"}},
 	} {
 		t.Run(test.intent, func(t *testing.T) {
 			problems := authz(t, test.rules).Try(t.Context(), time.Minute, doors)
@@ -225,7 +233,8 @@ func TestTry(t *testing.T) {
 				t.Fatalf("%d problems: %v", len(problems), problems)
 			}
 			for i, p := range problems {
-				if got := line(p); !strings.HasPrefix(got, trial) || !strings.HasSuffix(got, then) || !strings.Contains(got, test.want[i]) {
+				at, what, _ := strings.Cut(test.want[i], " ")
+				if got := line(p); !strings.Contains(got, "authz.rego:"+at+trial) || !strings.HasSuffix(got, then) || !strings.Contains(got, what) {
 					t.Errorf("%s", got)
 				}
 			}
@@ -238,7 +247,8 @@ func TestTryEnds(t *testing.T) {
 	resource := request().Resource
 	doors := []policy.Door{{Resource: resource}, {Resource: resource}}
 	problems := authz(t, "require.a if count(numbers.range(1, 1000000000)) > 0\n").Try(t.Context(), 10*time.Millisecond, doors)
-	if len(problems) != 1 || !strings.Contains(problems[0].Message, "took longer than limits.check_timeout") {
+	if len(problems) != 1 || !strings.Contains(problems[0].Message, "took longer than limits.check_timeout") ||
+		!strings.Contains(problems[0].Message, " in authz.require.a: ") || problems[0].Line != 3 {
 		t.Errorf("%v", problems)
 	}
 }

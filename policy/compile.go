@@ -41,11 +41,19 @@ func Compile(ctx context.Context, src Sources) (*Engine, []Problem) {
 	if len(src.Missing) > 0 {
 		e, found = waiting(src.Missing), unaided(found)
 	}
-	problems = sorted(slices.Concat(problems, seen, found))
+	problems = sorted(slices.Concat(problems, seen, news(found, seen)))
 	if blocking(problems) {
 		return nil, problems
 	}
 	return e, problems
+}
+
+// news are the problems that nothing has told before; the compiler puts some
+// that stand in an imported name at another use of it.
+func news(found, before []Problem) []Problem {
+	return slices.DeleteFunc(found, func(p Problem) bool {
+		return slices.ContainsFunc(before, func(other Problem) bool { return other.Message == p.Message && other.File == p.File && !other.Warning })
+	})
 }
 
 // libraryFile marks the built-in modules among the files of a policy.
@@ -101,6 +109,7 @@ func build(ctx context.Context, src Sources, t team, c contract) (*Engine, []Pro
 	}
 	e := &Engine{compiler: compiler, transaction: transaction, memory: src.Memory, judges: map[string]*Judge{}}
 	problems := unread(compiler, t, src.packages())
+	problems = append(problems, silent(compiler, t, src.packages(), append(unheard(t), problems...))...)
 	if e.memory != nil {
 		e.snapshot = e.memory.snapshot()
 	}

@@ -94,31 +94,31 @@ func TestModuleProblems(t *testing.T) {
 			"a.rego:3:1: warn is not a set here: write warn contains {\"code\": \"…\", \"message\": \"…\"} if …",
 		}},
 		{"require as a boolean", "package authz\n\nrequire if input.a\n", []string{
-			"a.rego:3:1: require is no rule itself: write require.NAME if …",
+			"a.rego:3:1: require is no rule itself: write require[\"NAME\"] if …",
 		}},
 		{"require as a set", "package authz\n\nrequire contains \"a\"\n", []string{
-			"a.rego:3:1: require is no rule itself: write require.NAME if …",
+			"a.rego:3:1: require is no rule itself: write require[\"NAME\"] if …",
 		}},
 		{"require under a variable", "package authz\n\nrequire[x] := true if some x in [\"a\"]\n", []string{
-			"a.rego:3:1: the name of a requirement is not a constant: write require.NAME if …, one rule for each",
+			"a.rego:3:1: the name of a requirement is not a constant: write require[\"NAME\"] if …, one rule for each",
 		}},
 		{"require under a number", "package authz\n\nrequire[1] := true\n", []string{
-			"a.rego:3:1: the name of a requirement is not a constant: write require.NAME if …, one rule for each",
+			"a.rego:3:1: the name of a requirement is not a constant: write require[\"NAME\"] if …, one rule for each",
 		}},
 		{"require deeper", "package authz\n\nrequire.a.b := true\n", []string{
-			"a.rego:3:1: data.authz.require.a.b is deeper than one level: write require.NAME if …",
+			"a.rego:3:1: data.authz.require.a.b is deeper than one level: write require[\"NAME\"] if …",
 		}},
 		{"require deeper, as a package", "package authz.require.a\n\nb := true\n", []string{
-			"a.rego:3:1: data.authz.require.a.b is deeper than one level: write require.NAME if …",
+			"a.rego:3:1: data.authz.require.a.b is deeper than one level: write require[\"NAME\"] if …",
 		}},
 		{"require as a function", "package authz\n\nrequire.a(x) if x\n", []string{
-			"a.rego:3:1: a requirement is not a function, nothing would call it: write require.a if …",
+			"a.rego:3:1: a requirement is not a function, nothing would call it: write require[\"a\"] if …",
 		}},
 		{"require as a function in its package", "package authz.require\n\na(x) if x\n", []string{
-			"a.rego:3:1: a requirement is not a function, nothing would call it: write require.a if …",
+			"a.rego:3:1: a requirement is not a function, nothing would call it: write require[\"a\"] if …",
 		}},
 		{"a requirement as a set", "package authz.require\n\na contains 1\n", []string{
-			"a.rego:3:1: a requirement is not a set, it must be true: write require.a if …",
+			"a.rego:3:1: a requirement is not a set, it must be true: write require[\"a\"] if …",
 		}},
 		{"headers as an object", "package authz\n\nheaders := {\"x-a\": \"b\"}\n", []string{
 			"a.rego:3:1: the name of a header is not a constant: write headers[\"x-…\"] := \"…\" if …, one rule for each",
@@ -133,8 +133,8 @@ func TestModuleProblems(t *testing.T) {
 			"a.rego:3:1: the name of a header is not a constant: write headers[\"x-…\"] := \"…\" if …, one rule for each",
 		}},
 		{"a rule that nothing reads", "package authz\n\ndefault allow := false\n\nallow if input.claims.a\n\nrequires.a := true\n", []string{
-			"a.rego:3:1: warning: allow decides nothing, no rule reads it: write require.NAME if … for what must hold, or deny contains … for what must not",
-			"a.rego:7:1: warning: requires decides nothing, no rule reads it: write require.NAME if … for what must hold, or deny contains … for what must not",
+			"a.rego:3:1: warning: allow decides nothing, no rule reads it: write require[\"NAME\"] if … for what must hold, or deny contains … for what must not",
+			"a.rego:7:1: warning: requires decides nothing, no rule reads it: write require[\"NAME\"] if … for what must hold, or deny contains … for what must not",
 		}},
 		{"a helper is read", "package authz\n\nrequire.a if allow\n\nallow if helps(1)\n\nhelps(x) if x == 1\n", nil},
 	}
@@ -373,6 +373,7 @@ func TestDataProblems(t *testing.T) {
 			": warning: no policy here: put *.rego, data.json or data.yaml there, or leave the path out",
 		}},
 		{"data where a rule is", map[string]string{"data.json": `{"lib": {"a": 1}}`, "a.rego": "package lib\n\na := 1\n"}, []string{
+			"a.rego:1:1: warning: package lib is judged for no resource, and no other package reads it, so nothing in this file decides: write package authz",
 			"a.rego:3:1: conflicting rule for data path lib/a found: correct the module; `opa check` shows more",
 		}},
 	}

@@ -45,7 +45,7 @@ type promise struct {
 
 // readContract holds every rule of every module to the contract. Where a rule
 // stands is told by its full path alone, so `package authz.require` with `NAME`
-// and `package authz` with `require.NAME` are the same.
+// and `package authz` with `require["NAME"]` are the same.
 func readContract(t team, src Sources) contract {
 	c := contract{packages: map[string]promise{}}
 	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
@@ -136,15 +136,15 @@ func (r *contractReader) requirement(rule *ast.Rule, below ast.Ref) {
 	name, constant := constantName(below)
 	switch {
 	case len(below) == 0:
-		r.problem(rule.Location, "%s is no rule itself: write %s.NAME if …", requireName, requireName)
+		r.problem(rule.Location, `%s is no rule itself: write %s["NAME"] if …`, requireName, requireName)
 	case !constant:
-		r.problem(rule.Location, "the name of a requirement is not a constant: write %s.NAME if …, one rule for each", requireName)
+		r.problem(rule.Location, `the name of a requirement is not a constant: write %s["NAME"] if …, one rule for each`, requireName)
 	case len(below) > 1:
-		r.problem(rule.Location, "%s is deeper than one level: write %s.NAME if …", rule.Ref(), requireName)
+		r.problem(rule.Location, `%s is deeper than one level: write %s["NAME"] if …`, rule.Ref(), requireName)
 	case len(rule.Head.Args) > 0:
-		r.problem(rule.Location, "a requirement is not a function, nothing would call it: write %s.%s if …", requireName, name)
+		r.problem(rule.Location, "a requirement is not a function, nothing would call it: write %s[%q] if …", requireName, name)
 	case rule.Head.RuleKind() == ast.MultiValue:
-		r.problem(rule.Location, "a requirement is not a set, it must be true: write %s.%s if …", requireName, name)
+		r.problem(rule.Location, "a requirement is not a set, it must be true: write %s[%q] if …", requireName, name)
 	default:
 		r.requirements[name] = true
 	}

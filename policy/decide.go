@@ -89,7 +89,10 @@ func (s said) and(other said) (said, error) {
 	slices.Sort(all.scopes)
 	for name, value := range other.headers {
 		if set, there := all.headers[name]; there && set != value {
-			return said{}, shape("header %q has one value in %s and another in the resource's own package", name, teamPackage)
+			return said{}, &fault{
+				error: shape("header %q has one value in %s and another in the resource's own package", name, teamPackage),
+				rule:  teamPackage + "." + headersName, element: ast.String(name),
+			}
 		}
 		if all.headers == nil {
 			all.headers = map[string]string{}
@@ -162,7 +165,10 @@ func (e *Engine) failure(ctx context.Context, err error) error {
 	if te.Location == nil {
 		return fmt.Errorf("policy: %s (%s)", what, te.Code)
 	}
-	return fmt.Errorf("policy: %s in %s at %s:%d (%s)", what, e.ruleAt(te.Location), te.Location.File, te.Location.Row, te.Code)
+	return &fault{
+		error: fmt.Errorf("policy: %s in %s at %s:%d (%s)", what, e.ruleAt(te.Location), te.Location.File, te.Location.Row, te.Code),
+		at:    te.Location,
+	}
 }
 
 func tooLong(ctx context.Context) error {

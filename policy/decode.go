@@ -34,7 +34,8 @@ func shape(format string, args ...any) error {
 // as expected is an error, and no error repeats a value.
 type decoder struct {
 	textLeft, elementsLeft int
-	voice                  voice // whose decision it is
+	voice                  voice     // whose decision it is
+	element                ast.Value // the last that was looked at
 }
 
 // said is the decision with what the team's rules said.
@@ -116,7 +117,7 @@ func (d *decoder) team(t *ast.Term, s *said) error {
 	get := func(name string) *ast.Term { return o.Get(ast.InternedTerm(name)) }
 	var err error
 	if s.deny, err = d.denials(get(denyName)); err != nil {
-		return err
+		return d.blame(denyName, err)
 	}
 	if s.unmet, err = d.texts(get("unmet"), "unmet"); err != nil {
 		return err
@@ -125,13 +126,20 @@ func (d *decoder) team(t *ast.Term, s *said) error {
 		s.unmet[i] = d.voice.rule(requireName) + "." + s.unmet[i]
 	}
 	if s.scopes, err = d.scopes(get(scopesName)); err != nil {
-		return err
+		return d.blame(scopesName, err)
 	}
 	if s.warn, err = d.warnings(get(warnName)); err != nil {
-		return err
+		return d.blame(warnName, err)
 	}
-	s.headers, err = d.headerValues(get(headersName))
-	return err
+	if s.headers, err = d.headerValues(get(headersName)); err != nil {
+		return d.blame(headersName, err)
+	}
+	return nil
+}
+
+// blame says which rule an error is about.
+func (d *decoder) blame(output string, err error) error {
+	return &fault{error: err, rule: d.voice.rule(output), element: d.element}
 }
 
 // denials reads authz.deny: elements of exactly code and message, sorted.
@@ -143,6 +151,7 @@ func (d *decoder) denials(t *ast.Term) ([]Note, error) {
 	}
 	var denials []Note
 	for _, element := range elements {
+		d.element = element.Value
 		o, ok := element.Value.(ast.Object)
 		if !ok || !exactly(o, []string{"code", "message"}) {
 			return nil, shape("an element of %s is not exactly code and message", rule)
@@ -172,6 +181,7 @@ func (d *decoder) warnings(t *ast.Term) ([]Note, error) {
 	}
 	var notes []Note
 	for _, element := range elements {
+		d.element = element.Value
 		o, ok := element.Value.(ast.Object)
 		if !ok {
 			return nil, shape("an element of %s is no object", rule)
@@ -201,7 +211,8 @@ func (d *decoder) scopes(t *ast.Term) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(scopes, func(s string) bool { return !isScopeToken(s) }) {
+	if i := slices.IndexFunc(scopes, func(s string) bool { return !isScopeToken(s) }); i >= 0 {
+		d.element = ast.String(scopes[i])
 		return nil, shape("an element of %s is no scope-token (RFC 6749, section 3.3)", rule)
 	}
 	return scopes, nil
@@ -221,6 +232,7 @@ func (d *decoder) headerValues(t *ast.Term) (map[string]string, error) {
 	}
 	values := make(map[string]string, o.Len())
 	err := o.Iter(func(k, v *ast.Term) error {
+		d.element = k.Value
 		name, err := d.text(k, "a name in "+rule)
 		if err != nil {
 			return err
@@ -265,6 +277,7 @@ func (d *decoder) texts(t *ast.Term, what string) ([]string, error) {
 	}
 	var all []string
 	for _, element := range elements {
+		d.element = element.Value
 		s, err := d.text(element, "an element of "+what)
 		if err != nil {
 			return nil, err

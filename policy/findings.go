@@ -27,15 +27,15 @@ func findings(t team, src Sources) []Problem {
 	return append(problems, unheard(t)...)
 }
 
-// unheard warns about a package beside authz with rules like those that are
-// judged, which nobody reads: mostly the name is misspelt. ([unread] knows of
-// those below authz.)
+// unheard warns about a package beside authz which nobody reads: mostly its name
+// is misspelt, or it was written for something else. ([unread] knows of those
+// below authz.)
 func unheard(t team) []Problem {
 	var problems []Problem
 	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
 		m := t.modules[file]
 		path := names(m.Package.Path)
-		if hasPrefix(path, []string{teamPackage}) || readElsewhere(t, m) {
+		if hasPrefix(path, []string{teamPackage}) || hasPrefix(path, []string{ownPackage}) || len(m.Rules) == 0 || readElsewhere(t, m) {
 			continue
 		}
 		speaks := slices.IndexFunc(m.Rules, func(rule *ast.Rule) bool {
@@ -43,6 +43,9 @@ func unheard(t team) []Problem {
 			return name == denyName && rule.Head.RuleKind() == ast.MultiValue || name == requireName && len(rule.Head.Ref()) > 1
 		})
 		if speaks < 0 {
+			problems = append(problems, problemAt(m.Package.Location, fmt.Sprintf("package %s is judged for no resource, and no other package reads it, so nothing in this file decides: write package %s",
+				strings.Join(path, "."), teamPackage), true))
+			problems = append(problems, foreign(m)...)
 			continue
 		}
 		problems = append(problems, problemAt(m.Package.Location, fmt.Sprintf("package %s is judged for no resource, so its %s decides nothing: write package %s",

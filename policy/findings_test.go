@@ -92,7 +92,7 @@ deny contains {"code": "b", "message": ""} if input.resource.labels.tier != "a"
 		`3:14: input.resource.name is never "wether": it is "weather" or "other"`,
 		`5:14: input.claims.aud is never "https://mcp.example.com": no configured resource has this audience, they have "https://mcp.example.com/mcp", "https://other.example.com" or "api://app"`,
 		`7:14: input.token.issuer is never "https://as.example.org": it is "https://as.example.com"`,
-		"13:47: input.resource.labels.tier may be missing, and then this deny is silent: write require.NAME if … for what must hold, or one more rule with `not input.resource.labels.tier`",
+		"13:47: input.resource.labels.tier may be missing, and then this deny is silent: write require[\"NAME\"] if … for what must hold, or one more rule with `not input.resource.labels.tier`",
 	}
 	if diff := cmp.Diff(want, told(t, src, dir)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -16,7 +16,7 @@ func TestNamesOfOthers(t *testing.T) {
 		"package data.authz\n":                                                                     "",
 		"package data.authz\n\nrequire.a if input.claims.a\n":                                      "a.rego:1:1: warning: package data.authz is judged for no resource, so its require decides nothing: write package authz",
 		"package policy\n\ndeny contains {\"code\": \"a\", \"message\": \"\"} if input.claims.a\n": "a.rego:1:1: warning: package policy is judged for no resource, so its deny decides nothing: write package authz",
-		"package policy\n\ndeny := \"a word\"\n":                                                   "",
+		"package policy\n\ndeny := \"a word\"\n":                                                   "a.rego:1:1: warning: package policy is judged for no resource, and no other package reads it, so nothing in this file decides: write package authz",
 		"package doorward.own\n":                                                                   "a.rego:1:1: package doorward is reserved: ",
 		"package authz\n\nimport data.doorward.team\n\nrequire.a if team.agrees\n":                 "a.rego:5:1: rule data.authz.require.a may be recursive: ",
 	} {

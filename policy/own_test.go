@@ -222,7 +222,7 @@ func TestOwnPackageProblems(t *testing.T) {
 		}},
 		{"the shape rules hold", "authz.weather", map[string]string{"a.rego": "package authz.weather\n\ndeny := true\n\nrequire[x] := true if some x in [1]\n\nheaders[\"host\"] := \"a\""}, []string{
 			"a.rego:3:1: deny is not a set here: write deny contains {\"code\": \"…\", \"message\": \"…\"} if …",
-			"a.rego:5:1: the name of a requirement is not a constant: write require.NAME if …, one rule for each",
+			"a.rego:5:1: the name of a requirement is not a constant: write require[\"NAME\"] if …, one rule for each",
 			"a.rego:7:1: header \"host\" is not allowed: use lower case and begin with \"x-\"",
 		}},
 		{"and from the package above", "authz.weather", map[string]string{"a.rego": "package authz\n\nweather.deny := true"}, []string{
@@ -235,7 +235,7 @@ func TestOwnPackageProblems(t *testing.T) {
 			"data.json: data under authz.weather is no object: put it under a name of your own",
 		}},
 		{"a rule that nothing reads", "authz.weather", map[string]string{"a.rego": "package authz.weather\n\nallow := true"}, []string{
-			"a.rego:3:1: warning: allow decides nothing, no rule reads it: write require.NAME if … for what must hold, or deny contains … for what must not",
+			"a.rego:3:1: warning: allow decides nothing, no rule reads it: write require[\"NAME\"] if … for what must hold, or deny contains … for what must not",
 		}},
 		{"rules in a package that is nobody's", "authz.weather", map[string]string{
 			"a.rego": "package authz.weather", "b.rego": "package authz.maps\n\nrequire.a := false\n\ndeny contains 1\n\nallow := true\n\ndeny contains 2",
@@ -247,7 +247,10 @@ func TestOwnPackageProblems(t *testing.T) {
 			"a.rego": "package authz.weather\n\nrequire.a if not data.authz.lib.deny", "b.rego": "package authz.lib\n\ndeny contains 1 if input.claims.a",
 		}, nil},
 		{"a requirement named as an output", "authz.weather", map[string]string{"a.rego": "package authz.weather.require\n\ndeny := true"}, nil},
-		{"a package with dots in its name", "authz.weather", map[string]string{"a.rego": "package authz.weather", "b.rego": "package authz[\"weather.eu\"]\n\nx := 1", "c.rego": "package authz[\"a.b\"]\n\ny := 1"}, nil},
+		{"a package with dots in its name", "authz.weather", map[string]string{"a.rego": "package authz.weather", "b.rego": "package authz[\"weather.eu\"]\n\nx := 1", "c.rego": "package authz[\"a.b\"]\n\ny := 1"}, []string{
+			"b.rego:1:1: warning: nothing in this file reaches a decision, no rule that is judged reads it: read it in require[\"NAME\"] if …, or remove the file",
+			"c.rego:1:1: warning: nothing in this file reaches a decision, no rule that is judged reads it: read it in require[\"NAME\"] if …, or remove the file",
+		}},
 		{"data of its own is fine", "authz.weather", map[string]string{"a.rego": "package authz.weather", "data.json": `{"authz": {"weather": {"limits": {"a": true}}}}`}, nil},
 		{"the package of its requirements alone is fine", "authz.weather", map[string]string{"a.rego": "package authz.weather.require\n\na if input.claims.tenant"}, nil},
 		{"rules from above alone are fine", "authz.weather", map[string]string{"a.rego": "package authz\n\nweather.require.a if input.claims.tenant"}, nil},

@@ -7,6 +7,8 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/util"
+
+	"github.com/doorward/doorward/policy/lint"
 )
 
 //go:embed input.schema.json
@@ -44,6 +46,9 @@ func explainType(e *ast.Error) string {
 }
 
 func explainMember(about *ast.RefErrInvalidDetail) string {
+	if foreign := lint.Foreign(about.Ref); foreign != "" {
+		return foreign
+	}
 	around := about.Ref[:about.Pos]
 	if len(about.OneOf) == 0 {
 		return fmt.Sprintf("%s is never there: correct the name", about.Ref[:about.Pos+1])

@@ -37,17 +37,28 @@ func (e *Engine) Try(ctx context.Context, within time.Duration, doors []Door) []
 				continue
 			}
 			said[err.Error()] = true
-			problems = append(problems, Problem{
-				File: "policy",
-				Message: fmt.Sprintf("no decision on a trial request to %s with %s: %s: correct the rule, every request must come to a decision",
-					door.Resource.Name, t.what, strings.TrimPrefix(err.Error(), "policy: ")),
-			})
+			problems = append(problems, e.failedTrial(ctx, within, door.Resource.Name, t, err))
 			if errors.Is(err, context.DeadlineExceeded) {
 				return problems // one that never ends would not end the next time either
 			}
 		}
 	}
 	return problems
+}
+
+// failedTrial is a problem at the rule that kept a trial from a decision.
+func (e *Engine) failedTrial(ctx context.Context, within time.Duration, resource string, t trial, err error) Problem {
+	p := Problem{File: "policy"}
+	rule := ""
+	if at, name := e.For(resource).culprit(ctx, within, &t.input, err); at != nil {
+		p.File, p.Line, p.Column = at.File, at.Row, max(at.Col, 1)
+		if !strings.Contains(err.Error(), name) {
+			rule = " in " + name
+		}
+	}
+	p.Message = fmt.Sprintf("no decision on a trial request to %s with %s: %s%s: correct the rule, every request must come to a decision",
+		resource, t.what, strings.TrimPrefix(err.Error(), "policy: "), rule)
+	return p
 }
 
 type trial struct {

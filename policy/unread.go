@@ -38,6 +38,29 @@ func unread(compiler *ast.Compiler, t team, packages []string) []Problem {
 	return problems
 }
 
+// silent warns about the files with rules of which none is read on the way to a
+// decision, as far as nothing else was said of such a file: a function that
+// nobody calls, or rules that read one another and no more.
+func silent(compiler *ast.Compiler, t team, packages []string, said []Problem) []Problem {
+	speaks := map[string]bool{}
+	for _, pkg := range packages {
+		for _, rule := range reached(compiler, append(home(pkg), ast.InternedTerm("decision"))) {
+			speaks[rule.Location.File] = true
+		}
+	}
+	for _, p := range said {
+		speaks[p.File] = true
+	}
+	var problems []Problem
+	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
+		m := t.modules[file]
+		if len(m.Rules) > 0 && !speaks[file] {
+			problems = append(problems, problemAt(m.Package.Location, fmt.Sprintf(`nothing in this file reaches a decision, no rule that is judged reads it: read it in %s["NAME"] if …, or remove the file`, requireName), true))
+		}
+	}
+	return problems
+}
+
 // isRead is true for an output of a package that is heard, and for what leads
 // to such a package.
 func isRead(path []string, heard [][]string) bool {
@@ -52,8 +75,10 @@ func isRead(path []string, heard [][]string) bool {
 func useless(pkg []string, name string, heard [][]string) string {
 	isHeard := slices.ContainsFunc(heard, func(other []string) bool { return slices.Equal(other, pkg) })
 	switch {
+	case isHeard && envoyRule(name) != "":
+		return name + " decides nothing, no rule reads it: " + envoyRule(name)
 	case isHeard:
-		return fmt.Sprintf("%s decides nothing, no rule reads it: write %s.NAME if … for what must hold, or %s contains … for what must not", name, requireName, denyName)
+		return fmt.Sprintf(`%s decides nothing, no rule reads it: write %s["NAME"] if … for what must hold, or %s contains … for what must not`, name, requireName, denyName)
 	case hasPrefix(pkg, []string{teamPackage}) && slices.Contains(outputs(), name):
 		pkg := strings.Join(pkg, ".")
 		return fmt.Sprintf("%s decides nothing, no resource has package %s: write `policy: %s` at the resource that it is for, or give the rule another name", name, pkg, pkg)

@@ -66,7 +66,7 @@ func check(cmd *cobra.Command, paths []string) error {
 		return &failure{errors.New(count(wrong, "problem"))}
 	}
 	for _, res := range cfg.Resources.All() {
-		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", res.Name, decisionsOf(engine, res.Name)); err != nil {
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n%s", res.Name, decisionsOf(engine, res.Name), rulesInForce(engine, res.Name)); err != nil {
 			return &failure{err}
 		}
 	}

@@ -36,15 +36,16 @@ type Known struct {
 func Check(modules map[string]*ast.Module, known Known) []Finding {
 	var found []Finding
 	files := slices.Sorted(maps.Keys(modules))
+	all := newHelpers(modules, files)
 	tested := presence{}
 	for _, file := range files {
 		for _, rule := range modules[file].Rules {
-			tested.note(newReader(rule, known, &found))
+			tested.note(newReader(rule, all, known, &found, nil))
 		}
 	}
 	for _, file := range files {
 		for _, rule := range modules[file].Rules {
-			r := newReader(rule, known, &found)
+			r := newReader(rule, all, known, &found, nil)
 			r.paths()
 			r.values()
 			r.bodies()
@@ -57,21 +58,62 @@ func Check(modules map[string]*ast.Module, known Known) []Finding {
 
 // reader reads one rule.
 type reader struct {
-	rule  *ast.Rule
-	known Known
-	alias map[ast.Var]ast.Ref // other names of paths of input
-	found *[]Finding
+	rule     *ast.Rule
+	helpers  helpers
+	known    Known
+	alias    map[ast.Var]ast.Ref // other names of paths of input
+	drawn    map[ast.Var]ast.Ref // variables that hold an element of a header or parameter
+	local    map[ast.Var]bool    // variables, which no rule of the package is
+	imported map[ast.Var]ast.Ref // other names of paths of data
+	found    *[]Finding
 }
 
-func newReader(rule *ast.Rule, known Known, found *[]Finding) *reader {
-	r := &reader{rule: rule, known: known, alias: map[ast.Var]ast.Ref{}, found: found}
+// newReader reads a rule. Of a function, given are the arguments that stand for
+// a path of input.
+func newReader(rule *ast.Rule, all helpers, known Known, found *[]Finding, given map[ast.Var]ast.Ref) *reader {
+	r := &reader{
+		rule: rule, helpers: all, known: known, found: found,
+		alias: map[ast.Var]ast.Ref{}, drawn: map[ast.Var]ast.Ref{}, local: map[ast.Var]bool{}, imported: map[ast.Var]ast.Ref{},
+	}
 	for _, imported := range rule.Module.Imports {
-		if path, ok := imported.Path.Value.(ast.Ref); ok && path.HasPrefix(ast.InputRootRef) {
+		path, ok := imported.Path.Value.(ast.Ref)
+		switch {
+		case ok && path.HasPrefix(ast.InputRootRef):
 			r.alias[imported.Name()] = path
+		case ok && path[0].Equal(ast.DefaultRootDocument):
+			r.imported[imported.Name()] = path
 		}
 	}
+	maps.Copy(r.alias, given)
 	r.assignments()
+	r.draws()
 	return r
+}
+
+// draws notes the variables of `some x in …`.
+func (r *reader) draws() {
+	ast.WalkExprs(r.rule, func(e *ast.Expr) bool {
+		decl, isDecl := e.Terms.(*ast.SomeDecl)
+		if !isDecl {
+			return false
+		}
+		for _, symbol := range decl.Symbols {
+			terms := []*ast.Term{symbol}
+			if call, isCall := symbol.Value.(ast.Call); isCall { // the variables, then the collection
+				terms = call[1 : len(call)-1]
+				name, isVar := terms[len(terms)-1].Value.(ast.Var)
+				if list, ok := r.path(call[len(call)-1]); ok && isVar && isList(list) {
+					r.drawn[name] = list
+				}
+			}
+			for _, term := range terms {
+				if name, isVar := term.Value.(ast.Var); isVar {
+					r.local[name] = true
+				}
+			}
+		}
+		return false
+	})
 }
 
 // assignments notes the variables that stand for a path of input: those that
@@ -79,7 +121,11 @@ func newReader(rule *ast.Rule, known Known, found *[]Finding) *reader {
 func (r *reader) assignments() {
 	given := map[ast.Var]int{}
 	for _, argument := range r.rule.Head.Args {
-		ast.WalkVars(argument, func(v ast.Var) bool { given[v]++; return false })
+		ast.WalkVars(argument, func(v ast.Var) bool {
+			given[v]++
+			r.local[v] = true
+			return false
+		})
 	}
 	ast.WalkExprs(r.rule, func(e *ast.Expr) bool {
 		if !e.IsAssignment() || len(e.With) > 0 {
@@ -89,6 +135,7 @@ func (r *reader) assignments() {
 		if !isVar {
 			return false
 		}
+		r.local[name] = true
 		if given[name]++; given[name] > 1 {
 			delete(r.alias, name)
 		} else if path, ok := r.path(e.Operand(1)); ok {

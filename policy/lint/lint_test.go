@@ -49,7 +49,11 @@ const (
 )
 
 func silent(path, rule string) string {
-	return path + " may be missing, and then this " + rule + " is silent: write require.NAME if … for what must hold, or one more rule with `not " + path + "`"
+	return path + " may be missing, and then this " + rule + " is silent: write require[\"NAME\"] if … for what must hold, or one more rule with `not " + path + "`"
+}
+
+func through(path, helper string, row int) string {
+	return strings.Replace(silent(path, "deny"), path, fmt.Sprintf("%s, which %s reads (a.rego:%d),", path, helper, row), 1)
 }
 
 func TestFindings(t *testing.T) {
@@ -150,6 +154,23 @@ func TestFindings(t *testing.T) {
 		{"not of a function that is compared", "deny contains " + element + " if not lower(input.claims.a) == \"a\"", []string{"3:48: " + silent("input.claims.a", "deny")}},
 		{"a variable", "deny contains " + element + " if {\n\tt := input.claims.tenant\n\tt != \"acme\"\n}", []string{"5:2: " + silent("input.claims.tenant", "deny")}},
 		{"a header", "deny contains " + element + " if input.request.headers[\"x-a\"][0] != \"b\"", []string{"3:48: " + silent(`input.request.headers["x-a"][0]`, "deny")}},
+		{"a header, any of its values", "deny contains " + element + " if input.request.headers[\"x-a\"][_] != \"b\"", []string{"3:48: " + silent(`input.request.headers["x-a"]`, "deny")}},
+		{"a header, each of its values", "deny contains " + element + " if {\n\tsome v in input.request.headers[\"x-a\"]\n\tv != \"b\"\n}", []string{"5:2: " + silent(`input.request.headers["x-a"]`, "deny")}},
+		{"a header, while all of them are read elsewhere", "require.a if count(input.request.headers) < 9\n\ndeny contains " + element + " if input.request.headers[\"x-a\"][0] != \"b\"", []string{"5:48: " + silent(`input.request.headers["x-a"][0]`, "deny")}},
+
+		// What is silent in a helper.
+		{"a helper", "deny contains " + element + " if foreign\n\nforeign if input.claims.tenant != \"acme\"", []string{"3:48: " + through("input.claims.tenant", "foreign", 5)}},
+		{"a header in a helper", "deny contains " + element + " if foreign\n\nforeign if input.request.headers[\"x-a\"][0] != \"b\"", []string{"3:48: " + through(`input.request.headers["x-a"][0]`, "foreign", 5)}},
+		{"a helper of a helper", "deny contains " + element + " if a\n\na if b\n\nb if input.claims.tenant != \"acme\"", []string{"3:48: " + through("input.claims.tenant", "b", 7)}},
+		{"a helper by its whole name", "deny contains " + element + " if data.authz.foreign\n\nforeign if input.claims.tenant != \"acme\"", []string{"3:48: " + through("input.claims.tenant", "foreign", 5)}},
+		{"not a helper that is not so", "deny contains " + element + " if not fine\n\nfine if not foreign\n\nforeign if input.claims.tenant != \"acme\"", []string{"3:48: " + through("input.claims.tenant", "foreign", 7)}},
+		{"the value of a helper", "deny contains " + element + " if tenant != \"acme\"\n\ntenant := input.claims.tenant", []string{"3:48: " + silent("input.claims.tenant", "deny")}},
+		{"a helper in the element", "deny contains {\"code\": \"a\", \"message\": who}\n\nwho := input.claims.sub", []string{"3:15: " + silent("input.claims.sub", "deny")}},
+		{"a function", "deny contains " + element + " if differs(input.claims.tenant, \"acme\")\n\ndiffers(a, b) if a != b", []string{"3:48: " + through("input.claims.tenant", "differs", 5)}},
+		{"a function of all claims", "deny contains " + element + " if foreign(input.claims)\n\nforeign(c) if {\n\tt := c.tenant\n\tt != \"acme\"\n}", []string{"3:48: " + through("input.claims.tenant", "foreign", 5)}},
+		{"the value of a function", "deny contains " + element + " if tenant_of(input.claims) != \"acme\"\n\ntenant_of(c) := c.tenant", []string{"3:48: " + silent("input.claims.tenant", "deny")}},
+		{"not of a function of our own", "deny contains " + element + " if not ours(input.claims.tenant)\n\nours(t) if t == \"acme\"", []string{"3:48: " + silent("input.claims.tenant", "deny")}},
+		{"a helper with a default of false", "deny contains " + element + " if foreign\n\ndefault foreign := false\n\nforeign if input.claims.tenant != \"acme\"", []string{"3:48: " + through("input.claims.tenant", "foreign", 7)}},
 		{"a client", "deny contains " + element + " if input.token.client != \"a\"", []string{"3:48: " + silent("input.token.client", "deny")}},
 	}
 	for _, tt := range tests {
@@ -204,6 +225,19 @@ func TestNoFalseAlarm(t *testing.T) {
 		"deny with a default":                       "deny contains " + element + " if object.get(input.claims, \"tenant\", \"\") != \"acme\"",
 		"require is not silent":                     "require.a if input.claims.tenant != \"acme\"",
 		"an order of what was found":                "deny contains " + element + " if {\n\tsome level in input.claims.levels\n\tlevel < 2\n}",
+		"deny without a helper that holds":          "deny contains " + element + " if not admin\n\nadmin if \"admins\" in input.claims.groups",
+		"not a helper that looks at something else": "deny contains " + element + " if not fine\n\nfine if input.claims.tenant != \"acme\"",
+		"a helper that finds something":             "deny contains " + element + " if guest\n\nguest if input.claims.role == \"guest\"",
+		"a helper that holds by itself":             "deny contains " + element + " if foreign\n\ndefault foreign := true\n\nforeign := false if input.claims.tenant != \"acme\"",
+		"a helper with a default value":             "deny contains " + element + " if tenant != \"acme\"\n\ndefault tenant := \"\"\n\ntenant := input.claims.tenant",
+		"a helper with an else":                     "deny contains " + element + " if tenant != \"acme\"\n\ntenant := input.claims.tenant if input.request.method == \"GET\"\n\nelse := \"\"",
+		"a helper behind a presence test":           "deny contains " + element + " if {\n\tinput.claims.tenant\n\tforeign\n}\n\nforeign if input.claims.tenant != \"acme\"",
+		"a presence test in the helper":             "deny contains " + element + " if foreign\n\nforeign if {\n\tinput.claims.tenant\n\tinput.claims.tenant != \"acme\"\n}",
+		"what a helper asks for, beside":            "deny contains " + element + " if not has_tenant\n\ndeny contains " + element + " if input.claims.tenant != \"acme\"\n\nhas_tenant if input.claims.tenant",
+		"what a requirement's helper asks for":      "require.a if has_tenant\n\ndeny contains " + element + " if input.claims.tenant != \"acme\"\n\nhas_tenant if input.claims.tenant",
+		"a variable named like a rule":              "deny contains " + element + " if {\n\tforeign := input.request.method\n\tforeign == \"A\"\n}\n\nforeign if input.claims.tenant != \"acme\"",
+		"helpers in a circle":                       "deny contains " + element + " if a\n\na if b\n\nb if a",
+		"one of two values of a helper":             "deny contains " + element + " if tenant != \"acme\"\n\ntenant := input.claims.tenant\n\ntenant := input.request.host",
 		"a comprehension over what may be none":     "deny contains " + element + " if count([1 | some g in input.claims.groups; g == \"a\"]) > 2",
 	} {
 		t.Run(intent, func(t *testing.T) {

@@ -42,6 +42,10 @@ func (r *reader) named(ref ast.Ref, at *ast.Location) {
 	if head, isVar := ref[0].Value.(ast.Var); isVar && r.alias[head] != nil {
 		ref = r.alias[head].Concat(ref[1:])
 	}
+	if foreign := Foreign(ref); foreign != "" {
+		r.refuse(at, "%s", foreign)
+		return
+	}
 	name, ok := below(ref, headers)
 	switch {
 	case !ok:

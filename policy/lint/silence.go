@@ -11,23 +11,41 @@ import (
 type presence map[string]bool
 
 // note takes in what one rule asks for: `not path` in any rule, and every path
-// in a requirement, which denies where the path is missing.
+// in a requirement, which denies where the path is missing. What a helper reads
+// is asked for where the helper is.
 func (p presence) note(r *reader) {
 	required := slices.ContainsFunc(r.rule.Ref()[1:], func(t *ast.Term) bool { return t.Value.Compare(ast.String("require")) == 0 })
+	seen := map[*ast.Rule]bool{}
 	ast.WalkExprs(r.rule, func(e *ast.Expr) bool {
-		term, bare := e.Terms.(*ast.Term)
-		if e.Negated && bare {
-			if path, ok := r.path(term); ok {
-				p[path.String()] = true
-			}
-		}
-		if required && !e.Negated {
-			for _, path := range r.within(e) {
-				p[path.String()] = true
-			}
+		_, bare := e.Terms.(*ast.Term)
+		if e.Negated && bare || required && !e.Negated {
+			p.line(r, e, seen)
 		}
 		return false
 	})
+}
+
+// line takes in what a line asks for.
+func (p presence) line(r *reader, e *ast.Expr, seen map[*ast.Rule]bool) {
+	for _, path := range r.within(e) {
+		if r.optional(path) {
+			p[path.String()] = true
+		}
+	}
+	for _, u := range r.uses(e) {
+		for _, rule := range u.rules {
+			if seen[rule] {
+				continue
+			}
+			seen[rule] = true
+			inner := r.inside(rule, u.args)
+			for _, line := range rule.Body {
+				if !line.Negated && (!e.Negated || !falters(line)) {
+					p.line(inner, line, seen)
+				}
+			}
+		}
+	}
 }
 
 // has is true if a rule asks for the path, or for what it is part of.
@@ -41,30 +59,17 @@ func (p presence) has(path ast.Ref) bool {
 }
 
 // silence finds rules that ask for more (deny, scopes) and say nothing where
-// what they look at is missing.
+// what they look at is missing, be it in a helper that they read.
 func (r *reader) silence(tested presence) {
 	name := r.rule.Head.Ref()[0].Value.String()
 	if !slices.Contains([]string{"deny", "scopes", "warn"}, name) {
 		return
 	}
-	for _, e := range r.rule.Body {
-		if len(e.With) > 0 || !falters(e) {
-			continue
-		}
-		r.silent(e.Location, name, r.within(e), tested)
-	}
+	t := trail{name: name, readers: []*reader{r}, tested: tested, seen: map[string]bool{}}
+	r.holds(t, r.rule.Body)
 	if key := r.rule.Head.Key; key != nil { // an element with a hole in it is no element
-		r.silent(key.Location, name, r.within(key), tested)
-	}
-}
-
-// silent warns of paths without which the rule says nothing, as far as nobody
-// asks for them.
-func (r *reader) silent(at *ast.Location, name string, paths []ast.Ref, tested presence) {
-	for _, path := range paths {
-		if r.optional(path) && !tested.has(path) && !r.guarded(path) {
-			r.warn(at, "%s may be missing, and then this %s is silent: write require.NAME if … for what must hold, or one more rule with `not %s`", path, name, path)
-		}
+		t.at = key.Location
+		r.missing(t, r.needs(key, t.seen))
 	}
 }
 
@@ -102,14 +107,30 @@ func (r *reader) within(e any) []ast.Ref {
 		case *ast.ArrayComprehension, *ast.SetComprehension, *ast.ObjectComprehension, *ast.Every:
 			return true
 		case *ast.Term:
-			if path, ok := r.path(x); ok {
+			path, ok := r.path(x)
+			if ok {
 				all = append(all, path)
 				return true
+			}
+			if list := r.listed(x, path); list != nil {
+				all = append(all, list)
 			}
 		}
 		return false
 	}).Walk(e)
 	return all
+}
+
+// listed is the header or parameter that a term is an element of: one has one
+// value, however a rule takes it out of its list.
+func (r *reader) listed(t *ast.Term, path ast.Ref) ast.Ref {
+	if name, isVar := t.Value.(ast.Var); isVar {
+		return r.drawn[name]
+	}
+	if prefix := path.GroundPrefix(); path.HasPrefix(ast.InputRootRef) && isList(prefix) {
+		return prefix
+	}
+	return nil
 }
 
 // guarded is true where the rule itself asks whether the path, or what it is
@@ -118,6 +139,9 @@ func (r *reader) guarded(path ast.Ref) bool {
 	return slices.ContainsFunc(r.rule.Body, func(e *ast.Expr) bool {
 		c, isCall := callOf(e)
 		if e.Negated || falters(e) || (isCall && !c.equality() && !strings.HasPrefix(c.name, "is_")) {
+			return false
+		}
+		if _, draws := e.Terms.(*ast.SomeDecl); draws && isList(path) {
 			return false
 		}
 		return slices.ContainsFunc(r.within(e), func(other ast.Ref) bool { return r.optional(other) && path.HasPrefix(other) })

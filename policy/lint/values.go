@@ -20,10 +20,26 @@ func (r *reader) values() {
 			if why := r.never(path, constant); why != "" {
 				r.warn(c.at, "%s", why)
 			}
+		case strings.HasPrefix(c.name, "io.jwt."):
+			r.decodes(c)
 		default:
 			r.arguments(c)
 		}
 	})
+}
+
+// decodes finds rules that want to read the token of the request themselves. A
+// token in a claim or a header of its own is theirs to read.
+func (r *reader) decodes(c call) {
+	if len(c.args) > 0 {
+		if path, ok := r.path(c.args[0]); ok {
+			header, isHeader := below(path, headers)
+			if r.optional(path) && !(isHeader && r.known.Hidden(strings.ToLower(header))) {
+				return
+			}
+		}
+	}
+	r.warn(c.at, "the token of the request is verified before any rule, and is never in input: write input.claims instead of %s", c.name)
 }
 
 // member: a path among constants, or a constant among the values of a path.

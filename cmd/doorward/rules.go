@@ -1,0 +1,29 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/doorward/doorward/policy"
+)
+
+// rulesInForce lists the rules of the team that judge a resource, a line each.
+// Nothing is known of those while a bundle is missing.
+func rulesInForce(engine *policy.Engine, resource string) string {
+	if len(engine.Missing()) > 0 {
+		return ""
+	}
+	rules := engine.Rules(resource)
+	if len(rules) == 0 {
+		return "  no rules of your own: the audience and the scopes are judged alone\n"
+	}
+	var b strings.Builder
+	for _, rule := range rules {
+		name := rule.Name
+		if rule.Code != "" {
+			name += ":" + rule.Code
+		}
+		fmt.Fprintf(&b, "  %s  %s:%d:%d\n", name, fromHere(rule.File), rule.Line, rule.Column)
+	}
+	return b.String()
+}

@@ -1,0 +1,44 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// A policy that was written for opa-envoy-plugin has other names for the same
+// things. Who brings one along is told what to write here; package lint knows
+// the members of its input.
+
+// envoyRule says what to write for a rule that opa-envoy-plugin reads and
+// doorward does not, "" for any other name.
+func envoyRule(name string) string {
+	switch {
+	case slices.Contains([]string{"allow", "allowed", "result"}, name):
+		return fmt.Sprintf(`write %s["NAME"] if … for what must hold, or %s contains … for what must not`, requireName, denyName)
+	case slices.Contains([]string{"http_status", "status_code", "body", "response_headers_to_add"}, name):
+		return fmt.Sprintf(`write %s contains {"code": "…", "message": "…"}, the code reaches the client`, denyName)
+	case slices.Contains([]string{"request_headers_to_remove", "query_parameters_to_remove"}, name):
+		return "leave it out, credentials are removed from every request"
+	}
+	return ""
+}
+
+// foreign warns of the rules in a package that nobody reads which have such a
+// name, each name once.
+func foreign(m *ast.Module) []Problem {
+	var problems []Problem
+	var said []string
+	for _, rule := range m.Rules {
+		name := strings.Trim(rule.Head.Ref()[0].String(), `"`)
+		write := envoyRule(name)
+		if write == "" || rule.Default || slices.Contains(said, name) {
+			continue
+		}
+		said = append(said, name)
+		problems = append(problems, problemAt(rule.Location, name+" decides nothing, no rule reads it: "+write, true))
+	}
+	return problems
+}

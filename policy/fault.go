@@ -1,0 +1,79 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+)
+
+// fault is an error of an evaluation, and what is known of the rule that it is
+// about. Its text repeats no value of the input, and neither may whoever reads
+// the element.
+type fault struct {
+	error
+	at      *ast.Location // nil: the rule is known by its name alone
+	rule    string        // as in [Note]
+	element ast.Value     // of that rule, or the name of a header: nil where there is none
+}
+
+func (f *fault) Unwrap() error { return f.error }
+
+// culprit finds the rule of the team that kept an input from a decision. Where
+// the error does not say, the input is evaluated once more, with a witness. nil
+// where no rule can be named.
+func (j *Judge) culprit(ctx context.Context, within time.Duration, in *Input, err error) (*ast.Location, string) {
+	var known *fault
+	if errors.As(err, &known) && known.at != nil {
+		return j.engine.ownPlace(known.at)
+	}
+	if known == nil && !errors.Is(err, context.DeadlineExceeded) {
+		return nil, ""
+	}
+	input, err := j.footprint.term(in)
+	if err != nil {
+		return nil, ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	w := &witness{running: map[uint64]*visit{}}
+	_, _ = j.run(ctx, input, rego.EvalQueryTracer(w), rego.EvalRuleIndexing(false)) // it comes to what it came to before
+	if known == nil {
+		return j.engine.ownPlace(w.last(func(v *visit) bool { return !v.held }))
+	}
+	if at := w.last(func(v *visit) bool { return v.gaveFor(known) }); at != nil {
+		return j.engine.ownPlace(at)
+	}
+	return j.engine.ownPlace(w.last(func(v *visit) bool { return v.path == known.rule }))
+}
+
+// gaveFor is true for the rule that gave the element, or the header.
+func (v *visit) gaveFor(f *fault) bool {
+	if name, isText := f.element.(ast.String); isText && v.path == f.rule+"."+string(name) {
+		return v.held
+	}
+	return v.path == f.rule && slices.ContainsFunc(v.elements, func(e ast.Value) bool { return f.element != nil && e.Compare(f.element) == 0 })
+}
+
+// last is where the last rule of a team stands for which this is true, nil for
+// none.
+func (w *witness) last(which func(*visit) bool) *ast.Location {
+	for _, v := range slices.Backward(w.visits) {
+		if !strings.HasPrefix(v.at.File, libraryFile) && which(v) {
+			return v.at
+		}
+	}
+	return nil
+}
+
+// ownPlace names the rule at a place in the files of a team; nil for none.
+func (e *Engine) ownPlace(at *ast.Location) (*ast.Location, string) {
+	if at == nil || strings.HasPrefix(at.File, libraryFile) {
+		return nil, ""
+	}
+	return at, strings.TrimPrefix(e.ruleAt(at), "data.")
+}
