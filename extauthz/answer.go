@@ -8,6 +8,7 @@ import (
 	codepb "google.golang.org/genproto/googleapis/rpc/code"
 
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/policy/redact"
 )
 
 // The numbers of the fields that an answer is written in.
@@ -163,7 +164,8 @@ func (v *verdict) denialBody() []byte {
 }
 
 // metadata is what Envoy's access log can show of a Check, its dynamic metadata.
-// Claims come from a verified token or not at all.
+// Claims come from a verified token or not at all; a token in one of them is
+// redacted.
 func (v *verdict) metadata(m *message) {
 	all := m.open(responseMetadata)
 	put := func(name, value string) {
@@ -181,15 +183,15 @@ func (v *verdict) metadata(m *message) {
 	put("resource", v.name())
 	if v.claims != nil {
 		put("issuer", v.claims.Issuer)
-		put("client_id", v.claims.Client)
-		put("token_id", v.claims.ID)
-		put("scope", strings.Join(v.claims.Scopes, " "))
+		put("client_id", redact.ID(v.claims.Client))
+		put("token_id", redact.ID(v.claims.ID))
+		put("scope", redact.ID(strings.Join(v.claims.Scopes, " ")))
 		if v.withSubject {
-			put("subject", v.claims.Subject)
+			put("subject", redact.ID(v.claims.Subject))
 		}
 	}
 	if v.reason == reason.PolicyDenied {
-		put("policy_code", v.decision.Code)
+		put("policy_code", redact.Text(v.decision.Code))
 		put("policy_rule", v.decision.Rule)
 	}
 	m.close(all)

@@ -29,7 +29,7 @@ func (state *inForce) decided(req *request, v *verdict, start time.Time) {
 
 		RequestID:     req.id,
 		Method:        req.method,
-		Host:          req.authority[strings.LastIndexByte(req.authority, '@')+1:], // user information may be a password
+		Host:          req.authority,
 		Path:          req.path,
 		HasQuery:      strings.Trim(req.rawQuery, "&") != "",
 		SourceAddress: req.sourceAddress,

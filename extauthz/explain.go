@@ -40,6 +40,8 @@ type Explanation struct {
 	Ended  string // the step that gave the reason
 	Reason reason.Reason
 	Cause  string // more about the reason: our own words, nothing from the token
+	Facts  []Fact // what a refusal was about
+	Advice string // what to do about it; "" for an allow
 
 	Resource *resource.Resource
 	Document string        // name of the resource of a metadata document
@@ -65,7 +67,7 @@ func (s *Server) Explain(ctx context.Context, check *authv3.CheckRequest, now fu
 	defer func() {
 		if fault := recover(); fault != nil {
 			cause := fmt.Sprintf("a Check panicked: please report this (%T)", fault)
-			told = Explanation{Steps: taken.all, Ended: taken.last(), Reason: reason.Internal, Cause: cause}
+			told = Explanation{Steps: taken.all, Ended: taken.last(), Reason: reason.Internal, Cause: cause, Advice: reason.Internal.Advice()}
 			answer = bareRefusal()
 		}
 		told.Answer = new(authv3.CheckResponse)
@@ -81,6 +83,8 @@ func (s *Server) Explain(ctx context.Context, check *authv3.CheckRequest, now fu
 	answer = v.answer(req)
 	taken.leave()
 	told.tell(v, taken.all)
+	account := accountOf(state, req, v)
+	told.Facts, told.Advice = account.facts, account.advice
 	if v.decision.Outcome != policy.Failed {
 		told.Grounds = state.grounds(ctx, req, v)
 	}

@@ -8,14 +8,17 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/policy/redact"
 )
 
 // perSecond is how many lines a reason may write in a second; a flood of
 // denials is a number, not a full disk.
 const perSecond = 10
 
-// journal writes one line per denial. It sees neither token nor headers; of
-// the claims it writes issuer, subject, client, token id and key id.
+// journal writes one line per denial: what was wrong and what to do about it.
+// Whatever a client, a token or a rule that repeats them may have put there is
+// redacted and bounded. A line is composed when it is written: most of a flood
+// costs a count.
 type journal struct {
 	log     *slog.Logger
 	mu      sync.Mutex
@@ -31,7 +34,7 @@ func newJournal(log *slog.Logger) *journal {
 	return &journal{log: log, reasons: map[string]*quota{}}
 }
 
-func (j *journal) write(v *verdict, requestID string) {
+func (j *journal) write(state *inForce, req *request, v *verdict) {
 	level, text := slog.LevelInfo, "denied"
 	switch {
 	case v.allowed() || v.reason == reason.Metadata:
@@ -41,12 +44,13 @@ func (j *journal) write(v *verdict, requestID string) {
 	}
 	ctx := context.Background()
 	if j.log.Enabled(ctx, level) && (level == slog.LevelDebug || j.admit(v.reason.String())) {
-		j.log.LogAttrs(ctx, level, text, v.attributes(requestID)...)
+		j.log.LogAttrs(ctx, level, text, v.attributes(state, req)...)
 	}
 	for _, warning := range v.decision.Warnings {
 		if j.admit("policy_warning") {
 			j.log.LogAttrs(ctx, slog.LevelWarn, "policy warning", slog.String("resource", v.name()),
-				slog.String("request_id", requestID), slog.String("code", clip(warning.Code)), slog.String("message", clip(warning.Message)))
+				slog.String("request_id", req.id), slog.String("code", clip(redact.Text(warning.Code))),
+				slog.String("message", clip(redact.Text(warning.Message))))
 		}
 	}
 }
@@ -90,7 +94,7 @@ func (j *journal) settle(kind string) {
 	}
 }
 
-func (v *verdict) attributes(requestID string) []slog.Attr {
+func (v *verdict) attributes(state *inForce, req *request) []slog.Attr {
 	attributes := []slog.Attr{slog.String("reason", v.reason.String()), slog.Int("status", v.status())}
 	put := func(name, value string) {
 		if value != "" {
@@ -98,22 +102,31 @@ func (v *verdict) attributes(requestID string) []slog.Attr {
 		}
 	}
 	put("resource", v.name())
-	put("request_id", requestID)
+	put("request_id", req.id) // see joinKey
+	put("method", redact.Text(req.method))
+	put("authority", redact.Host(req.authority))
+	put("path", redact.Path(req.path))
 	put("issuer", v.issuer)
 	if v.claims != nil {
-		put("subject", v.claims.Subject)
-		put("client_id", v.claims.Client)
-		put("token_id", v.claims.ID)
-		put("key_id", v.claims.KeyID)
+		put("subject", redact.ID(v.claims.Subject))
+		put("client_id", redact.ID(v.claims.Client))
+		put("token_id", redact.ID(v.claims.ID))
+		put("key_id", redact.ID(v.claims.KeyID))
 	}
 	put("rule", v.decision.Rule)
 	if rules := v.decision.Rules(); rules != "" {
-		attributes = append(attributes, slog.String("rules", rules))
+		attributes = append(attributes, slog.String("rules", redact.Text(rules)))
 	}
-	put("code", v.decision.Code)
-	put("message", v.decision.Message)
+	put("code", redact.Text(v.decision.Code))
+	put("message", redact.Text(v.decision.Message))
 	put("cause", v.cause)
-	put("advice", v.reason.Advice())
+	told := accountOf(state, req, v)
+	for _, fact := range told.facts {
+		put(fact.Name, fact.Value)
+	}
+	if told.advice != "" {
+		attributes = append(attributes, slog.String("advice", told.advice))
+	}
 	return attributes
 }
 

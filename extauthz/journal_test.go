@@ -17,7 +17,7 @@ func TestNothingSecretIsWritten(t *testing.T) {
 warn contains {"code": "tried", "message": "would deny"}`))...)
 	for _, token := range []string{
 		d.token(), d.token(map[string]any{"exp": 1}), forger().Sign(claims()), d.token(map[string]any{"sub": "bob"}),
-		d.token(map[string]any{"aud": "secret-audience"}), d.token()[:40], "opaque-secret",
+		d.token(map[string]any{"aud": "b", "email": "secret-claim"}), d.token()[:40], "opaque-secret",
 	} {
 		question := bearer(token)
 		question.path = "/mcp?access_token=query-secret"
@@ -31,7 +31,7 @@ warn contains {"code": "tried", "message": "would deny"}`))...)
 			}
 		}
 	}
-	for _, secret := range []string{"query-secret", "cookie-secret", "dpop-secret", "secret-audience", "mcp:write"} {
+	for _, secret := range []string{"query-secret", "cookie-secret", "dpop-secret", "secret-claim", "mcp:write"} {
 		if strings.Contains(d.log.String(), secret) {
 			t.Errorf("the log holds %q: %s", secret, d.log)
 		}
@@ -64,12 +64,12 @@ func TestOneLineTellsAnOperator(t *testing.T) {
 	}
 	delete(line, "time")
 	advice, _ := line["advice"].(string)
-	if !strings.Contains(advice, "audiences") {
+	if !strings.Contains(advice, "resource="+resourceURI) {
 		t.Errorf("advice: %q", advice)
 	}
 	for name, want := range map[string]any{
 		"level": "INFO", "msg": "denied", "reason": "audience_mismatch", "status": 401.0, "resource": "weather", "request_id": "4711",
-		"issuer": issuerURL, "subject": "alice", "client_id": "app", "token_id": "id-1", "key_id": "key-1",
+		"issuer": issuerURL, "method": "POST", "authority": "mcp.example.com", "path": "/mcp", "audience": "x", "subject": "alice", "client_id": "app", "token_id": "id-1", "key_id": "key-1",
 	} {
 		if line[name] != want {
 			t.Errorf("%s is %v, want %v", name, line[name], want)

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/doorward/doorward/policy/redact"
 )
 
 // request is what a Check asks about, in our own words. Nothing after read and
@@ -104,8 +106,9 @@ func readPath(a *attributes) string {
 
 // joinKey is what joins our log line to Envoy's: the x-request-id, else the id
 // of the stream. The first comes from the client, so only a short value of
-// visible ASCII is taken. Envoy joins what a client repeats with a comma in
-// `headers` and keeps it apart in `header_map`; joining both makes them one.
+// visible ASCII is taken, which is no token. Envoy joins what a client repeats
+// with a comma in `headers` and keeps it apart in `header_map`; joining both
+// makes them one.
 func (a *attributes) joinKey() string {
 	const longest = 128
 	visible := func(r rune) bool { return r > 0x20 && r < 0x7f }
@@ -124,7 +127,7 @@ func (a *attributes) joinKey() string {
 			}
 		}
 	}
-	if key == "" || strings.ContainsFunc(key, func(r rune) bool { return !visible(r) }) {
+	if key == "" || redact.ID(key) != key || strings.ContainsFunc(key, func(r rune) bool { return !visible(r) }) {
 		return a.id
 	}
 	return key

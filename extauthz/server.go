@@ -131,7 +131,7 @@ func (s *Server) answerTo(ctx context.Context, in arrival) (answer []byte) {
 		answer = v.answer(req)
 	}
 	s.metrics.observe(v, req, time.Since(start))
-	s.journal.write(v, req.id)
+	s.journal.write(state, req, v)
 	state.decided(req, v, start)
 	return answer
 }

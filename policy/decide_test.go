@@ -193,8 +193,11 @@ warn contains {"code": input.claims.tenant}
 warn contains denial if some denial in {{"code": "z"}, {"code": "Not A Code"}}`)
 	want := policy.Decision{
 		Denials: []policy.Note{
-			{"authz.deny", "a_acme", "chosen", ""}, {"authz.deny", "acme", "chosen", ""}, {"authz.deny", "z", "acme", "z"},
-			{Rule: "authz.require.a"}, {Rule: "authz.require.b"},
+			{"authz.deny", "a_acme", "chosen", ""},
+			{"authz.deny", "acme", "chosen", ""},
+			{"authz.deny", "z", "acme", "z"},
+			{Rule: "authz.require.a"},
+			{Rule: "authz.require.b"},
 		},
 		Warnings: []policy.Note{{"authz.warn", "Not A Code", "", ""}, {"authz.warn", "acme", "", ""}, {"authz.warn", "z", "", "z"}},
 	}

@@ -189,6 +189,50 @@ require["office"] if net.cidr_contains("203.0.113.0/24", input.request.client_ad
 	}
 }
 
+// TestExplainRedacts: what looks like a token is told from no part of a request,
+// and from no claim.
+func TestExplainRedacts(t *testing.T) {
+	f := weather(t)
+	secret := mint.NewKey("ES256", "other").Sign(map[string]any{"sub": "victim"})
+	parts := strings.Split(secret, ".")
+	const url = "https://mcp.example.com/mcp"
+	everyClaim := map[string]any{}
+	for _, name := range []string{"sub", "jti", "client_id", "azp", "scope"} {
+		everyClaim[name] = secret
+	}
+	for _, row := range []struct {
+		intent string
+		token  string
+		args   []string
+	}{
+		{"path", f.key.Sign(claimsAt(nil)), []string{"--url", url + "/" + secret}},
+		{"path of nobody", f.key.Sign(claimsAt(nil)), []string{"--url", "https://mcp.example.com/" + secret}},
+		{"query", f.key.Sign(claimsAt(nil)), []string{"--url", url + "?access_token=" + secret}},
+		{"host", f.key.Sign(claimsAt(nil)), []string{"--url", "https://" + secret + "/mcp"}},
+		{"method", f.key.Sign(claimsAt(nil)), []string{"--url", url, "--method", secret}},
+		{"origin", f.key.Sign(claimsAt(nil)), []string{"--url", url, "--header", "origin: " + secret}},
+		{"user agent", f.key.Sign(claimsAt(nil)), []string{"--url", url, "--header", "user-agent: " + secret}},
+		{"request id", f.key.Sign(claimsAt(nil)), []string{"--url", url, "--header", "x-request-id: " + secret}},
+		{"a header's name", f.key.Sign(claimsAt(nil)), []string{"--url", url, "--header", "x-mcp-auth-" + secret + ": a"}},
+		{"claims", f.key.Sign(claimsAt(everyClaim)), []string{"--url", url}},
+		{"claims of a refusal", f.key.Sign(claimsAt(everyClaim)), []string{"--url", url, "--method", "DELETE"}},
+		{"audience", f.key.Sign(claimsAt(map[string]any{"aud": secret})), []string{"--url", url}},
+		{"issuer", f.key.Sign(claimsAt(map[string]any{"iss": secret})), []string{"--url", url}},
+		{"a header of the team", f.key.Sign(claimsAt(map[string]any{"groups": []string{secret, "staff"}})), []string{"--url", url}},
+		{"a key id", f.key.SignAs(map[string]any{"alg": "ES256", "kid": secret, "typ": secret}, claimsAt(nil)), []string{"--url", url}},
+	} {
+		f.write(t, "token", row.token)
+		args := append([]string{"--config", "doorward.yaml", "--token-file", "token"}, row.args...)
+		for _, told := range []heard{explainAt(t, "", args...), explainAt(t, "", append(args, "--json")...)} {
+			for _, part := range append(parts, strings.Split(row.token, ".")...) {
+				if all := strings.ToLower(told.stdout + told.stderr); strings.Contains(all, strings.ToLower(part)) {
+					t.Errorf("%s: %q is told:\n%s", row.intent, part, all)
+				}
+			}
+		}
+	}
+}
+
 // TestExplain holds every word of what is said, in both forms; and that no part
 // of a token or of a header's value is among them.
 func TestExplain(t *testing.T) {

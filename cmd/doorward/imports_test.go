@@ -19,9 +19,9 @@ const module = "github.com/doorward/doorward"
 // arrows are the only imports of ours that production code may have. They go
 // one way; a new one is a change of the architecture.
 var arrows = map[string][]string{
-	"cmd/doorward":        {"cmd/doorward/config", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "policy", "policy/bundles", "policy/decisionlog", "policy/regotest", "rego", "rego/library"},
+	"cmd/doorward":        {"cmd/doorward/config", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "policy", "policy/bundles", "policy/decisionlog", "policy/redact", "policy/regotest", "rego", "rego/library"},
 	"cmd/doorward/config": {"extauthz/jwks", "extauthz/resource", "extauthz/token", "outbound", "policy/bundles"},
-	"extauthz":            {"extauthz/reason", "extauthz/resource", "extauthz/revocation", "extauthz/token", "policy", "policy/decisionlog", "policy/folding"},
+	"extauthz":            {"extauthz/reason", "extauthz/resource", "extauthz/revocation", "extauthz/token", "policy", "policy/decisionlog", "policy/folding", "policy/redact"},
 	"extauthz/token":      {"extauthz/jwks", "extauthz/reason"},
 	"extauthz/jwks":       {"extauthz/reason", "outbound"},
 	"extauthz/reason":     {},
@@ -30,9 +30,10 @@ var arrows = map[string][]string{
 	"outbound":            {},
 	"policy":              {"policy/lint", "policy/folding"},
 	"policy/bundles":      {"outbound", "policy"},
-	"policy/decisionlog":  {"outbound"},
+	"policy/decisionlog":  {"outbound", "policy/redact"},
 	"policy/folding":      {},
 	"policy/lint":         {"policy/folding"},
+	"policy/redact":       {},
 	"policy/regotest":     {"policy"},
 	"rego":                {},
 	"rego/library":        {},

@@ -107,7 +107,10 @@ func (n *narrative) outcome(r *report) {
 	}
 	n.line("\n%s", n.colour(code, text))
 	if r.Advice != "" {
-		n.line("  %s", r.Advice)
+		n.line("  %s", plain(r.Advice))
+	}
+	for _, fact := range r.Facts {
+		n.row(fact.Name, fact.Value)
 	}
 }
 

@@ -11,18 +11,21 @@ import (
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/policy/redact"
 )
 
 // report is what explain says of one request. As JSON it is an API, version 1:
 // members are added, never renamed; a list that has nothing is [], and a member
 // that is marked "may be absent" is left out where it is not known. Neither the
-// token nor its signature nor any header of the request is in it.
+// token nor its signature nor any header of the request is in it, but an Origin
+// that was refused; what looks like a credential elsewhere is redacted.
 type report struct {
 	Version  int            `json:"version"`
 	Insecure bool           `json:"insecure"`               // nobody signed the claims: --insecure-claims
 	Outcome  string         `json:"outcome"`                // "allowed", "answered" (a metadata document), "refused", "undecided" (503)
 	Reason   string         `json:"reason"`                 // from the closed list
 	Cause    string         `json:"cause,omitempty"`        // more about the reason; may be absent
+	Facts    []factReport   `json:"facts"`                  // what a refusal was about
 	Advice   string         `json:"advice,omitempty"`       // what to do about it; may be absent
 	Resource string         `json:"resource,omitempty"`     // its name; may be absent
 	URI      string         `json:"resource_uri,omitempty"` // may be absent
@@ -62,6 +65,11 @@ type scopeReport struct {
 	Needed  []string `json:"needed"`
 	Granted []string `json:"granted"`
 	Missing []string `json:"missing"`
+}
+
+type factReport struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 type noteReport struct {
@@ -111,7 +119,8 @@ func (x *explanation) report(told extauthz.Explanation, p *plan) *report {
 		Insecure: x.insecureClaims != "",
 		Reason:   told.Reason.String(),
 		Cause:    fromHere(told.Cause),
-		Advice:   told.Reason.Advice(),
+		Facts:    []factReport{},
+		Advice:   told.Advice,
 		Resource: told.Document,
 		Steps:    []stepReport{},
 		Token:    x.tokenReport(&told),
@@ -130,13 +139,16 @@ func (x *explanation) report(told extauthz.Explanation, p *plan) *report {
 		r.Cause = x.keysProblem
 	}
 	if d := told.Decision; d.Outcome == policy.Denied {
-		r.Denial = &denialReport{d.Rule, d.Code, d.Message}
+		r.Denial = &denialReport{d.Rule, redact.Text(d.Code), redact.Text(d.Message)}
 	}
 	for _, denial := range told.Decision.Denials {
-		r.Denials = append(r.Denials, denialReport{denial.Rule, denial.Code, denial.Message})
+		r.Denials = append(r.Denials, denialReport{denial.Rule, redact.Text(denial.Code), redact.Text(denial.Message)})
 	}
 	for _, note := range told.Decision.Warnings {
-		r.Warnings = append(r.Warnings, noteReport{note.Rule, note.Code, note.Message})
+		r.Warnings = append(r.Warnings, noteReport{note.Rule, redact.Text(note.Code), redact.Text(note.Message)})
+	}
+	for _, fact := range told.Facts {
+		r.Facts = append(r.Facts, factReport(fact))
 	}
 	r.addSteps(x.question, &told)
 	return r
@@ -205,7 +217,7 @@ func scopes(told *extauthz.Explanation) *scopeReport {
 	default:
 		return nil
 	}
-	s := &scopeReport{Needed: orEmpty(told.Decision.Scopes), Granted: orEmpty(told.Claims.Scopes), Missing: []string{}}
+	s := &scopeReport{Needed: withoutTokens(told.Decision.Scopes), Granted: withoutTokens(told.Claims.Scopes), Missing: []string{}}
 	for _, scope := range s.Needed {
 		if !slices.Contains(s.Granted, scope) {
 			s.Missing = append(s.Missing, scope)
@@ -223,14 +235,16 @@ func answer(response *authv3.CheckResponse) answerReport {
 	if ok := response.GetOkResponse(); ok != nil {
 		a.Status = 200
 		for _, option := range ok.GetHeaders() {
-			a.Set = append(a.Set, headerReport{option.GetHeader().GetKey(), option.GetHeader().GetValue()})
+			a.Set = append(a.Set, headerReport{option.GetHeader().GetKey(), redact.ID(option.GetHeader().GetValue())})
 		}
-		a.Remove = append(a.Remove, ok.GetHeadersToRemove()...)
+		for _, name := range ok.GetHeadersToRemove() {
+			a.Remove = append(a.Remove, redact.Text(name))
+		}
 		a.RemoveQuery = append(a.RemoveQuery, ok.GetQueryParametersToRemove()...)
 		return a
 	}
 	denied := response.GetDeniedResponse()
-	a.Status, a.Body = int(denied.GetStatus().GetCode()), denied.GetBody()
+	a.Status, a.Body = int(denied.GetStatus().GetCode()), redact.ID(denied.GetBody())
 	for _, option := range denied.GetHeaders() {
 		a.Headers = append(a.Headers, headerReport{option.GetHeader().GetKey(), option.GetHeader().GetValue()})
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/doorward/doorward/extauthz"
+	"github.com/doorward/doorward/policy/redact"
 )
 
 // addSteps says of each step what it found, and of the one that refused, why.
@@ -45,7 +46,7 @@ func (r *report) found(step string, q *question, told *extauthz.Explanation) str
 	switch step {
 	case extauthz.StepRead:
 		path, _, query := strings.Cut(q.path, "?")
-		text := q.method + " " + q.host + path
+		text := redact.Text(q.method) + " " + redact.Host(q.host) + redact.Text(path)
 		if query {
 			text += " with a query"
 		}
@@ -57,7 +58,7 @@ func (r *report) found(step string, q *question, told *extauthz.Explanation) str
 		return fmt.Sprintf("resource %s, %s", r.Resource, r.URI)
 	case extauthz.StepOrigin:
 		if origin, given := q.headers["origin"]; given {
-			return origin + " is allowed"
+			return redact.Text(origin) + " is allowed"
 		}
 		return "no Origin header"
 	case extauthz.StepCredential:
@@ -67,7 +68,7 @@ func (r *report) found(step string, q *question, told *extauthz.Explanation) str
 		if r.Insecure {
 			return "NOT VERIFIED: nobody signed these claims; issuer, type, claims and dates are judged"
 		}
-		return fmt.Sprintf("signed with %s by key %q of %s", told.Claims.Algorithm, told.Claims.KeyID, told.Claims.Issuer)
+		return fmt.Sprintf("signed with %s by key %q of %s", told.Claims.Algorithm, redact.ID(told.Claims.KeyID), told.Claims.Issuer)
 	case extauthz.StepStands:
 		return "not on a revocation list; binding: " + told.Binding
 	case extauthz.StepDecide:
@@ -83,5 +84,5 @@ func headerNames(names []string) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return ", headers: " + strings.Join(names, ", ")
+	return ", headers: " + redact.Text(strings.Join(names, ", "))
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/policy/redact"
 )
 
 // tokenReport is what the person who asks is shown of his own token. A member
@@ -40,16 +41,16 @@ func (x *explanation) tokenReport(told *extauthz.Explanation) *tokenReport {
 	}
 	now := x.now()
 	r := &tokenReport{
-		Algorithm: said.Algorithm,
-		Type:      said.Type,
-		KeyID:     said.KeyID,
-		Issuer:    said.Issuer,
-		Subject:   said.Subject,
-		Client:    said.Client,
-		ID:        said.ID,
+		Algorithm: redact.Text(said.Algorithm),
+		Type:      redact.Text(said.Type),
+		KeyID:     redact.ID(said.KeyID),
+		Issuer:    redact.ID(said.Issuer),
+		Subject:   redact.ID(said.Subject),
+		Client:    redact.ID(said.Client),
+		ID:        redact.ID(said.ID),
 		Binding:   told.Binding,
-		Audience:  orEmpty(said.Audience),
-		Scopes:    orEmpty(said.Scopes),
+		Audience:  withoutTokens(said.Audience),
+		Scopes:    withoutTokens(said.Scopes),
 		Expires:   date(said.Expiry, now),
 		NotBefore: date(said.NotBefore, now),
 		IssuedAt:  date(said.IssuedAt, now),
@@ -59,6 +60,15 @@ func (x *explanation) tokenReport(told *extauthz.Explanation) *tokenReport {
 		r.Verified = x.insecureClaims == ""
 	}
 	return r
+}
+
+// withoutTokens is never nil.
+func withoutTokens(list []string) []string {
+	clean := orEmpty(list)
+	for i := range clean {
+		clean[i] = redact.ID(clean[i])
+	}
+	return clean
 }
 
 func date(at, now time.Time) *dateReport {

@@ -82,7 +82,8 @@ var meanings = [count]meaning{
 	NoResource: {
 		"no_resource", http.StatusForbidden, "",
 		"No protected resource is served here",
-		"authority and path match no resource: add the URL as resource or also_at, or stop routing it here",
+		"authority and path match no resource: write the URL that clients type as a resource, or stop routing it here. also_at is " +
+			"for a URL that a mesh uses and no client types: clients refuse metadata that names another URL than they typed",
 	},
 	OriginNotAllowed: {
 		"origin_not_allowed", http.StatusForbidden, "",
@@ -97,7 +98,7 @@ var meanings = [count]meaning{
 	NoCredentials: {
 		"no_credentials", http.StatusUnauthorized, "",
 		"This resource needs a bearer token in the Authorization header",
-		"the request has no bearer token: the challenge starts the client's login",
+		"the request has no Authorization header: the challenge starts the client's login",
 	},
 	TokenMalformed: {
 		"token_malformed", http.StatusUnauthorized, invalidToken,
@@ -142,12 +143,12 @@ var meanings = [count]meaning{
 	Overloaded: {
 		"overloaded", http.StatusServiceUnavailable, "",
 		"Too many requests are being checked at the moment",
-		"more new tokens than can be verified: look for a flood of forged ones (signature_invalid), or add replicas",
+		"more new tokens or DPoP proofs than can be verified: look for a flood of forged ones (signature_invalid, dpop_proof_invalid), or add replicas",
 	},
 	KeyUnknown: {
 		"key_unknown", http.StatusUnauthorized, invalidToken,
 		"The access token is signed with a key that is not accepted",
-		"a fresh key set of this issuer has no such key: the token is forged or the key was withdrawn",
+		"the issuer's key set has no usable key of this kid and alg: the token is forged, or its key was withdrawn or not published yet",
 	},
 	SignatureInvalid: {
 		"signature_invalid", http.StatusUnauthorized, invalidToken,
@@ -162,7 +163,7 @@ var meanings = [count]meaning{
 	DPoPProofInvalid: {
 		"dpop_proof_invalid", http.StatusUnauthorized, invalidDPoPProof,
 		"The DPoP proof is not valid for this request",
-		"the proof is missing, used before, or for another key, method, URL, time or token: see cause",
+		"the proof is missing, malformed, used before, or for another key, method, URL, time or token: see cause",
 	},
 	DPoPNonceRequired: {
 		"dpop_nonce_required", http.StatusUnauthorized, useDPoPNonce,
@@ -172,12 +173,12 @@ var meanings = [count]meaning{
 	BindingUnproven: {
 		"binding_unproven", http.StatusUnauthorized, invalidToken,
 		"The access token is bound to a key whose possession was not proven",
-		"the token carries cnf (RFC 7800) and nothing on the request proves it",
+		"the token is bound to a key (cnf, RFC 7800), or must be here, and nothing on the request proves it",
 	},
 	AudienceMismatch: {
 		"audience_mismatch", http.StatusUnauthorized, invalidToken,
 		"The access token was not issued for this resource",
-		"aud names neither the resource nor one of its audiences: have the client send resource (RFC 8707), or add the exact value to audiences",
+		"aud does not make this a token for the resource: have the client ask for one with resource (RFC 8707)",
 	},
 	Passthrough: {
 		"passthrough", http.StatusForbidden, "",
@@ -187,17 +188,17 @@ var meanings = [count]meaning{
 	PolicyError: {
 		"policy_error", http.StatusServiceUnavailable, "",
 		"The request could not be checked",
-		"the policy failed, took too long or returned the wrong shape: see cause",
+		"the policy failed, took too long, returned the wrong shape or is not there yet: see cause",
 	},
 	PolicyDenied: {
 		"policy_denied", http.StatusForbidden, "",
 		"The request was refused by policy",
-		"a rule of the team's policy said no: see rule, code and message",
+		"a rule of the team's policy said no: see rule, and the code and message of a deny",
 	},
 	InsufficientScope: {
 		"insufficient_scope", http.StatusForbidden, insufficientScope,
 		"The access token lacks a scope that this operation needs",
-		"the client should ask for the scopes in the challenge",
+		"the client should ask for the scopes in the challenge, and the authorization server must grant them",
 	},
 }
 

@@ -116,3 +116,7 @@ func covers(prefix, path string) bool {
 	rest := path[len(prefix):]
 	return rest == "" || rest[0] == '/' || strings.HasSuffix(prefix, "/")
 }
+
+// PathFault says for a person what makes a path unsafe, "" for one that is
+// [SafePath].
+func PathFault(path string) string { return pathFault(path) }

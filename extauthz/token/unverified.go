@@ -10,6 +10,7 @@ type Unverified struct {
 	Algorithm string // alg
 	Type      string // typ, in lower case and without "application/"
 	KeyID     string // kid
+	HasKeyID  bool   // there is a kid, if an empty one
 
 	Issuer, Subject, Client, ID string   // as in Claims
 	Audience                    []string // aud
@@ -42,7 +43,7 @@ func ReadUnverified(compact string) (Unverified, bool) {
 		u.Type = *jws.header.typ
 	}
 	if jws.header.kid != nil {
-		u.KeyID = *jws.header.kid
+		u.KeyID, u.HasKeyID = *jws.header.kid, true
 	}
 	return u, true
 }

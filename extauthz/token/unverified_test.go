@@ -16,7 +16,7 @@ func TestReadUnverified(t *testing.T) {
 	})
 	got, ok := ReadUnverified(forged)
 	want := Unverified{
-		Algorithm: "ES256", Type: "at+jwt", KeyID: "k",
+		Algorithm: "ES256", Type: "at+jwt", KeyID: "k", HasKeyID: true,
 		Issuer: usualID, Client: "app", ID: "id", Audience: []string{"a", "b"}, Scopes: []string{"x", "y"}, Expiry: noon,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || !ok {

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"github.com/doorward/doorward/policy/redact"
 )
 
 // Event is one decision. It has no room for a token, a header or a query; a
@@ -43,15 +45,14 @@ type Event struct {
 // of claims, which are shared and never change.
 type entry struct {
 	Event
-	id      [16]byte // the decision id
-	number  uint64   // in the order of Put, counted from 1: what is missing was dropped
-	pathCut bool     // Path is not the whole
-	masked  bool     // there were claims, of which those on the list are kept
-	claims  []claim
-	few     [3]string // room for the elements of Scopes, Warnings and Rules, which are few
-	fewer   [2]claim  // and for sub and jti
-	weight  int       // bytes that it takes, about
-	next    *entry    // in its lane
+	id     [16]byte // the decision id
+	number uint64   // in the order of Put, counted from 1: what is missing was dropped
+	masked masks    // what is there in part
+	claims []claim
+	few    [3]string // room for the elements of Scopes, Warnings and Rules, which are few
+	fewer  [2]claim  // and for sub and jti
+	weight int       // bytes that it takes, about
+	next   *entry    // in its lane
 }
 
 type claim struct {
@@ -69,12 +70,13 @@ const (
 // else.
 func (l *Log) keep(e *Event) *entry {
 	kept := &entry{Event: *e}
-	kept.Claims, kept.masked = nil, len(e.Claims) > 0
-	kept.Path, kept.pathCut = plainPath(e.Path)
+	kept.Claims = nil
+	kept.redact(e)
 	kept.weight = entryBytes + kept.own()
 	kept.claims = kept.fewer[:0]
 	for _, name := range l.claims {
 		if value, has := e.Claims[name]; has {
+			value = redact.Value(value)
 			kept.claims = append(kept.claims, claim{name, value})
 			kept.weight += weigh(value)
 		}
@@ -84,20 +86,33 @@ func (l *Log) keep(e *Event) *entry {
 	return kept
 }
 
-// plainPath is a path as far as it names a place. Where a client writes
-// parameters into it, one of them may be a token.
-func plainPath(path string) (plain string, cut bool) {
-	if i := strings.IndexAny(path, ";#&="); i >= 0 {
-		return path[:i] + more, true
+// masks names what is in an event in part, see [form]. Of claims those on the
+// list are kept.
+type masks struct{ claims, host, method, path bool }
+
+// redact takes credentials out of what e holds, wherever a client, a token or a
+// rule that repeats them may have put one.
+func (e *entry) redact(given *Event) {
+	e.Method, e.Host, e.Path = redact.Text(e.Method), redact.Host(e.Host), redact.Path(e.Path)
+	e.Code, e.RequestID, e.Client, e.KeyID = redact.Text(e.Code), redact.ID(e.RequestID), redact.ID(e.Client), redact.ID(e.KeyID)
+	e.masked = masks{
+		claims: len(given.Claims) > 0, host: e.Host != given.Host, method: e.Method != given.Method, path: e.Path != given.Path,
 	}
-	return path, false
 }
 
 // own gives e strings of its own, all in one piece of memory, and says how many
 // bytes they take. This is the only place where a string leaves the memory of
 // its request, which is used again once the Check is over.
 func (e *entry) own() int {
-	lists := append(append(append(e.few[:0], e.Scopes...), e.Warnings...), e.Rules...)
+	lists := e.few[:0]
+	for _, scope := range e.Scopes {
+		lists = append(lists, redact.ID(scope))
+	}
+	for _, words := range [...][]string{e.Warnings, e.Rules} { // with codes that a rule may take from the request
+		for _, word := range words {
+			lists = append(lists, redact.Text(word))
+		}
+	}
 	single := [...]*string{
 		&e.Reason, &e.Rule, &e.Code, &e.RequestID, &e.Method, &e.Host, &e.Path, &e.SourceAddress,
 		&e.Resource, &e.Issuer, &e.Client, &e.KeyID,

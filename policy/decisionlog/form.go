@@ -94,15 +94,27 @@ func appendLeftOut(b []byte, e *entry) []byte {
 		b = append(b, `,"/input/request/query"`...)
 	}
 	b = append(b, ']')
-	switch {
-	case e.masked && e.pathCut:
-		return append(b, `,"masked":["/input/claims","/input/request/path"]`...)
-	case e.masked:
-		return append(b, `,"masked":["/input/claims"]`...)
-	case e.pathCut:
-		return append(b, `,"masked":["/input/request/path"]`...)
+	b = appendMasked(b, e.masked.claims, "/input/claims")
+	b = appendMasked(b, e.masked.host, "/input/request/host")
+	b = appendMasked(b, e.masked.method, "/input/request/method")
+	b = appendMasked(b, e.masked.path, "/input/request/path")
+	if e.masked != (masks{}) {
+		b = append(b, ']')
 	}
 	return b
+}
+
+// appendMasked adds a pointer to the last member, which the first one begins.
+func appendMasked(b []byte, masked bool, pointer string) []byte {
+	if !masked {
+		return b
+	}
+	if b[len(b)-1] == ']' {
+		b = append(appendName(b, "masked"), '[')
+	} else {
+		b = append(b, ',')
+	}
+	return appendQuoted(b, pointer)
 }
 
 // appendComma parts a member from the one before.

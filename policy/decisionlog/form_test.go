@@ -100,6 +100,25 @@ func TestRedaction(t *testing.T) {
 		{"an encoded query in the path", nil, func(e *Event) { e.Path = "/mcp%3Faccess_token=canary" }, `"path":"/mcp%3Faccess_token..."`, "canary"},
 		{"and this is told", nil, func(e *Event) { e.Path = "/mcp&canary" }, `"masked":["/input/claims","/input/request/path"]`, "canary"},
 		{"even without claims", nil, func(e *Event) { e.Path, e.Claims = "/mcp&canary", nil }, `"masked":["/input/request/path"]`, "/input/claims"},
+		{
+			"a token as host, method and path", nil, func(e *Event) {
+				e.Host, e.Method, e.Path, e.Claims = canaryToken, canaryToken, "/mcp/"+canaryToken, nil
+			},
+			`"masked":["/input/request/host","/input/request/method","/input/request/path"]`, "c2lnbmF0dXJl",
+		},
+		{
+			"a token in a claim of the list",
+			[]string{"team"},
+			func(e *Event) { e.Claims = map[string]any{"team": []any{canaryToken, "red"}} },
+			`"team":["[redacted]","red"]`, "c2lnbmF0dXJl",
+		},
+		{"a token as request id", nil, func(e *Event) {
+			e.RequestID, e.Client, e.KeyID, e.Code = canaryToken, canaryToken, canaryToken, canaryToken
+		}, `"id":"[redacted]"`, "c2lnbmF0dXJl"},
+		{"a token as scope or warning", nil, func(e *Event) {
+			e.Scopes, e.Warnings, e.Rules = []string{canaryToken}, []string{canaryToken}, []string{canaryToken}
+		}, `"scopes":["[redacted]"],"warnings":["[redacted]"]`, "c2lnbmF0dXJl"},
+		{"user information", nil, func(e *Event) { e.Host, e.Claims = "user:canary@mcp.example.com", nil }, `"masked":["/input/request/host"]`, "canary"},
 		{"nothing left out is told of", nil, func(e *Event) { e.HasQuery, e.Claims = false, nil }, `"erased":["/input/request/headers"]`, "masked"},
 		{"a long string", nil, func(e *Event) { e.Host = strings.Repeat("a", longest) + "canary" }, `aaa..."`, "canary"},
 		{"a long element", nil, func(e *Event) { e.Warnings = []string{strings.Repeat("a", longest) + "canary"} }, `aaa..."]`, "canary"},
@@ -133,3 +152,5 @@ func TestNothingIsShared(t *testing.T) {
 	}
 	closeNow(l)
 }
+
+const canaryToken = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl"

@@ -1,0 +1,182 @@
+package extauthz
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/policy/redact"
+)
+
+// Fact is one thing that a refusal was about, for a person: redacted, and of a
+// bounded length.
+type Fact struct{ Name, Value string }
+
+// account tells of one refusal what was wrong and what to do about it. It is
+// composed for a line that is written, or for explain, and never for an answer:
+// so it may read a token once more.
+type account struct {
+	state *inForce
+	req   *request
+	v     *verdict
+
+	scheme, compact string           // of the Authorization header
+	said            token.Unverified // what the token says of itself; zero for what is no token
+
+	facts  []Fact
+	advice string
+}
+
+// accountOf composes it. state is nil before the first configuration.
+func accountOf(state *inForce, req *request, v *verdict) *account {
+	a := &account{state: state, req: req, v: v, advice: v.reason.Advice()}
+	if state == nil || v.allowed() {
+		return a
+	}
+	value, _, _ := req.headers.only("authorization")
+	var rest string
+	a.scheme, rest, _ = strings.Cut(value, " ")
+	a.compact = strings.TrimLeft(rest, " ")
+	switch v.reason {
+	case reason.NoResource, reason.Misconfigured:
+		a.noResource()
+	case reason.OriginNotAllowed:
+		a.origin()
+	case reason.InvalidRequest:
+		a.invalidRequest()
+	case reason.NoCredentials:
+		a.noCredentials()
+	case reason.TokenMalformed:
+		a.malformed()
+	case reason.BindingUnproven:
+		a.unproven()
+	case reason.AudienceMismatch:
+		a.audience()
+	case reason.InsufficientScope:
+		a.scopes()
+	default:
+		a.token()
+	}
+	return a
+}
+
+// put adds a fact that is redacted already.
+func (a *account) put(name, value string) {
+	if value != "" {
+		a.facts = append(a.facts, Fact{name, clip(value)})
+	}
+}
+
+// list adds names that the configuration or a verified token has.
+func (a *account) list(name string, values []string) {
+	a.put(name, redact.ID(strings.Join(values, " ")))
+}
+
+// advise replaces the advice that goes with the reason alone.
+func (a *account) advise(format string, args ...any) { a.advice = fmt.Sprintf(format, args...) }
+
+func (a *account) noResource() {
+	named := clip(redact.Text(a.req.resource))
+	fault := resource.PathFault(a.req.path)
+	if a.req.hasResource {
+		a.put("named", named)
+	}
+	switch {
+	case a.v.reason == reason.Misconfigured:
+	case fault != "":
+		a.advise("the path %s, so that two readers may read it in two ways: no resource has such a path", fault)
+	case a.req.hasResource:
+		a.advise("context_extensions names the resource %s, which is not at this authority: correct the route in Envoy, "+
+			"or add the URL to its also_at", named)
+	case a.authorityKnown():
+		a.advise("no resource at this authority has this path, byte for byte: write the URL that clients type as a resource, " +
+			"or stop routing it here")
+	}
+}
+
+// authorityKnown tells whether any resource is at the authority of the request.
+func (a *account) authorityKnown() bool {
+	return slices.ContainsFunc(a.state.Resources.All(), func(r *resource.Resource) bool { return r.At(a.req.authority) })
+}
+
+func (a *account) origin() {
+	origins := a.req.headers.values("origin")
+	a.put("origin", redact.Text(strings.Join(origins, ", ")))
+	switch {
+	case len(origins) > 1, strings.Contains(origins[0], ","):
+		a.advise("the request has more than one Origin, and a browser sends one: look for what adds the others")
+	case origins[0] == "null":
+		a.advise("the page has no origin, as a local file or a sandboxed frame: only origins: [\"*\"] lets those in")
+	}
+}
+
+func (a *account) invalidRequest() {
+	value, _, more := a.req.headers.only("authorization")
+	switch {
+	case more:
+		a.advise("the request has %d Authorization headers: have the client send one", len(a.req.headers.values("authorization")))
+	case twoCredentials(value):
+		a.advise("the Authorization header holds two credentials, or was sent twice: have the client send one")
+	default:
+		a.advise("the query has an access_token behind a semicolon, which some servers read as a parameter of its own: mend the client")
+	}
+}
+
+func (a *account) noCredentials() {
+	_, present, _ := a.req.headers.only("authorization")
+	_, parsed := token.ReadUnverified(a.scheme)
+	switch {
+	case !present && len(a.req.tokens) > 0:
+		a.advise("the token is in the query, where it is never read: have the client send it in the Authorization header")
+	case !present:
+	case parsed:
+		a.advise("the Authorization header has a token without a scheme: have the client write Bearer before it")
+	case strings.EqualFold(a.scheme, token.SchemeDPoP):
+		a.put("scheme", token.SchemeDPoP)
+		a.advise("the client sent a DPoP token, and the resource takes none: set dpop: optional there, or have the client use Bearer")
+	default:
+		a.put("scheme", redact.Text(a.scheme))
+		a.advise("the scheme of the Authorization header is not Bearer: the challenge starts the login of a client that knows MCP")
+	}
+}
+
+func (a *account) scopes() {
+	needed, granted := a.v.decision.Scopes, a.v.claims.Scopes
+	a.list("needed", needed)
+	a.list("granted", granted)
+	a.list("missing", slices.DeleteFunc(slices.Clone(needed), func(scope string) bool { return slices.Contains(granted, scope) }))
+}
+
+// audience compares a verified aud with what would have matched. That a token
+// for somebody else should be trusted is never a way out.
+func (a *account) audience() {
+	res, all := a.v.resource, token.Texts(a.v.claims.All["aud"])
+	a.list("audience", all)
+	a.list("accepted", append([]string{res.URI}, res.Audiences...))
+	in := func(match func(audience string) bool) bool { return slices.ContainsFunc(all, match) }
+	switch {
+	case in(func(audience string) bool { return slices.Contains(res.Audiences, audience) }):
+		a.advise("aud names one of the resource's audiences, but the token has no scope, scp or roles: under profile standard it " +
+			"counts for no access token without one. Have the client ask for a scope, or set profile: rfc9068 where the issuer's tokens are at+jwt")
+	case in(func(audience string) bool { return sameButSlash(audience, res.URI) }):
+		a.advise("aud differs from %s in its last slash alone: have client and authorization server use the resource as it is configured", res.URI)
+	case in(func(audience string) bool { return strings.EqualFold(audience, res.URI) }):
+		a.advise("aud differs from %s in capital letters alone: have client and authorization server use the resource as it is configured", res.URI)
+	case in(func(audience string) bool { return a.state.Resources.Named(audience) != nil }):
+		a.advise("the token is for another resource of this door: have the client ask for one with resource=%s (RFC 8707)", res.URI)
+	case in(func(audience string) bool {
+		return audience != "" && strings.HasPrefix(res.URI, strings.TrimSuffix(audience, "/")+"/")
+	}):
+		a.advise("aud names a part of the resource's URL, and a token is for the whole: have the client ask with resource=%s (RFC 8707)", res.URI)
+	default:
+		a.advise("the token was issued for somebody else: have the client ask for one with resource=%s (RFC 8707), "+
+			"and the authorization server write that into aud", res.URI)
+	}
+}
+
+func sameButSlash(a, b string) bool {
+	return a != b && strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/")
+}

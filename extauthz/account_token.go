@@ -1,0 +1,221 @@
+package extauthz
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/policy/redact"
+)
+
+// token tells of a token that was read. What it says of itself is nobody's word
+// yet, so that it is redacted as the request is.
+func (a *account) token() {
+	a.said, _ = token.ReadUnverified(a.compact)
+	switch a.v.reason {
+	case reason.AlgorithmNotAllowed:
+		a.algorithm()
+	case reason.TypeNotAllowed:
+		a.kind()
+	case reason.IssuerUnknown:
+		a.unknownIssuer()
+	case reason.ClaimsMissing:
+		a.claims()
+	case reason.TokenExpired:
+		a.expired()
+	case reason.TokenNotYetValid:
+		a.early()
+	case reason.KeyUnknown, reason.SignatureInvalid:
+		a.key()
+	case reason.KeysUnavailable:
+		if issuer := a.issuer(); issuer != nil {
+			status := issuer.Keys.Status()
+			a.put("keys", strings.TrimSuffix(status.State+": "+status.Problem, ": "))
+		}
+	default: // the reason says it all
+	}
+}
+
+func (a *account) issuer() *token.Issuer { return a.state.Issuers[a.v.issuer] }
+
+// malformed tells how much of a token there is, and of how many parts.
+func (a *account) malformed() {
+	longest, _ := a.state.Verifier.Bounds()
+	parts := strings.Count(a.compact, ".") + 1
+	switch {
+	case a.compact == "":
+		a.advise("the Authorization header has a scheme and no token: mend the client")
+		return
+	case len(a.compact) > longest:
+		a.put("size", strconv.Itoa(len(a.compact)))
+		a.put("limit", strconv.Itoa(longest))
+		a.advise("the token has %d bytes and limits.token_bytes is %d: raise it, or have the authorization server write less into tokens", len(a.compact), longest)
+		return
+	}
+	a.put("parts", strconv.Itoa(parts))
+	switch parts {
+	case 1:
+		a.advise("a token of one part is opaque: have the authorization server issue JWTs for this resource. " +
+			"Some issue opaque ones where the client asked without a resource (RFC 8707)")
+	case 3:
+		a.advise("three parts, and not a compact JWS by the letter of RFC 7515: see cause")
+	case 5:
+		a.advise("five parts are an encrypted token (JWE), which cannot be read here: the client asked without a resource (RFC 8707), " +
+			"or the authorization server encrypts: have it issue signed JWTs for this resource")
+	default:
+		a.advise("a signed JWT has three parts: the client sent something else, or cut it")
+	}
+}
+
+func (a *account) algorithm() {
+	a.put("alg", redact.Name(a.said.Algorithm))
+	issuer := a.issuer()
+	switch {
+	case !slices.Contains(token.DefaultAlgorithms(), a.said.Algorithm):
+		a.advise("none, symmetric and unknown algorithms are never accepted: have the authorization server sign with one of %s",
+			strings.Join(token.DefaultAlgorithms(), " "))
+	case issuer != nil && !slices.Contains(issuer.Algorithms, a.said.Algorithm):
+		a.list("accepted", issuer.Algorithms)
+		a.advise("alg is not in the issuer's algorithms: add it there if the authorization server signs with it")
+	default:
+		a.advise("the key that kid names is for another alg: the token was changed, or the authorization server's key set is wrong")
+	}
+}
+
+func (a *account) kind() {
+	profile := token.Standard
+	if issuer := a.issuer(); issuer != nil {
+		profile = issuer.Profile
+	}
+	a.put("typ", redact.Name(a.said.Type))
+	a.put("profile", profile.String())
+	if profile == token.RFC9068 && (a.said.Type == "" || a.said.Type == "jwt") {
+		a.advise("under profile rfc9068 an access token says typ: at+jwt: have the client send the access token, " +
+			"or set profile: standard where the issuer's access tokens do not say so")
+		return
+	}
+	a.advise("the token is an ID token or of another kind, see cause: have the client send the access token")
+}
+
+func (a *account) unknownIssuer() {
+	trusted := a.v.resource.Issuers
+	a.put("iss", redact.Name(a.said.Issuer))
+	a.list("accepted", trusted)
+	for _, issuer := range trusted {
+		switch {
+		case sameButSlash(issuer, a.said.Issuer):
+			a.advise("iss differs from the issuer %s in its last slash alone: write the issuer as its tokens and its metadata do, byte for byte", issuer)
+			return
+		case issuer != a.said.Issuer && strings.EqualFold(issuer, a.said.Issuer):
+			a.advise("iss differs from the issuer %s in capital letters alone: write the issuer as its tokens and its metadata do, byte for byte", issuer)
+			return
+		}
+	}
+	if a.state.Issuers[a.said.Issuer] != nil {
+		a.advise("iss is a configured issuer, and not one of this resource: have the client log in where the metadata of this resource says")
+	}
+}
+
+func (a *account) claims() {
+	issuer := a.issuer()
+	if issuer == nil {
+		return
+	}
+	a.put("profile", issuer.Profile.String())
+	name, absent := strings.CutSuffix(a.v.cause, ": absent")
+	switch {
+	case absent && slices.Contains([]string{"iss", "aud", "exp"}, name):
+		a.advise("every access token must have %s: have the authorization server write it", name)
+	case absent:
+		a.advise("profile %s demands %s (RFC 9068, section 2.2): have the authorization server write it, or set profile: standard",
+			issuer.Profile, name)
+	default:
+		a.advise("a claim has the wrong type or value, see cause: have the authorization server write it as RFC 7519 and RFC 9068 do")
+	}
+}
+
+func (a *account) expired() {
+	_, skew := a.state.Verifier.Bounds()
+	a.date("exp", a.said.Expiry)
+	a.put("late", gap(a.state.Verifier.Now().Sub(a.said.Expiry)))
+	a.put("clock_skew", skew.String())
+}
+
+func (a *account) early() {
+	const most = 5 * time.Minute // that clock_skew may be
+	_, skew := a.state.Verifier.Bounds()
+	now := a.state.Verifier.Now()
+	name, at := "nbf", a.said.NotBefore
+	if !at.After(now.Add(skew)) {
+		name, at = "iat", a.said.IssuedAt
+	}
+	a.date(name, at)
+	a.put("early", gap(at.Sub(now)))
+	a.put("clock_skew", skew.String())
+	if at.Sub(now) > most {
+		a.advise("%s lies further in the future than clock_skew may bridge: compare the clocks", name)
+	}
+}
+
+func (a *account) date(name string, at time.Time) {
+	if !at.IsZero() {
+		a.put(name, at.UTC().Format(time.RFC3339))
+	}
+}
+
+// gap is a duration as a person reads it. What is over before the line is
+// written counts as the shortest.
+func gap(d time.Duration) string { return max(d.Round(time.Second), time.Second).String() }
+
+func (a *account) key() {
+	kid := "none"
+	if a.said.HasKeyID {
+		kid = redact.Name(a.said.KeyID)
+	}
+	a.put("kid", kid)
+	a.put("alg", redact.Name(a.said.Algorithm))
+	if a.v.reason == reason.KeyUnknown && !a.said.HasKeyID {
+		a.advise("the token names no key, and of the issuer's keys none fits its algorithm, or too many do: " +
+			"have the authorization server write kid")
+	}
+}
+
+// unproven goes by what the token demands and how it was presented, in the
+// order in which that is judged.
+func (a *account) unproven() {
+	demanded := token.ReadConfirmation(a.v.claims.All)
+	byDPoP := strings.EqualFold(a.scheme, token.SchemeDPoP)
+	a.put("dpop", a.v.resource.DPoP)
+	switch {
+	case demanded.Unknown, demanded.Present && demanded.Thumbprint == "" && demanded.Certificate == "":
+		a.advise("cnf demands a proof that is neither jkt (RFC 9449) nor x5t#S256 (RFC 8705): no other can be given here")
+	case byDPoP && demanded.Thumbprint == "":
+		a.advise("the client sent a token under DPoP that is bound to no key: have it ask for one with a DPoP proof, or send it as Bearer")
+	case demanded.Thumbprint != "" && !a.v.resource.TakesDPoP():
+		a.advise("the token is bound to a DPoP key, and the resource takes no DPoP: set dpop: optional there")
+	case demanded.Thumbprint != "" && !byDPoP:
+		a.advise("the token is bound to a DPoP key and was sent as Bearer: have the client send it as DPoP, with a proof")
+	case demanded.Thumbprint == "" && a.v.resource.DPoP == resource.DPoPRequired:
+		a.advise("the resource has dpop: required, and the token is bound to no key: have the client ask for one with a DPoP proof (RFC 9449)")
+	case demanded.Certificate != "":
+		a.certificate()
+	}
+}
+
+func (a *account) certificate() {
+	where := "set include_peer_certificate in Envoy"
+	shown := a.req.sourceCertificate != ""
+	if a.v.resource.ClientCertificate == resource.CertificateXFCC {
+		where = "have the proxy before it write x-forwarded-client-cert"
+		shown = len(a.req.headers.values("x-forwarded-client-cert")) > 0
+	}
+	if shown {
+		a.advise("the token is bound to a certificate, and another one or an unreadable one was shown: the client must use the one it logged in with")
+		return
+	}
+	a.advise("the token is bound to a certificate, and none was shown: %s, and have the client use mutual TLS", where)
+}

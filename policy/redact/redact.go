@@ -1,0 +1,313 @@
+// Package redact takes credentials out of what is written for people: logs,
+// decision logs, dynamic metadata, explanations. It goes by content, because a
+// client can put a token anywhere: into a path, a host, a method, a claim.
+//
+// Everything that a request said goes through [Text] before it is written. What
+// a configured issuer signed, and the request id, are names that must be found
+// again: [Name] and [ID] leave more of them.
+package redact
+
+import (
+	"encoding/base64"
+	"strings"
+)
+
+// Mark stands in place of what was taken out.
+const Mark = "[redacted]"
+
+// shortest is how long a random string is at least, in bytes, to be taken for a
+// credential. RFC 6749, section 10.10 wants 128 bits, which take 22 characters
+// of base64.
+const shortest = 20
+
+// strictness says what is taken out beside tokens in compact serialisation.
+type strictness uint8
+
+const (
+	tokens     strictness = iota // nothing
+	tokensAnd                    // random strings but UUIDs
+	everything                   // random strings
+)
+
+// Text takes out whatever looks like a JWS or JWE, and every long random string.
+// It returns s itself where there is none.
+func Text(s string) string { return rewrite(s, everything) }
+
+// Name is [Text] for a name that others configure, such as an issuer: a UUID in
+// it stays.
+func Name(s string) string { return rewrite(s, tokensAnd) }
+
+// ID takes out whatever looks like a JWS or JWE alone. It is for what may well be
+// random: a verified jti, client, key id or subject, and the request id.
+func ID(s string) string { return rewrite(s, tokens) }
+
+// Path is [Text] for a path as far as it names a place. Where a client writes
+// parameters into it, one of them may be a credential of any form: the path ends
+// before the first.
+func Path(path string) string {
+	if i := strings.IndexAny(path, ";#&="); i >= 0 {
+		return Text(path[:i]) + "..."
+	}
+	return Text(path)
+}
+
+// Host is [Text] for an authority, without its user information, which may be a
+// password.
+func Host(authority string) string { return Text(authority[strings.LastIndexByte(authority, '@')+1:]) }
+
+// Value is [ID] for a claim of any type. It returns value itself where nothing
+// is taken out, and never changes it.
+func Value(value any) any {
+	switch v := value.(type) {
+	case string:
+		return ID(v)
+	case []any:
+		if !holds(v) {
+			return value
+		}
+		clean := make([]any, len(v))
+		for i, element := range v {
+			clean[i] = Value(element)
+		}
+		return clean
+	case map[string]any:
+		if !holds(v) {
+			return value
+		}
+		clean := make(map[string]any, len(v))
+		for name, element := range v {
+			clean[ID(name)] = Value(element)
+		}
+		return clean
+	}
+	return value
+}
+
+// holds reports a string in value that is not written as it is.
+func holds(value any) bool {
+	switch v := value.(type) {
+	case string:
+		return ID(v) != v
+	case []any:
+		for _, element := range v {
+			if holds(element) {
+				return true
+			}
+		}
+	case map[string]any:
+		for name, element := range v {
+			if ID(name) != name || holds(element) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// rewrite goes through the words of s: what stands between characters that
+// neither a token nor an escape of one has.
+func rewrite(s string, strict strictness) string {
+	if len(s) < shortest || strict == tokens && strings.IndexByte(s, '.') < 0 && strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	var clean strings.Builder
+	done := 0 // bytes of s that are written
+	for begin := 0; begin < len(s); begin++ {
+		if !inWord(s[begin]) {
+			continue
+		}
+		end := begin + 1
+		for end < len(s) && inWord(s[end]) {
+			end++
+		}
+		word := s[begin:end]
+		if plain := hideIn(word, strict); plain != word {
+			clean.WriteString(s[done:begin])
+			clean.WriteString(plain)
+			done = end
+		}
+		begin = end
+	}
+	if done == 0 {
+		return s
+	}
+	clean.WriteString(s[done:])
+	return clean.String()
+}
+
+func inWord(c byte) bool { return isBase64url(c) || strings.IndexByte("~+=%.", c) >= 0 }
+
+// hideIn takes credentials out of one word: all of it where there is a token in
+// it or a random part behind escapes, else each random part by itself. What
+// looks like an escape may be none, so that the word counts as it is, too.
+func hideIn(word string, strict strictness) string {
+	if len(word) < shortest {
+		return word
+	}
+	decoded := unescape(word)
+	switch {
+	case isToken(word), isToken(decoded):
+		return Mark
+	case strict == tokens:
+		return word
+	}
+	if begin, end := randomPart(word, strict); begin < end {
+		return hideIn(word[:begin], strict) + Mark + hideIn(word[end:], strict)
+	}
+	if begin, end := randomPart(decoded, strict); begin < end {
+		return Mark
+	}
+	return word
+}
+
+// randomPart is where the first random part of a word is; nowhere: 0, 0.
+func randomPart(word string, strict strictness) (begin, end int) {
+	for end < len(word) {
+		for begin = end; end < len(word) && inPart(word[end]); {
+			end++
+		}
+		part := word[begin:end]
+		if isRandom(part) && (strict == everything || !isUUID(part)) {
+			return begin, end
+		}
+		end++
+	}
+	return 0, 0
+}
+
+func inPart(c byte) bool { return isBase64url(c) || c == '~' || c == '+' }
+
+// isToken sees a compact serialisation (RFC 7515, section 7.1; RFC 7516, section
+// 7.1) in a word: a part that is the base64url of a JSON object, and two parts
+// more. It may stand behind other text.
+func isToken(word string) bool {
+	if strings.Count(word, ".") < 2 {
+		return false
+	}
+	for i := range len(word) {
+		if word[i] != 'e' || !beginsObject(word[i:]) {
+			continue
+		}
+		part := partEnd(word, i)
+		if part == len(word) || word[part] != '.' {
+			continue
+		}
+		if next := partEnd(word, part+1); next < len(word) && word[next] == '.' {
+			return true
+		}
+	}
+	return false
+}
+
+// partEnd is where the base64url ends that begins at i.
+func partEnd(word string, i int) int {
+	for i < len(word) && isBase64url(word[i]) {
+		i++
+	}
+	return i
+}
+
+// beginsObject knows the base64url of a JSON object by its first characters: a
+// brace, then a quotation mark, white space or a brace, and then ASCII.
+func beginsObject(s string) bool {
+	const looked = 12 // at so many characters: no JOSE header is shorter
+	var object [looked / 4 * 3]byte
+	if len(s) < looked {
+		return false
+	}
+	if _, err := base64.RawURLEncoding.Decode(object[:], []byte(s[:looked])); err != nil || object[0] != '{' {
+		return false
+	}
+	for _, c := range object {
+		if c > 0x7e || c < 0x20 && strings.IndexByte("\t\n\r", c) < 0 {
+			return false
+		}
+	}
+	return strings.IndexByte("\"} \t\n\r", object[1]) >= 0
+}
+
+// isRandom tells a random string from words. Words change between letters and
+// digits seldom, and have capitals at their beginning or all through; in random
+// base64, hexadecimal and base32 every second or third character is such a
+// change. What counts is the densest piece of the shortest length, so that words
+// before a credential do not hide it.
+func isRandom(s string) bool {
+	const fewest = 4
+	if len(s) < shortest {
+		return false
+	}
+	small := strings.ContainsFunc(s, func(c rune) bool { return c >= 'a' && c <= 'z' })
+	changes, digits := 0, 0
+	for i := 1; i < len(s); i++ {
+		if isChange(s[i-1], s[i], small) {
+			changes++
+		}
+		if out := i - shortest; out >= 0 && isChange(s[out], s[out+1], small) {
+			changes--
+		}
+		if digits++; !isDigit(s[i]) || !isDigit(s[i-1]) {
+			digits = 0
+		}
+		if changes >= fewest || digits+1 >= shortest {
+			return true
+		}
+	}
+	return false
+}
+
+// isChange is between a letter and a digit, and between two capitals where there
+// are small letters too.
+func isChange(before, c byte, small bool) bool {
+	if !isAlphanumeric(before) || !isAlphanumeric(c) {
+		return false
+	}
+	return isDigit(before) != isDigit(c) || small && isUpper(before) && isUpper(c)
+}
+
+// isUUID knows the form of RFC 9562, section 4.
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i := range len(s) {
+		dash := i == 8 || i == 13 || i == 18 || i == 23
+		if dash != (s[i] == '-') || !dash && !isHex(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// unescape decodes %XX as far as it is one, and returns s itself where none is.
+func unescape(s string) string {
+	if strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	decoded := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
+			c = digitOf(s[i+1])<<4 | digitOf(s[i+2])
+			i += 2
+		}
+		decoded = append(decoded, c)
+	}
+	return string(decoded)
+}
+
+func digitOf(c byte) byte {
+	if isDigit(c) {
+		return c - '0'
+	}
+	return c | 0x20 - 'a' + 10
+}
+
+func isHex(c byte) bool { return isDigit(c) || c|0x20 >= 'a' && c|0x20 <= 'f' }
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
+
+func isAlphanumeric(c byte) bool { return isDigit(c) || c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+func isBase64url(c byte) bool { return isAlphanumeric(c) || c == '-' || c == '_' }
