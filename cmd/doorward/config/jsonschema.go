@@ -15,7 +15,7 @@ import (
 // shape of a file fits it; it cannot say all that [Load] refuses.
 func Schema() []byte {
 	start := defaults()
-	schema := shapeOf(reflect.ValueOf(&start).Elem(), field{})
+	schema := shapeOf(reflect.ValueOf(&start).Elem(), field{}, "")
 	schema["$schema"] = "http://json-schema.org/draft-07/schema#"
 	schema["title"] = "doorward.yaml"
 	text, err := json.MarshalIndent(schema, "", "  ")
@@ -28,11 +28,20 @@ func Schema() []byte {
 // shape is a JSON Schema.
 type shape map[string]any
 
-// shapeOf describes a value of the schema by its type; its content is the default.
-func shapeOf(v reflect.Value, f field) shape {
+// shapeOf describes the value of a path; its content is the default.
+func shapeOf(v reflect.Value, f field, path string) shape {
+	s := bareShape(v, f, path)
+	if text := descriptions[path]; text != "" {
+		s["description"] = text
+	}
+	return s
+}
+
+// bareShape describes a value of the schema by its type.
+func bareShape(v reflect.Value, f field, path string) shape {
 	switch value := v.Interface().(type) {
 	case jsonText:
-		return shape{"anyOf": []shape{{"type": "object"}, {"type": "string"}}, "description": "the value itself, or the same as a string of JSON"}
+		return shape{"anyOf": []shape{{"type": "object"}, {"type": "string"}}}
 	case map[string]any:
 		return shape{"type": "object"}
 	case map[string]string:
@@ -48,9 +57,9 @@ func shapeOf(v reflect.Value, f field) shape {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
-		return mappingShape(v)
+		return mappingShape(v, path)
 	case reflect.Slice:
-		return listShape(v, f)
+		return listShape(v, f, path)
 	case reflect.Bool:
 		return shape{"type": "boolean", "default": v.Bool()}
 	case reflect.Int:
@@ -64,14 +73,14 @@ func shapeOf(v reflect.Value, f field) shape {
 	}
 }
 
-func mappingShape(v reflect.Value) shape {
+func mappingShape(v reflect.Value, path string) shape {
 	properties := shape{}
 	var required []string
 	for _, f := range fieldsOf(v.Type()) {
 		if f.later {
 			continue
 		}
-		properties[f.key] = shapeOf(v.Field(f.index), f)
+		properties[f.key] = shapeOf(v.Field(f.index), f, join(path, f.key))
 		if f.required {
 			required = append(required, f.key)
 		}
@@ -83,18 +92,16 @@ func mappingShape(v reflect.Value) shape {
 	return s
 }
 
-func listShape(v reflect.Value, f field) shape {
+func listShape(v reflect.Value, f field, path string) shape {
 	element := reflect.New(v.Type().Elem()).Elem()
 	defaultsOf(element)
-	return withDefault(shape{"type": "array", "items": shapeOf(element, f)}, v.Interface(), v.Len() > 0)
+	return withDefault(shape{"type": "array", "items": bareShape(element, f, path)}, v.Interface(), v.Len() > 0)
 }
 
 func textShape(f field) shape {
 	switch {
 	case f.words != nil:
 		return shape{"enum": f.words}
-	case f.path:
-		return shape{"type": "string", "minLength": 1, "description": "a file or folder, relative to this file"}
 	}
 	return shape{"type": "string", "minLength": 1}
 }
