@@ -58,7 +58,7 @@ func (r *results) page() []byte {
 		fmt.Fprintf(&b, "\nLeft out: %s.\n", note)
 	}
 	if r.checks != nil {
-		b.WriteString("\n## Over gRPC\n\n![processor time of a Check by service](plots/cost.svg)\n\n")
+		b.WriteString("\n## Over gRPC\n\n![processor time of a Check](plots/cost.svg)\n\n")
 		costs(&b, r.checks, r.plan.loads, r.names(), false)
 		b.WriteString("\n![latency by service](plots/latency.svg)\n\n")
 		latencies(&b, r.checks, r.plan.loads, r.names())
@@ -177,7 +177,7 @@ func (r *results) inTrouble(b *bytes.Buffer) {
 	if r.troubles == nil {
 		return
 	}
-	fmt.Fprintf(b, "\n## While something is wrong\n\nAll traffic: %.0f Checks a second, before and during; a flood takes the place of a share of it.\n\n![latency over time](plots/disturbance.svg)\n\n", r.traffic)
+	fmt.Fprintf(b, "\n## While something is wrong\n\nAll traffic: %.0f Checks a second, before and during; a flood takes the place of a share of it.\n\n![latency over time](plots/disturbance.svg)\n\nThe picture shows three of them, the table all.\n\n", r.traffic)
 	b.WriteString("| | p50 before, ms | during | p99.9 before, ms | during | during / before, p99.9 | refused | answers to the disturbing requests, last round |\n|---|--:|--:|--:|--:|--:|--:|---|\n")
 	for _, t := range r.plan.troubles {
 		rounds := r.troubles[t.title]

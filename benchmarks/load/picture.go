@@ -11,46 +11,53 @@ import (
 
 // The pictures' measures, in pixels.
 const (
-	width  = 1000.0
-	left   = 250.0
-	right  = 960.0
-	head   = 74.0
-	barGap = 22.0
+	width = 1000.0
+	left  = 250.0
+	right = 960.0
+	head  = 74.0
 )
 
-// drawCost is a bar for each service under each load.
+// bar is a service in words that need no explanation, and its cost in nanoseconds.
+type bar struct {
+	words string
+	cost  spread
+}
+
+// drawCost is three bars, at saturation: there the processor time is that of the
+// work, and not of waking up for each request. The page has all the others.
 func (r *results) drawCost() []byte {
 	if r.checks == nil {
 		return nil
 	}
+	full := r.plan.saturation()
+	return drawBars([]bar{
+		{"an empty server", spreadOf(r.checks.cost(empty, full))},
+		{"one built with OPA as usual", spreadOf(r.checks.cost(usual, full))},
+		{"doorward", spreadOf(r.checks.cost(doorward, full))},
+	}, r.plan.rounds)
+}
+
+func drawBars(bars []bar, rounds int) []byte {
 	var c chart.Canvas
-	names, most := r.names(), 0.0
-	for _, name := range names {
-		for _, l := range r.plan.loads {
-			most = max(most, spreadOf(r.checks.cost(name, l)).high)
-		}
+	most := 0.0
+	for _, b := range bars {
+		most = max(most, b.cost.high)
 	}
-	group := barGap*float64(len(r.plan.loads)) + 14
-	height := head + group*float64(len(names)) + 12
+	const group = 44.0
+	height := head + group*float64(len(bars)) + 12
 	c.Rect("card", chart.Point{X: 0.5, Y: 0.5}, width-1, height-1)
 	c.Text("head", chart.Point{X: 20, Y: 32}, "Processor time of one Check")
-	c.Text("small", chart.Point{X: 20, Y: 52}, fmt.Sprintf("Microseconds of the whole service process, median of %d rounds; the whiskers are the lowest and the highest round.", r.plan.rounds))
-	x := func(cost float64) float64 { return left + (right-left-160)*cost/most }
-	for i, name := range names {
-		top := head + group*float64(i)
-		c.Text("title right", chart.Point{X: left - 12, Y: top + group/2}, name)
-		for j, l := range r.plan.loads {
-			y := top + barGap*float64(j)
-			cost := spreadOf(r.checks.cost(name, l))
-			if cost.rounds == 0 {
-				continue // too fast for it
-			}
-			c.Rect("band", chart.Point{X: left, Y: y + 3}, x(cost.median)-left, barGap-6)
-			c.Line("p50", chart.Point{X: x(cost.low), Y: y + barGap/2}, chart.Point{X: x(cost.high), Y: y + barGap/2})
-			c.Text("small", chart.Point{X: x(cost.high) + 8, Y: y + barGap/2 + 4}, fmt.Sprintf("%s at %s", digits(cost.median/1000), l))
-		}
+	c.Text("small", chart.Point{X: 20, Y: 52}, fmt.Sprintf("Microseconds of the whole service process when it has as much to do as it can, median of %d rounds; "+
+		"the whiskers are the lowest and the highest.", rounds))
+	x := func(cost float64) float64 { return left + (right-left-80)*cost/most }
+	for i, b := range bars {
+		y := head + group*float64(i)
+		c.Text("title right", chart.Point{X: left - 12, Y: y + group/2 + 2}, b.words)
+		c.Rect("band", chart.Point{X: left, Y: y + 6}, x(b.cost.median)-left, group-18)
+		c.Line("p50", chart.Point{X: x(b.cost.low), Y: y + group/2 - 3}, chart.Point{X: x(b.cost.high), Y: y + group/2 - 3})
+		c.Text("title", chart.Point{X: x(b.cost.high) + 10, Y: y + group/2 + 2}, digits(b.cost.median/1000))
 	}
-	return c.Document(width, height, "Processor time of one Check, by service and load")
+	return c.Document(width, height, "Processor time of one Check: an empty server, one built with OPA as usual, doorward")
 }
 
 // lines are the classes that tell services apart, in their order.
@@ -114,7 +121,8 @@ func (r *results) drawLatency(title string, names []string, rate load) []byte {
 	return c.Document(width, height, title)
 }
 
-// drawTroubles is a panel for each trouble: the round whose p99.9 was the median.
+// drawTroubles is a panel for each trouble that is drawn, three of them, so that
+// the picture fits a screen: the round whose p99.9 was the median.
 func (r *results) drawTroubles() []byte {
 	if r.troubles == nil {
 		return nil
@@ -122,7 +130,7 @@ func (r *results) drawTroubles() []byte {
 	var shown []*disturbance.Result
 	for _, t := range r.plan.troubles {
 		rounds := slices.Clone(r.troubles[t.title])
-		if len(rounds) == 0 {
+		if len(rounds) == 0 || !t.drawn {
 			continue
 		}
 		slices.SortFunc(rounds, func(a, b *disturbance.Result) int { return int(a.During().P999 - b.During().P999) })

@@ -124,6 +124,7 @@ type trouble struct {
 	do             func(*disturbance.Stage, int) error // the n-th event; nil: nothing
 	token          func(*authority.Tokens) string
 	sink           bool // the decision log goes to a service that can hang
+	drawn          bool // in the picture: those that cost the most, and the outage
 	onTop          bool // the share comes on top of good traffic; told, and not judged
 }
 
@@ -140,14 +141,14 @@ var troubles = []trouble{
 		},
 	},
 	{title: "Unknown keys: one request in ten names a key that nobody has", traffic: "tokens with a random kid", share: 0.1, label: "flood", token: (*authority.Tokens).Unknown},
-	{title: "Forgeries: three requests in ten have a signature by another key", traffic: "forged tokens", share: 0.3, label: "flood", token: (*authority.Tokens).Forged},
+	{title: "Forgeries: three requests in ten have a signature by another key", traffic: "forged tokens", share: 0.3, label: "flood", token: (*authority.Tokens).Forged, drawn: true},
 	{
 		title: "On top: as many forgeries, where before there was only the good traffic", traffic: "forged tokens",
-		share: 0.3, label: "flood", token: (*authority.Tokens).Forged, onTop: true,
+		share: 0.3, label: "flood", token: (*authority.Tokens).Forged, onTop: true, drawn: true,
 	},
 	{title: "Log: the service that takes the decision log hangs", label: "hangs", sink: true},
 	{
-		title: "Outage: the authorization server is silent", label: "silent",
+		title: "Outage: the authorization server is silent", label: "silent", drawn: true,
 		do: func(s *disturbance.Stage, _ int) error { return disturbance.Become(authority.Silent)(s) },
 	},
 }

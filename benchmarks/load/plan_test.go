@@ -105,3 +105,19 @@ func TestParsePeer(t *testing.T) {
 		}
 	}
 }
+
+// TestThePictureOfTroublesFitsAScreen: three panels, and the worst are among them.
+func TestThePictureOfTroublesFitsAScreen(t *testing.T) {
+	drawn := 0
+	for _, trouble := range troubles {
+		if trouble.drawn {
+			drawn++
+		}
+		if trouble.onTop && !trouble.drawn {
+			t.Errorf("%s is left out", trouble.title)
+		}
+	}
+	if drawn == 0 || drawn > 3 {
+		t.Errorf("%d panels", drawn)
+	}
+}

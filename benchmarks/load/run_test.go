@@ -199,6 +199,9 @@ func TestThePicturesAreXML(t *testing.T) {
 			}
 		}
 	}
+	if cost := string(r.drawCost()); strings.Count(cost, `<rect class="band"`) != 3 || !strings.Contains(cost, "one built with OPA as usual") {
+		t.Errorf("the picture of cost is not of three bars in plain words: %s", cost)
+	}
 	nothing := &results{plan: smallest()}
 	if nothing.drawCost() != nil || nothing.drawServices() != nil || nothing.drawLogs() != nil || nothing.drawTroubles() != nil {
 		t.Error("a picture of nothing")
