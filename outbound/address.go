@@ -6,8 +6,8 @@ import (
 )
 
 // private are the networks that IANA's registries of special-purpose addresses
-// call not globally reachable, with multicast. Behind them is somebody's own
-// network: ours, if it is we who ask.
+// call not globally reachable, with multicast: networks behind the public one,
+// such as that in which doorward runs.
 var private = prefixes(
 	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
 	"192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24",
@@ -24,7 +24,7 @@ func prefixes(texts ...string) []netip.Prefix {
 	return all
 }
 
-// isPrivate says whether an address is in somebody's own network. An IPv6
+// isPrivate says whether an address is in one of those networks. An IPv6
 // address that carries one of IPv4 is judged by that. A variable, so that a
 // test can tell two loopback addresses apart.
 var isPrivate = func(address netip.Addr) bool {
@@ -55,7 +55,7 @@ func carried(address netip.Addr) netip.Addr {
 }
 
 // namesPrivate says whether a URL's host is an address that is not public, or a
-// name that stands for one (RFC 6761).
+// name that only a loopback address may have (RFC 6761, section 6.3).
 func namesPrivate(host string) bool {
 	if address, err := netip.ParseAddr(host); err == nil {
 		return isPrivate(address)

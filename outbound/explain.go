@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -64,10 +65,14 @@ func (c *Client) Explain(err error) (Cause, string) {
 		return TimedOut, fmt.Sprintf("did not answer within %v", c.rules.Time)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return Refused, "refused the connection: nothing listens there"
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case isAny(err, io.ErrUnexpectedEOF, io.EOF, syscall.ECONNRESET, syscall.EPIPE):
 		return BrokenOff, "broke off its answer"
 	}
 	return Unreachable, "cannot be reached: " + Clean(root(err).Error())
+}
+
+func isAny(err error, targets ...error) bool {
+	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }
 
 // isTLS says whether the handshake failed. Some of crypto/tls's errors have no

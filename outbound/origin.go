@@ -32,7 +32,8 @@ func Secure(u *url.URL, insecureHosts []string) bool {
 // letters, or "loopback" for localhost and every loopback address.
 func MayBePlain(u *url.URL, insecureHosts []string) bool {
 	for _, named := range insecureHosts {
-		if strings.EqualFold(named, u.Hostname()) || strings.EqualFold(named, u.Host) || named == "loopback" && isLoopback(u.Hostname()) {
+		byName := strings.EqualFold(named, u.Hostname()) || strings.EqualFold(named, u.Host)
+		if byName || named == "loopback" && isLoopback(u.Hostname()) {
 			return true
 		}
 	}

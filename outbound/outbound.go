@@ -89,7 +89,7 @@ func New(r Rules) *Client {
 // HTTP is the client for a library that wants an http.Client.
 func (c *Client) HTTP() *http.Client {
 	return &http.Client{Transport: c, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return nil // RoundTrip counts, whoever follows
+		return nil // RoundTrip counts them
 	}}
 }
 
@@ -130,11 +130,13 @@ func (c *Client) route(request *http.Request, own bool, hops int) (route, error)
 	to := request.URL
 	switch {
 	case hops > c.rules.Redirects && c.rules.Redirects == 0:
-		return route{}, refuse("answers with a redirect to %s, and none is followed: write the URL that it leads to", Place(to))
+		return route{}, refuse("answers with a redirect to %s, and none is followed: "+
+			"write the URL that it leads to", Place(to))
 	case hops > c.rules.Redirects:
 		return route{}, refuse("redirects more than %d times", c.rules.Redirects)
 	case !Secure(to, c.rules.InsecureHTTPHosts):
-		return route{}, refuse("leads to %s, which is not https: correct the redirect or the document, or name the host in insecure_http_hosts", Place(to))
+		return route{}, refuse("leads to %s, which is not https: "+
+			"correct the redirect or the document, or name the host in insecure_http_hosts", Place(to))
 	}
 	proxy, err := http.ProxyFromEnvironment(request)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 // TestRedirects: of every user and every status, to another port of the same
 // host and to the very same origin: no credential goes along, in no header and
-// no handshake, and nobody follows one who need not.
+// no handshake, and none is followed without need.
 func TestRedirects(t *testing.T) {
 	w := newWorld(t)
 	for _, user := range users {
@@ -95,7 +95,7 @@ func TestRedirectWithinAnOrigin(t *testing.T) {
 	}
 }
 
-// TestRedirectsEnd: nobody goes round for ever.
+// TestRedirectsEnd: a circle of redirects ends.
 func TestRedirectsEnd(t *testing.T) {
 	w := newWorld(t)
 	for _, user := range users {
@@ -179,7 +179,7 @@ func TestSizes(t *testing.T) {
 	w := newWorld(t)
 	var bomb bytes.Buffer
 	packed := gzip.NewWriter(&bomb)
-	for range 520 {
+	for range 64 {
 		_, _ = packed.Write(make([]byte, 1<<20))
 	}
 	packed.Close()
@@ -196,6 +196,9 @@ func TestSizes(t *testing.T) {
 			},
 			"headers": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Long", strings.Repeat("x", 100<<10)) },
 		} {
+			if intent == "a bomb" && strings.HasPrefix(user.name, "a bundle") {
+				continue // half a GiB is unpacked before it is one: package bundles tests that once
+			}
 			t.Run(user.name+" "+intent, func(t *testing.T) {
 				s := w.server(t, "127.0.0.1", true)
 				s.handle = answer

@@ -20,7 +20,7 @@ type Trust struct {
 }
 
 // dialTime bounds the making of one connection. A request has a time of its
-// own; this is for the connection that nobody waits for any more.
+// own; this is for a connection that no request waits for any more.
 const dialTime = 10 * time.Second
 
 // route is how one request goes. Connections are kept by origin, and all
@@ -74,7 +74,7 @@ func certificateFrom(certFile, keyFile string) func(*tls.CertificateRequestInfo)
 }
 
 // watched keeps, of a request to the configured origin, whether that is at an
-// address of somebody's own network: of the connection that was used, once its
+// address that is not public: of the connection that was used, once its
 // certificate was verified, and not of what DNS says at some other time.
 func (c *Client) watched(ctx context.Context, r route) context.Context {
 	if r.proxy != nil {

@@ -31,8 +31,7 @@ type place struct {
 }
 
 // users are all that fetch or send for doorward, each with what it says of one
-// exchange; "" for a success. Who is new in the code is new here:
-// TestNobodyElse sees to it.
+// exchange; "" for a success. TestNoOtherClient fails where one is missing.
 var users = []struct {
 	name        string
 	credentials bool // it can have some
@@ -108,8 +107,8 @@ func sendDecision(t *testing.T, p place) string {
 	return journal.String()
 }
 
-// TestNobodyElse: what is not in the table of users neither fetches nor sends.
-func TestNobodyElse(t *testing.T) {
+// TestNoOtherClient: what is not in the table of users neither fetches nor sends.
+func TestNoOtherClient(t *testing.T) {
 	clients := map[string]bool{} // files that make a client of ours
 	for _, folder := range []string{"cmd/doorward", "extauthz", "policy", "rego"} {
 		err := filepath.WalkDir(filepath.Join("..", folder), func(name string, entry fs.DirEntry, err error) error {

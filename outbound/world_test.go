@@ -125,7 +125,7 @@ func (s *server) requests() []*http.Request {
 	return s.asked
 }
 
-// leads sends everybody on, by what each user goes by: a redirect, and for
+// leads sends every request on, by what each user goes by: a redirect, and for
 // discovery the document.
 func (s *server) leads(to string, status int) {
 	s.handle = func(w http.ResponseWriter, r *http.Request) {

@@ -16,32 +16,42 @@ import (
 
 func checkCommand() *cobra.Command {
 	var paths []string
+	var online bool
 	cmd := &cobra.Command{
-		Use:   "check --config PATH...",
+		Use:   "check --config PATH... [--online]",
 		Short: "Say everything that is wrong with a configuration and its policy",
 		Long: "Reads configuration and policy as serve would, without opening a port or the network,\n" +
-			"and prints every problem as file:line:col: what is wrong: what to write instead.",
-		Example: "  doorward check --config doorward.yaml",
+			"and prints every problem as file:line:col: what is wrong: what to write instead.\n" +
+			"With --online it also fetches once the keys and policy bundles that serve would fetch.",
+		Example: "  doorward check --config doorward.yaml\n" +
+			"  doorward check --config doorward.yaml --online",
 		RunE: func(cmd *cobra.Command, more []string) error {
 			paths = append(paths, more...)
 			if len(paths) == 0 {
 				return errNoConfig
 			}
-			return check(cmd, paths)
+			return check(cmd, paths, online)
 		},
 	}
 	cmd.Flags().StringArrayVar(&paths, "config", nil, "file, or directory of *.yaml; may be repeated")
+	cmd.Flags().BoolVar(&online, "online", false, "fetch keys and policy bundles, and say what is wrong with them")
 	return cmd
 }
 
 var errNoConfig = fmt.Errorf("no --config PATH is given")
 
 // check judges everything it can read, whatever is wrong elsewhere.
-func check(cmd *cobra.Command, paths []string) error {
+func check(cmd *cobra.Command, paths []string, online bool) error {
 	cfg, problems := config.Load(paths)
 	beside := config.ReadBeside(paths)
 	src := policy.Sources{Library: rego.Files, Paths: beside.PolicyPaths, Packages: beside.Packages.ByResource(), Missing: beside.Bundles}
 	src.Resources, src.Issuers = judged(cfg)
+	var there found
+	if online && cfg != nil { // else it is not known what to fetch
+		there = look(cmd.Context(), cfg)
+		there.add(&src, cfg.Bundles)
+		problems = append(problems, there.problems...)
+	}
 	engine, files, faults := compile(cmd.Context(), src, beside.Packages)
 	problems = append(problems, faults...)
 	if cfg != nil && engine != nil {
@@ -65,6 +75,11 @@ func check(cmd *cobra.Command, paths []string) error {
 	if wrong := len(problems.Errors()); wrong > 0 {
 		return &failure{errors.New(count(wrong, "problem"))}
 	}
+	for _, line := range there.lines {
+		if _, err := fmt.Fprintln(cmd.OutOrStdout(), line); err != nil {
+			return &failure{err}
+		}
+	}
 	for _, res := range cfg.Resources.All() {
 		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n%s", res.Name, decisionsOf(engine, res.Name), rulesInForce(engine, res.Name)); err != nil {
 			return &failure{err}
@@ -79,7 +94,7 @@ func check(cmd *cobra.Command, paths []string) error {
 func decisionsOf(engine *policy.Engine, resource string) string {
 	switch {
 	case len(engine.Missing()) > 0:
-		return "decisions are those of bundles, which serve alone fetches"
+		return "decisions are those of bundles, which serve fetches, and check with --online"
 	case engine.For(resource).Cacheable():
 		return "decisions are remembered"
 	}

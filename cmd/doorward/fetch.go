@@ -2,54 +2,92 @@ package main
 
 import (
 	"context"
-	"log/slog"
+	"time"
 
 	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/cmd/doorward/online"
+	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/policy/bundles"
 )
 
+// onlineWithin is how long check --online waits for all that it fetches at once:
+// serve gives each request 5 s, and discovery may take four.
+const onlineWithin = 25 * time.Second
+
 // fetched composes once, with the bundles that can be had now.
 func fetched(ctx context.Context, cfg *config.Config) (*plan, config.Problems) {
-	have, problems := fetch(ctx, cfg.Bundles)
-	var list given
-	for _, o := range cfg.Bundles {
-		if have[o.Name] == nil || o.Revocations == "" {
-			continue
-		}
-		var err error
-		if list, err = listIn(o, have[o.Name], given{}); err != nil {
-			problems = append(problems, bundleProblem(o, err.Error()))
-			delete(have, o.Name)
-		}
-	}
+	soon, cancel := context.WithTimeout(ctx, keysWithin)
+	defer cancel()
+	have, list, problems := arrivals(soon, cfg)
 	next, faults := watched{}.compose(ctx, cfg, have, list)
+	for i := range problems {
+		problems[i].Warning = true // the request may need none of them
+	}
 	return next, append(problems, faults...)
 }
 
-// fetch waits a while for every bundle, and says which did not come.
-func fetch(ctx context.Context, wanted []bundles.Options) (map[string]*bundles.Bundle, config.Problems) {
-	sources := newBundleSources(slog.New(slog.DiscardHandler))
-	ctx, cancel := context.WithTimeout(ctx, keysWithin)
-	defer sources.ended.Wait()
-	defer cancel()
-	sources.start(ctx, wanted)
-	have := sources.latest(wanted)
-	for len(have) < len(wanted) && ctx.Err() == nil {
-		select {
-		case <-sources.arrived:
-		case <-ctx.Done():
-		}
-		have = sources.latest(wanted)
+// arrivals fetches the bundles of cfg once, and leaves out those of no use.
+func arrivals(ctx context.Context, cfg *config.Config) (
+	have map[string]*bundles.Bundle, list given, problems config.Problems,
+) {
+	have = map[string]*bundles.Bundle{}
+	problem := func(o bundles.Options, message string) {
+		problems = append(problems, config.Problem{File: "policy.bundles", Message: o.Name + " " + message})
 	}
-	var problems config.Problems
-	for _, o := range wanted {
-		if have[o.Name] == nil {
-			problems = append(problems, bundleProblem(o, sources.running[o].source.Status().Problem))
+	for i, status := range online.Bundles(ctx, cfg.Bundles) {
+		o := cfg.Bundles[i]
+		if status.Latest == nil {
+			problem(o, status.Problem)
+			continue
 		}
+		if o.Revocations != "" {
+			var err error
+			if list, err = listIn(o, status.Latest, given{}); err != nil {
+				problem(o, err.Error())
+				continue
+			}
+		}
+		have[o.Name] = status.Latest
 	}
-	return have, problems
+	return have, list, problems
 }
 
-func bundleProblem(o bundles.Options, problem string) config.Problem {
-	return config.Problem{File: "policy.bundles", Message: o.Name + " " + problem, Warning: true}
+// found is what check --online fetched.
+type found struct {
+	bundles  map[string]*bundles.Bundle
+	lines    []string // what is well
+	problems config.Problems
+}
+
+// look fetches what serve would fetch.
+func look(ctx context.Context, cfg *config.Config) found {
+	ctx, cancel := context.WithTimeout(ctx, onlineWithin)
+	defer cancel()
+	var f found
+	for i, trial := range online.Keys(ctx, cfg.Issuers) {
+		f.problems = append(f.problems, online.KeyProblems(cfg.Issuers[i], trial)...)
+		if line := online.KeyLine(trial); line != "" && trial.Problem == "" {
+			f.lines = append(f.lines, line)
+		}
+	}
+	have, _, problems := arrivals(ctx, cfg)
+	f.bundles, f.problems = have, append(f.problems, problems...)
+	for _, o := range cfg.Bundles {
+		if there := have[o.Name]; there != nil {
+			f.lines = append(f.lines, online.BundleLine(o, there))
+		}
+	}
+	return f
+}
+
+// add puts what was fetched in the place of what is missing.
+func (f found) add(src *policy.Sources, wanted []bundles.Options) {
+	src.Missing = nil
+	for _, o := range wanted {
+		if there := f.bundles[o.Name]; there != nil {
+			src.Bundles = append(src.Bundles, there.Content)
+		} else {
+			src.Missing = append(src.Missing, o.Name)
+		}
+	}
 }

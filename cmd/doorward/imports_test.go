@@ -19,8 +19,9 @@ const module = "github.com/doorward/doorward"
 // arrows are the only imports of ours that production code may have. They go
 // one way; a new one is a change of the architecture.
 var arrows = map[string][]string{
-	"cmd/doorward":        {"cmd/doorward/config", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "policy", "policy/bundles", "policy/decisionlog", "policy/redact", "policy/regotest", "rego", "rego/library"},
+	"cmd/doorward":        {"cmd/doorward/config", "cmd/doorward/online", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "policy", "policy/bundles", "policy/decisionlog", "policy/redact", "policy/regotest", "rego", "rego/library"},
 	"cmd/doorward/config": {"extauthz/jwks", "extauthz/resource", "extauthz/token", "outbound", "policy/bundles"},
+	"cmd/doorward/online": {"cmd/doorward/config", "extauthz/jwks", "policy/bundles"},
 	"extauthz":            {"extauthz/reason", "extauthz/resource", "extauthz/revocation", "extauthz/token", "policy", "policy/decisionlog", "policy/folding", "policy/redact"},
 	"extauthz/token":      {"extauthz/jwks", "extauthz/reason"},
 	"extauthz/jwks":       {"extauthz/reason", "outbound"},

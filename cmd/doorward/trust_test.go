@@ -72,7 +72,13 @@ var withdrawals = map[string][]withdrawal{
 	// is looked for, so the keys stay and no token that they refuse gets through.
 	"Algorithms": {{"the algorithm", "algorithms: [ES256]", "algorithms: [RS256]", "algorithm_not_allowed"}},
 	"Profile":    {{"the profile", "profile: standard", "profile: rfc9068", "claims_missing"}},
+	// Where an issuer is written is for messages alone.
+	"File":   {moved},
+	"Line":   {moved},
+	"Column": {moved},
 }
+
+var moved = withdrawal{"nothing: where it is written", "issuers:", "# moved\nissuers:", "allowed"}
 
 // TestWhatTrustRestedOnIsTakenBack while the authorization server is down: over
 // a reload and over a restart nothing remembers it, neither kept nor inherited

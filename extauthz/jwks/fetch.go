@@ -143,7 +143,8 @@ func (f *fetcher) read(uri string, a *answer) (download, *failure) {
 	case err != nil:
 		return download{}, invalid(CauseKeySet, "%s is %v", place(uri), err)
 	case set.Len() == 0:
-		failed := invalid(CauseNoKey, "%s has no usable key among %d: it needs a public RSA, EC or Ed25519 key for signatures", place(uri), len(skipped))
+		failed := invalid(CauseNoKey, "%s has no usable key among %d: "+
+			"it needs a public RSA, EC or Ed25519 key for signatures", place(uri), len(skipped))
 		failed.withdraws = true
 		return download{skipped: skipped}, failed
 	}
@@ -202,7 +203,7 @@ func (f *fetcher) broken(uri string, err error) *failure {
 	return failed
 }
 
-// status says what a status means to whoever configured the issuer.
+// status says what a status means for the configuration of the issuer.
 func (f *fetcher) status(req *http.Request, res *http.Response) string {
 	words := fmt.Sprintf("answered with status %d", res.StatusCode)
 	switch {

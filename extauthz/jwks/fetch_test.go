@@ -89,8 +89,8 @@ func TestFetchRefuses(t *testing.T) {
 	}
 }
 
-// TestNobodyThere: what no handler can show.
-func TestNobodyThere(t *testing.T) {
+// TestNoListener: what no handler can show.
+func TestNoListener(t *testing.T) {
 	server := httptest.NewServer(nil)
 	server.Close()
 	o := Options{JWKSURI: server.URL + "/jwks", InsecureHTTPHosts: []string{"loopback"}}

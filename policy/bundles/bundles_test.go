@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -275,7 +276,8 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// TestTooLarge: an archive that would fill the memory is not unpacked.
+// TestTooLarge: an archive that would fill the memory is not unpacked, whatever
+// way it came.
 func TestTooLarge(t *testing.T) {
 	var bomb bytes.Buffer
 	z, _ := gzip.NewWriterLevel(&bomb, gzip.BestSpeed)
@@ -286,8 +288,12 @@ func TestTooLarge(t *testing.T) {
 		}
 	}
 	z.Close()
-	if got := arrived(t, fileOptions(""), bomb.Bytes()); !got.Refused || !strings.Contains(got.Problem, "is larger than") {
-		t.Errorf("%+v", got)
+	server := httptest.NewServer(newPlace(bomb.Bytes()))
+	defer server.Close()
+	for _, got := range []bundles.Status{arrived(t, fileOptions(""), bomb.Bytes()), bundles.Fetch(t.Context(), httpOptions(server.URL))} {
+		if !got.Refused || !strings.Contains(got.Problem, "is larger than") {
+			t.Errorf("%+v", got)
+		}
 	}
 }
 

@@ -130,7 +130,8 @@ func (a *answers) RoundTrip(request *http.Request) (*http.Response, error) {
 	defer response.Body.Close()
 	denied := response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden
 	if denied && a.credentials && request.Response != nil {
-		return nil, &unreached{fmt.Sprintf("%s answers %d after a redirect, and credentials go to the configured host alone: write the URL that it leads to",
+		return nil, &unreached{fmt.Sprintf("%s answers %d after a redirect, "+
+			"and credentials go to the configured host alone: write the URL that it leads to",
 			outbound.Place(request.URL), response.StatusCode)}
 	}
 	content, err := io.ReadAll(response.Body)

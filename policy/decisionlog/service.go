@@ -115,7 +115,8 @@ func (s *service) post(ctx context.Context, body []byte) error {
 	_, _ = io.Copy(io.Discard, response.Body) // for the connection to be used again
 	switch {
 	case response.StatusCode >= 300 && response.StatusCode <= 399:
-		return fmt.Errorf("the service answered %s: no redirect is followed, write the URL that it leads to", outbound.Clean(response.Status))
+		return fmt.Errorf("the service answered %s: no redirect is followed, write the URL that it leads to",
+			outbound.Clean(response.Status))
 	case response.StatusCode < 200 || response.StatusCode > 299:
 		return fmt.Errorf("the service answered %s", outbound.Clean(response.Status))
 	}

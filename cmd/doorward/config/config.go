@@ -74,6 +74,10 @@ type Issuer struct {
 	Profile token.Profile
 	// Algorithms are the JWS algorithms it may sign with; never empty.
 	Algorithms []string
+
+	// File, Line and Column are where the configuration names it.
+	File         string
+	Line, Column int
 }
 
 // Listen is where the service listens.

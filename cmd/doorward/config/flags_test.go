@@ -33,7 +33,7 @@ insecure_http_hosts: [localhost]
 		t.Errorf("resources (-file +flags):\n%s", diff)
 	}
 	got.Resources, want.Resources, want.Files = nil, nil, nil
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, anywhere); diff != "" {
 		t.Errorf("(-file +flags):\n%s", diff)
 	}
 	if len(problems) == 0 {

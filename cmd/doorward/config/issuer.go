@@ -56,7 +56,11 @@ func (r *reader) checkIssuer(at string, is issuer) Issuer {
 	if is.Profile == token.RFC9068.String() {
 		profile = token.RFC9068
 	}
-	return Issuer{Keys: options, Profile: profile, Algorithms: is.Algorithms}
+	named := r.placeOf(at + ".issuer")
+	return Issuer{
+		Keys: options, Profile: profile, Algorithms: is.Algorithms,
+		File: named.file, Line: named.line, Column: named.column,
+	}
 }
 
 // staticKeys is the JWK Set that stands in the configuration or beside it; nil

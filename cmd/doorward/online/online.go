@@ -1,0 +1,77 @@
+// Package online fetches once what serve would fetch, and says of it what serve
+// says in its log and on /readyz, before a request depends on it. It keeps
+// nothing, opens no port, and sends nothing but the requests of serve.
+package online
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/extauthz/jwks"
+	"github.com/doorward/doorward/policy/bundles"
+)
+
+// Keys fetches the keys of all issuers at once; the answers are in their order.
+// Keys that are given are read, and nothing is fetched for them.
+func Keys(ctx context.Context, issuers []config.Issuer) []jwks.Trial {
+	return each(issuers, func(issuer config.Issuer) jwks.Trial {
+		return jwks.Try(ctx, issuer.Keys, jwks.Environment{})
+	})
+}
+
+// KeyProblems are what is wrong with the keys of an issuer, at the place where
+// the configuration names it: an error where there is none, and a warning for
+// each that is published and not used.
+func KeyProblems(issuer config.Issuer, trial jwks.Trial) config.Problems {
+	at := config.Problem{File: issuer.File, Line: issuer.Line, Column: issuer.Column}
+	if trial.Problem != "" {
+		at.Message = fmt.Sprintf("no keys of %s: %s (%s)", trial.Issuer, trial.Problem, trial.Cause)
+		return config.Problems{at}
+	}
+	var problems config.Problems
+	at.Warning = true
+	for _, key := range trial.Skipped {
+		at.Message = fmt.Sprintf("key %d of %s is not used, its kid is %q: %s", key.Index, trial.Place, key.ID, key.Why)
+		problems = append(problems, at)
+	}
+	return problems
+}
+
+// KeyLine says in a line what came from an issuer without problems; "" where
+// nothing was to be fetched.
+func KeyLine(trial jwks.Trial) string {
+	if trial.Place == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s: %d keys from %s", trial.Issuer, trial.Keys, trial.Place)
+}
+
+// Bundles fetches all bundles at once; the answers are in their order.
+func Bundles(ctx context.Context, wanted []bundles.Options) []bundles.Status {
+	return each(wanted, func(o bundles.Options) bundles.Status { return bundles.Fetch(ctx, o) })
+}
+
+// BundleLine says in a line what is there now.
+func BundleLine(o bundles.Options, there *bundles.Bundle) string {
+	line := fmt.Sprintf("bundle %s: roots %s", o.Name, strings.Join(there.Content.Roots, " "))
+	if there.Revision != "" {
+		line += fmt.Sprintf(", revision %q", there.Revision)
+	}
+	if there.Serial != 0 {
+		line += fmt.Sprintf(", serial %d", there.Serial)
+	}
+	return line
+}
+
+func each[A, B any](asked []A, ask func(A) B) []B {
+	answers := make([]B, len(asked))
+	var all sync.WaitGroup
+	for i, one := range asked {
+		all.Go(func() { answers[i] = ask(one) })
+	}
+	all.Wait()
+	return answers
+}
