@@ -93,7 +93,7 @@ func packageFault(pkg string) string {
 	}
 	path := strings.Split(pkg, ".")
 	if !regexp.MustCompile(`^authz(\.[A-Za-z_][A-Za-z0-9_]*)+$`).MatchString(pkg) {
-		return fmt.Sprintf("which is no package below %s: write %s.NAME", teamPackage, teamPackage)
+		return fmt.Sprintf("which is no package below %s: write %s.TEAM", teamPackage, teamPackage)
 	}
 	for _, name := range path {
 		if slices.Contains(outputs(), name) {

@@ -206,7 +206,7 @@ func TestOwnPackageProblems(t *testing.T) {
 		{"only data has it", "authz.weather", map[string]string{"data.json": `{"authz": {"weather": {}}}`}, []string{
 			"weather: authz.weather, and no module of the policy has this package: write `package authz.weather` in one, or correct the name",
 		}},
-		{"authz itself", "data", nil, []string{"weather: data, which is no package below authz: write authz.NAME"}},
+		{"authz itself", "data", nil, []string{"weather: data, which is no package below authz: write authz.TEAM"}},
 		{"an output", "authz.deny", map[string]string{"a.rego": "package authz.deny"}, []string{
 			"weather: authz.deny, where deny is a word that rules have: choose another name",
 		}},

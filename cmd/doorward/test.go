@@ -26,7 +26,8 @@ func testCommand() *cobra.Command {
 			"  test_reading if count(authz.deny) == 0 with input as doorward.request({\"method\": \"GET\"})\n\n" +
 			"doorward.request makes a complete input that the door lets in, changed by what is given; members\n" +
 			"of the request stand at the top, beside claims, token and resource. doorward.decision is the whole\n" +
-			"decision. For a test that fails, its false line, the input and the decision are shown.",
+			"decision. For a test that fails, its false line, the input and the decision are shown, the latter\n" +
+			"with what the test's own `with` put in place of data and functions.",
 		Example: "  doorward test policy/\n  doorward test --coverage policy/",
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if len(paths) == 0 {

@@ -23,7 +23,7 @@ const mostLines = 5
 func explain(ctx context.Context, suite *policy.Suite, result *tester.Result) []string {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
-	w := &watch{test: result.Location, rules: suite.Rules}
+	w := &watch{test: result.Location, rules: suite.Rules, frames: map[uint64]*frame{}}
 	query, err := rego.New(
 		rego.Query(result.Package+"."+result.Name), rego.Compiler(suite.Compiler), rego.Store(suite.Store),
 	).PrepareForEval(ctx)
@@ -33,6 +33,10 @@ func explain(ctx context.Context, suite *policy.Suite, result *tester.Result) []
 	// Whatever it comes to, it came to it before. Without an index no rule is
 	// passed over in silence.
 	_, _ = query.Eval(ctx, rego.EvalQueryTracer(w), rego.EvalRuleIndexing(false))
+	if w.line == nil { // it ended in an error
+		w.input, w.given = w.last, w.lastGiven
+	}
+	given := w.replaced()
 	var lines []string
 	for _, line := range append(w.inRules, w.line...) {
 		if result.Error != nil {
@@ -44,20 +48,29 @@ func explain(ctx context.Context, suite *policy.Suite, result *tester.Result) []
 		return lines
 	}
 	lines = append(lines, "input:    "+describe(ctx, suite, w.input.Value))
+	for _, with := range given {
+		lines = append(lines, "with:     "+short(with.Target.String()+" as "+with.Value.String()))
+	}
 	for _, heard := range suite.Packages {
 		what := "decision: "
 		if len(suite.Packages) > 1 {
 			what = "decision of " + heard.Package + ": "
 		}
-		lines = append(lines, what+decide(ctx, suite, heard.Query, w.input.Value))
+		lines = append(lines, what+decide(ctx, suite, heard.Query, w.input.Value, given))
 	}
 	return lines
 }
 
-// decide is a decision of the door, without what the test put in place of data.
-func decide(ctx context.Context, suite *policy.Suite, query string, input ast.Value) string {
+// decide is a decision of the door on an input, with what the test put in place
+// of data and functions.
+func decide(ctx context.Context, suite *policy.Suite, query string, input ast.Value, given []*ast.With) string {
+	asked, err := ast.ParseBody(query)
+	if err != nil || len(asked) != 1 {
+		return "not to be had"
+	}
+	asked[0].With = given
 	results, err := rego.New(
-		rego.Query(query), rego.Compiler(suite.Compiler), rego.Store(suite.Store),
+		rego.ParsedQuery(asked), rego.Compiler(suite.Compiler), rego.Store(suite.Store),
 		rego.ParsedInput(input), rego.StrictBuiltinErrors(true),
 	).Eval(ctx)
 	switch {
@@ -106,7 +119,22 @@ type watch struct {
 	line    []falsehood   // the last one of the test, if any
 	pending []falsehood   // in rules, since that line began
 	inRules []falsehood
-	input   *ast.Term // the last that was given
+	input   *ast.Term   // the last that was given before the line was false
+	given   []*ast.With // what was in place of data and functions then
+
+	last      *ast.Term // the last that was given at all
+	lastGiven []*ast.With
+	asked     uint64 // the query that it was given in
+	frames    map[uint64]*frame
+	changes   int // of frames, to see that one is new
+	taken     int // as many there were when lastGiven was made
+}
+
+// frame is a query that is evaluated, and what its line put in place of data and
+// functions.
+type frame struct {
+	parent uint64
+	with   []*ast.With
 }
 
 // falsehood is a line that was false, and what its sides came to.
@@ -131,10 +159,14 @@ func (w *watch) TraceEvent(e topdown.Event) {
 	if rule, ok := e.Node.(*ast.Rule); ok && e.Op == topdown.EnterOp && rule.Location.Equal(w.test) {
 		w.query = e.QueryID
 	}
-	if input := e.Input(); input != nil {
-		w.input = input
-	}
 	expr, ok := e.Node.(*ast.Expr)
+	w.frame(&e, expr)
+	if input := e.Input(); input != nil {
+		if w.asked != e.QueryID || w.taken != w.changes {
+			w.asked, w.taken, w.lastGiven = e.QueryID, w.changes, w.inForce(e.QueryID)
+		}
+		w.last = input
+	}
 	if !ok || e.Location == nil {
 		return
 	}
@@ -144,9 +176,67 @@ func (w *watch) TraceEvent(e topdown.Event) {
 		w.at, w.pending = e.Location, nil
 	case inTest && e.Op == topdown.FailOp:
 		w.line, w.inRules = []falsehood{{e.Location, values(&e, expr)}}, w.pending
+		w.input, w.given = w.last, w.lastGiven
 	case e.Op == topdown.FailOp && slices.Contains(w.rules, e.Location.File):
 		w.note(falsehood{e.Location, values(&e, expr)})
 	}
+}
+
+// frame notes which query a query is part of, and what the line that it is at
+// puts in place of data and functions.
+func (w *watch) frame(e *topdown.Event, expr *ast.Expr) {
+	at := w.frames[e.QueryID]
+	if at == nil {
+		at = &frame{parent: e.ParentID}
+		w.frames[e.QueryID] = at
+		w.changes++
+	}
+	if expr == nil || e.Op != topdown.EvalOp || len(expr.With) == 0 && at.with == nil {
+		return
+	}
+	at.with = nil
+	w.changes++
+	for _, with := range expr.With {
+		if target, isRef := with.Target.Value.(ast.Ref); !isRef || !target[0].Equal(ast.InputRootDocument) {
+			at.with = append(at.with, &ast.With{Target: with.Target, Value: e.Plug(with.Value)})
+		}
+	}
+}
+
+// inForce is what is put in place where a query is evaluated: what its own line
+// says, then what those around it do.
+func (w *watch) inForce(query uint64) []*ast.With {
+	var all []*ast.With
+	for at, ends := w.frames[query], 0; at != nil && ends < len(w.frames); at, ends = w.frames[at.parent], ends+1 {
+		all = append(slices.Clone(at.with), all...)
+	}
+	return all
+}
+
+// replaced is what the test put in place of data and functions for the input
+// that it gave last. Of two for one place the inner one counts.
+func (w *watch) replaced() []*ast.With {
+	var all []*ast.With
+	for i, with := range w.given {
+		inner := slices.ContainsFunc(w.given[i+1:], func(later *ast.With) bool {
+			outerRef, isRef := with.Target.Value.(ast.Ref)
+			innerRef, too := later.Target.Value.(ast.Ref)
+			return isRef && too && outerRef.HasPrefix(innerRef) || with.Target.Equal(later.Target)
+		})
+		if !inner {
+			all = append(all, with)
+		}
+	}
+	return all
+}
+
+// short bounds what one value takes of a line.
+func short(text string) string {
+	const longest = 120
+	if len(text) <= longest {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longest], "") + "…"
 }
 
 // note keeps the last few lines, each once.

@@ -149,6 +149,51 @@ func TestRun(t *testing.T) {
 				`decision: {"outcome":"audience_mismatch"}`,
 			},
 		},
+		{
+			"data of its own, which the decision sees too", `test_data if authz.require.tenant with input as doorward.request({"claims": {"tenant": "acme"}}) with data.tenants as ["other"]`,
+			[]string{
+				"FAIL a_test.rego:6 authz_test.test_data",
+				`false:    authz.rego:3: input.claims.tenant in data.tenants  ["acme" in ["other"]]`,
+				`false:    a_test.rego:6: authz.require.tenant with input as doorward.request({"claims": {"tenant": "acme"}}) with data.tenants as ["other"]`,
+				`input:    claims.tenant "acme"` + rest,
+				`with:     data.tenants as ["other"]`,
+				`decision: {"outcome":"policy_denied","team":{"unmet":["tenant"]}}`,
+			},
+		},
+		{
+			"data around a helper that gives the input, and the inner of two", "asked(given) := outcome if {\n\toutcome := doorward.decision.outcome with input as doorward.request(given) with data.tenants as [\"inner\"]\n}\n\n" +
+				`test_around if asked({"claims": {"tenant": "inner"}}) == "policy_denied" with data.tenants as ["outer"] with data.more as {"a": 1}`,
+			[]string{
+				"FAIL a_test.rego:10 authz_test.test_around",
+				`false:    authz.rego:6: input.request.method == "DELETE"  ["POST" == "DELETE"]`,
+				`false:    a_test.rego:10: asked({"claims": {"tenant": "inner"}}) == "policy_denied" with data.tenants as ["outer"] with data.more as {"a": 1}  ["allowed" == "policy_denied"]`,
+				`input:    claims.tenant "inner"` + rest,
+				`with:     data.more as {"a": 1}`,
+				`with:     data.tenants as ["inner"]`,
+				`decision: {"outcome":"allowed"}`,
+			},
+		},
+		{
+			"a function of its own", `test_mocked if count(authz.deny) == 1 with input as doorward.request({"method": "DELETE", "claims": {"tenant": "acme"}}) with object.get as ["admin"]`,
+			[]string{
+				"FAIL a_test.rego:6 authz_test.test_mocked",
+				`false:    authz.rego:7: not "admin" in object.get(input.claims, "groups", [])  ["admin" in ["admin"]]`,
+				`false:    a_test.rego:6: count(authz.deny) == 1 with input as doorward.request({"method": "DELETE", "claims": {"tenant": "acme"}}) with object.get as ["admin"]  [0 == 1]`,
+				`input:    claims.tenant "acme", request.method "DELETE"` + rest,
+				`with:     object.get as ["admin"]`,
+				`decision: {"outcome":"allowed"}`,
+			},
+		},
+		{
+			"no longer in force in the next line", "test_next if {\n\tauthz.require.tenant with input as doorward.request({\"claims\": {\"tenant\": \"a\"}}) with data.tenants as [\"a\"]\n\tauthz.require.tenant with input as doorward.request({\"claims\": {\"tenant\": \"b\"}})\n}",
+			[]string{
+				"FAIL a_test.rego:6 authz_test.test_next",
+				`false:    authz.rego:3: input.claims.tenant in data.tenants  ["b" in ["acme"]]`,
+				`false:    a_test.rego:8: authz.require.tenant with input as doorward.request({"claims": {"tenant": "b"}})`,
+				`input:    claims.tenant "b"` + rest,
+				`decision: {"outcome":"policy_denied","team":{"unmet":["tenant"]}}`,
+			},
+		},
 		{"without an input", `test_plain if 1 == 2`, []string{"FAIL a_test.rego:6 authz_test.test_plain", "false:    a_test.rego:6: 1 == 2  [1 == 2]"}},
 		{
 			"one of several cases", "test_cases[name] if {\n\tsome name, n in {\"a\": 0, \"b\": 1}\n\tcount(authz.deny) == n with input as doorward.request({})\n}",
