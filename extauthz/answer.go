@@ -71,13 +71,9 @@ func (v *verdict) allow(m *message, in *request) {
 	for _, header := range set {
 		writeHeader(m, header)
 	}
-	for _, name := range v.removedHeaders(in, set) {
-		m.text(okHeadersToRemove, name)
-	}
+	m.texts(okHeadersToRemove, v.removedHeaders(in, set))
 	if slices.Contains(v.decision.Strip.Query, queryToken) {
-		for _, spelling := range in.tokens {
-			m.text(okQueryToRemove, spelling)
-		}
+		m.texts(okQueryToRemove, in.tokens)
 	}
 	m.close(ok)
 }

@@ -16,7 +16,7 @@ type attributes struct {
 	hasHTTP                        bool
 	id, method, scheme, host, path string
 	rawPath                        string   // the bytes of `header_map`'s first :path
-	mapped                         []header // `headers`: each name once, in no order, as it was spelled
+	mapped                         []header // `headers`, in no order, as they were spelled; each name once after settle
 	listed                         headers  // `header_map`
 
 	resource    string // context_extensions["resource"]
@@ -61,10 +61,14 @@ func describe(check *authv3.CheckRequest) *attributes {
 	}
 	a.resource, a.hasResource = from.GetContextExtensions()["resource"]
 	for _, name := range slices.Sorted(maps.Keys(http.GetHeaders())) {
-		a.mapped = append(a.mapped, header{name, http.GetHeaders()[name]})
+		if name != "" { // no header has none
+			a.mapped = append(a.mapped, header{name, http.GetHeaders()[name]})
+		}
 	}
 	for _, h := range http.GetHeaderMap().GetHeaders() {
-		a.list(h.GetKey(), h.GetValue(), string(h.GetRawValue()))
+		if h.GetKey() != "" {
+			a.list(h.GetKey(), h.GetValue(), string(h.GetRawValue()))
+		}
 	}
 	return a
 }

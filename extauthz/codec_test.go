@@ -45,3 +45,24 @@ func TestTheCodecKeepsNothingOfGRPC(t *testing.T) {
 		}
 	}
 }
+
+// TestReceiveBytes is the border of receive_bytes: a Check of as many bytes is
+// taken, one more is not.
+func TestReceiveBytes(t *testing.T) {
+	const most = 64
+	c := codec{encoding.GetCodecV2("proto"), most}
+	for size, taken := range map[int]bool{0: true, most - 1: true, most: true, most + 1: false, 2 * most: false} {
+		for intent, received := range map[string]mem.BufferSlice{
+			"in one buffer":  {mem.SliceBuffer(make([]byte, size))},
+			"in two buffers": {mem.SliceBuffer(make([]byte, size/2)), mem.SliceBuffer(make([]byte, size-size/2))},
+		} {
+			var in arrival
+			if err := c.Unmarshal(received, &in); err != nil {
+				t.Fatal(err)
+			}
+			if (in.fault == "") != taken || len(in.wire) != size && taken || len(in.wire) > 0 && !taken {
+				t.Errorf("%d bytes %s: %d bytes taken, %q", size, intent, len(in.wire), in.fault)
+			}
+		}
+	}
+}

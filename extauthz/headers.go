@@ -13,11 +13,6 @@ type headers []header
 // header has its name in lower case, once a request is open.
 type header struct{ name, value string }
 
-// is compares with a name in lower case.
-func (h *header) is(name string) bool {
-	return len(h.name) == len(name) && (h.name == name || lowerCase(h.name) == name)
-}
-
 // lowerCase leaves letters outside ASCII alone: no name of a header has any.
 func lowerCase(name string) string {
 	from := capital(name)
@@ -56,13 +51,20 @@ func (a *attributes) headers() headers {
 	return slices.Concat(a.mapped, a.listed)
 }
 
-// settle brings `headers` into an order where it matters: of names that are one
-// in lower case.
+// settle keeps the last value of each name of `headers`, where there are too
+// many to have been compared when they were read, and brings them into an order
+// where it matters: of names that are one in lower case.
 func (a *attributes) settle() {
+	byName := func(a, b header) int { return strings.Compare(a.name, b.name) }
+	if len(a.mapped) > mostMapped {
+		slices.Reverse(a.mapped)
+		slices.SortStableFunc(a.mapped, byName)
+		a.mapped = slices.CompactFunc(a.mapped, func(a, b header) bool { return a.name == b.name })
+	}
 	if !slices.ContainsFunc(a.mapped, header.isCapital) {
 		return
 	}
-	slices.SortFunc(a.mapped, func(a, b header) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(a.mapped, byName)
 	for i := range a.mapped {
 		a.mapped[i].name = lowerCase(a.mapped[i].name)
 	}

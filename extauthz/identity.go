@@ -58,15 +58,20 @@ func (v *verdict) removedHeaders(in *request, set [][2]string) []string {
 			removed = append(removed, name)
 		}
 	}
-	named := removed
-	var forged []string
-	for _, header := range in.headers {
-		if passesForOurs(header.name, v.policyHeaders) && !isSet(header.name) && !slices.Contains(named, header.name) {
+	isForged := func(h header) bool { return passesForOurs(h.name, v.policyHeaders) }
+	first := slices.IndexFunc(in.headers, isForged)
+	if first < 0 {
+		return removed
+	}
+	named := slices.Clip(removed)
+	forged := make([]string, 0, len(in.headers)-first) // once: a client may write very many
+	for _, header := range in.headers[first:] {
+		if isForged(header) && !isSet(header.name) && !slices.Contains(named, header.name) {
 			forged = append(forged, header.name)
 		}
 	}
 	slices.Sort(forged)
-	return append(removed, slices.Compact(forged)...)
+	return append(named, slices.Compact(forged)...)
 }
 
 // percentEncode writes every byte outside 0x21-0x7E, and '%', as %XX, so that

@@ -20,6 +20,21 @@ func (m *message) text(number protowire.Number, value string) {
 	m.wire = protowire.AppendString(protowire.AppendTag(m.wire, number, protowire.BytesType), value)
 }
 
+// texts makes room once: a client may have written very many.
+func (m *message) texts(number protowire.Number, values []string) {
+	const tags, after = 8, 512 // of each, and what is written later
+	size := 0
+	for _, value := range values {
+		size += tags + len(value)
+	}
+	if size > cap(m.wire)-len(m.wire) {
+		m.wire = slices.Grow(m.wire, size+after)
+	}
+	for _, value := range values {
+		m.text(number, value)
+	}
+}
+
 // integer leaves 0 out, as the generated code does.
 func (m *message) integer(number protowire.Number, value int) {
 	if value != 0 {

@@ -35,7 +35,7 @@ func TestJoinKey(t *testing.T) {
 		strings.Repeat("a", 128): strings.Repeat("a", 128), strings.Repeat("a", 129): "stream",
 	} {
 		for form, a := range map[string]*attributes{
-			"headers":    {id: "stream", mapped: []header{{"x-other", "o"}, {"X-Request-Id", given}}},
+			"headers":    {id: "stream", mapped: []header{{"x-other", "o"}, {"x-request-id", given}}},
 			"header_map": {id: "stream", listed: headers{{"x-request-id", given}}},
 		} {
 			if got := a.joinKey(); got != want {

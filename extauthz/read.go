@@ -113,19 +113,25 @@ func (a *attributes) joinKey() string {
 	const longest = 128
 	visible := func(r rune) bool { return r > 0x20 && r < 0x7f }
 	key, found := "", false
-	for _, form := range [...][]header{a.mapped, a.listed} {
-		for i := range form {
-			if !form[i].is("x-request-id") {
-				continue
-			}
-			if found {
-				key += ","
-			}
-			key += form[i].value
-			if found = true; len(key) > longest {
-				return a.id
-			}
+	for i := range a.mapped {
+		if a.mapped[i].name == "x-request-id" {
+			key, found = a.mapped[i].value, true
 		}
+	}
+	for i := range a.listed {
+		switch {
+		case a.listed[i].name != "x-request-id":
+			continue
+		case found && len(key)+1+len(a.listed[i].value) > longest:
+			return a.id
+		case found:
+			key += "," + a.listed[i].value
+		default:
+			key, found = a.listed[i].value, true
+		}
+	}
+	if len(key) > longest {
+		return a.id
 	}
 	if key == "" || redact.ID(key) != key || strings.ContainsFunc(key, func(r rune) bool { return !visible(r) }) {
 		return a.id

@@ -1,26 +1,27 @@
 package extauthz
 
 import (
+	"slices"
 	"unicode/utf8"
 	"unsafe"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// mostMapped is how many entries of `headers` scan takes: each is compared with
-// those before it. Envoy lets 100 through. What has more is left to the
-// generated decoder.
+// mostMapped is how many entries of `headers` scan compares with those before
+// it. Envoy lets 100 through. The names of more are compared once the resource
+// is known, in [attributes.settle].
 const mostMapped = 256
+
+// fewHeaders is what room is made for before it is counted how many there are.
+const fewHeaders = 24
 
 // scan decodes a CheckRequest without building the hundred objects that the
 // generated decoder does, of which a Check reads a few. It refuses what that one
 // refuses. The strings it gives are parts of wire, which must never change.
 func scan(wire []byte) (*attributes, bool) {
-	s := &scanner{limit: mostMapped}
+	s := new(scanner)
 	ok := s.message(checkRequestShape, wire, protowire.DefaultRecursionLimit)
-	if s.limit < 0 {
-		return generated(wire)
-	}
 	return &s.attributes, ok
 }
 
@@ -29,7 +30,7 @@ func scan(wire []byte) (*attributes, bool) {
 type scanner struct {
 	attributes
 	name, text, raw string // of the map entry or header being read
-	limit           int    // how many more mapped headers it takes; negative: too many
+	holder          string // the bytes of the message that holds it
 }
 
 func (s *scanner) message(m *shape, wire []byte, depth int) bool {
@@ -94,7 +95,7 @@ func (s *scanner) bytes(f *field, wire []byte, depth int) int {
 			return -1
 		}
 	default:
-		s.begin(f.take)
+		s.begin(f.take, value)
 		if !s.message(f.message, value, depth) {
 			return -1
 		}
@@ -118,10 +119,12 @@ func (s *scanner) other(f *field, number protowire.Number, wireType protowire.Ty
 	return protowire.ConsumeFieldValue(number, wireType, wire)
 }
 
-func (s *scanner) begin(t take) {
+func (s *scanner) begin(t take, message []byte) {
 	switch t {
 	case takeHTTP:
-		s.hasHTTP = true
+		s.hasHTTP, s.holder = true, unsafe.String(unsafe.SliceData(message), len(message)) //nolint:gosec // wire never changes
+	case takeHeaderMap:
+		s.holder = unsafe.String(unsafe.SliceData(message), len(message)) //nolint:gosec // the same
 	case takeMapped, takeListed, takeExtension:
 		s.name, s.text, s.raw = "", "", ""
 	case takeSocket: // of a oneof the last member counts, and begins anew
@@ -141,12 +144,14 @@ func (s *scanner) begin(t take) {
 func (s *scanner) end(t take) {
 	switch t {
 	case takeMapped:
-		s.put(header{s.name, s.text})
-	case takeListed:
-		if s.listed == nil {
-			s.listed = make(headers, 0, 24)
+		if s.name != "" {
+			s.put(header{s.name, s.text})
 		}
-		s.list(s.name, s.text, s.raw)
+	case takeListed:
+		if s.name != "" { // no header has none
+			s.listed = room(s.listed, s.holder, listedField)
+			s.list(s.name, s.text, s.raw)
+		}
 	case takeExtension:
 		if s.name == "resource" {
 			s.resource, s.hasResource = s.text, true
@@ -155,24 +160,48 @@ func (s *scanner) end(t take) {
 	}
 }
 
-// put keeps the last value of each name.
+// put keeps the last value of each name, as far as it compares them.
 func (s *scanner) put(h header) {
-	if s.limit < 0 {
-		return // the generated decoder reads them all
-	}
-	for i := range s.mapped {
-		if s.mapped[i].name == h.name {
-			s.mapped[i].value = h.value
-			return
+	if len(s.mapped) <= mostMapped {
+		for i := range s.mapped {
+			if s.mapped[i].name == h.name {
+				s.mapped[i].value = h.value
+				return
+			}
 		}
 	}
-	if s.limit--; s.limit < 0 {
-		return
+	s.mapped = append(room(s.mapped, s.holder, mappedField), h)
+}
+
+// room has place for one more. Where few do not suffice, those of the message
+// are counted: growing by and by would take several times the memory.
+func room(all []header, holder string, number protowire.Number) []header {
+	switch {
+	case len(all) < cap(all):
+		return all
+	case all == nil:
+		return make([]header, 0, fewHeaders)
 	}
-	if s.mapped == nil {
-		s.mapped = make([]header, 0, 24)
+	message := unsafe.Slice(unsafe.StringData(holder), len(holder)) //nolint:gosec // read alone
+	return slices.Grow(all, max(count(message, number)-len(all), 1))
+}
+
+// count is how often a field that holds the name of a header is in a message: it
+// is longer than the tags and lengths. What is not sound ends it, and is refused
+// a little later.
+func count(message []byte, number protowire.Number) (n int) {
+	const shortest = 5
+	for len(message) > 0 {
+		found, _, length := protowire.ConsumeField(message)
+		if length < 0 {
+			return n
+		}
+		if found == number && length >= shortest {
+			n++
+		}
+		message = message[length:]
 	}
-	s.mapped = append(s.mapped, h)
+	return n
 }
 
 func (s *scanner) value(t take, text string) {

@@ -38,6 +38,7 @@ const (
 	takeHost
 	takePath
 	takeMapped
+	takeHeaderMap
 	takeListed
 	takeRaw
 	takeKey
@@ -73,6 +74,7 @@ func takes() map[protoreflect.FullName]take {
 		http + "headers":                        takeMapped,
 		http + "HeadersEntry.key":               takeKey,
 		http + "HeadersEntry.value":             takeValue,
+		http + "header_map":                     takeHeaderMap,
 		core + "HeaderMap.headers":              takeListed,
 		core + "HeaderValue.key":                takeKey,
 		core + "HeaderValue.value":              takeValue,
@@ -91,6 +93,12 @@ func takes() map[protoreflect.FullName]take {
 		core + "Address.envoy_internal_address": takeInternal,
 	}
 }
+
+// The numbers of the fields that hold headers: of HttpRequest, and of HeaderMap.
+const (
+	mappedField = 3
+	listedField = 1
+)
 
 // shapes makes shapes of descriptors, each once, since messages contain
 // themselves (google.protobuf.Struct).
