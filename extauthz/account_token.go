@@ -177,7 +177,7 @@ func (a *account) key() {
 		kid = redact.Name(a.said.KeyID)
 	}
 	a.put("kid", kid)
-	a.put("alg", redact.Name(a.said.Algorithm))
+	a.put("alg", a.said.Algorithm) // one that is known
 	if a.v.reason == reason.KeyUnknown && !a.said.HasKeyID {
 		a.advise("the token names no key, and of the issuer's keys none fits its algorithm, or too many do: " +
 			"have the authorization server write kid")

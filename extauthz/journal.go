@@ -111,7 +111,7 @@ func (v *verdict) attributes(state *inForce, req *request) []slog.Attr {
 		put("subject", redact.ID(v.claims.Subject))
 		put("client_id", redact.ID(v.claims.Client))
 		put("token_id", redact.ID(v.claims.ID))
-		put("key_id", redact.ID(v.claims.KeyID))
+		put("key_id", v.claims.KeyID) // of the issuer's set
 	}
 	put("rule", v.decision.Rule)
 	if rules := v.decision.Rules(); rules != "" {
