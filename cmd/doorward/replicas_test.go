@@ -57,13 +57,13 @@ type replica struct {
 
 func (r *replica) start(t *testing.T) {
 	t.Helper()
-	r.command = exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this very test binary
+	r.command = exec.CommandContext(t.Context(), os.Args[0])
 	r.command.Env = append(os.Environ(), asProgram+"="+r.file)
 	if err := r.command.Start(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "ready", func() bool {
-		response, err := http.Get("http://" + r.http + "/readyz") //nolint:noctx // a probe on loopback
+		response, err := http.Get("http://" + r.http + "/readyz")
 		if err != nil {
 			return false
 		}

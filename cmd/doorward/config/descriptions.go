@@ -2,7 +2,7 @@ package config
 
 // descriptions say of each key what it is for, by its path without indices. The
 // schema carries them into editors.
-var descriptions = map[string]string{
+var descriptions = map[string]string{ //nolint:gosec // words about files with secrets, and no secret
 	"version": "the version of this format",
 
 	"listen":                    "where doorward listens; addresses and TLS or none are read at a start only",
