@@ -230,9 +230,16 @@ func TestAConfigurationWaitsForItsBundle(t *testing.T) {
 	if got := ask(); got != "allowed" {
 		t.Errorf("while it waits: %s", got)
 	}
+	waits := inForce(t, p)
+	if waits.LastReload != "waiting" || waits.Problem != "waits for two" || len(waits.Hash) != 16 {
+		t.Errorf("while it waits: %+v", waits)
+	}
 	f.write(t, "one.tar.gz", release{roots: []string{"authz/require"}, rules: "a if false"}.pack(t))
 	settles(t, ask, "allowed", "policy_denied") // the one in force goes on
 	metric("doorward_config_last_reload_successful 0")
+	if got := inForce(t, p); got != waits {
+		t.Errorf("a new bundle of the same configuration: %+v, before %+v", got, waits)
+	}
 	f.write(t, "two.tar.gz", release{roots: []string{"two"}, rules: "x := 1"}.pack(t))
 	p.log.await(t, 1, "the changed configuration is in force")
 	metric("doorward_config_last_reload_successful 1")

@@ -65,6 +65,11 @@ func TestFlagsNameThemselves(t *testing.T) {
 			if c != nil || len(problems) != 1 || !strings.HasPrefix(problems[0].String(), test.want) {
 				t.Errorf("config %v, want one problem %q:\n%s", c, test.want, text(problems))
 			}
+			for _, key := range []string{"insecure_http_hosts", "policy.paths", "listen.grpc", "listen.http", "resources["} {
+				if strings.Contains(text(problems), key) {
+					t.Errorf("a key that nobody wrote, %s, is in:\n%s", key, text(problems))
+				}
+			}
 		})
 	}
 }
