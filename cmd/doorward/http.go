@@ -17,7 +17,7 @@ func (s *service) httpHandler() http.Handler {
 		writeJSON(w, http.StatusOK, map[string]bool{"live": true})
 	})
 	mux.HandleFunc("GET /readyz", s.readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", newPage(promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{DisableCompression: true})))
 	// The mux would redirect a path that it finds unclean; a metadata path is
 	// judged as it was sent.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -139,26 +139,19 @@ func (s *service) grpcServer(cfg *config.Config) *grpc.Server {
 
 // serveHTTP starts the listeners for people and machines that are not Envoy.
 func (s *service) serveHTTP(listeners *listeners, failed chan<- error) {
-	start := func(listener net.Listener, handler http.Handler) {
+	start := func(listener net.Listener, handler http.Handler, write time.Duration) {
 		if listener == nil {
 			return
 		}
-		server := &http.Server{
-			Handler:           handler,
-			ReadHeaderTimeout: 5 * time.Second,
-			ReadTimeout:       10 * time.Second,
-			IdleTimeout:       time.Minute,
-			MaxHeaderBytes:    64 << 10,
-			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-		}
+		server := newHTTPServer(handler, write, s.log)
 		go func() {
-			if err := server.Serve(listener); !errors.Is(err, net.ErrClosed) {
+			if err := server.Serve(newCrowd(listener)); !errors.Is(err, net.ErrClosed) {
 				failed <- err
 			}
 		}()
 	}
-	start(listeners.http, s.httpHandler())
-	start(listeners.debug, debugHandler())
+	start(listeners.http, s.httpHandler(), writeWithin)
+	start(listeners.debug, debugHandler(), profileWithin)
 }
 
 // drain tells the world that this replica goes, waits until it has heard, and
