@@ -1,9 +1,7 @@
 package token
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -16,18 +14,21 @@ import (
 	"testing"
 )
 
-// someCertificate is made once.
+// someCertificate is the same every time, and its PEM has each of the
+// characters that Envoy escapes.
 var someCertificate = sync.OnceValue(func() []byte {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic(err)
+	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+	for serial := int64(1); ; serial++ {
+		template := &x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "client"}}
+		der, err := x509.CreateCertificate(nil, template, template, key.Public(), key)
+		if err != nil {
+			panic(err)
+		}
+		text := pemOf("CERTIFICATE", der)
+		if strings.Contains(text, "+") && strings.Contains(text, "/") && strings.Contains(text, "=") {
+			return der
+		}
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "client"}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		panic(err)
-	}
-	return der
 })
 
 // asEnvoy encodes as Envoy does in SslConnectionInfoImpl.
@@ -54,6 +55,9 @@ func TestReadClientCertificate(t *testing.T) {
 		{"nothing", "", false},
 		{"not URL-encoded", good, false},
 		{"line breaks not URL-encoded", strings.ReplaceAll(asEnvoy(good), "%0A", "\n"), false},
+		{"a plus sign not URL-encoded", strings.Replace(asEnvoy(good), "%2B", "+", 1), false},
+		{"a slash not URL-encoded", strings.Replace(asEnvoy(good), "%2F", "/", 1), false},
+		{"an equals sign not URL-encoded", strings.Replace(asEnvoy(good), "%3D", "=", 1), false},
 		{"spaces as plus signs", strings.ReplaceAll(asEnvoy(good), "%20", "+"), false},
 		{"a malformed escape", asEnvoy(good) + "%4", false},
 		{"encoded twice", url.PathEscape(asEnvoy(good)), false},
