@@ -21,7 +21,7 @@ test: ## every test: unit, Rego, fuzz seeds, real Envoy, race detector on
 	DOORWARD_REQUIRE_ENVOY=1 go test -race -timeout 15m ./...
 	go test -run TestLimits ./benchmarks/
 
-interop: ## oidc-provider and Keycloak (needs Node, Java 17, Maven; minutes); ONLY=oidc|keycloak, KEEP=1
+interop: ## oidc-provider, Keycloak (needs Node, Java 17, Maven; minutes), lighttpd and PHP where they are; ONLY=oidc|keycloak|readers, KEEP=1
 	@./envoy/install
 	@./envoy/interop/install $(or $(ONLY),oidc keycloak)
 	@mkdir -p bin

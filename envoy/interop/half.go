@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// half is one authorization server with a door of its own.
+// half is one authorization server with a door of its own, or other servers
+// that are asked without one.
 type half struct {
 	flag    string // as -only names it
 	name    string // as a person reads it
@@ -71,6 +72,9 @@ func (s step) take(ctx context.Context, server string, page *page) row {
 func (h *half) stop() error {
 	if h.missing != "" {
 		return nil
+	}
+	if h.door == nil {
+		return h.end()
 	}
 	return errors.Join(h.door.stop(), h.end())
 }

@@ -2,7 +2,8 @@
 // wrote: oidc-provider and Keycloak, each with a real Envoy and a real MCP
 // server around it, all on loopback. It takes tokens that must pass and tokens
 // that must not, rotates keys under load, takes each server down and up, and
-// says what it wanted and what it got.
+// says what it wanted and what it got. Where lighttpd and PHP are installed, it
+// asks them how they read names, which the tests have models of.
 //
 // `make interop` installs the servers and runs it. It needs Node for one half
 // and Java 17 and Maven for the other, and takes some minutes, so that it is no
@@ -52,13 +53,14 @@ type options struct {
 const (
 	halfOIDC     = "oidc"
 	halfKeycloak = "keycloak"
+	halfReaders  = "readers"
 )
 
 // parseOptions reads the flags. The error has been written to stderr.
 func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("interop", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&o.only, "only", "", "run one `half` alone: oidc or keycloak")
+	flags.StringVar(&o.only, "only", "", "run one `half` alone: oidc, keycloak or readers")
 	flags.BoolVar(&o.keep, "keep", false, "leave everything running until Ctrl-C")
 	flags.BoolVar(&o.requireKeycloak, "require-keycloak", false, "exit 1 where Keycloak cannot be run")
 	flags.StringVar(&o.doorward, "doorward", "bin/doorward", "`path` of the doorward program")
@@ -69,8 +71,8 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	switch {
 	case flags.NArg() > 0:
 		err = fmt.Errorf("%q is no flag", flags.Arg(0))
-	case !slices.Contains([]string{"", halfOIDC, halfKeycloak}, o.only):
-		err = fmt.Errorf("-only %s is no half: oidc or keycloak", o.only)
+	case !slices.Contains([]string{"", halfOIDC, halfKeycloak, halfReaders}, o.only):
+		err = fmt.Errorf("-only %s is no half: oidc, keycloak or readers", o.only)
 	}
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "interop: %v\nsee interop -help\n", err)
@@ -119,7 +121,7 @@ func perform(ctx context.Context, o options, page *page, results *results, began
 			err = errors.Join(err, h.stop())
 		}
 	}()
-	for _, make := range []func(options, string) (*half, error){oidcHalf, keycloakHalf} {
+	for _, make := range []func(options, string) (*half, error){readersHalf, oidcHalf, keycloakHalf} {
 		h, err := make(o, folder)
 		if err != nil {
 			return err

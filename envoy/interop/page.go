@@ -111,7 +111,7 @@ func (p *page) summary(results *results, took time.Duration) {
 func (p *page) running(kept []*half) {
 	p.say("Running until Ctrl-C")
 	for _, h := range kept {
-		if h.missing != "" {
+		if h.missing != "" || h.door == nil {
 			continue
 		}
 		p.printf("%s%s\n", indent, h.name)

@@ -38,7 +38,7 @@ func (r *results) exit() int {
 		return exitFailure
 	}
 	for _, n := range r.notRun {
-		if n.flag != halfKeycloak || r.requireKeycloak {
+		if n.flag == halfOIDC || n.flag == halfKeycloak && r.requireKeycloak {
 			return exitFailure
 		}
 	}

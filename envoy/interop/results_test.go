@@ -24,6 +24,7 @@ func TestExitCode(t *testing.T) {
 		{"one difference", results{rows: []row{well, wrong, well}}, exitFailure},
 		{"Keycloak cannot be run here", results{rows: []row{well}, notRun: []notRun{noKeycloak}}, 0},
 		{"Keycloak cannot be run here, and must", results{rows: []row{well}, notRun: []notRun{noKeycloak}, requireKeycloak: true}, exitFailure},
+		{"lighttpd or PHP is not installed", results{rows: []row{well}, notRun: []notRun{{flag: halfReaders}}}, 0},
 		{"oidc-provider is never left out", results{rows: []row{well}, notRun: []notRun{{flag: halfOIDC}}}, exitFailure},
 		{"nothing was run: nothing was shown", results{notRun: []notRun{noKeycloak}}, exitFailure},
 	} {
@@ -166,7 +167,7 @@ func TestFlags(t *testing.T) {
 		want         int
 	}{
 		{"-help", "Usage of interop", 0},
-		{"-only dex", "interop: -only dex is no half: oidc or keycloak\n", exitUsage},
+		{"-only dex", "interop: -only dex is no half: oidc, keycloak or readers\n", exitUsage},
 		{"now", `interop: "now" is no flag`, exitUsage},
 		{"-fast", "flag provided but not defined: -fast", exitUsage},
 		// Nothing is installed in an empty folder: told, and a failure.
