@@ -103,6 +103,7 @@ func shapes() map[string]shape {
 		"query of tokens behind semicolons":  atPath("/mcp?" + fill("a;access_toke=")),
 		"headers, short":                     listed(slices.Repeat([][2]string{{"a", ""}}, hostileBytes/5)...),
 		"headers without a name":             listed(slices.Repeat([][2]string{{"", ""}}, hostileBytes/2)...),
+		"headers of which few have a name":   listed(append(slices.Repeat([][2]string{{"a", ""}}, 30), slices.Repeat([][2]string{{"", ""}}, hostileBytes/4)...)...),
 		"headers in capitals":                listed(slices.Repeat([][2]string{{"A", "b"}}, hostileBytes/8)...),
 		"headers that pass for ours":         listed(numbered("x-mcp-auth-")...),
 		"headers nearly ours":                listed(numbered("x_mcp.aut~")...),
