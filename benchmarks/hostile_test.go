@@ -24,7 +24,18 @@ const hostileBytes = 58 << 10
 type shape func(*authv3.AttributeContext_HttpRequest)
 
 func atPath(path string) shape {
-	return func(http *authv3.AttributeContext_HttpRequest) { http.Path = path }
+	return func(http *authv3.AttributeContext_HttpRequest) {
+		http.Path = path
+		replace(http, ":path", path)
+	}
+}
+
+func replace(http *authv3.AttributeContext_HttpRequest, name, value string) {
+	for _, header := range http.GetHeaderMap().GetHeaders() {
+		if header.GetKey() == name {
+			header.RawValue = []byte(value)
+		}
+	}
 }
 
 func listed(headers ...[2]string) shape {
@@ -49,13 +60,7 @@ func mapped(headers ...[2]string) shape {
 }
 
 func authorization(value string) shape {
-	return func(http *authv3.AttributeContext_HttpRequest) {
-		for _, header := range http.GetHeaderMap().GetHeaders() {
-			if header.GetKey() == "authorization" {
-				header.RawValue = []byte(value)
-			}
-		}
-	}
+	return func(http *authv3.AttributeContext_HttpRequest) { replace(http, "authorization", value) }
 }
 
 // fill repeats a piece up to hostileBytes.
