@@ -19,7 +19,7 @@ test: ## every test: unit, Rego, fuzz seeds, real Envoy, race detector on
 	@./envoy/install
 	@echo "Testing (the first time builds everything with the race detector: some minutes) ..."
 	DOORWARD_REQUIRE_ENVOY=1 go test -race -timeout 15m ./...
-	go test -run TestLimits ./benchmarks/
+	go test -run 'TestLimits|TestMemory' ./benchmarks/
 
 interop: ## oidc-provider, Keycloak (needs Node, Java 17, Maven; minutes), lighttpd and PHP where they are; ONLY=oidc|keycloak|readers, KEEP=1
 	@./envoy/install
