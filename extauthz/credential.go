@@ -51,7 +51,7 @@ func twoCredentials(value string) bool {
 		word, more, spaced := strings.Cut(strings.TrimLeft(part, " \t"), " ")
 		more = strings.TrimLeft(more, " ")
 		if spaced && isToken(word) && (more != "" || found) {
-			return true // after the last of its spaces stands something, if only a comma
+			return true // something follows the spaces, if only a comma
 		}
 	}
 	return false

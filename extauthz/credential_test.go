@@ -32,6 +32,7 @@ func TestCredential(t *testing.T) {
 		{"two of another scheme", "Basic a, Basic b", "", reason.InvalidRequest},
 		{"the first has no token", "Bearer ,Bearer b", "", reason.InvalidRequest},
 		{"a scheme word of every character", "Bearer a,!#$%&'*+-.^_`|~9 b", "", reason.InvalidRequest},
+		{"the second token is a comma", "Bearer a,Basic ,", "", reason.InvalidRequest},
 		{"nothing after the scheme", "Bearer", "", reason.TokenMalformed},
 		{"only spaces after the scheme", "Bearer   ", "", reason.Allowed},
 		{"another scheme", "Basic dTpw", "", reason.NoCredentials},

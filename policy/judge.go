@@ -126,7 +126,7 @@ func (j *Judge) Decide(ctx context.Context, in Input) (Decision, Found, error) {
 	key, has := j.key(room[:0], &in)
 	if has {
 		if d, hit := j.engine.memory.recall(j.engine.snapshot, key); hit {
-			return d, Remembered, nil
+			return *d, Remembered, nil
 		}
 	}
 	d, err := j.evaluate(ctx, &in)

@@ -62,12 +62,12 @@ func (m *Memory) snapshot() uint64 { return m.snapshots.Add(1) }
 
 // recall finds the decision of a policy for a key. The hash only says where to
 // look; what is found there counts if it is for this policy and this very key.
-func (m *Memory) recall(snapshot uint64, key []byte) (Decision, bool) {
+func (m *Memory) recall(snapshot uint64, key []byte) (*Decision, bool) {
 	found, hit := m.decisions.GetIfPresent(maphash.Bytes(m.seed, key))
 	if !hit || found.snapshot != snapshot || !bytes.Equal(found.key, key) {
-		return Decision{}, false
+		return nil, false
 	}
-	return found.decision, true
+	return &found.decision, true
 }
 
 // remember keeps a decision. The key is copied.
