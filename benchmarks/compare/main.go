@@ -92,7 +92,7 @@ func (o options) measure(ctx context.Context, binaries []string, out io.Writer) 
 			if err != nil {
 				return nil, nil, err
 			}
-			printed[i].WriteString(text)
+			_, _ = printed[i].WriteString(text) // never fails
 		}
 	}
 	return gobench.Parse(printed[0].String()), gobench.Parse(printed[1].String()), nil

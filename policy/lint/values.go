@@ -34,7 +34,7 @@ func (r *reader) decodes(c call) {
 	if len(c.args) > 0 {
 		if path, ok := r.path(c.args[0]); ok {
 			header, isHeader := below(path, headers)
-			if r.optional(path) && !(isHeader && r.known.Hidden(strings.ToLower(header))) {
+			if r.optional(path) && (!isHeader || !r.known.Hidden(strings.ToLower(header))) {
 				return
 			}
 		}

@@ -136,7 +136,7 @@ func (r *runner) once(ctx context.Context, overlay, tested string, limit time.Du
 	if overlay != "" {
 		args = append(args, "-overlay", overlay)
 	}
-	command := exec.CommandContext(ctx, "go", append(args, "./"+tested)...) //nolint:gosec // a package of this module
+	command := exec.CommandContext(ctx, "go", append(args, "./"+tested)...)
 	command.Dir = r.root
 	text, err := command.CombinedOutput()
 	return judge(string(text), err)

@@ -29,11 +29,11 @@ func runTests(ctx context.Context, root string) (suite, error) {
 	}
 	defer os.RemoveAll(folder)
 	profile := filepath.Join(folder, "cover.out")
-	test := exec.CommandContext(ctx, "go", "test", "-json", "-coverpkg=./...", "-coverprofile", profile, "./...") //nolint:gosec // our own folder
+	test := exec.CommandContext(ctx, "go", "test", "-json", "-coverpkg=./...", "-coverprofile", profile, "./...")
 	test.Dir = root
 	output, failed := test.Output()
 	s := countCases(string(output))
-	cover := exec.CommandContext(ctx, "go", "tool", "cover", "-func", profile) //nolint:gosec // our own folder
+	cover := exec.CommandContext(ctx, "go", "tool", "cover", "-func", profile)
 	cover.Dir = root
 	text, err := cover.Output()
 	if err != nil {
