@@ -87,7 +87,7 @@ func refuses(s *setup) {
 	for name, want := range map[string]string{
 		"WWW-Authenticate":              `Bearer resource_metadata="x"`,
 		"Access-Control-Allow-Origin":   "https://app.example.com",
-		"Access-Control-Expose-Headers": "www-authenticate, mcp-session-id",
+		"Access-Control-Expose-Headers": "www-authenticate, mcp-session-id, dpop-nonce",
 	} {
 		if got := response.Header.Get(name); got != want {
 			s.Errorf("%s: %q, want %q", name, got, want)
