@@ -6,7 +6,11 @@ LINT     := $(TOOLS)/bin/golangci-lint-2.15.0
 FUZZTIME ?= 10s
 BENCHCOUNT ?= 6
 
-.PHONY: demo test interop bench compare load plots fairness mutate stats lint build fuzz clean
+.PHONY: help demo test interop bench compare load plots stats lint release build fuzz clean mutate fairness
+
+help: ## this list
+	@echo "make demo and make test are all that a newcomer needs. All targets:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 demo: ## a real Envoy, doorward, an MCP server and a client at work (ONCE=1 ends by itself)
 	@./envoy/install
@@ -20,6 +24,9 @@ test: ## every test: unit, Rego, fuzz seeds, real Envoy, race detector on
 	@echo "Testing (the first time builds everything with the race detector: some minutes) ..."
 	DOORWARD_REQUIRE_ENVOY=1 go test -race -timeout 15m ./...
 	go test -run 'TestLimits|TestMemory' ./benchmarks/
+	go test -run TestLimits ./benchmarks/
+	cd deploy/release && go test .
+	@$(MAKE) --no-print-directory release DRY=1
 
 interop: ## oidc-provider, Keycloak (needs Node, Java 17, Maven; minutes), lighttpd and PHP where they are; ONLY=oidc|keycloak|readers, KEEP=1
 	@./envoy/install
@@ -54,6 +61,8 @@ stats: ## code lines, exported names, wide lines (TESTS=1: cases and coverage to
 
 fairness: ## two minutes: p99 of one issuer's new tokens while forgeries come in the name of another
 	@go run ./benchmarks/fairness $(FAIRNESS_FLAGS)
+release: ## archives, image, bill of materials, checksums into bin/release (VERSION=v1.0.0; DRY=1: one of each, not kept)
+	@cd deploy/release && go run . -root ../.. -out ../../bin/release $(if $(DRY),-dry) $(if $(VERSION),-version $(VERSION))
 
 build: ## bin/doorward
 	go build -trimpath -o bin/ ./cmd/doorward
