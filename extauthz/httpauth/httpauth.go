@@ -1,0 +1,155 @@
+// Package httpauth protects a Go MCP server without an Envoy in front: a
+// net/http middleware that asks the same [extauthz.Server] that answers Envoy.
+//
+//	server := extauthz.New(log, metrics)
+//	server.Swap(state)
+//	http.ListenAndServe(":8080", httpauth.Handler(server, mcpHandler))
+//
+// A request gets the verdict that Envoy would get for it: a refusal with its
+// status, challenge and body; the metadata document (RFC 9728) of a resource;
+// or, where it is allowed, the wrapped handler, which finds the verified
+// identity in x-mcp-auth-* headers and no token. TLS, timeouts and limits on
+// sizes stay with the http.Server.
+package httpauth
+
+import (
+	"encoding/pem"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+
+	"github.com/doorward/doorward/extauthz"
+)
+
+// Handler answers for next every request that server refuses, and passes the
+// others on. next must serve every path: which of them are protected resources
+// is server's to know.
+func Handler(server *extauthz.Server, next http.Handler) http.Handler {
+	var requests atomic.Uint64
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := strconv.FormatUint(requests.Add(1), 10)
+		answer := server.Check(r.Context(), describe(r, id))
+		allowed := answer.GetOkResponse()
+		if allowed == nil || answer.GetStatus().GetCode() != 0 {
+			refuse(w, answer.GetDeniedResponse())
+			return
+		}
+		next.ServeHTTP(w, forward(r, allowed))
+	})
+}
+
+// describe is the request as Envoy would describe it. The id tells requests of
+// one connection apart.
+func describe(r *http.Request, id string) *authv3.CheckRequest {
+	path, scheme := r.RequestURI, "http"
+	if !strings.HasPrefix(path, "/") {
+		path = r.URL.RequestURI()
+	}
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	headers := []*corev3.HeaderValue{
+		{Key: ":method", RawValue: []byte(r.Method)},
+		{Key: ":authority", RawValue: []byte(r.Host)},
+		{Key: ":path", RawValue: []byte(path)},
+		{Key: ":scheme", RawValue: []byte(scheme)},
+	}
+	for name, values := range r.Header {
+		for _, value := range values {
+			headers = append(headers, &corev3.HeaderValue{Key: strings.ToLower(name), RawValue: []byte(value)})
+		}
+	}
+	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
+		Source: describePeer(r),
+		Request: &authv3.AttributeContext_Request{Http: &authv3.AttributeContext_HttpRequest{
+			Id: id, Method: r.Method, Scheme: scheme, Host: r.Host, Path: path,
+			HeaderMap: &corev3.HeaderMap{Headers: headers},
+		}},
+	}}
+}
+
+// describePeer is the connection's other end, with the certificate that it
+// showed in TLS (RFC 8705).
+func describePeer(r *http.Request) *authv3.AttributeContext_Peer {
+	peer := new(authv3.AttributeContext_Peer)
+	host, port, err := net.SplitHostPort(r.RemoteAddr)
+	number, invalid := strconv.ParseUint(port, 10, 16)
+	if err == nil && invalid == nil {
+		peer.Address = &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
+			Address: host, PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(number)},
+		}}}
+	}
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return peer
+	}
+	certificate := r.TLS.PeerCertificates[0]
+	encoded := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})
+	peer.Certificate = strings.ReplaceAll(url.QueryEscape(string(encoded)), "+", "%20")
+	if len(r.TLS.VerifiedChains) > 0 && len(certificate.URIs) > 0 {
+		peer.Principal = certificate.URIs[0].String()
+	}
+	return peer
+}
+
+// refuse writes a denial. An answer without one is a failure of ours.
+func refuse(w http.ResponseWriter, denied *authv3.DeniedHttpResponse) {
+	status := int(denied.GetStatus().GetCode())
+	if status == 0 {
+		status = http.StatusServiceUnavailable
+	}
+	for _, option := range denied.GetHeaders() {
+		w.Header().Add(option.GetHeader().GetKey(), option.GetHeader().GetValue())
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(denied.GetBody())) // the client may be gone
+}
+
+// forward is the request for the wrapped handler: what the answer removes is
+// gone, what it sets is set. Trailers are dropped, since they arrive after the
+// verdict.
+func forward(r *http.Request, allowed *authv3.OkHttpResponse) *http.Request {
+	request := r.Clone(r.Context())
+	request.Trailer = nil
+	for _, name := range allowed.GetHeadersToRemove() {
+		remove(request.Header, name)
+	}
+	for _, option := range allowed.GetHeaders() {
+		name, value := option.GetHeader().GetKey(), option.GetHeader().GetValue()
+		remove(request.Header, name)
+		request.Header.Set(name, value)
+	}
+	if names := allowed.GetQueryParametersToRemove(); len(names) > 0 {
+		request.URL.RawQuery = withoutParameters(request.URL.RawQuery, names)
+		request.RequestURI = request.URL.RequestURI()
+	}
+	return request
+}
+
+// remove deletes a header whatever its case: net/http keeps names that it does
+// not take for canonical as they came.
+func remove(header http.Header, name string) {
+	for spelling := range header {
+		if strings.EqualFold(spelling, name) {
+			delete(header, spelling)
+		}
+	}
+}
+
+// withoutParameters removes parameters by the very spelling of their names.
+func withoutParameters(query string, names []string) string {
+	var kept []string
+	for part := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(part, "=")
+		if !slices.Contains(names, name) {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, "&")
+}
