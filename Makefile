@@ -6,7 +6,7 @@ LINT     := $(TOOLS)/bin/golangci-lint-2.15.0
 FUZZTIME ?= 10s
 BENCHCOUNT ?= 6
 
-.PHONY: help demo test interop bench compare load plots stats lint release build fuzz clean mutate fairness
+.PHONY: help demo test interop bench compare load plots stats lint release build fuzz clean docs mutate fairness
 
 help: ## this list
 	@echo "make demo and make test are all that a newcomer needs. All targets:"
@@ -52,6 +52,9 @@ load: ## a quarter of an hour: what a Check costs, beside other services and thr
 
 plots: ## four minutes: latency on known keys during rotation, outage and floods (QUICK=1: a look, into bin/plots)
 	@go run ./benchmarks/keys $(if $(QUICK),-quick -out bin/plots)
+
+docs: ## the pages of docs/ that are made of the code
+	@go run ./internal/dev/docs
 
 mutate: ## tests against changed code: BASE=commit, ALL=1 (hours) or PLANTED=1
 	@go run ./internal/dev/mutate $(if $(BASE),-base $(BASE)) $(if $(ALL),-all) $(if $(PLANTED),-planted)

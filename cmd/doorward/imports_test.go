@@ -59,6 +59,7 @@ var arrows = map[string][]string{
 	"envoy/rig":              {"envoy", "envoy/rig/mint"},
 	"envoy/rig/mint":         {},
 	"envoy/rig/readers":      {},
+	"internal/dev/docs":      {},
 	"internal/dev/mutate":    {},
 	"internal/dev/stats":     {},
 }
