@@ -567,7 +567,7 @@ func TestTLSOrNoneIsSettledAtTheStart(t *testing.T) {
 			f.write(t, "doorward.yaml", row.before)
 			p := start(t, "--config", f.path("doorward.yaml"))
 			f.write(t, "doorward.yaml", row.after)
-			p.log.await(t, 1, "at the next start only")
+			p.log.await(t, 1, "these settings take effect after a restart: listen.tls")
 			p.log.await(t, 1, "is in force")
 			if got := verdict(t, p.dial(t, p.grpc, row.creds), goodToken(f.key)); got != "allowed" {
 				t.Errorf("after: %s", got)

@@ -167,25 +167,14 @@ func (s *service) reload(ctx context.Context) digest {
 	s.reloaded.Store(&reloadState{LastReload: reloadDone})
 	s.metrics.reloaded(time.Now())
 	s.bundles.retire(next.config.Bundles)
-	if needsRestart(s.started, next.config) {
-		s.log.Warn("addresses, socket_mode, TLS or none, log.format, receive_bytes and the limits on proofs change at the next start only")
+	if keys := s.started.RestartKeys(next.config); len(keys) > 0 {
+		s.log.Warn("these settings take effect after a restart: " + strings.Join(keys, ", "))
 	}
 	s.describe(next)
 	s.log.Info("the changed configuration is in force", slog.String("configuration", next.hash),
 		slog.Int("resources", len(next.config.Resources.All())), slog.Int("issuers", len(next.config.Issuers)),
 		slog.Int("policy_files", len(next.policyFiles)))
 	return seen
-}
-
-// needsRestart sees what only a start reads: where to listen, and whether with
-// TLS, whose files are read at every reload.
-func needsRestart(started, next *config.Config) bool {
-	a, b := started.Listen, next.Listen
-	turned := (a.TLS.CertFile == "") != (b.TLS.CertFile == "")
-	a.TLS, b.TLS = config.TLS{}, config.TLS{}
-	return turned || a != b || started.Log.Format != next.Log.Format || started.Limits.ReceiveBytes != next.Limits.ReceiveBytes ||
-		started.Limits.SignaturesInFlight != next.Limits.SignaturesInFlight ||
-		started.Limits.SignaturesWaiting != next.Limits.SignaturesWaiting
 }
 
 // refuse keeps what is in force. The same refusal again is told once.

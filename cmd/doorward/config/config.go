@@ -83,15 +83,15 @@ type Issuer struct {
 // Listen is where the service listens.
 type Listen struct {
 	// GRPC is "host:port" or "unix:///absolute/path"; see [Network].
-	GRPC string `yaml:"grpc"`
+	GRPC string `yaml:"grpc" reload:"restart"`
 	// SocketMode is the permission of a Unix socket.
-	SocketMode fs.FileMode `yaml:"socket_mode"`
+	SocketMode fs.FileMode `yaml:"socket_mode" reload:"restart"`
 	// TLS is for GRPC; the zero value means none.
-	TLS TLS `yaml:"tls"`
+	TLS TLS `yaml:"tls" reload:"restart, to turn it on or off"`
 	// HTTP is "host:port" or [Off].
-	HTTP string `yaml:"http"`
+	HTTP string `yaml:"http" reload:"restart"`
 	// Debug is "host:port" on a loopback address, or [Off].
-	Debug string `yaml:"debug"`
+	Debug string `yaml:"debug" reload:"restart"`
 }
 
 // TLS names PEM files. CertFile and KeyFile are both set or both empty;
@@ -106,7 +106,7 @@ type TLS struct {
 type Log struct {
 	Level slog.Level `yaml:"level"`
 	// Format is "auto", "json" or "text"; auto is text on a terminal.
-	Format string `yaml:"format,auto|json|text"`
+	Format string `yaml:"format,auto|json|text" reload:"restart"`
 }
 
 // Limits bound what one request and all of them together may cost.
@@ -116,12 +116,12 @@ type Limits struct {
 	DecisionCache Size `yaml:"decision_cache"`
 	// SignaturesInFlight is how many signatures are verified at once; 0 means
 	// twice the cores.
-	SignaturesInFlight int `yaml:"signatures_in_flight"`
+	SignaturesInFlight int `yaml:"signatures_in_flight" reload:"at once; restart for proofs"`
 	// SignaturesWaiting is how many more may wait for their turn; 0 means none.
 	// While forgeries come, no more than 16 wait for each in flight; so many may
 	// always wait for each issuer, whatever waits for others.
-	SignaturesWaiting int  `yaml:"signatures_waiting"`
-	ReceiveBytes      Size `yaml:"receive_bytes"`
+	SignaturesWaiting int  `yaml:"signatures_waiting" reload:"at once; restart for proofs"`
+	ReceiveBytes      Size `yaml:"receive_bytes" reload:"restart"`
 	// CheckTimeout is the longest a Check may take.
 	CheckTimeout time.Duration `yaml:"check_timeout"`
 }

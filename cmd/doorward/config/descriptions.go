@@ -5,7 +5,7 @@ package config
 var descriptions = map[string]string{ //nolint:gosec // words about files with secrets, and no secret
 	"version": "the version of this format",
 
-	"listen":                    "where doorward listens; addresses and TLS or none are read at a start only",
+	"listen":                    "where doorward listens",
 	"listen.grpc":               "where Envoy calls: host:port, or unix:///absolute/path",
 	"listen.socket_mode":        "the permission of a Unix socket",
 	"listen.tls":                "a certificate for the gRPC port, whose files are read again when they change",
@@ -25,7 +25,7 @@ var descriptions = map[string]string{ //nolint:gosec // words about files with s
 	"limits.decision_cache":       "memory for decisions",
 	"limits.signatures_in_flight": "signatures that are verified at once; 0 means twice the cores",
 	"limits.signatures_waiting":   "how many more may wait for their turn",
-	"limits.receive_bytes":        "the largest Check; read at a start only",
+	"limits.receive_bytes":        "the largest Check",
 	"limits.check_timeout":        "the longest that a Check may take",
 
 	"issuers":                   "the authorization servers whose tokens are trusted",

@@ -34,6 +34,9 @@ func shapeOf(v reflect.Value, f field, path string) shape {
 	if text := descriptions[path]; text != "" {
 		s["description"] = text
 	}
+	if f.reload != "" {
+		s["x-reload"] = f.reload
+	}
 	return s
 }
 

@@ -17,7 +17,8 @@ import (
 // A field's tag is its key and, after commas, how the value is read:
 // "path" is a file name relative to the file it stands in, "later" a key
 // that a later version reads, "required" one that must be there (for [Schema];
-// the judges say so themselves), and "a|b|c" the only values.
+// the judges say so themselves), and "a|b|c" the only values. The tag `reload`
+// marks a value that only a start reads.
 type document struct {
 	Version            int           `yaml:"version"`
 	Listen             Listen        `yaml:"listen"`
@@ -185,13 +186,14 @@ type field struct {
 	later    bool
 	required bool
 	words    []string
+	reload   string // what a reload needs, "" where it takes effect at once
 }
 
 func fieldsOf(t reflect.Type) []field {
 	fields := make([]field, 0, t.NumField())
 	for i := range t.NumField() {
 		key, how, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
-		f := field{key: key, index: i, path: how == "path", later: how == "later", required: how == "required"}
+		f := field{key: key, index: i, path: how == "path", later: how == "later", required: how == "required", reload: t.Field(i).Tag.Get("reload")}
 		if strings.Contains(how, "|") {
 			f.words = strings.Split(how, "|")
 		}

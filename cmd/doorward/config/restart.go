@@ -1,0 +1,31 @@
+package config
+
+import "reflect"
+
+// RestartKeys are the keys in which next differs from c and which only a start
+// reads, in the order of the reference. Their fields carry the tag `reload`,
+// which is also what the reference says of them.
+func (c *Config) RestartKeys(next *Config) []string {
+	var keys []string
+	for _, group := range []struct {
+		key       string
+		now, then any
+	}{{"listen", c.Listen, next.Listen}, {"log", c.Log, next.Log}, {"limits", c.Limits, next.Limits}} {
+		now, then := reflect.ValueOf(group.now), reflect.ValueOf(group.then)
+		for _, f := range fieldsOf(now.Type()) {
+			if f.reload != "" && needsRestart(now.Field(f.index), then.Field(f.index)) {
+				keys = append(keys, join(group.key, f.key))
+			}
+		}
+	}
+	return keys
+}
+
+// needsRestart compares a value. Of TLS only its presence is read at the start:
+// the files are read at every reload.
+func needsRestart(now, next reflect.Value) bool {
+	if now.Type() == reflect.TypeFor[TLS]() {
+		return now.IsZero() != next.IsZero()
+	}
+	return !now.Equal(next)
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/doorward/doorward/extauthz/reason"
+)
+
+const referenceHead = generatedMark + `
+# Reference
+
+Every name that users type, read or scrape. Renaming one needs a reason and a line in CHANGELOG.md.
+
+`
+
+// referencePage is docs/reference.md: commands and configuration keys as the
+// binary prints them, reasons and metrics from the code.
+func referencePage(root string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	folder, err := os.MkdirTemp("", "doorward-docs-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	binary := filepath.Join(folder, "doorward")
+	if _, err := output(ctx, root, "go", "build", "-o", binary, "./cmd/doorward"); err != nil {
+		return nil, err
+	}
+	page := bytes.NewBufferString(referenceHead)
+	if err := writeCommands(ctx, page, binary); err != nil {
+		return nil, err
+	}
+	if err := writeKeys(ctx, page, binary); err != nil {
+		return nil, err
+	}
+	writeReasons(page)
+	writeHeaders(page)
+	err = writeMetrics(page, root)
+	return page.Bytes(), err
+}
+
+func output(ctx context.Context, folder, name string, args ...string) (string, error) {
+	command := exec.CommandContext(ctx, name, args...) //nolint:gosec // go, and the binary that it made
+	command.Dir = folder
+	text, err := command.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		err = fmt.Errorf("%w\n%s", err, exit.Stderr)
+	}
+	return string(text), err
+}
+
+// writeCommands prints the help of each command.
+func writeCommands(ctx context.Context, page *bytes.Buffer, binary string) error {
+	page.WriteString("## Commands\n\nUsage errors exit with 2. What a person reads goes to stdout, logs go to stderr.\n\n")
+	for _, name := range []string{"serve", "check", "explain", "test", "library", "schema", "version"} {
+		help, err := output(ctx, ".", binary, name, "--help")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(page, "### doorward %s\n\n```\n%s```\n\n", name, help)
+	}
+	return nil
+}
+
+// schema is the part of JSON Schema that `doorward schema config` uses.
+type schema struct {
+	Type        any
+	Description string
+	Default     any
+	Enum        []any
+	Properties  map[string]*schema
+	Items       *schema
+	AnyOf       []*schema
+	Reload      string `json:"x-reload"`
+}
+
+func writeKeys(ctx context.Context, page *bytes.Buffer, binary string) error {
+	text, err := output(ctx, ".", binary, "schema", "config")
+	if err != nil {
+		return err
+	}
+	var document schema
+	if err := json.Unmarshal([]byte(text), &document); err != nil {
+		return err
+	}
+	page.WriteString("## Configuration\n\nFiles are watched by content: a change is in force within 5 s, unless the third column says that it needs a " +
+		"restart; one that is refused leaves the configuration in force.\n\n| key | value | reload | meaning |\n|---|---|---|---|\n")
+	document.writeRows(page, "")
+	page.WriteString("\n")
+	return nil
+}
+
+func (s *schema) writeRows(page *bytes.Buffer, prefix string) {
+	names := make([]string, 0, len(s.Properties))
+	for name := range s.Properties {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		key, path := s.Properties[name], prefix+name
+		reload := "at once"
+		if key.Reload != "" {
+			reload = key.Reload
+		}
+		fmt.Fprintf(page, "| `%s` | %s | %s | %s |\n", path, key.values(), reload, cell(key.Description))
+		key.writeRows(page, path+".")
+		if key.Items != nil {
+			key.Items.writeRows(page, path+"[].")
+		}
+	}
+}
+
+// values are the type or the possible values of a key, with its default.
+func (s *schema) values() string {
+	text := "mapping"
+	switch {
+	case len(s.Enum) > 0:
+		words := make([]string, len(s.Enum))
+		for i, value := range s.Enum {
+			words[i] = fmt.Sprint(value)
+		}
+		text = strings.Join(words, ", ")
+	case len(s.AnyOf) > 0:
+		text = "mapping or text"
+	case s.Type == "array":
+		text = "list"
+	case s.Type != nil && s.Type != "object":
+		text = fmt.Sprint(s.Type)
+	}
+	if s.Default != nil {
+		text += fmt.Sprintf("; default `%v`", s.Default)
+	}
+	return cell(text)
+}
+
+// cell keeps a text from breaking out of its table.
+func cell(text string) string { return strings.ReplaceAll(text, "|", "\\|") }
+
+func writeReasons(page *bytes.Buffer) {
+	page.WriteString("## Reasons\n\nA Check ends in one reason; it is in logs, metrics and dynamic metadata. From `misconfigured` on the order is the order " +
+		"in which they win: where several apply, the first is the answer.\n\n| reason | status | OAuth error | what the client reads |\n|---|---|---|---|\n")
+	for _, r := range reason.All() {
+		fmt.Fprintf(page, "| `%s` | %d | %s | %s |\n", r, r.HTTPStatus(), r.OAuthError(), r.Description())
+	}
+	page.WriteString("\n")
+}
+
+func writeHeaders(page *bytes.Buffer) {
+	page.WriteString(`## Headers and metadata
+
+Set on an allowed request: ` + "`x-mcp-auth-issuer`, `x-mcp-auth-subject`, `x-mcp-auth-client`, `x-mcp-auth-scope`" + `, where the token has the
+claim, percent-encoded outside of visible ASCII, and the headers of a team's rules. Removed: ` + "`authorization`, `dpop`, `access_token`" + ` in the
+query, and every other header that a server could take for one of those that are set.
+
+Dynamic metadata of every answer, in the namespace ` + "`envoy.filters.http.ext_authz`: `reason`, `resource`" + `, and once the token is
+verified ` + "`issuer`, `client_id`, `token_id`, `scope`, with `metadata_subject` also `subject`; `policy_code` and `policy_rule`" + ` of a denial.
+
+`)
+}
