@@ -6,7 +6,7 @@ RUN go mod download
 COPY . .
 # In a container the loopback address would reach nobody, so the image's own
 # default is to listen everywhere; doorward.yaml overrides it.
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/doorward/doorward/cmd/doorward/config.host=0.0.0.0" -o /doorward ./cmd/doorward
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/doorward/doorward/internal/config.host=0.0.0.0" -o /doorward ./cmd/doorward
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

@@ -28,11 +28,11 @@ import (
 
 	"github.com/doorward/doorward/benchmarks/server"
 	"github.com/doorward/doorward/benchmarks/traffic"
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
 )
@@ -55,7 +55,7 @@ var algorithms = []string{"ES256", "RS256", "EdDSA"}
 type world struct {
 	server   *extauthz.Server
 	registry *prometheus.Registry
-	key      *mint.Key
+	key      *jwttest.Key
 	tokens   []string
 	checks   []*authv3.CheckRequest // one with each token
 	wires    [][]byte               // the same, as bytes
@@ -63,7 +63,7 @@ type world struct {
 
 func newWorld(t testing.TB, algorithm string, tokens int, cache int64) *world {
 	t.Helper()
-	w := &world{registry: prometheus.NewRegistry(), key: mint.NewKey(algorithm, "key-1")}
+	w := &world{registry: prometheus.NewRegistry(), key: jwttest.NewKey(algorithm, "key-1")}
 	w.server = extauthz.New(slog.New(slog.DiscardHandler), extauthz.NewMetrics(w.registry))
 	w.server.Swap(w.state(t, cache))
 	now := time.Now()
@@ -90,18 +90,18 @@ func (w *world) state(t testing.TB, cache int64) *extauthz.State {
 	if err := os.WriteFile(team, []byte(server.TeamPolicy), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	memory := policy.NewMemory()
+	memory := policy.NewDecisionCache()
 	memory.SetMaximum(decisions)
-	engine, faults := policy.Compile(context.Background(), policy.Sources{Library: rego.Files, Paths: []string{team}, Memory: memory})
+	engine, faults := policy.Compile(context.Background(), policy.Sources{Library: rego.Files, Paths: []string{team}, Cache: memory})
 	if engine == nil {
 		t.Fatal(faults)
 	}
-	source := jwks.NewSource(jwks.Options{Issuer: issuerURL, Static: mint.JWKS(w.key)}, jwks.Environment{})
+	source := jwks.NewSource(jwks.Options{Issuer: issuerURL, Static: jwttest.JWKS(w.key)}, jwks.Environment{})
 	return &extauthz.State{
 		Resources:    table,
 		Issuers:      map[string]*token.Issuer{issuerURL: {ID: issuerURL, Algorithms: token.DefaultAlgorithms(), Keys: source}},
 		Verifier:     token.NewVerifier(token.Options{ClockSkew: 30 * time.Second, Waiting: 1000}),
-		Binder:       token.NewBinder(token.BinderOptions{}),
+		Possession:   token.NewPossessionVerifier(token.PossessionOptions{}),
 		Policy:       engine,
 		TokenCache:   cache,
 		CheckTimeout: 2 * time.Second,

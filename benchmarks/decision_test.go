@@ -47,13 +47,13 @@ func decisionInput(n int) policy.Input {
 	}
 }
 
-func decisionEngine(t testing.TB, memory *policy.Memory) *policy.Judge {
+func decisionEngine(t testing.TB, memory *policy.DecisionCache) *policy.Evaluator {
 	t.Helper()
 	team := filepath.Join(t.TempDir(), "team.rego")
 	if err := os.WriteFile(team, []byte(tenantRule), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	engine, problems := policy.Compile(context.Background(), policy.Sources{Library: rego.Files, Paths: []string{team}, Memory: memory})
+	engine, problems := policy.Compile(context.Background(), policy.Sources{Library: rego.Files, Paths: []string{team}, Cache: memory})
 	if engine == nil {
 		t.Fatal(problems)
 	}
@@ -66,7 +66,7 @@ func decisionEngine(t testing.TB, memory *policy.Memory) *policy.Judge {
 // them the same rules and data as OPA is mostly used, with the whole input as a
 // map.
 func BenchmarkDecision(b *testing.B) {
-	ask := func(b *testing.B, judge *policy.Judge, in policy.Input, want policy.Found) {
+	ask := func(b *testing.B, judge *policy.Evaluator, in policy.Input, want policy.CacheResult) {
 		if d, found, err := judge.Decide(context.Background(), in); err != nil || d.Outcome != policy.Allowed || found != want {
 			b.Fatal(d, found, err)
 		}
@@ -94,7 +94,7 @@ func BenchmarkDecision(b *testing.B) {
 		}
 	})
 	b.Run("cold", func(b *testing.B) {
-		memory := policy.NewMemory()
+		memory := policy.NewDecisionCache()
 		memory.SetMaximum(remember)
 		judge := decisionEngine(b, memory)
 		in := decisionInput(0)
@@ -105,7 +105,7 @@ func BenchmarkDecision(b *testing.B) {
 		}
 	})
 	b.Run("cached", func(b *testing.B) {
-		memory := policy.NewMemory()
+		memory := policy.NewDecisionCache()
 		memory.SetMaximum(remember)
 		judge := decisionEngine(b, memory)
 		ask(b, judge, inputs[0], policy.Evaluated)

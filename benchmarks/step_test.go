@@ -39,7 +39,7 @@ func BenchmarkStep(b *testing.B) {
 			return refusal == nil
 		}},
 		{"verify/hot", func(int) bool {
-			stands, refusal := state.Verifier.Still(claims, trusted(claims.Issuer))
+			stands, refusal := state.Verifier.Revalidate(claims, trusted(claims.Issuer))
 			return stands && refusal == nil
 		}},
 		{"decide/cold", func(int) bool {

@@ -8,39 +8,39 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/doorward/doorward/envoy/rig"
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/internal/testenv"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // holder is a client with a DPoP key of its own.
-var holder = mint.NewKey("ES256", "")
+var holder = jwttest.NewKey("ES256", "")
 
 // boundTo is a token of the holder.
-func boundTo(key *mint.Key) string {
+func boundTo(key *jwttest.Key) string {
 	return key.Sign(claims(map[string]any{"cnf": map[string]any{"jkt": holder.Thumbprint()}}))
 }
 
 // proven is a request of the holder, with a proof of its own.
-func proven(key *mint.Key, id string, changes map[string]any) ask {
+func proven(key *jwttest.Key, id string, changes map[string]any) clientRequest {
 	compact := boundTo(key)
-	return ask{}.with("Authorization", "DPoP "+compact).with("DPoP", holder.Proof("GET", weatherURI, compact, id, noon, changes))
+	return clientRequest{}.with("Authorization", "DPoP "+compact).with("DPoP", holder.Proof("GET", weatherURI, compact, id, testTime, changes))
 }
 
 // TestBoundTokensThroughEnvoy is X-1 to X-3 on the wire: a proof opens the door
 // once and goes no further, and a certificate that a client claims in a header
 // is no certificate.
 func TestBoundTokensThroughEnvoy(t *testing.T) {
-	rig.NeedEnvoy(t)
-	key := mint.NewKey("ES256", "key-1")
+	testenv.RequireEnvoy(t)
+	key := jwttest.NewKey("ES256", "key-1")
 	behind := startUpstream(t)
-	h := openHouse(t, behind.address)
+	h := startEnvironment(t, behind.address)
 
 	t.Run("DPoP", func(t *testing.T) {
 		p := standard(key)
 		takingDPoP(t, &p)
 		h.doorward.Swap(p.state(t))
-		bare := h.send(t, ask{})
+		bare := h.send(t, clientRequest{})
 		lines := []string{rm + `, scope="mcp:read"`, strings.Replace(rm, "Bearer", "DPoP", 1) + `, scope="mcp:read", algs="ES256"`}
 		if got := bare.header["Www-Authenticate"]; bare.status != 401 || !slices.Equal(got, lines) {
 			t.Errorf("without a token: %d, %q\nwant two lines %q", bare.status, got, lines)

@@ -3,24 +3,24 @@ package envoy_test
 import (
 	"testing"
 
-	"github.com/doorward/doorward/envoy/rig"
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // TestClientAddressThroughEnvoy: the shipped file writes the address of the
 // connection into x-envoy-external-address, over whatever a client sends there.
 func TestClientAddressThroughEnvoy(t *testing.T) {
-	rig.NeedEnvoy(t)
-	key := mint.NewKey("ES256", "key-1")
+	testenv.RequireEnvoy(t)
+	key := jwttest.NewKey("ES256", "key-1")
 	behind := startUpstream(t)
-	h := openHouse(t, behind.address)
+	h := startEnvironment(t, behind.address)
 	p := standard(key)
 	p.team = `headers["x-client"] := input.request.client_address`
 	state := p.state(t)
 	state.TrustClientAddress = true
 	h.doorward.Swap(state)
 	good := bearer(key.Sign(claims()))
-	for intent, question := range map[string]ask{
+	for intent, question := range map[string]clientRequest{
 		"plain":               good,
 		"forged":              good.with("X-Envoy-External-Address", "203.0.113.9"),
 		"forged twice":        good.with("X-Envoy-External-Address", "203.0.113.9").with("X-Envoy-External-Address", "203.0.113.8"),

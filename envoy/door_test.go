@@ -20,8 +20,8 @@ import (
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/doorward/doorward/envoy/rig"
 	"github.com/doorward/doorward/extauthz"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 const (
@@ -36,13 +36,13 @@ const (
 )
 
 // noon is the time at every door: tokens are valid or not for ever.
-var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+var testTime = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // claims are those of a good token for the weather, after changes; nil deletes.
 func claims(changes ...map[string]any) map[string]any {
 	all := map[string]any{
 		"iss": issuerURL, "sub": "alice", "aud": weatherURI, "client_id": "app", "jti": "id-1",
-		"iat": noon.Add(-time.Minute).Unix(), "exp": noon.Add(time.Hour).Unix(), "scope": "mcp:read mcp:write",
+		"iat": testTime.Add(-time.Minute).Unix(), "exp": testTime.Add(time.Hour).Unix(), "scope": "mcp:read mcp:write",
 	}
 	for _, change := range changes {
 		maps.Copy(all, change)
@@ -52,24 +52,24 @@ func claims(changes ...map[string]any) map[string]any {
 }
 
 // house is a real Envoy with doorward at its door.
-type house struct {
-	envoy    *rig.Envoy
+type environment struct {
+	envoy    *testenv.Envoy
 	doorward *extauthz.Server
-	log      *rig.Journal // doorward's own
-	leave    func()       // stops doorward, as a crash would
+	log      *testenv.LogBuffer // doorward's own
+	leave    func()             // stops doorward, as a crash would
 }
 
 // edit changes one thing of the shipped configuration.
-type edit func(*rig.Bootstrap)
+type edit func(*testenv.Bootstrap)
 
 // openHouse runs the shipped envoy.yaml with these edits before an upstream.
-func openHouse(t *testing.T, upstream string, edits ...edit) *house {
+func startEnvironment(t *testing.T, upstream string, edits ...edit) *environment {
 	t.Helper()
-	rig.NeedEnvoy(t)
-	h := &house{log: &rig.Journal{}}
+	testenv.RequireEnvoy(t)
+	h := &environment{log: &testenv.LogBuffer{}}
 	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	h.doorward = extauthz.New(log, extauthz.NewMetrics(prometheus.NewRegistry()))
-	listener, err := rig.Listen("")
+	listener, err := testenv.Listen("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,14 +81,14 @@ func openHouse(t *testing.T, upstream string, edits ...edit) *house {
 	go func() { _ = server.Serve(listener) }()
 	h.leave = server.Stop
 	t.Cleanup(server.Stop)
-	h.envoy, err = rig.StartEnvoy(t.Context(), rig.EnvoyOptions{
+	h.envoy, err = testenv.StartEnvoy(t.Context(), testenv.EnvoyOptions{
 		Doorward: listener.Addr().String(),
 		Upstream: upstream,
-		Edit: func(b *rig.Bootstrap) error {
+		Edit: func(b *testenv.Bootstrap) error {
 			for _, change := range edits {
 				change(b)
 			}
-			return rig.Patient(b)
+			return testenv.WithLongTimeouts(b)
 		},
 	})
 	if err != nil {
@@ -102,7 +102,7 @@ func openHouse(t *testing.T, upstream string, edits ...edit) *house {
 	return h
 }
 
-func soon(t *testing.T) context.Context {
+func withPatience(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
@@ -110,21 +110,23 @@ func soon(t *testing.T) context.Context {
 }
 
 // ask is one request as it stands on the wire: nothing is tidied up.
-type ask struct {
+type clientRequest struct {
 	method, host, path string // "": GET, mcp.example.com, /mcp
 	headers            [][2]string
 	body               string
 }
 
-func bearer(token string) ask { return ask{headers: [][2]string{{"Authorization", "Bearer " + token}}} }
+func bearer(token string) clientRequest {
+	return clientRequest{headers: [][2]string{{"Authorization", "Bearer " + token}}}
+}
 
-func (a ask) at(path string) ask { a.path = path; return a }
+func (a clientRequest) at(path string) clientRequest { a.path = path; return a }
 
-func (a ask) on(host string) ask { a.host = host; return a }
+func (a clientRequest) on(host string) clientRequest { a.host = host; return a }
 
-func (a ask) by(method string) ask { a.method = method; return a }
+func (a clientRequest) by(method string) clientRequest { a.method = method; return a }
 
-func (a ask) with(name, value string) ask {
+func (a clientRequest) with(name, value string) clientRequest {
 	a.headers = append(a.headers[:len(a.headers):len(a.headers)], [2]string{name, value})
 	return a
 }
@@ -136,7 +138,7 @@ func or(value, usual string) string {
 	return value
 }
 
-func (a ask) bytes() []byte {
+func (a clientRequest) bytes() []byte {
 	var wire bytes.Buffer
 	fmt.Fprintf(&wire, "%s %s HTTP/1.1\r\nHost: %s\r\n", or(a.method, "GET"), or(a.path, "/mcp"), or(a.host, "mcp.example.com"))
 	for _, header := range a.headers {
@@ -160,7 +162,7 @@ type reply struct {
 func (r reply) String() string { return fmt.Sprintf("%d %v %.200q", r.status, r.header, r.body) }
 
 // exchange sends a request on a connection of its own.
-func (h *house) exchange(ctx context.Context, a ask) (reply, error) {
+func (h *environment) exchange(ctx context.Context, a clientRequest) (reply, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", h.envoy.Address())
 	if err != nil {
 		return reply{}, err
@@ -181,9 +183,9 @@ func (h *house) exchange(ctx context.Context, a ask) (reply, error) {
 	return reply{response.StatusCode, response.Header, string(body), conn.LocalAddr().String()}, err
 }
 
-func (h *house) send(t *testing.T, a ask) reply {
+func (h *environment) send(t *testing.T, a clientRequest) reply {
 	t.Helper()
-	got, err := h.exchange(soon(t), a)
+	got, err := h.exchange(withPatience(t), a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,9 +193,9 @@ func (h *house) send(t *testing.T, a ask) reply {
 }
 
 // logged is Envoy's access log line about a request.
-func (h *house) logged(t *testing.T, r reply) map[string]any {
+func (h *environment) logged(t *testing.T, r reply) map[string]any {
 	t.Helper()
-	line, err := h.envoy.AccessLog.Wait(soon(t), `"client":"`+r.client+`"`)
+	line, err := h.envoy.AccessLog.Wait(withPatience(t), `"client":"`+r.client+`"`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,13 +204,13 @@ func (h *house) logged(t *testing.T, r reply) map[string]any {
 
 // noted is doorward's own line about the request of an access log line: the
 // two are joined by x-request-id.
-func (h *house) noted(t *testing.T, access map[string]any) map[string]any {
+func (h *environment) noted(t *testing.T, access map[string]any) map[string]any {
 	t.Helper()
 	id, _ := access["request_id"].(string)
 	if id == "" {
 		t.Fatalf("the access log has no request_id: %v", access)
 	}
-	line, err := h.log.Wait(soon(t), `"request_id":"`+id+`"`)
+	line, err := h.log.Wait(withPatience(t), `"request_id":"`+id+`"`)
 	if err != nil {
 		t.Fatal(err)
 	}

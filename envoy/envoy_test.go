@@ -22,12 +22,12 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/doorward/doorward/envoy"
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
-func parse(t *testing.T, text []byte) *rig.Bootstrap {
+func parse(t *testing.T, text []byte) *testenv.Bootstrap {
 	t.Helper()
-	b, err := rig.ParseBootstrap(text)
+	b, err := testenv.ParseBootstrap(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,8 +67,8 @@ func TestTheShippedFileIsValid(t *testing.T) {
 }
 
 func TestEnvoyAcceptsTheShippedFile(t *testing.T) {
-	rig.NeedEnvoy(t)
-	if err := rig.Validate(t.Context(), "envoy.yaml"); err != nil {
+	testenv.RequireEnvoy(t)
+	if err := testenv.Validate(t.Context(), "envoy.yaml"); err != nil {
 		t.Error(err)
 	}
 }

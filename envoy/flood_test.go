@@ -44,7 +44,7 @@ func encodeJSON(value map[string]any) string {
 
 // forge asks with a token that was never seen before, so that no memory of bad
 // ones can answer.
-func (k heavyKey) forge() ask {
+func (k heavyKey) forge() clientRequest {
 	signature := random(heavyBytes)
 	signature[0] &= 0x7f // a number below the modulus
 	input := encodeJSON(map[string]any{"alg": "RS256", "kid": "heavy", "typ": "at+jwt"}) + "." +
@@ -69,9 +69,9 @@ func (k heavyKey) narrowGate(t *testing.T, p *plan) {
 
 // floodUntil asks from many connections at once, until one of them gets this
 // status.
-func floodUntil(t *testing.T, h *house, fresh func() ask, status int) reply {
+func floodUntil(t *testing.T, h *environment, fresh func() clientRequest, status int) reply {
 	t.Helper()
-	ctx, enough := context.WithCancel(soon(t))
+	ctx, enough := context.WithCancel(withPatience(t))
 	defer enough()
 	found := make(chan reply, 1)
 	var clients sync.WaitGroup

@@ -16,7 +16,7 @@ import (
 
 // exchangeHTTP2 sends a request without a body over HTTP/2, frame by frame, so
 // that no library tidies its fields.
-func (h *house) exchangeHTTP2(ctx context.Context, a ask) (reply, error) {
+func (h *environment) exchangeHTTP2(ctx context.Context, a clientRequest) (reply, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", h.envoy.Address())
 	if err != nil {
 		return reply{}, err
@@ -41,7 +41,7 @@ func (h *house) exchangeHTTP2(ctx context.Context, a ask) (reply, error) {
 	return got, err
 }
 
-func (a ask) writeHTTP2(framer *http2.Framer) error {
+func (a clientRequest) writeHTTP2(framer *http2.Framer) error {
 	const frame = 16 << 10
 	var block bytes.Buffer
 	encoder := hpack.NewEncoder(&block)
@@ -95,9 +95,9 @@ func readHTTP2(framer *http2.Framer) (reply, error) {
 	}
 }
 
-func (h *house) sendHTTP2(t *testing.T, a ask) reply {
+func (h *environment) sendHTTP2(t *testing.T, a clientRequest) reply {
 	t.Helper()
-	got, err := h.exchangeHTTP2(soon(t), a)
+	got, err := h.exchangeHTTP2(withPatience(t), a)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,10 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/doorward/doorward/envoy/rig"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/testenv"
 	"github.com/doorward/doorward/rego"
 )
 
@@ -22,7 +22,7 @@ import (
 // calls a tool that knows who calls; on the wires with sessions and without,
 // and where there are challenges of two schemes.
 func TestTheSDKClientLogsInThroughTheDoor(t *testing.T) {
-	rig.NeedEnvoy(t)
+	testenv.RequireEnvoy(t)
 	for name, row := range map[string]struct {
 		sessions bool
 		dpop     string
@@ -32,34 +32,34 @@ func TestTheSDKClientLogsInThroughTheDoor(t *testing.T) {
 		"where DPoP is optional": {false, resource.DPoPOptional},
 	} {
 		t.Run(name, func(t *testing.T) {
-			behind, err := rig.StartMCPServer(rig.MCPServerOptions{Sessions: row.sessions})
+			behind, err := testenv.StartMCPServer(testenv.MCPServerOptions{Sessions: row.sessions})
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = behind.Close() })
-			office, err := rig.StartAuthServer(rig.AuthServerOptions{Scopes: []string{"mcp:read", "mcp:write"}})
+			office, err := testenv.StartAuthServer(testenv.AuthServerOptions{Scopes: []string{"mcp:read", "mcp:write"}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = office.Close() })
-			h := openHouse(t, behind.Address())
+			h := startEnvironment(t, behind.Address())
 			endpoint := h.envoy.URL() + "/mcp"
 			h.doorward.Swap(guarding(t, endpoint, office, row.dpop).state(t))
 
-			login, err := rig.Login(nil)
+			login, err := testenv.Login(nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			session, err := rig.Connect(soon(t), rig.ClientOptions{Endpoint: endpoint, OAuth: login})
+			session, err := testenv.Connect(withPatience(t), testenv.ClientOptions{Endpoint: endpoint, OAuth: login})
 			if err != nil {
 				t.Fatal(err)
 			}
-			var who rig.Identity
-			if err := rig.Call(soon(t), session, "whoami", nil, &who); err != nil {
+			var who testenv.Identity
+			if err := testenv.Call(withPatience(t), session, "whoami", nil, &who); err != nil {
 				t.Fatal(err)
 			}
-			want := rig.Identity{Issuer: office.Issuer(), Subject: "alice", Scope: "mcp:read"}
-			if diff := cmp.Diff(want, who, cmpopts.IgnoreFields(rig.Identity{}, "Client")); diff != "" || who.Client == "" {
+			want := testenv.Identity{Issuer: office.Issuer(), Subject: "alice", Scope: "mcp:read"}
+			if diff := cmp.Diff(want, who, cmpopts.IgnoreFields(testenv.Identity{}, "Client")); diff != "" || who.Client == "" {
 				t.Errorf("whoami (-want +got):\n%s", diff)
 			}
 			if err := session.Close(); err != nil {
@@ -77,21 +77,21 @@ func TestTheSDKClientLogsInThroughTheDoor(t *testing.T) {
 // challenge, logs in, and does not go round in circles with a token that is
 // refused.
 func TestAClientWithoutDPoPGivesUp(t *testing.T) {
-	rig.NeedEnvoy(t)
+	testenv.RequireEnvoy(t)
 	behind := startUpstream(t)
-	office, err := rig.StartAuthServer(rig.AuthServerOptions{Scopes: []string{"mcp:read"}})
+	office, err := testenv.StartAuthServer(testenv.AuthServerOptions{Scopes: []string{"mcp:read"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = office.Close() })
-	h := openHouse(t, behind.address)
+	h := startEnvironment(t, behind.address)
 	endpoint := h.envoy.URL() + "/mcp"
 	h.doorward.Swap(guarding(t, endpoint, office, resource.DPoPRequired).state(t))
-	login, err := rig.Login(nil)
+	login, err := testenv.Login(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if session, err := rig.Connect(soon(t), rig.ClientOptions{Endpoint: endpoint, OAuth: login}); err == nil {
+	if session, err := testenv.Connect(withPatience(t), testenv.ClientOptions{Endpoint: endpoint, OAuth: login}); err == nil {
 		_ = session.Close()
 		t.Error("a bearer token opened the door")
 	}
@@ -104,7 +104,7 @@ func TestAClientWithoutDPoPGivesUp(t *testing.T) {
 }
 
 // guarding protects one resource with the keys that office publishes.
-func guarding(t *testing.T, uri string, office *rig.AuthServer, dpop string) plan {
+func guarding(t *testing.T, uri string, office *testenv.AuthServer, dpop string) plan {
 	t.Helper()
 	loopback := []string{"loopback"}
 	source := jwks.NewSource(jwks.Options{Issuer: office.Issuer(), InsecureHTTPHosts: loopback}, jwks.Environment{})
@@ -121,7 +121,7 @@ func guarding(t *testing.T, uri string, office *rig.AuthServer, dpop string) pla
 	}
 }
 
-func nothingSecretArrived(t *testing.T, requests []rig.Seen) {
+func nothingSecretArrived(t *testing.T, requests []testenv.ReceivedRequest) {
 	t.Helper()
 	if len(requests) < 2 {
 		t.Errorf("%d requests arrived", len(requests))

@@ -10,16 +10,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
 
-	"github.com/doorward/doorward/envoy/rig"
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/internal/testenv"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 const wellKnown = "/.well-known/oauth-protected-resource"
 
 // town is several resources on several hosts: two share one, one has a host
 // for itself, one lives deep down on a port and is also shown by a mesh.
-func town(key *mint.Key) plan {
+func town(key *jwttest.Key) plan {
 	const mesh = "https://c.ns.svc:8080/x/y"
 	p := standard(key)
 	issuers := []string{issuerURL}
@@ -39,10 +39,10 @@ func town(key *mint.Key) plan {
 // TestMetadataThroughEnvoy is PR-1 to PR-7, PR-11 and PR-12 on the wire: the
 // Check itself serves the documents of several resources on several hosts.
 func TestMetadataThroughEnvoy(t *testing.T) {
-	rig.NeedEnvoy(t)
+	testenv.RequireEnvoy(t)
 	behind := startUpstream(t)
-	h := openHouse(t, behind.address)
-	h.doorward.Swap(town(mint.NewKey("ES256", "key-1")).state(t))
+	h := startEnvironment(t, behind.address)
+	h.doorward.Swap(town(jwttest.NewKey("ES256", "key-1")).state(t))
 	t.Run("PR-2, PR-3: which document a request means", func(t *testing.T) { whichDocument(t, h) })
 	t.Run("PR-13: no authorization server lives here", func(t *testing.T) { noAuthorizationServer(t, h) })
 	t.Run("PR-6, PR-11: methods and headers", func(t *testing.T) { documentHeaders(t, h) })
@@ -54,7 +54,7 @@ func TestMetadataThroughEnvoy(t *testing.T) {
 	}
 }
 
-func whichDocument(t *testing.T, h *house) {
+func whichDocument(t *testing.T, h *environment) {
 	t.Helper()
 	for _, row := range []struct{ host, path, resource string }{
 		{"a.example.com", "/mcp", "https://a.example.com/mcp"},
@@ -77,7 +77,7 @@ func whichDocument(t *testing.T, h *house) {
 		{"b.example.com.", "", ""},
 	} {
 		// Who asks needs no token, and a token changes nothing.
-		for _, a := range []ask{{host: row.host, path: wellKnown + row.path}, bearer("x").on(row.host).at(wellKnown + row.path)} {
+		for _, a := range []clientRequest{{host: row.host, path: wellKnown + row.path}, bearer("x").on(row.host).at(wellKnown + row.path)} {
 			got := h.send(t, a)
 			var document struct {
 				Resource string `json:"resource"`
@@ -100,7 +100,7 @@ func whichDocument(t *testing.T, h *house) {
 
 // noAuthorizationServer: clients that look for one on the resource's own host go
 // on after a 404.
-func noAuthorizationServer(t *testing.T, h *house) {
+func noAuthorizationServer(t *testing.T, h *environment) {
 	t.Helper()
 	for path, want := range map[string]int{
 		"/.well-known/oauth-authorization-server":     404,
@@ -109,14 +109,14 @@ func noAuthorizationServer(t *testing.T, h *house) {
 		"/.well-known/openid-configuration/mcp":       404,
 		"/mcp/.well-known/openid-configuration":       401, // a URL of the resource
 	} {
-		got := h.send(t, ask{host: "a.example.com"}.at(path))
+		got := h.send(t, clientRequest{host: "a.example.com"}.at(path))
 		if got.status != want || want == 404 && got.body != `{"error":"not_found"}` {
 			t.Errorf("%s: %v", path, got)
 		}
 	}
 }
 
-func documentHeaders(t *testing.T, h *house) {
+func documentHeaders(t *testing.T, h *environment) {
 	t.Helper()
 	const document = `{"resource":"https://a.example.com/mcp","authorization_servers":["https://as.example.com"],` +
 		`"scopes_supported":["mcp:read","mcp:write"],"bearer_methods_supported":["header"],"resource_name":"The first"}`
@@ -134,7 +134,7 @@ func documentHeaders(t *testing.T, h *house) {
 		{"DELETE", "/mcp", 405, jsonType, `{"error":"method_not_allowed"}`},
 		{"GET", "/nothing", 404, map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store"}, `{"error":"not_found"}`},
 	} {
-		got := h.send(t, ask{host: "a.example.com"}.by(row.method).at(wellKnown+row.path))
+		got := h.send(t, clientRequest{host: "a.example.com"}.by(row.method).at(wellKnown+row.path))
 		if got.status != row.status || got.body != row.body {
 			t.Errorf("%s %s: %v, want %d %s", row.method, row.path, got, row.status, row.body)
 		}
@@ -158,7 +158,7 @@ func (e thisEnvoy) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // theSDKAccepts: the Go SDK compares resource byte for byte, and demands https.
-func theSDKAccepts(t *testing.T, h *house) {
+func theSDKAccepts(t *testing.T, h *environment) {
 	t.Helper()
 	client := &http.Client{Transport: thisEnvoy{h.envoy.Address()}}
 	for document, of := range map[string]string{
@@ -167,7 +167,7 @@ func theSDKAccepts(t *testing.T, h *house) {
 		"https://b.example.com" + wellKnown:               "https://b.example.com",
 		"https://c.example.com:8443" + wellKnown + "/x/y": "https://c.example.com:8443/x/y",
 	} {
-		got, err := oauthex.GetProtectedResourceMetadata(soon(t), document, of, client)
+		got, err := oauthex.GetProtectedResourceMetadata(withPatience(t), document, of, client)
 		if err != nil {
 			t.Errorf("%s: %v", document, err)
 			continue
@@ -176,13 +176,13 @@ func theSDKAccepts(t *testing.T, h *house) {
 			t.Errorf("%s: authorization_servers (-want +got):\n%s", document, diff)
 		}
 	}
-	if _, err := oauthex.GetProtectedResourceMetadata(soon(t), "https://c.ns.svc:8080"+wellKnown+"/x/y", "https://c.ns.svc:8080/x/y", client); err == nil {
+	if _, err := oauthex.GetProtectedResourceMetadata(withPatience(t), "https://c.ns.svc:8080"+wellKnown+"/x/y", "https://c.ns.svc:8080/x/y", client); err == nil {
 		t.Error("a document is accepted for the mesh's URL, which clients must not use")
 	}
 }
 
 // challenges: scope is that of the resource, and left out where it has none.
-func challenges(t *testing.T, h *house) {
+func challenges(t *testing.T, h *environment) {
 	t.Helper()
 	for _, row := range []struct{ host, path, challenge string }{
 		{"a.example.com", "/mcp/x", `Bearer resource_metadata="https://a.example.com` + wellKnown + `/mcp", scope="mcp:read"`},
@@ -192,7 +192,7 @@ func challenges(t *testing.T, h *house) {
 		{"c.example.com:8443", "/x/y", `Bearer resource_metadata="https://c.example.com:8443` + wellKnown + `/x/y"`},
 		{"c.ns.svc:8080", "/x/y", `Bearer resource_metadata="https://c.example.com:8443` + wellKnown + `/x/y"`},
 	} {
-		got := h.send(t, ask{host: row.host, path: row.path})
+		got := h.send(t, clientRequest{host: row.host, path: row.path})
 		if have := strings.Join(got.header["Www-Authenticate"], "\n"); got.status != 401 || have != row.challenge {
 			t.Errorf("%s%s: %d, %s; want %s", row.host, row.path, got.status, have, row.challenge)
 		}
@@ -200,17 +200,19 @@ func challenges(t *testing.T, h *house) {
 }
 
 // cors is what a page in a browser can do and read.
-func cors(t *testing.T, h *house) {
+func cors(t *testing.T, h *environment) {
 	t.Helper()
 	const app, evil = "https://app.example.com", "https://evil.example.com"
-	asked := func(a ask, origin string) ask { return a.on("a.example.com").with("Origin", origin) }
-	preflight := func(path, origin string) ask {
-		return asked(ask{method: "OPTIONS", path: path}, origin).
+	asked := func(a clientRequest, origin string) clientRequest {
+		return a.on("a.example.com").with("Origin", origin)
+	}
+	preflight := func(path, origin string) clientRequest {
+		return asked(clientRequest{method: "OPTIONS", path: path}, origin).
 			with("Access-Control-Request-Method", "POST").with("Access-Control-Request-Headers", "authorization,mcp-protocol-version")
 	}
 	for _, row := range []struct {
 		intent string
-		ask    ask
+		ask    clientRequest
 		status int
 		header map[string]string
 		log    string // reason in the access log: "" where doorward was not asked
@@ -221,17 +223,17 @@ func cors(t *testing.T, h *house) {
 			"Access-Control-Allow-Headers": "authorization, content-type, accept, last-event-id, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, dpop",
 		}, ""},
 		{"a preflight of another page ends at Envoy", preflight("/mcp", evil), 200, map[string]string{"Access-Control-Allow-Origin": ""}, ""},
-		{"OPTIONS that is no preflight is judged", asked(ask{method: "OPTIONS", path: "/mcp"}, app), 401, nil, "no_credentials"},
-		{"a page reads the challenge", asked(ask{path: "/mcp"}, app), 401, map[string]string{
+		{"OPTIONS that is no preflight is judged", asked(clientRequest{method: "OPTIONS", path: "/mcp"}, app), 401, nil, "no_credentials"},
+		{"a page reads the challenge", asked(clientRequest{path: "/mcp"}, app), 401, map[string]string{
 			"Access-Control-Allow-Origin":   app,
 			"Access-Control-Expose-Headers": "www-authenticate, mcp-session-id, dpop-nonce",
 			"Www-Authenticate":              `Bearer resource_metadata="https://a.example.com` + wellKnown + `/mcp", scope="mcp:read"`,
 		}, "no_credentials"},
-		{"another page is refused and reads nothing", asked(ask{path: "/mcp"}, evil), 403, map[string]string{"Access-Control-Allow-Origin": ""}, "origin_not_allowed"},
-		{"null is an origin like any other", asked(ask{path: "/mcp"}, "null"), 403, map[string]string{"Access-Control-Allow-Origin": ""}, "origin_not_allowed"},
-		{"the resource's own page", asked(ask{path: "/mcp"}, "https://a.example.com"), 401, nil, "no_credentials"},
-		{"PR-11: any page reads a document", asked(ask{path: wellKnown + "/mcp"}, evil), 200, map[string]string{"Access-Control-Allow-Origin": "*"}, "metadata"},
-		{"PR-11: a listed page too", asked(ask{path: wellKnown + "/mcp"}, app), 200, map[string]string{"Access-Control-Allow-Origin": "*"}, "metadata"},
+		{"another page is refused and reads nothing", asked(clientRequest{path: "/mcp"}, evil), 403, map[string]string{"Access-Control-Allow-Origin": ""}, "origin_not_allowed"},
+		{"null is an origin like any other", asked(clientRequest{path: "/mcp"}, "null"), 403, map[string]string{"Access-Control-Allow-Origin": ""}, "origin_not_allowed"},
+		{"the resource's own page", asked(clientRequest{path: "/mcp"}, "https://a.example.com"), 401, nil, "no_credentials"},
+		{"PR-11: any page reads a document", asked(clientRequest{path: wellKnown + "/mcp"}, evil), 200, map[string]string{"Access-Control-Allow-Origin": "*"}, "metadata"},
+		{"PR-11: a listed page too", asked(clientRequest{path: wellKnown + "/mcp"}, app), 200, map[string]string{"Access-Control-Allow-Origin": "*"}, "metadata"},
 		{"PR-11: a listed page asks first", preflight(wellKnown+"/mcp", app), 204, map[string]string{"Access-Control-Allow-Origin": "*"}, "metadata"},
 		{"PR-11: any page asks first", preflight(wellKnown+"/mcp", evil), 204, map[string]string{"Access-Control-Allow-Origin": "*"}, "metadata"},
 	} {

@@ -6,8 +6,8 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
-	"github.com/doorward/doorward/envoy/rig"
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // forgeries are headers by which a client would like to be somebody else, in
@@ -48,8 +48,8 @@ func underscored() [][2]string {
 // arrives behind the door holds no credential in any place, and tells who the
 // caller is in our words alone.
 func TestUpstreamNeverSeesACredential(t *testing.T) {
-	rig.NeedEnvoy(t)
-	key := mint.NewKey("ES256", "key-1")
+	testenv.RequireEnvoy(t)
+	key := jwttest.NewKey("ES256", "key-1")
 	p := standard(key)
 	p.team = `headers["x-team"] := "weather" if input.resource.name == "weather"` + "\n" + `headers["x-admin"] := "yes" if input.request.method == "BREW"`
 	state := p.state(t)
@@ -60,21 +60,21 @@ func TestUpstreamNeverSeesACredential(t *testing.T) {
 		edit   edit
 		forged [][2]string
 	}{
-		{"as shipped", func(*rig.Bootstrap) {}, forgeries()},
-		{"underscores allowed, headers in the old form", func(b *rig.Bootstrap) {
+		{"as shipped", func(*testenv.Bootstrap) {}, forgeries()},
+		{"underscores allowed, headers in the old form", func(b *testenv.Bootstrap) {
 			b.Manager.CommonHttpProtocolOptions.HeadersWithUnderscoresAction = corev3.HttpProtocolOptions_ALLOW
 			b.Authz.EncodeRawHeaders = false
 		}, append(forgeries(), underscored()...)},
-		{"underscores allowed, raw headers", func(b *rig.Bootstrap) {
+		{"underscores allowed, raw headers", func(b *testenv.Bootstrap) {
 			b.Manager.CommonHttpProtocolOptions.HeadersWithUnderscoresAction = corev3.HttpProtocolOptions_ALLOW
 		}, append(forgeries(), underscored()...)},
 	} {
 		t.Run(variant.name, func(t *testing.T) {
 			behind := startUpstream(t)
-			h := openHouse(t, behind.address, variant.edit)
+			h := startEnvironment(t, behind.address, variant.edit)
 			h.doorward.Swap(state)
 			w := &watcher{h, behind, secret}
-			for name, send := range map[string]func(*testing.T, ask) reply{"HTTP/1.1": h.send, "HTTP/2": h.sendHTTP2} {
+			for name, send := range map[string]func(*testing.T, clientRequest) reply{"HTTP/1.1": h.send, "HTTP/2": h.sendHTTP2} {
 				send := send
 				t.Run(name, func(t *testing.T) {
 					t.Run("forged headers", func(t *testing.T) { w.forgedHeaders(t, send, good, variant.forged) })
@@ -93,7 +93,7 @@ func TestUpstreamNeverSeesACredential(t *testing.T) {
 }
 
 type watcher struct {
-	h      *house
+	h      *environment
 	behind *upstream
 	secret string
 }
@@ -124,7 +124,7 @@ func (w *watcher) one(t *testing.T, got reply) arrived {
 	return seen[0]
 }
 
-func (w *watcher) forgedHeaders(t *testing.T, send func(*testing.T, ask) reply, good ask, forged [][2]string) {
+func (w *watcher) forgedHeaders(t *testing.T, send func(*testing.T, clientRequest) reply, good clientRequest, forged [][2]string) {
 	t.Helper()
 	for _, header := range forged {
 		good = good.with(header[0], header[1])
@@ -132,7 +132,7 @@ func (w *watcher) forgedHeaders(t *testing.T, send func(*testing.T, ask) reply, 
 	w.one(t, send(t, good))
 }
 
-func (w *watcher) queryTokens(t *testing.T, send func(*testing.T, ask) reply, good ask) {
+func (w *watcher) queryTokens(t *testing.T, send func(*testing.T, clientRequest) reply, good clientRequest) {
 	t.Helper()
 	for query, want := range map[string]string{
 		"access_token=T":                               "/mcp",
@@ -161,7 +161,7 @@ func (w *watcher) queryTokens(t *testing.T, send func(*testing.T, ask) reply, go
 	}
 }
 
-func (w *watcher) twoCredentials(t *testing.T, send func(*testing.T, ask) reply, good ask) {
+func (w *watcher) twoCredentials(t *testing.T, send func(*testing.T, clientRequest) reply, good clientRequest) {
 	t.Helper()
 	for second, status := range map[string]int{
 		"Bearer " + w.secret: 400, "bearer b": 400, "Basic dTpw": 400,
@@ -177,7 +177,7 @@ func (w *watcher) twoCredentials(t *testing.T, send func(*testing.T, ask) reply,
 }
 
 // otherHeaders are none of our business, and arrive as they were sent.
-func (w *watcher) otherHeaders(t *testing.T, send func(*testing.T, ask) reply, good ask) {
+func (w *watcher) otherHeaders(t *testing.T, send func(*testing.T, clientRequest) reply, good clientRequest) {
 	t.Helper()
 	others := map[string]string{
 		"mcp-param-city": "=?base64?WsO8cmljaA==?=", "mcp-name": "=?base64?Zm9yZWNhc3Q=?=", "mcp-method": "tools/call",
@@ -194,13 +194,13 @@ func (w *watcher) otherHeaders(t *testing.T, send func(*testing.T, ask) reply, g
 	}
 }
 
-func (w *watcher) largeHeaders(t *testing.T, send func(*testing.T, ask) reply, good ask) {
+func (w *watcher) largeHeaders(t *testing.T, send func(*testing.T, clientRequest) reply, good clientRequest) {
 	t.Helper()
 	large := good.with("x-large", strings.Repeat("a", 56<<10))
 	if got := len(w.one(t, send(t, large)).value("x-large")); got != 56<<10 {
 		t.Errorf("%d bytes arrived", got)
 	}
-	got := send(t, ask{}.with("x-large", strings.Repeat("a", 56<<10)))
+	got := send(t, clientRequest{}.with("x-large", strings.Repeat("a", 56<<10)))
 	if got.status != 401 || len(w.behind.take()) != 0 {
 		t.Errorf("without a token: %v", got)
 	}
@@ -208,7 +208,7 @@ func (w *watcher) largeHeaders(t *testing.T, send func(*testing.T, ask) reply, g
 
 // connectionHeaders: `Connection: name` asks each hop to drop a header, ours
 // too (RFC 9110, section 7.6.1).
-func (w *watcher) connectionHeaders(t *testing.T, good ask) {
+func (w *watcher) connectionHeaders(t *testing.T, good clientRequest) {
 	t.Helper()
 	w.one(t, w.h.send(t, good.with("Connection", "keep-alive, x-mcp-auth-subject, x-team")))
 	got := w.h.send(t, good.with("Connection", "authorization"))

@@ -11,9 +11,9 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
-	"github.com/doorward/doorward/envoy/rig"
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/internal/testenv"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // nastyPaths begin at /mcp, or pretend to, and would like to end elsewhere.
@@ -51,8 +51,8 @@ func nastyHosts() []string {
 // also where Envoy tidies no path and where the server behind reads them with
 // every leniency there is.
 func TestNoWayToAnotherResource(t *testing.T) {
-	rig.NeedEnvoy(t)
-	key := mint.NewKey("ES256", "key-1")
+	testenv.RequireEnvoy(t)
+	key := jwttest.NewKey("ES256", "key-1")
 	p := standard(key)
 	for _, uri := range []string{"https://b.example.com/mcp", "https://mcp.example.com:8443/mcp"} {
 		p.resources = append(p.resources, resource.Spec{URI: uri, Name: uri, Issuers: []string{issuerURL}})
@@ -63,8 +63,8 @@ func TestNoWayToAnotherResource(t *testing.T) {
 		name string
 		edit edit
 	}{
-		{"as shipped", func(*rig.Bootstrap) {}},
-		{"paths as the client wrote them", func(b *rig.Bootstrap) {
+		{"as shipped", func(*testenv.Bootstrap) {}},
+		{"paths as the client wrote them", func(b *testenv.Bootstrap) {
 			b.Manager.NormalizePath = wrapperspb.Bool(false)
 			b.Manager.MergeSlashes = false
 			b.Manager.PathWithEscapedSlashesAction = managerv3.HttpConnectionManager_KEEP_UNCHANGED
@@ -72,7 +72,7 @@ func TestNoWayToAnotherResource(t *testing.T) {
 	} {
 		t.Run(variant.name, func(t *testing.T) {
 			behind := startUpstream(t)
-			h := openHouse(t, behind.address, variant.edit, hangUp)
+			h := startEnvironment(t, behind.address, variant.edit, hangUp)
 			h.doorward.Swap(state)
 			for _, asked := range nastyPaths() {
 				staysInside(t, h, behind, good.at(asked))
@@ -89,16 +89,16 @@ func TestNoWayToAnotherResource(t *testing.T) {
 
 // hangUp has Envoy close a connection at once that it will not read on, where
 // it would give the client a second to read the answer.
-func hangUp(b *rig.Bootstrap) {
+func hangUp(b *testenv.Bootstrap) {
 	b.Manager.DelayedCloseTimeout = durationpb.New(20 * time.Millisecond)
 }
 
 // staysInside asks over both protocols. That Envoy ends the connection without
 // an answer is a refusal too.
-func staysInside(t *testing.T, h *house, behind *upstream, a ask) {
+func staysInside(t *testing.T, h *environment, behind *upstream, a clientRequest) {
 	t.Helper()
 	behind.take()
-	ctx := soon(t)
+	ctx := withPatience(t)
 	one, oneErr := h.exchange(ctx, a)
 	two, twoErr := h.exchangeHTTP2(ctx, a)
 	if ctx.Err() != nil {

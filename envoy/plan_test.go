@@ -8,13 +8,13 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig"
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/revocation"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/testenv"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
 )
@@ -31,8 +31,8 @@ type plan struct {
 }
 
 // standard protects three resources of one host with the keys of one issuer.
-func standard(keys ...*mint.Key) plan {
-	source := jwks.NewSource(jwks.Options{Issuer: issuerURL, Static: mint.JWKS(keys...)}, jwks.Environment{})
+func standard(keys ...*jwttest.Key) plan {
+	source := jwks.NewSource(jwks.Options{Issuer: issuerURL, Static: jwttest.JWKS(keys...)}, jwks.Environment{})
 	issuers := []string{issuerURL}
 	return plan{
 		resources: []resource.Spec{
@@ -47,7 +47,7 @@ func standard(keys ...*mint.Key) plan {
 		library: rego.Files,
 		verifier: token.Options{
 			ClockSkew: 30 * time.Second, Waiting: 1000,
-			Now: func() time.Time { return noon },
+			Now: func() time.Time { return testTime },
 		},
 		timeout: patience,
 	}
@@ -91,7 +91,7 @@ func (p plan) state(t *testing.T) *extauthz.State {
 	return &extauthz.State{
 		Resources:    table,
 		Revocations:  revocations,
-		Binder:       token.NewBinder(token.BinderOptions{Now: p.verifier.Now}), // started just now
+		Possession:   token.NewPossessionVerifier(token.PossessionOptions{Now: p.verifier.Now}), // started just now
 		Proofs:       token.ProofRules{ClockSkew: p.verifier.ClockSkew},
 		Issuers:      p.issuers,
 		Verifier:     token.NewVerifier(p.verifier),
@@ -144,7 +144,7 @@ func listed(t *testing.T, files fs.FS) []string {
 // ever had its keys.
 func serverDown(t *testing.T, p *plan) {
 	t.Helper()
-	server, err := rig.StartAuthServer(rig.AuthServerOptions{})
+	server, err := testenv.StartAuthServer(testenv.AuthServerOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,10 +11,10 @@ import (
 	authzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 
-	"github.com/doorward/doorward/envoy/rig"
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/internal/testenv"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 const rm = `Bearer resource_metadata="` + metadataURL + `"`
@@ -23,8 +23,8 @@ const rm = `Bearer resource_metadata="` + metadataURL + `"`
 type row struct {
 	intent    string
 	change    func(*testing.T, *plan) // nil: the standard plan
-	ask       ask
-	flood     func() ask // instead of ask: many at once, until the reason comes
+	ask       clientRequest
+	flood     func() clientRequest // instead of ask: many at once, until the reason comes
 	reason    reason.Reason
 	status    int
 	challenge string
@@ -36,7 +36,7 @@ func invalidToken(why reason.Reason) string {
 }
 
 // routes are added to the shipped ones: what a mesh might do.
-func routes(b *rig.Bootstrap) {
+func routes(b *testenv.Bootstrap) {
 	last := b.Host.GetRoutes()[len(b.Host.GetRoutes())-1]
 	add := func(prefix string, settings map[string]*anypb.Any) {
 		b.Host.Routes = append([]*routev3.Route{{
@@ -45,9 +45,9 @@ func routes(b *rig.Bootstrap) {
 			TypedPerFilterConfig: settings,
 		}}, b.Host.GetRoutes()...)
 	}
-	add("/mcp/misnamed", rig.ContextExtensions(map[string]string{"resource": "nobody"}))
-	add("/team-a", rig.ContextExtensions(map[string]string{"resource": "weather"}))
-	add("/mcp/body", map[string]*anypb.Any{"envoy.filters.http.ext_authz": rig.Pack(&authzv3.ExtAuthzPerRoute{
+	add("/mcp/misnamed", testenv.ContextExtensions(map[string]string{"resource": "nobody"}))
+	add("/team-a", testenv.ContextExtensions(map[string]string{"resource": "weather"}))
+	add("/mcp/body", map[string]*anypb.Any{"envoy.filters.http.ext_authz": testenv.Pack(&authzv3.ExtAuthzPerRoute{
 		Override: &authzv3.ExtAuthzPerRoute_CheckSettings{CheckSettings: &authzv3.CheckSettings{
 			WithRequestBody: &authzv3.BufferSettings{MaxRequestBytes: 4 * receiveMax, PackAsBytes: true},
 		}},
@@ -56,35 +56,35 @@ func routes(b *rig.Bootstrap) {
 
 // reasonRows ask for every reason marked "door" in the contract (CH-1 to CH-8,
 // CH-12, TK-1 to TK-6, TK-9).
-func reasonRows(key *mint.Key) []row {
+func reasonRows(key *jwttest.Key) []row {
 	good := bearer(key.Sign(claims()))
-	token := func(changes map[string]any) ask { return bearer(key.Sign(claims(changes))) }
-	at := noon.Unix()
+	token := func(changes map[string]any) clientRequest { return bearer(key.Sign(claims(changes))) }
+	at := testTime.Unix()
 	heavy := newHeavyKey()
 	rows := []row{
 		{intent: "TK-1: a good token", ask: good, reason: reason.Allowed, status: 200},
 		{intent: "a route names the resource", ask: good.at("/team-a/weather"), reason: reason.Allowed, status: 200},
 		{
 			intent: "TK-5: the scheme has no case, and any number of spaces",
-			ask:    ask{}.with("Authorization", "bEARER   "+key.Sign(claims())), reason: reason.Allowed, status: 200,
+			ask:    clientRequest{}.with("Authorization", "bEARER   "+key.Sign(claims())), reason: reason.Allowed, status: 200,
 		},
 		{
 			intent: "PR-3: the document of the resource",
-			ask:    ask{path: "/.well-known/oauth-protected-resource/mcp?x=1"}, reason: reason.Metadata, status: 200,
+			ask:    clientRequest{path: "/.well-known/oauth-protected-resource/mcp?x=1"}, reason: reason.Metadata, status: 200,
 		},
-		{intent: "a body over receive_bytes", ask: ask{path: "/mcp/body", method: "POST", headers: good.headers, body: strings.Repeat("b", receiveMax)}, reason: reason.Internal, status: 503},
+		{intent: "a body over receive_bytes", ask: clientRequest{path: "/mcp/body", method: "POST", headers: good.headers, body: strings.Repeat("b", receiveMax)}, reason: reason.Internal, status: 503},
 		{intent: "a route names a resource nobody configured", ask: good.at("/mcp/misnamed"), reason: reason.Misconfigured, status: 503},
 		{intent: "another path of the host", ask: good.at("/mcpx"), reason: reason.NoResource, status: 403},
 		{intent: "another host", ask: good.on("nowhere.example.com"), reason: reason.NoResource, status: 403},
 		{intent: "T-2: a page of somebody else", ask: good.with("Origin", "https://evil.example.com"), reason: reason.OriginNotAllowed, status: 403},
 		{intent: "TK-6: two credentials", ask: good.with("Authorization", "Bearer b"), reason: reason.InvalidRequest, status: 400},
 		{intent: "TK-4: a token behind a semicolon", ask: good.at("/mcp?x=1;access_token=y"), reason: reason.InvalidRequest, status: 400},
-		{intent: "CH-3: no credential, no error code", ask: ask{}, reason: reason.NoCredentials, status: 401},
-		{intent: "CH-3: another scheme", ask: ask{}.with("Authorization", "Basic dTpw"), reason: reason.NoCredentials, status: 401},
-		{intent: "TK-4: a token in the query alone", ask: ask{path: "/mcp?access_token=" + key.Sign(claims())}, reason: reason.NoCredentials, status: 401},
+		{intent: "CH-3: no credential, no error code", ask: clientRequest{}, reason: reason.NoCredentials, status: 401},
+		{intent: "CH-3: another scheme", ask: clientRequest{}.with("Authorization", "Basic dTpw"), reason: reason.NoCredentials, status: 401},
+		{intent: "TK-4: a token in the query alone", ask: clientRequest{path: "/mcp?access_token=" + key.Sign(claims())}, reason: reason.NoCredentials, status: 401},
 		{
 			intent: "TK-7: a token in a form",
-			ask:    ask{method: "POST", body: "access_token=" + key.Sign(claims())}.with("Content-Type", "application/x-www-form-urlencoded"),
+			ask:    clientRequest{method: "POST", body: "access_token=" + key.Sign(claims())}.with("Content-Type", "application/x-www-form-urlencoded"),
 			reason: reason.NoCredentials, status: 401,
 		},
 		{intent: "an issuer whose server is down", change: serverDown, ask: good, reason: reason.KeysUnavailable, status: 503},
@@ -97,7 +97,7 @@ func reasonRows(key *mint.Key) []row {
 			ask:    token(map[string]any{"scope": "x"}), reason: reason.InsufficientScope, status: 403,
 			challenge: rm + `, scope="mcp:read mcp:admin", error="insufficient_scope", error_description="` + reason.InsufficientScope.Description() + `"`,
 		},
-		{intent: "Bearer alone", ask: ask{}.with("Authorization", "Bearer"), reason: reason.TokenMalformed},
+		{intent: "Bearer alone", ask: clientRequest{}.with("Authorization", "Bearer"), reason: reason.TokenMalformed},
 		{intent: "an opaque token", ask: bearer(strings.Repeat("k", 43)), reason: reason.TokenMalformed},
 		{intent: "J-1: none", ask: bearer(key.SignAs(map[string]any{"alg": "none"}, claims())), reason: reason.AlgorithmNotAllowed},
 		{intent: "J-2: an ID token", ask: token(map[string]any{"nonce": "n"}), reason: reason.TypeNotAllowed},
@@ -105,13 +105,13 @@ func reasonRows(key *mint.Key) []row {
 		{intent: "AU-2: no aud", ask: token(map[string]any{"aud": nil}), reason: reason.ClaimsMissing},
 		{intent: "TK-3: expired", ask: token(map[string]any{"exp": at - 30}), reason: reason.TokenExpired},
 		{intent: "J-4: not yet", ask: token(map[string]any{"nbf": at + 31}), reason: reason.TokenNotYetValid},
-		{intent: "a key nobody published", ask: bearer(mint.NewKey("ES256", "key-2").Sign(claims())), reason: reason.KeyUnknown},
-		{intent: "J-6: forged", ask: bearer(mint.NewKey("ES256", "key-1").Sign(claims())), reason: reason.SignatureInvalid},
+		{intent: "a key nobody published", ask: bearer(jwttest.NewKey("ES256", "key-2").Sign(claims())), reason: reason.KeyUnknown},
+		{intent: "J-6: forged", ask: bearer(jwttest.NewKey("ES256", "key-1").Sign(claims())), reason: reason.SignatureInvalid},
 		{intent: "X-1: bound to a key", ask: token(map[string]any{"cnf": map[string]any{"jkt": "x"}}), reason: reason.BindingUnproven},
 		{intent: "its id is on the revocation list", change: revoking("id-1"), ask: good, reason: reason.TokenRevoked},
 		{
 			intent: "X-2: a bound token without a proof", change: takingDPoP,
-			ask:    ask{}.with("Authorization", "DPoP "+key.Sign(claims(map[string]any{"cnf": map[string]any{"jkt": strings.Repeat("A", 43)}}))),
+			ask:    clientRequest{}.with("Authorization", "DPoP "+key.Sign(claims(map[string]any{"cnf": map[string]any{"jkt": strings.Repeat("A", 43)}}))),
 			reason: reason.DPoPProofInvalid, status: 401,
 			challenge: `DPoP resource_metadata="` + metadataURL + `", algs="ES256", error="invalid_dpop_proof", error_description="` + reason.DPoPProofInvalid.Description() + `"`,
 		},
@@ -151,8 +151,8 @@ func (r *row) complete() {
 // TestEveryReasonThroughEnvoy asks a real Envoy for each reason: the answer to
 // the byte, the access log, and doorward's own log.
 func TestEveryReasonThroughEnvoy(t *testing.T) {
-	rig.NeedEnvoy(t)
-	key := mint.NewKey("ES256", "key-1")
+	testenv.RequireEnvoy(t)
+	key := jwttest.NewKey("ES256", "key-1")
 	rows := reasonRows(key)
 	plain := standard(key).state(t)
 	states := map[string]*extauthz.State{}
@@ -175,29 +175,29 @@ func TestEveryReasonThroughEnvoy(t *testing.T) {
 		name string
 		edit edit
 	}{
-		{"as shipped", func(*rig.Bootstrap) {}},
-		{"headers in the old form", func(b *rig.Bootstrap) { b.Authz.EncodeRawHeaders = false }},
-		{"failure_mode_allow", func(b *rig.Bootstrap) { b.Authz.FailureModeAllow = true }},
+		{"as shipped", func(*testenv.Bootstrap) {}},
+		{"headers in the old form", func(b *testenv.Bootstrap) { b.Authz.EncodeRawHeaders = false }},
+		{"failure_mode_allow", func(b *testenv.Bootstrap) { b.Authz.FailureModeAllow = true }},
 	} {
 		t.Run(variant.name, func(t *testing.T) {
 			behind := startUpstream(t)
-			h := openHouse(t, behind.address, routes, variant.edit)
+			h := startEnvironment(t, behind.address, routes, variant.edit)
 			for _, r := range rows {
 				t.Run(r.intent, func(t *testing.T) {
 					h.doorward.Swap(states[r.intent])
 					r.look(t, h, behind)
 				})
 			}
-			if failures, err := h.envoy.Stat(soon(t), "http.mcp.ext_authz.error"); err != nil || failures != 0 {
+			if failures, err := h.envoy.Stat(withPatience(t), "http.mcp.ext_authz.error"); err != nil || failures != 0 {
 				t.Errorf("%d Checks were errors to Envoy (%v): each could be an allow", failures, err)
 			}
 			h.leave()
-			withoutDoorward(t, h, behind, ask{headers: rows[0].ask.headers}, variant.name == "failure_mode_allow")
+			withoutDoorward(t, h, behind, clientRequest{headers: rows[0].ask.headers}, variant.name == "failure_mode_allow")
 		})
 	}
 }
 
-func (r row) look(t *testing.T, h *house, behind *upstream) {
+func (r row) look(t *testing.T, h *environment, behind *upstream) {
 	t.Helper()
 	behind.take()
 	var got reply
@@ -263,7 +263,7 @@ func (r row) lookAtBody(t *testing.T, got reply) {
 	}
 }
 
-func (r row) lookAtLogs(t *testing.T, h *house, got reply) {
+func (r row) lookAtLogs(t *testing.T, h *environment, got reply) {
 	t.Helper()
 	access := h.logged(t, got)
 	details := "ext_authz_denied"
@@ -291,7 +291,7 @@ func (r row) lookAtLogs(t *testing.T, h *house, got reply) {
 // withoutDoorward is TK-9: with nobody at the door the shipped configuration
 // lets nobody in. That failure_mode_allow would, is why no refusal of doorward
 // may look like a failure.
-func withoutDoorward(t *testing.T, h *house, behind *upstream, good ask, allows bool) {
+func withoutDoorward(t *testing.T, h *environment, behind *upstream, good clientRequest, allows bool) {
 	t.Helper()
 	behind.take()
 	got := h.send(t, good)

@@ -4,10 +4,10 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/doorward/doorward/envoy/rig"
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/internal/testenv"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // TestStatusesOfRefusals is CH-5 and T-9: clients take a 404 or 405 for an old
@@ -33,21 +33,21 @@ func TestStatusesOfRefusals(t *testing.T) {
 // under another's key, or at a resource that does not trust it, is worth
 // nothing, though both publish a key of the same id.
 func TestKeysBelongToTheirIssuer(t *testing.T) {
-	rig.NeedEnvoy(t)
+	testenv.RequireEnvoy(t)
 	const second = "https://second.example.com"
-	ours, theirs := mint.NewKey("ES256", "key-1"), mint.NewKey("ES256", "key-1")
+	ours, theirs := jwttest.NewKey("ES256", "key-1"), jwttest.NewKey("ES256", "key-1")
 	p := standard(ours)
-	source := jwks.NewSource(jwks.Options{Issuer: second, Static: mint.JWKS(theirs)}, jwks.Environment{})
+	source := jwks.NewSource(jwks.Options{Issuer: second, Static: jwttest.JWKS(theirs)}, jwks.Environment{})
 	p.issuers[second] = trust(source)
 	p.resources[0].Issuers = []string{issuerURL, second}
 	behind := startUpstream(t)
-	h := openHouse(t, behind.address)
+	h := startEnvironment(t, behind.address)
 	h.doorward.Swap(p.state(t))
 	from := func(iss string) map[string]any { return claims(map[string]any{"iss": iss}) }
 	atOther := func(iss string) map[string]any { return claims(map[string]any{"iss": iss, "aud": otherURI}) }
 	for _, r := range []struct {
 		intent string
-		ask    ask
+		ask    clientRequest
 		reason reason.Reason
 	}{
 		{"each under its own key", bearer(ours.Sign(from(issuerURL))), reason.Allowed},

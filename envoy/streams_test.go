@@ -7,20 +7,20 @@ import (
 	"net/http/httptrace"
 	"testing"
 
-	"github.com/doorward/doorward/envoy/rig"
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // TestEventsAreNotHeldBack: the first event of a stream reaches the client
 // while the stream is open, and nothing is lost. That no timeout cuts it later
 // is TestHardening.
 func TestEventsAreNotHeldBack(t *testing.T) {
-	rig.NeedEnvoy(t)
-	key := mint.NewKey("ES256", "key-1")
+	testenv.RequireEnvoy(t)
+	key := jwttest.NewKey("ES256", "key-1")
 	behind := startUpstream(t)
-	h := openHouse(t, behind.address)
+	h := startEnvironment(t, behind.address)
 	h.doorward.Swap(standard(key).state(t))
-	request, err := http.NewRequestWithContext(soon(t), http.MethodGet, h.envoy.URL()+"/mcp/events", nil)
+	request, err := http.NewRequestWithContext(withPatience(t), http.MethodGet, h.envoy.URL()+"/mcp/events", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,15 +50,15 @@ func TestEventsAreNotHeldBack(t *testing.T) {
 // TestEveryRequestOfAConnectionIsJudged is TK-2 and TK-10: a token opens the
 // door for its own request alone, and a session id for none.
 func TestEveryRequestOfAConnectionIsJudged(t *testing.T) {
-	rig.NeedEnvoy(t)
-	key := mint.NewKey("ES256", "key-1")
+	testenv.RequireEnvoy(t)
+	key := jwttest.NewKey("ES256", "key-1")
 	behind := startUpstream(t)
-	h := openHouse(t, behind.address)
+	h := startEnvironment(t, behind.address)
 	h.doorward.Swap(standard(key).state(t))
 	connections := &http.Transport{MaxConnsPerHost: 1}
 	defer connections.CloseIdleConnections()
 	used := map[string]bool{}
-	watch := httptrace.WithClientTrace(soon(t), &httptrace.ClientTrace{
+	watch := httptrace.WithClientTrace(withPatience(t), &httptrace.ClientTrace{
 		GotConn: func(got httptrace.GotConnInfo) { used[got.Conn.LocalAddr().String()] = true },
 	})
 	for _, method := range []string{"POST", "GET", "DELETE"} {

@@ -11,8 +11,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/doorward/doorward/envoy/rig"
-	"github.com/doorward/doorward/envoy/rig/readers"
+	"github.com/doorward/doorward/internal/testenv"
+	"github.com/doorward/doorward/internal/testenv/readers"
 )
 
 // upstream is an HTTP/1.1 server that writes down what it reads, byte for byte,
@@ -47,7 +47,7 @@ func (a arrived) value(name string) string { return strings.Join(a.values(name),
 
 func startUpstream(t *testing.T) *upstream {
 	t.Helper()
-	listener, err := rig.Listen("")
+	listener, err := testenv.Listen("")
 	if err != nil {
 		t.Fatal(err)
 	}

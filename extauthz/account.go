@@ -19,7 +19,7 @@ type Fact struct{ Name, Value string }
 // composed for a line that is written, or for explain, and never for an answer:
 // so it may read a token once more.
 type account struct {
-	state *inForce
+	state *numberedState
 	req   *request
 	v     *verdict
 
@@ -31,7 +31,7 @@ type account struct {
 }
 
 // accountOf composes it. state is nil before the first configuration.
-func accountOf(state *inForce, req *request, v *verdict) *account {
+func accountOf(state *numberedState, req *request, v *verdict) *account {
 	a := &account{state: state, req: req, v: v, advice: v.reason.Advice()}
 	if state == nil || v.allowed() {
 		return a

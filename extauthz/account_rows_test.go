@@ -4,10 +4,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/extauthz/resource"
 	tokens "github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 func accountRows() []accountRow {
@@ -18,28 +18,34 @@ func accountRows() []accountRow {
 }
 
 func requestAccounts() []accountRow {
-	header := func(headers ...[2]string) func(*door) ask { return func(*door) ask { return ask{headers: headers} } }
+	header := func(headers ...[2]string) func(*testService) clientRequest {
+		return func(*testService) clientRequest { return clientRequest{headers: headers} }
+	}
 	return []accountRow{
 		{
-			"a host of nobody", nil, func(*door) ask { return ask{host: "u:p@nowhere.example.com", path: "/a?b=c"} }, reason.NoResource,
+			"a host of nobody", nil, func(*testService) clientRequest {
+				return clientRequest{host: "u:p@nowhere.example.com", path: "/a?b=c"}
+			}, reason.NoResource,
 			map[string]string{"authority": "nowhere.example.com", "path": "/a", "method": "POST"},
 			[]string{"as a resource", "also_at is for a URL that a mesh uses"},
 		},
 		{
-			"a path of nobody", nil, func(*door) ask { return ask{path: "/mcpx"} }, reason.NoResource,
+			"a path of nobody", nil, func(*testService) clientRequest { return clientRequest{path: "/mcpx"} }, reason.NoResource,
 			map[string]string{"authority": "mcp.example.com", "path": "/mcpx"},
 			[]string{"byte for byte", "as a resource"},
 		},
 		{
-			"a path that reads in two ways", nil, func(*door) ask { return ask{path: "/mcp//x"} }, reason.NoResource,
+			"a path that reads in two ways", nil, func(*testService) clientRequest { return clientRequest{path: "/mcp//x"} }, reason.NoResource,
 			map[string]string{"path": "/mcp//x"},
 			[]string{"empty segment"},
 		},
-		{"the mesh names the resource of another authority", nil, func(*door) ask {
-			return ask{host: "elsewhere.example.com", extensions: map[string]string{"resource": "weather"}}
+		{"the mesh names the resource of another authority", nil, func(*testService) clientRequest {
+			return clientRequest{host: "elsewhere.example.com", extensions: map[string]string{"resource": "weather"}}
 		}, reason.NoResource, map[string]string{"named": "weather"}, []string{"names the resource weather"}},
 		{
-			"the mesh names nobody", nil, func(*door) ask { return ask{extensions: map[string]string{"resource": "nobody"}} }, reason.Misconfigured,
+			"the mesh names nobody", nil, func(*testService) clientRequest {
+				return clientRequest{extensions: map[string]string{"resource": "nobody"}}
+			}, reason.Misconfigured,
 			map[string]string{"named": "nobody"},
 			[]string{"not configured"},
 		},
@@ -60,12 +66,14 @@ func requestAccounts() []accountRow {
 			[]string{"2 Authorization headers", "!semicolon"},
 		},
 		{"two credentials in one", nil, header([2]string{"authorization", "Bearer a, Bearer b"}), reason.InvalidRequest, nil, []string{"two credentials", "!semicolon"}},
-		{"a token behind a semicolon", nil, func(*door) ask { return ask{path: "/mcp?a=b;access_token=c"} }, reason.InvalidRequest, nil, []string{"semicolon", "!two"}},
+		{"a token behind a semicolon", nil, func(*testService) clientRequest { return clientRequest{path: "/mcp?a=b;access_token=c"} }, reason.InvalidRequest, nil, []string{"semicolon", "!two"}},
 		{"nothing", nil, header(), reason.NoCredentials, map[string]string{"scheme": ""}, []string{"no Authorization header"}},
-		{"a token in the query", nil, func(*door) ask { return ask{path: "/mcp?access_token=c"} }, reason.NoCredentials, nil, []string{"in the query"}},
+		{"a token in the query", nil, func(*testService) clientRequest { return clientRequest{path: "/mcp?access_token=c"} }, reason.NoCredentials, nil, []string{"in the query"}},
 		{"another scheme", nil, header([2]string{"authorization", "Basic aHVudGVyMg"}), reason.NoCredentials, map[string]string{"scheme": "Basic"}, []string{"not Bearer"}},
 		{
-			"a token without a scheme", nil, func(d *door) ask { return ask{headers: [][2]string{{"authorization", d.token()}}} }, reason.NoCredentials,
+			"a token without a scheme", nil, func(d *testService) clientRequest {
+				return clientRequest{headers: [][2]string{{"authorization", d.token()}}}
+			}, reason.NoCredentials,
 			map[string]string{"scheme": ""},
 			[]string{"without a scheme"},
 		},
@@ -74,12 +82,14 @@ func requestAccounts() []accountRow {
 }
 
 func tokenAccounts() []accountRow {
-	token := func(changes map[string]any) func(*door) ask {
-		return func(d *door) ask { return bearer(d.token(changes)) }
+	token := func(changes map[string]any) func(*testService) clientRequest {
+		return func(d *testService) clientRequest { return bearer(d.token(changes)) }
 	}
-	plain := func(compact string) func(*door) ask { return func(*door) ask { return bearer(compact) } }
-	headed := func(header map[string]any) func(*door) ask {
-		return func(d *door) ask { return bearer(d.key.SignAs(header, claims())) }
+	plain := func(compact string) func(*testService) clientRequest {
+		return func(*testService) clientRequest { return bearer(compact) }
+	}
+	headed := func(header map[string]any) func(*testService) clientRequest {
+		return func(d *testService) clientRequest { return bearer(d.key.SignAs(header, claims())) }
 	}
 	strict := func(p *plan) { p.profile = tokens.RFC9068 }
 	return []accountRow{
@@ -94,7 +104,7 @@ func tokenAccounts() []accountRow {
 		{"half a token", nil, plain("eyJhbGciOiJSU0EtT0FFUCJ9.a"), reason.TokenMalformed, map[string]string{"parts": "2"}, []string{"cut it"}},
 		{"three parts that are none", nil, plain("a.b.c"), reason.TokenMalformed, map[string]string{"parts": "3", "cause": "not canonical base64url"}, []string{"see cause"}},
 		{"alg none", nil, headed(map[string]any{"alg": "none"}), reason.AlgorithmNotAllowed, map[string]string{"alg": "none"}, []string{"never accepted", "!add it"}},
-		{"an alg that the issuer does not use", nil, func(d *door) ask {
+		{"an alg that the issuer does not use", nil, func(d *testService) clientRequest {
 			d.state.Issuers[issuerURL].Algorithms = []string{"RS256", "EdDSA"}
 			return bearer(d.token())
 		}, reason.AlgorithmNotAllowed, map[string]string{"alg": "ES256", "accepted": "RS256 EdDSA"}, []string{"add it there if"}},
@@ -125,28 +135,28 @@ func tokenAccounts() []accountRow {
 		},
 		{"the last slash", nil, token(map[string]any{"iss": issuerURL + "/"}), reason.IssuerUnknown, map[string]string{"iss": issuerURL + "/"}, []string{"last slash"}},
 		{"capitals", nil, token(map[string]any{"iss": "https://AS.example.com"}), reason.IssuerUnknown, nil, []string{"capital letters", "!slash"}},
-		{"the issuer of another resource", nil, func(d *door) ask {
+		{"the issuer of another resource", nil, func(d *testService) clientRequest {
 			a := bearer(d.token())
 			a.path = "/other"
 			return a
 		}, reason.IssuerUnknown, map[string]string{"iss": issuerURL, "accepted": "https://elsewhere.example.com"}, []string{"a configured issuer"}},
 		{"no exp", nil, token(map[string]any{"exp": nil}), reason.ClaimsMissing, map[string]string{"cause": "exp: absent"}, []string{"every access token must have exp", "!profile: standard"}},
-		{"no sub under the strict profile", strict, func(d *door) ask {
+		{"no sub under the strict profile", strict, func(d *testService) clientRequest {
 			return bearer(d.key.SignAs(map[string]any{"alg": "ES256", "kid": "key-1", "typ": "at+jwt"}, claims(map[string]any{"sub": nil})))
 		}, reason.ClaimsMissing, map[string]string{"profile": "rfc9068"}, []string{"demands sub", "profile: standard"}},
 		{"a claim of another type", nil, token(map[string]any{"sub": 7}), reason.ClaimsMissing, nil, []string{"wrong type"}},
 		{
-			"an old token", nil, token(map[string]any{"exp": noon.Add(-90 * time.Second).Unix()}), reason.TokenExpired,
+			"an old token", nil, token(map[string]any{"exp": testTime.Add(-90 * time.Second).Unix()}), reason.TokenExpired,
 			map[string]string{"exp": "2026-11-23T11:58:30Z", "late": "1m30s", "clock_skew": "30s"},
 			[]string{"refresh"},
 		},
 		{
-			"an early token", nil, token(map[string]any{"nbf": noon.Add(time.Minute).Unix()}), reason.TokenNotYetValid,
+			"an early token", nil, token(map[string]any{"nbf": testTime.Add(time.Minute).Unix()}), reason.TokenNotYetValid,
 			map[string]string{"nbf": "2026-11-23T12:01:00Z", "early": "1m0s"},
 			[]string{"raise clock_skew"},
 		},
 		{
-			"a token of another day", nil, token(map[string]any{"iat": noon.Add(time.Hour).Unix()}), reason.TokenNotYetValid,
+			"a token of another day", nil, token(map[string]any{"iat": testTime.Add(time.Hour).Unix()}), reason.TokenNotYetValid,
 			map[string]string{"iat": "2026-11-23T13:00:00Z", "early": "1h0m0s"},
 			[]string{"may bridge", "!raise"},
 		},
@@ -158,9 +168,9 @@ func keyAccounts() []accountRow {
 		return map[string]any{"cnf": map[string]any{name: value}}
 	}
 	digest := strings.Repeat("A", 43)
-	present := func(scheme string, changes map[string]any, more ...[2]string) func(*door) ask {
-		return func(d *door) ask {
-			return ask{headers: append([][2]string{{"authorization", scheme + " " + d.token(changes)}}, more...)}
+	present := func(scheme string, changes map[string]any, more ...[2]string) func(*testService) clientRequest {
+		return func(d *testService) clientRequest {
+			return clientRequest{headers: append([][2]string{{"authorization", scheme + " " + d.token(changes)}}, more...)}
 		}
 	}
 	mode := func(dpop string) func(*plan) {
@@ -169,14 +179,14 @@ func keyAccounts() []accountRow {
 	xfcc := func(p *plan) { p.resources[0].ClientCertificate = resource.CertificateXFCC }
 	return []accountRow{
 		{
-			"a key that is not there", nil, func(*door) ask { return bearer(mint.NewKey("ES256", "key-2").Sign(claims())) }, reason.KeyUnknown,
+			"a key that is not there", nil, func(*testService) clientRequest { return bearer(jwttest.NewKey("ES256", "key-2").Sign(claims())) }, reason.KeyUnknown,
 			map[string]string{"kid": "key-2", "alg": "ES256"},
 			[]string{"no usable key of this kid"},
 		},
 		{"no key id, and two keys", func(p *plan) {
-			p.keys = mint.JWKS(mint.NewKey("RS256", "key-1"), mint.NewKey("RS256", "key-2"))
-		}, func(*door) ask { return bearer(mint.NewKey("ES256", "").Sign(claims())) }, reason.KeyUnknown, map[string]string{"kid": "none"}, []string{"names no key"}},
-		{"a forged signature", nil, func(*door) ask { return bearer(forger().Sign(claims())) }, reason.SignatureInvalid, map[string]string{"kid": "key-1"}, []string{"forged"}},
+			p.keys = jwttest.JWKS(jwttest.NewKey("RS256", "key-1"), jwttest.NewKey("RS256", "key-2"))
+		}, func(*testService) clientRequest { return bearer(jwttest.NewKey("ES256", "").Sign(claims())) }, reason.KeyUnknown, map[string]string{"kid": "none"}, []string{"names no key"}},
+		{"a forged signature", nil, func(*testService) clientRequest { return bearer(forger().Sign(claims())) }, reason.SignatureInvalid, map[string]string{"kid": "key-1"}, []string{"forged"}},
 		{"a proof of no kind that there is", nil, present("Bearer", bound("x", "y")), reason.BindingUnproven, nil, []string{"no other can be given"}},
 		{"an unbound token under DPoP", mode("optional"), present("DPoP", nil), reason.BindingUnproven, map[string]string{"dpop": "optional"}, []string{"bound to no key"}},
 		{"a bound token where DPoP is off", nil, present("Bearer", bound("jkt", digest)), reason.BindingUnproven, nil, []string{"set dpop: optional"}},
@@ -195,8 +205,10 @@ func keyAccounts() []accountRow {
 }
 
 func decisionAccounts() []accountRow {
-	audience := func(aud any, more ...map[string]any) func(*door) ask {
-		return func(d *door) ask { return bearer(d.token(append(more, map[string]any{"aud": aud})...)) }
+	audience := func(aud any, more ...map[string]any) func(*testService) clientRequest {
+		return func(d *testService) clientRequest {
+			return bearer(d.token(append(more, map[string]any{"aud": aud})...))
+		}
 	}
 	return []accountRow{
 		{
@@ -214,7 +226,7 @@ func decisionAccounts() []accountRow {
 		{"another resource of the door", nil, audience("https://mcp.example.com/other"), reason.AudienceMismatch, nil, []string{"another resource of this door"}},
 		{"the host alone", nil, audience("https://mcp.example.com"), reason.AudienceMismatch, nil, []string{"a part of the resource's URL"}},
 		{
-			"a scope that is missing", nil, func(d *door) ask { return bearer(d.token(map[string]any{"scope": "mcp:write a"})) }, reason.InsufficientScope,
+			"a scope that is missing", nil, func(d *testService) clientRequest { return bearer(d.token(map[string]any{"scope": "mcp:write a"})) }, reason.InsufficientScope,
 			map[string]string{"needed": "mcp:read", "granted": "mcp:write a", "missing": "mcp:read"},
 			[]string{"ask for the scopes"},
 		},

@@ -22,7 +22,7 @@ import (
 type accountRow struct {
 	intent string
 	change func(*plan)
-	ask    func(d *door) ask
+	ask    func(d *testService) clientRequest
 	reason reason.Reason
 	facts  map[string]string // "" is absent
 	advice []string
@@ -38,7 +38,7 @@ func TestALineSaysWhatWasWrong(t *testing.T) {
 			if row.change != nil {
 				changes = append(changes, row.change)
 			}
-			d := openDoor(t, changes...)
+			d := startService(t, changes...)
 			check := row.ask(d).apart()
 			told := d.server.Explain(t.Context(), check, time.Now)
 			d.check(t, check)

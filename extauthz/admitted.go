@@ -19,23 +19,23 @@ import (
 // claims rest on (time, the key's life, the issuer and its rules) is read at
 // every hit, and neither binding proofs nor revocation nor the audience are
 // part of it. One lives as long as the process, whatever is reloaded.
-type admitted struct {
-	tokens    *otter.Cache[[sha256.Size]byte, *known]
+type tokenCache struct {
+	tokens    *otter.Cache[[sha256.Size]byte, *cachedToken]
 	evictions *stats.Counter
 }
 
 // known is a verified token.
-type known struct {
-	claims *token.Claims
-	pin    atomic.Pointer[pin] // the last verdict over it; nil before the first
+type cachedToken struct {
+	claims  *token.Claims
+	verdict atomic.Pointer[cachedVerdict] // the last verdict over it; nil before the first
 }
 
-func newAdmitted() *admitted {
+func newTokenCache() *tokenCache {
 	evictions := stats.NewCounter()
-	return &admitted{
-		tokens: otter.Must(&otter.Options[[sha256.Size]byte, *known]{
+	return &tokenCache{
+		tokens: otter.Must(&otter.Options[[sha256.Size]byte, *cachedToken]{
 			MaximumWeight: 1, // nothing, until a State says how much
-			Weigher:       func(_ [sha256.Size]byte, k *known) uint32 { return weight(k.claims) },
+			Weigher:       func(_ [sha256.Size]byte, k *cachedToken) uint32 { return weight(k.claims) },
 			StatsRecorder: evictions,
 		}),
 		evictions: evictions,
@@ -46,12 +46,12 @@ func newAdmitted() *admitted {
 // decoded has little to do with its length: a member of `{}` is a whole map.
 // A pin comes later, so that its room is taken from the start.
 func weight(claims *token.Claims) uint32 {
-	const entry, scope, most = 1024 + mostPinned, 16, 1 << 30
-	return uint32(min(entry+scope*len(claims.Scopes)+held(claims.All), most)) //nolint:gosec // bounded in the line itself
+	const entry, scope, most = 1024 + maxVerdictEntry, 16, 1 << 30
+	return uint32(min(entry+scope*len(claims.Scopes)+decodedSize(claims.All), most)) //nolint:gosec // bounded in the line itself
 }
 
 // held is about what a decoded JSON value takes, in bytes.
-func held(value any) int {
+func decodedSize(value any) int {
 	const word, member, object = 16, 64, 320
 	total := word
 	switch v := value.(type) {
@@ -61,12 +61,12 @@ func held(value any) int {
 		total += len(v)
 	case []any:
 		for _, element := range v {
-			total += word + held(element)
+			total += word + decodedSize(element)
 		}
 	case map[string]any:
 		total += object
 		for name, value := range v {
-			total += member + len(name) + held(value)
+			total += member + len(name) + decodedSize(value)
 		}
 	}
 	return total
@@ -75,18 +75,18 @@ func held(value any) int {
 // verify gives a token that is for res's issuers, or the reason for which there
 // is none. The key is a digest of the whole token: two tokens that differ in one
 // bit are strangers.
-func (s *Server) verify(ctx context.Context, state *inForce, req *request, res *resource.Resource, compact string) (*known, *token.Refusal) {
+func (s *Server) verify(ctx context.Context, state *numberedState, req *request, res *resource.Resource, compact string) (*cachedToken, *token.Refusal) {
 	digest := sha256.Sum256(unsafe.Slice(unsafe.StringData(compact), len(compact))) //nolint:gosec // read alone: a copy would cost as much as the digest
 	req.tokenDigest = digest
-	if before, hit := s.admitted.tokens.GetIfPresent(digest); hit {
-		if still, refusal := state.Verifier.Still(before.claims, state.trusted(res, before.claims.Issuer)); still {
+	if before, hit := s.tokenCache.tokens.GetIfPresent(digest); hit {
+		if still, refusal := state.Verifier.Revalidate(before.claims, state.trustedIssuer(res, before.claims.Issuer)); still {
 			s.metrics.tokens.hit.Inc()
 			return before, refusal
 		}
 	}
 	ctx, cancel := context.WithDeadline(ctx, req.until)
 	defer cancel()
-	claims, refusal := state.Verifier.Verify(ctx, compact, func(iss string) *token.Issuer { return state.trusted(res, iss) })
+	claims, refusal := state.Verifier.Verify(ctx, compact, func(iss string) *token.Issuer { return state.trustedIssuer(res, iss) })
 	switch {
 	case refusal == nil:
 		s.metrics.tokens.miss.Inc()
@@ -101,10 +101,10 @@ func (s *Server) verify(ctx context.Context, state *inForce, req *request, res *
 
 // remember looks at the room itself: the cache makes room by and by, so that
 // where there is to be none an entry would still be found for a moment.
-func (s *Server) remember(state *inForce, digest [sha256.Size]byte, claims *token.Claims) *known {
-	verified := &known{claims: claims}
+func (s *Server) remember(state *numberedState, digest [sha256.Size]byte, claims *token.Claims) *cachedToken {
+	verified := &cachedToken{claims: claims}
 	if state.TokenCache > 0 {
-		s.admitted.tokens.Set(digest, verified)
+		s.tokenCache.tokens.Set(digest, verified)
 	}
 	return verified
 }

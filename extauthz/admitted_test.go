@@ -16,10 +16,10 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
 )
@@ -29,7 +29,7 @@ var steps = flag.Int("differential", 5000, "generated requests for TestCachedEqu
 func remember(p *plan) { p.cache = 1 << 20 }
 
 // wantVerified compares how tokens were verified.
-func wantVerified(t *testing.T, d *door, hit, miss, negativeHit int) {
+func wantVerified(t *testing.T, d *testService, hit, miss, negativeHit int) {
 	t.Helper()
 	want := fmt.Sprintf(`
 # HELP doorward_token_cache_requests_total Tokens by how they were verified: hit, miss, or negative_hit for one whose signature failed before.
@@ -45,13 +45,13 @@ doorward_token_cache_requests_total{result="negative_hit"} %d
 
 // TestATokenIsVerifiedOnce, and what the memory holds is counted.
 func TestATokenIsVerifiedOnce(t *testing.T) {
-	d := openDoor(t, remember)
+	d := startService(t, remember)
 	good, forged := d.token(), forger().Sign(claims())
 	for range 3 {
-		if got := hear(t, d.check(t, bearer(good).joined())); got.reason != "allowed" {
+		if got := readResponse(t, d.check(t, bearer(good).joined())); got.reason != "allowed" {
 			t.Errorf("good: %+v", got)
 		}
-		if got := hear(t, d.check(t, bearer(forged).joined())); got.reason != "signature_invalid" {
+		if got := readResponse(t, d.check(t, bearer(forged).joined())); got.reason != "signature_invalid" {
 			t.Errorf("forged: %+v", got)
 		}
 	}
@@ -65,37 +65,37 @@ func TestATokenIsVerifiedOnce(t *testing.T) {
 func TestWhatEndsARememberedToken(t *testing.T) {
 	for _, row := range []struct {
 		intent string
-		change func(d *door, now *time.Time)
+		change func(d *testService, now *time.Time)
 		want   string
 	}{
-		{"its time", func(_ *door, now *time.Time) { *now = noon.Add(time.Hour + 30*time.Second) }, "token_expired"},
-		{"its key left the set", func(d *door, _ *time.Time) {
-			d.state.Issuers[issuerURL].Keys.Replace(mint.JWKS(mint.NewKey("ES256", "key-2")))
+		{"its time", func(_ *testService, now *time.Time) { *now = testTime.Add(time.Hour + 30*time.Second) }, "token_expired"},
+		{"its key left the set", func(d *testService, _ *time.Time) {
+			d.state.Issuers[issuerURL].Keys.Replace(jwttest.JWKS(jwttest.NewKey("ES256", "key-2")))
 		}, "key_unknown"},
-		{"its key id was given to another key", func(d *door, _ *time.Time) {
-			d.state.Issuers[issuerURL].Keys.Replace(mint.JWKS(forger()))
+		{"its key id was given to another key", func(d *testService, _ *time.Time) {
+			d.state.Issuers[issuerURL].Keys.Replace(jwttest.JWKS(forger()))
 		}, "signature_invalid"},
-		{"its missing kid means too many keys", func(d *door, _ *time.Time) {
-			d.state.Issuers[issuerURL].Keys.Replace(mint.JWKS(append(strangers(4), d.key)...))
+		{"its missing kid means too many keys", func(d *testService, _ *time.Time) {
+			d.state.Issuers[issuerURL].Keys.Replace(jwttest.JWKS(append(strangers(4), d.key)...))
 		}, "key_unknown"},
-		{"its missing kid means other keys", func(d *door, _ *time.Time) {
-			d.state.Issuers[issuerURL].Keys.Replace(mint.JWKS(strangers(4)...))
+		{"its missing kid means other keys", func(d *testService, _ *time.Time) {
+			d.state.Issuers[issuerURL].Keys.Replace(jwttest.JWKS(strangers(4)...))
 		}, "signature_invalid"},
-		{"its issuer left the configuration", func(d *door, _ *time.Time) {
+		{"its issuer left the configuration", func(d *testService, _ *time.Time) {
 			d.state.Issuers[issuerURL].Keys.Close()
 		}, "keys_unavailable"},
-		{"its issuer is no longer trusted here", func(d *door, _ *time.Time) {
+		{"its issuer is no longer trusted here", func(d *testService, _ *time.Time) {
 			next := *d.state
 			next.Issuers = map[string]*token.Issuer{}
 			d.server.Swap(&next)
 		}, "issuer_unknown"},
-		{"its algorithm is no longer accepted", func(d *door, _ *time.Time) {
+		{"its algorithm is no longer accepted", func(d *testService, _ *time.Time) {
 			next, issuer := *d.state, *d.state.Issuers[issuerURL]
 			issuer.Algorithms = []string{"RS256"}
 			next.Issuers = map[string]*token.Issuer{issuerURL: &issuer}
 			d.server.Swap(&next)
 		}, "algorithm_not_allowed"},
-		{"its profile became stricter", func(d *door, _ *time.Time) {
+		{"its profile became stricter", func(d *testService, _ *time.Time) {
 			next, issuer := *d.state, *d.state.Issuers[issuerURL]
 			issuer.Profile = token.RFC9068
 			next.Issuers = map[string]*token.Issuer{issuerURL: &issuer}
@@ -103,20 +103,20 @@ func TestWhatEndsARememberedToken(t *testing.T) {
 		}, "type_not_allowed"},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
-			now := noon
-			d := openDoor(t, remember, func(p *plan) { p.verifier.Now = func() time.Time { return now } })
+			now := testTime
+			d := startService(t, remember, func(p *plan) { p.verifier.Now = func() time.Time { return now } })
 			header := map[string]any{"alg": "ES256", "kid": "key-1", "typ": "JWT"} // which Standard takes
 			if strings.Contains(row.intent, "missing kid") {
 				delete(header, "kid")
 			}
 			good := bearer(d.key.SignAs(header, claims()))
 			for range 2 {
-				if got := hear(t, d.server.Check(t.Context(), good.joined())); got.reason != "allowed" {
+				if got := readResponse(t, d.server.Check(t.Context(), good.joined())); got.reason != "allowed" {
 					t.Fatalf("before: %+v", got)
 				}
 			}
 			row.change(d, &now)
-			if got := hear(t, d.server.Check(t.Context(), good.joined())); got.reason != row.want {
+			if got := readResponse(t, d.server.Check(t.Context(), good.joined())); got.reason != row.want {
 				t.Errorf("after: %s, want %s", got.reason, row.want)
 			}
 		})
@@ -126,12 +126,12 @@ func TestWhatEndsARememberedToken(t *testing.T) {
 // TestARememberedTokenIsForNoOtherResource: the audience is no part of what is
 // remembered (AU-7).
 func TestARememberedTokenIsForNoOtherResource(t *testing.T) {
-	d := openDoor(t, remember, func(p *plan) { p.resources[1].Issuers = []string{issuerURL} })
+	d := startService(t, remember, func(p *plan) { p.resources[1].Issuers = []string{issuerURL} })
 	good := d.token()
 	d.check(t, bearer(good).joined())
 	elsewhere := bearer(good)
 	elsewhere.path = "/other"
-	if got := hear(t, d.check(t, elsewhere.joined())); got.reason != "audience_mismatch" {
+	if got := readResponse(t, d.check(t, elsewhere.joined())); got.reason != "audience_mismatch" {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -140,7 +140,7 @@ func TestARememberedTokenIsForNoOtherResource(t *testing.T) {
 // flood of garbage takes nothing of it.
 func TestMemoryIsBounded(t *testing.T) {
 	const limit = 64 << 10
-	d := openDoor(t, func(p *plan) { p.cache = limit })
+	d := startService(t, func(p *plan) { p.cache = limit })
 	for i := range 200 {
 		d.server.Check(t.Context(), bearer(d.token(map[string]any{"jti": fmt.Sprint(i)})).joined())
 	}
@@ -162,7 +162,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-func cacheBytes(t *testing.T, d *door) float64 {
+func cacheBytes(t *testing.T, d *testService) float64 {
 	t.Helper()
 	families, err := d.registry.Gather()
 	if err != nil {
@@ -200,7 +200,7 @@ func TestCachedEqualsUncached(t *testing.T) {
 		if diff := cmp.Diff(plain, cached, protocmp.Transform()); diff != "" {
 			t.Fatalf("step %d: (-uncached +cached):\n%s", step, diff)
 		}
-		reasons[hear(t, cached).reason]++
+		reasons[readResponse(t, cached).reason]++
 	}
 	for _, want := range []string{"allowed", "token_expired", "signature_invalid", "key_unknown", "audience_mismatch", "issuer_unknown", "token_malformed", "policy_denied", "insufficient_scope", "no_resource"} {
 		if reasons[want] == 0 {
@@ -233,7 +233,7 @@ func answered(t *testing.T, server *extauthz.Server, request *authv3.CheckReques
 // differential is two services over one changing world.
 type differential struct {
 	random *rand.Rand
-	cached *door
+	cached *testService
 	plain  *extauthz.Server
 	state  *extauthz.State
 	now    time.Time
@@ -259,22 +259,22 @@ deny contains {"code": "peer", "message": "x"} if input.token.binding != "none"`
 
 func newDifferential(t *testing.T, random *rand.Rand) *differential {
 	t.Helper()
-	w := &differential{random: random, now: noon}
-	first, second, reused := mint.NewKey("ES256", "key-1"), mint.NewKey("EdDSA", "key-2"), mint.NewKey("ES256", "key-1")
-	w.sets = [][]byte{mint.JWKS(first), mint.JWKS(first, second), mint.JWKS(second), mint.JWKS(reused), mint.JWKS(reused, second)}
-	w.cached = openDoor(t, remember, rememberDecisions, func(p *plan) {
+	w := &differential{random: random, now: testTime}
+	first, second, reused := jwttest.NewKey("ES256", "key-1"), jwttest.NewKey("EdDSA", "key-2"), jwttest.NewKey("ES256", "key-1")
+	w.sets = [][]byte{jwttest.JWKS(first), jwttest.JWKS(first, second), jwttest.JWKS(second), jwttest.JWKS(reused), jwttest.JWKS(reused, second)}
+	w.cached = startService(t, remember, rememberDecisions, func(p *plan) {
 		p.keys = w.sets[1]
 		p.verifier.Now = func() time.Time { return w.now }
 		p.resources[1].Issuers = []string{issuerURL}
 	})
 	w.state = w.cached.state
-	memory := policy.NewMemory()
+	memory := policy.NewDecisionCache()
 	memory.SetMaximum(8 << 20)
 	for _, rules := range rulesOfTeams() {
 		paths := []string{writeFile(t, "package authz\n\n"+rules)}
 		var both [2]*policy.Engine
-		for i, remembered := range []*policy.Memory{memory, nil} {
-			engine, problems := policy.Compile(t.Context(), policy.Sources{Library: rego.Files, Paths: paths, Memory: remembered})
+		for i, remembered := range []*policy.DecisionCache{memory, nil} {
+			engine, problems := policy.Compile(t.Context(), policy.Sources{Library: rego.Files, Paths: paths, Cache: remembered})
 			if engine == nil {
 				t.Fatal(problems)
 			}
@@ -284,12 +284,12 @@ func newDifferential(t *testing.T, random *rand.Rand) *differential {
 	}
 	w.state.Policy = w.rules[0][0]
 	w.plain = extauthz.New(quiet(), extauthz.NewMetrics(prometheus.NewRegistry()))
-	for _, key := range []*mint.Key{first, second, reused} {
+	for _, key := range []*jwttest.Key{first, second, reused} {
 		for _, change := range []map[string]any{
 			{},
-			{"exp": noon.Add(time.Minute).Unix()},
-			{"exp": noon.Unix()},
-			{"nbf": noon.Add(time.Minute).Unix()},
+			{"exp": testTime.Add(time.Minute).Unix()},
+			{"exp": testTime.Unix()},
+			{"nbf": testTime.Add(time.Minute).Unix()},
 			{"aud": "x"},
 			{"aud": []any{"https://mcp.example.com/other", resourceURI}},
 			{"iss": "https://evil.example.com"},
@@ -306,7 +306,7 @@ func newDifferential(t *testing.T, random *rand.Rand) *differential {
 }
 
 // ask is a request with one of the tokens, at times with one byte changed.
-func (w *differential) ask() ask {
+func (w *differential) ask() clientRequest {
 	compact := w.tokens[w.random.IntN(len(w.tokens))]
 	if w.random.IntN(2) == 0 {
 		compact = w.tokens[0] // the good one, whose verdicts are pinned
@@ -337,7 +337,7 @@ func (w *differential) change() {
 		w.state = &next
 		w.cached.server.Swap(w.state)
 	case 0:
-		w.now = noon.Add(time.Duration(w.random.IntN(180)-60) * time.Second)
+		w.now = testTime.Add(time.Duration(w.random.IntN(180)-60) * time.Second)
 	case 1:
 		w.state.Issuers[issuerURL].Keys.Replace(w.sets[w.random.IntN(len(w.sets))])
 	case 2:
@@ -368,7 +368,7 @@ func (w *differential) forget() {
 	w.plain.Swap(&state)
 }
 
-func hitCounter(t *testing.T, d *door) prometheus.Collector {
+func hitCounter(t *testing.T, d *testService) prometheus.Collector {
 	t.Helper()
 	counter := prometheus.NewCounter(prometheus.CounterOpts{Name: "hits"})
 	families, err := d.registry.Gather()

@@ -12,8 +12,8 @@ import (
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
-	"github.com/doorward/doorward/envoy/rig/readers"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
+	"github.com/doorward/doorward/internal/testenv/readers"
 )
 
 // teamFolder marks a rule that useTempFolder writes to a file.
@@ -54,14 +54,14 @@ func TestUpstreamSeesWhoAndNeverTheToken(t *testing.T) {
 	tests := []struct {
 		intent  string
 		claims  map[string]any
-		ask     ask
+		ask     clientRequest
 		set     map[string]string
 		removed []string
 		query   []string
 	}{
 		{
 			"all four", nil,
-			ask{},
+			clientRequest{},
 			map[string]string{
 				"x-mcp-auth-issuer": issuerURL, "x-mcp-auth-subject": "alice",
 				"x-mcp-auth-client": "app", "x-mcp-auth-scope": "mcp:read mcp:write",
@@ -71,14 +71,14 @@ func TestUpstreamSeesWhoAndNeverTheToken(t *testing.T) {
 		{
 			"a claim that is not there is removed unseen",
 			map[string]any{"sub": nil, "client_id": nil},
-			ask{},
+			clientRequest{},
 			map[string]string{"x-mcp-auth-issuer": issuerURL, "x-mcp-auth-scope": "mcp:read mcp:write"},
 			append([]string{"x-mcp-auth-subject", "x-mcp-auth-client"}, always...), nil,
 		},
 		{
 			"bytes that a header cannot hold",
 			map[string]any{"sub": "a b\r\nx: %é"},
-			ask{},
+			clientRequest{},
 			map[string]string{
 				"x-mcp-auth-issuer": issuerURL, "x-mcp-auth-subject": "a%20b%0D%0Ax:%20%25%C3%A9",
 				"x-mcp-auth-client": "app", "x-mcp-auth-scope": "mcp:read mcp:write",
@@ -87,7 +87,7 @@ func TestUpstreamSeesWhoAndNeverTheToken(t *testing.T) {
 		},
 		{
 			"a client forges our names, in every spelling", nil,
-			ask{headers: [][2]string{
+			clientRequest{headers: [][2]string{
 				{"x-mcp-auth-subject", "eve"}, {"X-MCP-Auth-Role", "admin"}, {"x_mcp_auth_subject", "eve"}, {"x-mcp_auth-issuer", "eve"}, {"x-mcp-authx", "fine"},
 			}},
 			map[string]string{
@@ -98,7 +98,7 @@ func TestUpstreamSeesWhoAndNeverTheToken(t *testing.T) {
 		},
 		{
 			"TK-4: query tokens go by the very spelling seen", nil,
-			ask{path: "/mcp?access_token=a&x=1&access%5Ftoken=b&access_token=c&Access_Token=d&q=access_token"},
+			clientRequest{path: "/mcp?access_token=a&x=1&access%5Ftoken=b&access_token=c&Access_Token=d&q=access_token"},
 			map[string]string{
 				"x-mcp-auth-issuer": issuerURL, "x-mcp-auth-subject": "alice",
 				"x-mcp-auth-client": "app", "x-mcp-auth-scope": "mcp:read mcp:write",
@@ -107,7 +107,7 @@ func TestUpstreamSeesWhoAndNeverTheToken(t *testing.T) {
 			[]string{"Access_Token", "access%5Ftoken", "access_token"},
 		},
 	}
-	d := openDoor(t)
+	d := startService(t)
 	for _, test := range tests {
 		t.Run(test.intent, func(t *testing.T) {
 			test.ask.headers = append(test.ask.headers, [2]string{"authorization", "Bearer " + d.token(test.claims)})
@@ -115,7 +115,7 @@ func TestUpstreamSeesWhoAndNeverTheToken(t *testing.T) {
 				response := d.check(t, request)
 				ok := response.GetOkResponse()
 				if ok == nil {
-					t.Fatalf("%s: %+v", form, hear(t, response))
+					t.Fatalf("%s: %+v", form, readResponse(t, response))
 				}
 				set := okHeaders(response)
 				if diff := cmp.Diff(test.set, set); diff != "" {
@@ -136,7 +136,7 @@ func TestUpstreamSeesWhoAndNeverTheToken(t *testing.T) {
 func TestTeamHeadersAreSetOrGone(t *testing.T) {
 	rules := `headers["x-team"] := "red" if input.claims.sub == "alice"
 headers["x-tier"] := "gold" if input.claims.sub == "bob"`
-	d := openDoor(t, useTempFolder(t, team(rules))...)
+	d := startService(t, useTempFolder(t, team(rules))...)
 	question := bearer(d.token())
 	question.headers = append(question.headers, [2]string{"x-tier", "forged"}, [2]string{"x_team", "forged"}, [2]string{"x-other", "fine"})
 	response := d.check(t, question.joined())
@@ -158,7 +158,7 @@ headers["x-tier"] := "gold" if input.claims.sub == "bob"`
 // some server takes for a header of ours, or of a rule that does not set it
 // here, leaves the request; what the answer sets stays.
 func TestNamesThatAReaderFolds(t *testing.T) {
-	d := openDoor(t, useTempFolder(t, team(`headers["x-admin"] := "yes" if input.claims.sub == "root"`+"\n"+`headers["x-my~team"] := "red"`))...)
+	d := startService(t, useTempFolder(t, team(`headers["x-admin"] := "yes" if input.claims.sub == "root"`+"\n"+`headers["x-my~team"] := "red"`))...)
 	ours := []string{"x-mcp-auth-subject", "x-mcp-auth-scope", "x-mcp-auth-role", "x-admin", "x-my~team"}
 	question := bearer(d.token(map[string]any{"sub": nil}))
 	for _, name := range ours {
@@ -222,20 +222,20 @@ func TestDynamicMetadata(t *testing.T) {
 	tests := []struct {
 		intent  string
 		subject bool
-		token   func(*door) string
+		token   func(*testService) string
 		want    map[string]any
 	}{
-		{"allowed", false, func(d *door) string { return d.token() }, allowed},
-		{"the subject only where asked for", true, func(d *door) string { return d.token() }, with(allowed, "subject", "alice")},
+		{"allowed", false, func(d *testService) string { return d.token() }, allowed},
+		{"the subject only where asked for", true, func(d *testService) string { return d.token() }, with(allowed, "subject", "alice")},
 		{
-			"nothing of a token that is not verified", true, func(*door) string { return forger().Sign(claims()) },
+			"nothing of a token that is not verified", true, func(*testService) string { return forger().Sign(claims()) },
 			map[string]any{"reason": "signature_invalid", "resource": "weather"},
 		},
-		{"a verified token that is refused", false, func(d *door) string { return d.token(map[string]any{"aud": "x"}) }, with(allowed, "reason", "audience_mismatch")},
+		{"a verified token that is refused", false, func(d *testService) string { return d.token(map[string]any{"aud": "x"}) }, with(allowed, "reason", "audience_mismatch")},
 	}
 	for _, test := range tests {
 		t.Run(test.intent, func(t *testing.T) {
-			d := openDoor(t, func(p *plan) { p.subject = test.subject })
+			d := startService(t, func(p *plan) { p.subject = test.subject })
 			got := d.check(t, bearer(test.token(d)).joined()).GetDynamicMetadata().AsMap()
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
@@ -245,7 +245,7 @@ func TestDynamicMetadata(t *testing.T) {
 }
 
 // forger is a forger's key under our key's id.
-func forger() *mint.Key { return mint.NewKey("ES256", "key-1") }
+func forger() *jwttest.Key { return jwttest.NewKey("ES256", "key-1") }
 
 func with(all map[string]any, name string, value any) map[string]any {
 	changed := maps.Clone(all)
@@ -255,11 +255,11 @@ func with(all map[string]any, name string, value any) map[string]any {
 
 // TestAMetadataAnswerNamesItsResource, and a 404 names none.
 func TestAMetadataAnswerNamesItsResource(t *testing.T) {
-	d := openDoor(t)
+	d := startService(t)
 	for path, want := range map[string]string{
 		"/.well-known/oauth-protected-resource/mcp": "weather", "/.well-known/oauth-protected-resource/nothing": "",
 	} {
-		got := d.check(t, ask{method: "GET", path: path}.joined()).GetDynamicMetadata().GetFields()
+		got := d.check(t, clientRequest{method: "GET", path: path}.joined()).GetDynamicMetadata().GetFields()
 		if got["reason"].GetStringValue() != "metadata" || got["resource"].GetStringValue() != want {
 			t.Errorf("%s: %v", path, got)
 		}

@@ -12,7 +12,7 @@ import (
 // stands looks at what no memory of a token may skip: whether it was revoked,
 // and whether the client that presents it is the one it was issued to. Without
 // a refusal it stands, bound as the string says.
-func (s *Server) stands(ctx context.Context, state *inForce, req *request, res *resource.Resource, presented credential, claims *token.Claims) (string, *token.Refusal) {
+func (s *Server) checkPossession(ctx context.Context, state *numberedState, req *request, res *resource.Resource, presented credential, claims *token.Claims) (string, *token.Refusal) {
 	if revoked(state.Revocations, claims) {
 		return "", &token.Refusal{Reason: reason.TokenRevoked, Issuer: claims.Issuer}
 	}
@@ -24,7 +24,7 @@ func (s *Server) stands(ctx context.Context, state *inForce, req *request, res *
 		defer cancel()
 		ctx = bounded
 	}
-	binding, refusal := state.Binder.Prove(ctx, demanded, shown, dpopMode(res), state.Proofs)
+	binding, refusal := state.Possession.Verify(ctx, demanded, shown, dpopMode(res), state.Proofs)
 	if refusal != nil {
 		refusal.Issuer = claims.Issuer
 	}

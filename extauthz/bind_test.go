@@ -16,23 +16,23 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // holder is a client with a DPoP key of its own.
 type holder struct {
-	key    *mint.Key
+	key    *jwttest.Key
 	proofs int
 }
 
-func newHolder() *holder { return &holder{key: mint.NewKey("ES256", "")} }
+func newHolder() *holder { return &holder{key: jwttest.NewKey("ES256", "")} }
 
 // proof is a good one for a POST of the resource with this token, after
 // changes; each has an id of its own.
 func (h *holder) proof(token string, changes map[string]any) string {
 	h.proofs++
-	return h.key.Proof("POST", resourceURI, token, fmt.Sprint(h.proofs), noon, changes)
+	return h.key.Proof("POST", resourceURI, token, fmt.Sprint(h.proofs), testTime, changes)
 }
 
 // TestDPoP is RFC 9449 at the door (X-1, X-2): each row is a way to present a
@@ -40,8 +40,8 @@ func (h *holder) proof(token string, changes map[string]any) string {
 func TestDPoP(t *testing.T) {
 	h, thief := newHolder(), newHolder()
 	bound := map[string]any{"cnf": map[string]any{"jkt": h.key.Thumbprint()}}
-	present := func(scheme, token string, proofs ...string) ask {
-		a := ask{headers: [][2]string{{"authorization", scheme + " " + token}}}
+	present := func(scheme, token string, proofs ...string) clientRequest {
+		a := clientRequest{headers: [][2]string{{"authorization", scheme + " " + token}}}
 		for _, proof := range proofs {
 			a.headers = append(a.headers, [2]string{"dpop", proof})
 		}
@@ -49,56 +49,59 @@ func TestDPoP(t *testing.T) {
 	}
 	for _, row := range []struct {
 		intent                  string
-		ask                     func(d *door) ask
+		ask                     func(d *testService) clientRequest
 		off, optional, required string
 	}{
-		{"an unbound token as bearer", func(d *door) ask { return present("Bearer", d.token()) }, "allowed", "allowed", "binding_unproven"},
-		{"an unbound token as DPoP", func(d *door) ask { c := d.token(); return present("DPoP", c, h.proof(c, nil)) }, "no_credentials", "binding_unproven", "binding_unproven"},
-		{"a bound token as bearer", func(d *door) ask { return present("Bearer", d.token(bound)) }, "binding_unproven", "binding_unproven", "binding_unproven"},
-		{"a bound token as bearer, with a proof", func(d *door) ask { c := d.token(bound); return present("Bearer", c, h.proof(c, nil)) }, "binding_unproven", "binding_unproven", "binding_unproven"},
-		{"a bound token with its proof", func(d *door) ask { c := d.token(bound); return present("dpop", c, h.proof(c, nil)) }, "no_credentials", "allowed", "allowed"},
-		{"a bound token without a proof", func(d *door) ask { return present("DPoP", d.token(bound)) }, "no_credentials", "dpop_proof_invalid", "dpop_proof_invalid"},
-		{"two proofs", func(d *door) ask {
+		{"an unbound token as bearer", func(d *testService) clientRequest { return present("Bearer", d.token()) }, "allowed", "allowed", "binding_unproven"},
+		{"an unbound token as DPoP", func(d *testService) clientRequest { c := d.token(); return present("DPoP", c, h.proof(c, nil)) }, "no_credentials", "binding_unproven", "binding_unproven"},
+		{"a bound token as bearer", func(d *testService) clientRequest { return present("Bearer", d.token(bound)) }, "binding_unproven", "binding_unproven", "binding_unproven"},
+		{"a bound token as bearer, with a proof", func(d *testService) clientRequest { c := d.token(bound); return present("Bearer", c, h.proof(c, nil)) }, "binding_unproven", "binding_unproven", "binding_unproven"},
+		{"a bound token with its proof", func(d *testService) clientRequest { c := d.token(bound); return present("dpop", c, h.proof(c, nil)) }, "no_credentials", "allowed", "allowed"},
+		{"a bound token without a proof", func(d *testService) clientRequest { return present("DPoP", d.token(bound)) }, "no_credentials", "dpop_proof_invalid", "dpop_proof_invalid"},
+		{"two proofs", func(d *testService) clientRequest {
 			c := d.token(bound)
 			return present("DPoP", c, h.proof(c, nil), h.proof(c, nil))
 		}, "no_credentials", "dpop_proof_invalid", "dpop_proof_invalid"},
-		{"a thief's proof", func(d *door) ask { c := d.token(bound); return present("DPoP", c, thief.proof(c, nil)) }, "no_credentials", "dpop_proof_invalid", "dpop_proof_invalid"},
-		{"the proof of another token", func(d *door) ask { return present("DPoP", d.token(bound), h.proof("x", nil)) }, "no_credentials", "dpop_proof_invalid", "dpop_proof_invalid"},
-		{"for another method", func(d *door) ask {
+		{"a thief's proof", func(d *testService) clientRequest {
+			c := d.token(bound)
+			return present("DPoP", c, thief.proof(c, nil))
+		}, "no_credentials", "dpop_proof_invalid", "dpop_proof_invalid"},
+		{"the proof of another token", func(d *testService) clientRequest { return present("DPoP", d.token(bound), h.proof("x", nil)) }, "no_credentials", "dpop_proof_invalid", "dpop_proof_invalid"},
+		{"for another method", func(d *testService) clientRequest {
 			c := d.token(bound)
 			return present("DPoP", c, h.proof(c, map[string]any{"htm": "GET"}))
 		}, "no_credentials", "dpop_proof_invalid", "dpop_proof_invalid"},
-		{"for another resource of the host", func(d *door) ask {
+		{"for another resource of the host", func(d *testService) clientRequest {
 			c := d.token(bound)
 			return present("DPoP", c, h.proof(c, map[string]any{"htu": "https://mcp.example.com/other"}))
 		}, "no_credentials", "dpop_proof_invalid", "dpop_proof_invalid"},
-		{"for the URL that a mesh shows", func(d *door) ask {
+		{"for the URL that a mesh shows", func(d *testService) clientRequest {
 			c := d.token(bound)
 			return present("DPoP", c, h.proof(c, map[string]any{"htu": "https://weather.ns.svc:8443/mcp"}))
 		}, "no_credentials", "allowed", "allowed"},
-		{"a forwarded host has no say", func(d *door) ask {
+		{"a forwarded host has no say", func(d *testService) clientRequest {
 			c := d.token(bound)
 			a := present("DPoP", c, h.proof(c, map[string]any{"htu": "https://evil.example.com/mcp"}))
 			a.headers = append(a.headers, [2]string{"x-forwarded-host", "evil.example.com"}, [2]string{"x-forwarded-proto", "https"})
 			return a
 		}, "no_credentials", "dpop_proof_invalid", "dpop_proof_invalid"},
-		{"from another time", func(d *door) ask {
+		{"from another time", func(d *testService) clientRequest {
 			c := d.token(bound)
-			return present("DPoP", c, h.proof(c, map[string]any{"iat": noon.Add(-6 * time.Minute).Unix()}))
+			return present("DPoP", c, h.proof(c, map[string]any{"iat": testTime.Add(-6 * time.Minute).Unix()}))
 		}, "no_credentials", "dpop_proof_invalid", "dpop_proof_invalid"},
-		{"an audience mismatch comes after the proof", func(d *door) ask {
+		{"an audience mismatch comes after the proof", func(d *testService) clientRequest {
 			c := d.token(bound, map[string]any{"aud": "x"})
 			return present("DPoP", c, h.proof(c, nil))
 		}, "no_credentials", "audience_mismatch", "audience_mismatch"},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
 			for mode, want := range map[string]string{"off": row.off, "optional": row.optional, "required": row.required} {
-				d := openDoor(t, dpop(mode), remember)
-				if got := hear(t, d.check(t, row.ask(d).apart())); got.reason != want {
+				d := startService(t, dpop(mode), remember)
+				if got := readResponse(t, d.check(t, row.ask(d).apart())); got.reason != want {
 					t.Errorf("%s: got %s, want %s", mode, got.reason, want)
 				}
 				// Again, with the token remembered and a fresh proof.
-				if got := hear(t, d.check(t, row.ask(d).joined())); got.reason != want {
+				if got := readResponse(t, d.check(t, row.ask(d).joined())); got.reason != want {
 					t.Errorf("%s, again: got %s, want %s", mode, got.reason, want)
 				}
 			}
@@ -110,9 +113,9 @@ func TestDPoP(t *testing.T) {
 // ask twice about one and the same request.
 func TestAReplayedProof(t *testing.T) {
 	h := newHolder()
-	d := openDoor(t, dpop("required"), remember)
+	d := startService(t, dpop("required"), remember)
 	compact := d.token(map[string]any{"cnf": map[string]any{"jkt": h.key.Thumbprint()}})
-	question := ask{headers: [][2]string{{"authorization", "DPoP " + compact}, {"dpop", h.proof(compact, nil)}}}
+	question := clientRequest{headers: [][2]string{{"authorization", "DPoP " + compact}, {"dpop", h.proof(compact, nil)}}}
 	from := func(stream, peer string) *authv3.CheckRequest {
 		request := question.joined()
 		request.GetAttributes().GetRequest().GetHttp().Id = stream
@@ -128,7 +131,7 @@ func TestAReplayedProof(t *testing.T) {
 		{"1", "192.0.2.2", "dpop_proof_invalid"},
 		{"", "192.0.2.1", "dpop_proof_invalid"},
 	} {
-		if got := hear(t, d.check(t, from(row.stream, row.peer))); got.reason != row.want {
+		if got := readResponse(t, d.check(t, from(row.stream, row.peer))); got.reason != row.want {
 			t.Errorf("%d: got %s, want %s", i, got.reason, row.want)
 		}
 	}
@@ -140,28 +143,28 @@ func TestAReplayedProof(t *testing.T) {
 func TestAProofAfterARestart(t *testing.T) {
 	h := newHolder()
 	bound := map[string]any{"cnf": map[string]any{"jkt": h.key.Thumbprint()}}
-	before := openDoor(t, dpop("required"), remember)
+	before := startService(t, dpop("required"), remember)
 	sharedKey := func(p *plan) { p.proofs.NonceKeys = [][]byte{[]byte("a key that all replicas share, of 32 bytes")} }
-	just := func(p *plan) { p.since = noon.Add(-time.Second) }
+	just := func(p *plan) { p.since = testTime.Add(-time.Second) }
 	for name, changes := range map[string][]func(*plan){
 		"a secret of the process": {just},
 		"a shared key":            {just, sharedKey},
 		"always":                  {func(p *plan) { p.proofs.NonceAlways = true }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			after := openDoor(t, append(changes, dpop("required"), remember, func(p *plan) { p.keys = mint.JWKS(before.key) })...)
+			after := startService(t, append(changes, dpop("required"), remember, func(p *plan) { p.keys = jwttest.JWKS(before.key) })...)
 			compact := before.token(bound)
-			used := ask{headers: [][2]string{{"authorization", "DPoP " + compact}, {"dpop", h.proof(compact, nil)}}}
-			if got := hear(t, before.check(t, used.joined())); got.reason != "allowed" {
+			used := clientRequest{headers: [][2]string{{"authorization", "DPoP " + compact}, {"dpop", h.proof(compact, nil)}}}
+			if got := readResponse(t, before.check(t, used.joined())); got.reason != "allowed" {
 				t.Fatalf("before: %s", got.reason)
 			}
 			response := after.check(t, used.joined())
-			want := said{
+			want := wireAnswer{
 				"dpop_nonce_required", 401,
 				`DPoP resource_metadata="` + metadataURL + `", algs="ES256 EdDSA", error="use_dpop_nonce", error_description="` + reason.DPoPNonceRequired.Description() + `"`,
 				`{"error":"use_dpop_nonce","error_description":"` + reason.DPoPNonceRequired.Description() + `"}`,
 			}
-			if got := hear(t, response); got != want {
+			if got := readResponse(t, response); got != want {
 				t.Fatalf("got  %+v\nwant %+v", got, want)
 			}
 			nonces := deniedHeader(response.GetDeniedResponse(), "dpop-nonce")
@@ -172,7 +175,7 @@ func TestAProofAfterARestart(t *testing.T) {
 			answer.headers = [][2]string{used.headers[0], {"dpop", h.proof(compact, map[string]any{"nonce": nonces[0]})}}
 			for _, want := range []string{"allowed", "dpop_proof_invalid"} {
 				response := after.check(t, answer.joined())
-				if got := hear(t, response); got.reason != want {
+				if got := readResponse(t, response); got.reason != want {
 					t.Errorf("the answer: %s, want %s", got.reason, want)
 				}
 				if nonces := deniedHeader(response.GetDeniedResponse(), "dpop-nonce"); len(nonces) > 0 {
@@ -187,15 +190,15 @@ func TestAProofAfterARestart(t *testing.T) {
 // for which a proof is fresh.
 func TestAProofFromAhead(t *testing.T) {
 	h := newHolder()
-	d := openDoor(t, dpop("required"), func(p *plan) { p.proofs.ClockSkew = 10 * time.Second })
+	d := startService(t, dpop("required"), func(p *plan) { p.proofs.ClockSkew = 10 * time.Second })
 	compact := d.token(map[string]any{"cnf": map[string]any{"jkt": h.key.Thumbprint()}})
 	for ahead, want := range map[time.Duration]string{
 		10 * time.Second: "allowed", 11 * time.Second: "dpop_proof_invalid", 4 * time.Minute: "dpop_proof_invalid",
 		-5 * time.Minute: "allowed", -5*time.Minute - time.Second: "dpop_proof_invalid",
 	} {
-		proof := h.proof(compact, map[string]any{"iat": noon.Add(ahead).Unix()})
-		question := ask{headers: [][2]string{{"authorization", "DPoP " + compact}, {"dpop", proof}}}
-		if got := hear(t, d.check(t, question.joined())); got.reason != want {
+		proof := h.proof(compact, map[string]any{"iat": testTime.Add(ahead).Unix()})
+		question := clientRequest{headers: [][2]string{{"authorization", "DPoP " + compact}, {"dpop", proof}}}
+		if got := readResponse(t, d.check(t, question.joined())); got.reason != want {
 			t.Errorf("%v: %s, want %s", ahead, got.reason, want)
 		}
 	}
@@ -204,18 +207,18 @@ func TestAProofFromAhead(t *testing.T) {
 // TestARefusedTokenSpendsNoProof: what fails before the proof leaves it good.
 func TestARefusedTokenSpendsNoProof(t *testing.T) {
 	h := newHolder()
-	now := noon.Add(2 * time.Hour)
-	d := openDoor(t, dpop("required"), func(p *plan) { p.verifier.Now = func() time.Time { return now } })
+	now := testTime.Add(2 * time.Hour)
+	d := startService(t, dpop("required"), func(p *plan) { p.verifier.Now = func() time.Time { return now } })
 	compact := d.token(map[string]any{"cnf": map[string]any{"jkt": h.key.Thumbprint()}})
 	proof := h.proof(compact, map[string]any{"iat": now.Unix()})
-	question := ask{headers: [][2]string{{"authorization", "DPoP " + compact}, {"dpop", proof}}}
-	if got := hear(t, d.check(t, question.joined())); got.reason != "token_expired" {
+	question := clientRequest{headers: [][2]string{{"authorization", "DPoP " + compact}, {"dpop", proof}}}
+	if got := readResponse(t, d.check(t, question.joined())); got.reason != "token_expired" {
 		t.Fatalf("got %s", got.reason)
 	}
-	now = noon.Add(time.Hour)
+	now = testTime.Add(time.Hour)
 	proof = h.proof(compact, map[string]any{"iat": now.Unix(), "jti": "1"})
 	question.headers[1][1] = proof
-	if got := hear(t, d.check(t, question.joined())); got.reason != "allowed" {
+	if got := readResponse(t, d.check(t, question.joined())); got.reason != "allowed" {
 		t.Errorf("got %s", got.reason)
 	}
 }
@@ -250,7 +253,7 @@ func TestCertificateBoundTokens(t *testing.T) {
 		{"an unbound token needs none", "source", nil, "", "", "allowed"},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
-			d := openDoor(t, remember, func(p *plan) { p.resources[0].ClientCertificate = row.where })
+			d := startService(t, remember, func(p *plan) { p.resources[0].ClientCertificate = row.where })
 			question := bearer(d.token(row.claims))
 			if row.xfcc != "" {
 				question.headers = append(question.headers, [2]string{"x-forwarded-client-cert", row.xfcc})
@@ -258,7 +261,7 @@ func TestCertificateBoundTokens(t *testing.T) {
 			for range 2 { // the second time the token is remembered, the proof is not
 				request := question.joined()
 				request.GetAttributes().Source = &authv3.AttributeContext_Peer{Certificate: strings.ReplaceAll(url.QueryEscape(row.source), "+", "%20")}
-				if got := hear(t, d.check(t, request)); got.reason != row.want {
+				if got := readResponse(t, d.check(t, request)); got.reason != row.want {
 					t.Errorf("got %s, want %s", got.reason, row.want)
 				}
 			}
@@ -279,13 +282,13 @@ func certificateDigest(t *testing.T, text []byte) []byte {
 // TestAPolicySeesTheBinding so that a team may demand one.
 func TestAPolicySeesTheBinding(t *testing.T) {
 	h := newHolder()
-	d := openDoor(t, append(useTempFolder(t, team(`require.bound if input.token.binding == "dpop"`)), dpop("optional"))...)
-	if got := hear(t, d.check(t, bearer(d.token()).joined())); got.reason != "policy_denied" {
+	d := startService(t, append(useTempFolder(t, team(`require.bound if input.token.binding == "dpop"`)), dpop("optional"))...)
+	if got := readResponse(t, d.check(t, bearer(d.token()).joined())); got.reason != "policy_denied" {
 		t.Errorf("unbound: %s", got.reason)
 	}
 	compact := d.token(map[string]any{"cnf": map[string]any{"jkt": h.key.Thumbprint()}})
-	question := ask{headers: [][2]string{{"authorization", "DPoP " + compact}, {"dpop", h.proof(compact, nil)}}}
-	if got := hear(t, d.check(t, question.joined())); got.reason != "allowed" {
+	question := clientRequest{headers: [][2]string{{"authorization", "DPoP " + compact}, {"dpop", h.proof(compact, nil)}}}
+	if got := readResponse(t, d.check(t, question.joined())); got.reason != "allowed" {
 		t.Errorf("bound: %s", got.reason)
 	}
 }
@@ -293,19 +296,19 @@ func TestAPolicySeesTheBinding(t *testing.T) {
 // TestIssuedBefore voids what is older, what does not say how old it is, and
 // nothing else.
 func TestIssuedBefore(t *testing.T) {
-	d := openDoor(t, func(p *plan) {
-		p.revocations = fmt.Sprintf(`{"serial": 1, "issued_before": [{"issuer": %q, "time": %d}]}`, issuerURL, noon.Add(-time.Minute).Unix())
+	d := startService(t, func(p *plan) {
+		p.revocations = fmt.Sprintf(`{"serial": 1, "issued_before": [{"issuer": %q, "time": %d}]}`, issuerURL, testTime.Add(-time.Minute).Unix())
 	})
 	for intent, row := range map[string]struct {
 		iat  any
 		want string
 	}{
-		"older":       {noon.Add(-time.Minute - time.Second).Unix(), "token_revoked"},
-		"as old":      {noon.Add(-time.Minute).Unix(), "allowed"},
+		"older":       {testTime.Add(-time.Minute - time.Second).Unix(), "token_revoked"},
+		"as old":      {testTime.Add(-time.Minute).Unix(), "allowed"},
 		"without iat": {nil, "token_revoked"},
-		"and younger": {noon.Unix(), "allowed"},
+		"and younger": {testTime.Unix(), "allowed"},
 	} {
-		if got := hear(t, d.check(t, bearer(d.token(map[string]any{"iat": row.iat})).joined())); got.reason != row.want {
+		if got := readResponse(t, d.check(t, bearer(d.token(map[string]any{"iat": row.iat})).joined())); got.reason != row.want {
 			t.Errorf("%s: got %s, want %s", intent, got.reason, row.want)
 		}
 	}
@@ -318,10 +321,10 @@ func TestRevocation(t *testing.T) {
 		"jti": {"jti": "id-1"}, "sub": {"sub": "alice"}, "client_id": {"client_id": "app"}, "kid": {"kid": "key-1"},
 	} {
 		t.Run(intent, func(t *testing.T) {
-			d := openDoor(t, remember, func(p *plan) { p.revocations = `{"serial": 1, "revoked": []}` })
+			d := startService(t, remember, func(p *plan) { p.revocations = `{"serial": 1, "revoked": []}` })
 			good := bearer(d.token())
 			for range 2 {
-				if got := hear(t, d.check(t, good.joined())); got.reason != "allowed" {
+				if got := readResponse(t, d.check(t, good.joined())); got.reason != "allowed" {
 					t.Fatalf("before: %s", got.reason)
 				}
 			}
@@ -334,9 +337,9 @@ func TestRevocation(t *testing.T) {
 			if err := os.WriteFile(d.revocationFile, list, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			got := hear(t, d.check(t, good.joined()))
+			got := readResponse(t, d.check(t, good.joined()))
 			for got.reason == "allowed" && time.Since(changed) < 10*time.Second {
-				got = hear(t, d.check(t, good.joined()))
+				got = readResponse(t, d.check(t, good.joined()))
 			}
 			if got.reason != "token_revoked" {
 				t.Errorf("after %v: %s", time.Since(changed), got.reason)

@@ -53,21 +53,21 @@ func text(random *rand.Rand, shortest, longest int) string {
 
 func challengesOf(t *testing.T, spec resource.Spec) {
 	t.Helper()
-	d := openDoor(t, func(p *plan) { p.resources = []resource.Spec{spec} })
+	d := startService(t, func(p *plan) { p.resources = []resource.Spec{spec} })
 	host, path, _ := strings.Cut(strings.TrimPrefix(spec.URI, "https://"), "/")
-	here := func(a ask) ask { a.host, a.path = host, "/"+path; return a }
+	here := func(a clientRequest) clientRequest { a.host, a.path = host, "/"+path; return a }
 	want := map[string]string{"resource_metadata": d.state.Resources.All()[0].MetadataURL}
 	for _, row := range []struct {
-		ask    ask
+		ask    clientRequest
 		reason reason.Reason
 		scoped bool
 	}{
-		{here(ask{}), reason.NoCredentials, true},
+		{here(clientRequest{}), reason.NoCredentials, true},
 		{here(bearer("x")), reason.TokenMalformed, true},
-		{here(ask{headers: [][2]string{{"authorization", "Bearer a, Bearer b"}}}), reason.InvalidRequest, false},
+		{here(clientRequest{headers: [][2]string{{"authorization", "Bearer a, Bearer b"}}}), reason.InvalidRequest, false},
 		{here(bearer(d.token(map[string]any{"aud": spec.URI, "scope": ""}))), reason.InsufficientScope, true},
 	} {
-		got := hear(t, d.server.Check(t.Context(), row.ask.joined()))
+		got := readResponse(t, d.server.Check(t.Context(), row.ask.joined()))
 		if got.reason != row.reason.String() {
 			if row.reason == reason.InsufficientScope && got.reason == "allowed" && len(spec.Scopes) == 0 {
 				continue
@@ -100,8 +100,8 @@ func TestSchemesOfChallenges(t *testing.T) {
 	bound := map[string]any{"cnf": map[string]any{"jkt": h.key.Thumbprint()}}
 	certified := map[string]any{"cnf": map[string]any{"x5t#S256": strings.Repeat("A", 43)}}
 	foreign, poor := map[string]any{"aud": "x"}, map[string]any{"scope": "x"}
-	under := func(scheme, compact string) ask {
-		return ask{headers: [][2]string{{"authorization", scheme + " " + compact}, {"dpop", h.proof(compact, nil)}}}
+	under := func(scheme, compact string) clientRequest {
+		return clientRequest{headers: [][2]string{{"authorization", scheme + " " + compact}, {"dpop", h.proof(compact, nil)}}}
 	}
 	const scope, algs = `, scope="mcp:read"`, `, algs="ES256 EdDSA"`
 	failed := func(why reason.Reason) string {
@@ -110,77 +110,84 @@ func TestSchemesOfChallenges(t *testing.T) {
 	dp := strings.Replace(rm, "Bearer", "DPoP", 1)
 	for _, row := range []struct {
 		intent   string
-		ask      func(d *door) ask
+		ask      func(d *testService) clientRequest
 		optional []string
 		required string // one line
 		why      reason.Reason
 		strictly reason.Reason // under required, where it differs
 	}{
-		{"nothing", func(*door) ask { return ask{} }, []string{rm + scope, dp + scope + algs}, dp + scope + algs, reason.NoCredentials, 0},
-		{"another scheme", func(*door) ask { return under("Basic", "dTpw") }, []string{rm + scope, dp + scope + algs}, dp + scope + algs, reason.NoCredentials, 0},
-		{"a token in the query", func(d *door) ask { return ask{path: "/mcp?access_token=" + d.token()} }, []string{rm + scope, dp + scope + algs}, dp + scope + algs, reason.NoCredentials, 0},
+		{"nothing", func(*testService) clientRequest { return clientRequest{} }, []string{rm + scope, dp + scope + algs}, dp + scope + algs, reason.NoCredentials, 0},
+		{"another scheme", func(*testService) clientRequest { return under("Basic", "dTpw") }, []string{rm + scope, dp + scope + algs}, dp + scope + algs, reason.NoCredentials, 0},
+		{"a token in the query", func(d *testService) clientRequest { return clientRequest{path: "/mcp?access_token=" + d.token()} }, []string{rm + scope, dp + scope + algs}, dp + scope + algs, reason.NoCredentials, 0},
 		{
-			"a bad bearer token", func(*door) ask { return under("Bearer", "x") },
+			"a bad bearer token", func(*testService) clientRequest { return under("Bearer", "x") },
 			[]string{rm + scope + failed(reason.TokenMalformed)},
 			dp + scope + algs + failed(reason.TokenMalformed), reason.TokenMalformed, 0,
 		},
 		{
-			"the scheme alone", func(*door) ask { return ask{headers: [][2]string{{"authorization", "DPoP"}}} },
+			"the scheme alone", func(*testService) clientRequest {
+				return clientRequest{headers: [][2]string{{"authorization", "DPoP"}}}
+			},
 			[]string{dp + scope + algs + failed(reason.TokenMalformed)},
 			dp + scope + algs + failed(reason.TokenMalformed), reason.TokenMalformed, 0,
 		},
 		{
-			"a bad token as DPoP", func(*door) ask { return under("dpop", "x") },
+			"a bad token as DPoP", func(*testService) clientRequest { return under("dpop", "x") },
 			[]string{dp + scope + algs + failed(reason.TokenMalformed)},
 			dp + scope + algs + failed(reason.TokenMalformed), reason.TokenMalformed, 0,
 		},
 		{
-			"a bound token as bearer", func(d *door) ask { return under("Bearer", d.token(bound)) },
+			"a bound token as bearer", func(d *testService) clientRequest { return under("Bearer", d.token(bound)) },
 			[]string{rm + scope + failed(reason.BindingUnproven), dp + scope + algs},
 			dp + scope + algs + failed(reason.BindingUnproven), reason.BindingUnproven, 0,
 		},
 		{
-			"a certificate that is not shown", func(d *door) ask { return under("Bearer", d.token(certified)) },
+			"a certificate that is not shown", func(d *testService) clientRequest { return under("Bearer", d.token(certified)) },
 			[]string{rm + scope + failed(reason.BindingUnproven)},
 			dp + scope + algs + failed(reason.BindingUnproven), reason.BindingUnproven, 0,
 		},
 		{
-			"an unbound token as DPoP", func(d *door) ask { return under("DPoP", d.token()) },
+			"an unbound token as DPoP", func(d *testService) clientRequest { return under("DPoP", d.token()) },
 			[]string{dp + scope + algs + failed(reason.BindingUnproven)},
 			dp + scope + algs + failed(reason.BindingUnproven), reason.BindingUnproven, 0,
 		},
 		{
-			"a bad proof", func(d *door) ask { c := d.token(bound); a := under("DPoP", c); a.headers[1][1] = "x"; return a },
+			"a bad proof", func(d *testService) clientRequest {
+				c := d.token(bound)
+				a := under("DPoP", c)
+				a.headers[1][1] = "x"
+				return a
+			},
 			[]string{dp + algs + failed(reason.DPoPProofInvalid)},
 			dp + algs + failed(reason.DPoPProofInvalid), reason.DPoPProofInvalid, 0,
 		},
 		{
-			"another's bearer token", func(d *door) ask { return under("Bearer", d.token(foreign)) },
+			"another's bearer token", func(d *testService) clientRequest { return under("Bearer", d.token(foreign)) },
 			[]string{rm + scope + failed(reason.AudienceMismatch)},
 			dp + scope + algs + failed(reason.BindingUnproven), reason.AudienceMismatch, reason.BindingUnproven,
 		},
 		{
-			"another's bound token", func(d *door) ask { return under("DPoP", d.token(bound, foreign)) },
+			"another's bound token", func(d *testService) clientRequest { return under("DPoP", d.token(bound, foreign)) },
 			[]string{dp + scope + algs + failed(reason.AudienceMismatch)},
 			dp + scope + algs + failed(reason.AudienceMismatch), reason.AudienceMismatch, 0,
 		},
 		{
-			"a bearer token without scope", func(d *door) ask { return under("Bearer", d.token(poor)) },
+			"a bearer token without scope", func(d *testService) clientRequest { return under("Bearer", d.token(poor)) },
 			[]string{rm + scope + failed(reason.InsufficientScope)},
 			dp + scope + algs + failed(reason.BindingUnproven), reason.InsufficientScope, reason.BindingUnproven,
 		},
 		{
-			"a bound token without scope", func(d *door) ask { return under("DPoP", d.token(bound, poor)) },
+			"a bound token without scope", func(d *testService) clientRequest { return under("DPoP", d.token(bound, poor)) },
 			[]string{dp + scope + algs + failed(reason.InsufficientScope)},
 			dp + scope + algs + failed(reason.InsufficientScope), reason.InsufficientScope, 0,
 		},
 		{
-			"two bearer tokens", func(*door) ask { return under("Bearer", "a, Bearer b") },
+			"two bearer tokens", func(*testService) clientRequest { return under("Bearer", "a, Bearer b") },
 			[]string{rm + failed(reason.InvalidRequest)},
 			dp + algs + failed(reason.InvalidRequest), reason.InvalidRequest, 0,
 		},
 		{
-			"two as DPoP", func(*door) ask { return under("DPoP", "a, DPoP b") },
+			"two as DPoP", func(*testService) clientRequest { return under("DPoP", "a, DPoP b") },
 			[]string{dp + algs + failed(reason.InvalidRequest)},
 			dp + algs + failed(reason.InvalidRequest), reason.InvalidRequest, 0,
 		},
@@ -195,9 +202,9 @@ func TestSchemesOfChallenges(t *testing.T) {
 				why  reason.Reason
 				want []string
 			}{{"optional", row.why, row.optional}, {"required", strictly, []string{row.required}}} {
-				d := openDoor(t, dpop(door.mode), remember)
+				d := startService(t, dpop(door.mode), remember)
 				for range 2 { // the second time, what may be remembered is
-					got := hear(t, d.check(t, row.ask(d).joined()))
+					got := readResponse(t, d.check(t, row.ask(d).joined()))
 					if got.reason != door.why.String() || got.challenge != strings.Join(door.want, "\n") {
 						t.Errorf("%s: got %s, %s\nwant %s, %s", door.mode, got.reason, got.challenge, door.why, strings.Join(door.want, "\n"))
 					}
@@ -217,13 +224,13 @@ func TestNoChallengeAsksForOfflineAccess(t *testing.T) {
 	listed := func(p *plan) {
 		p.resources[0].Metadata = map[string]any{"scopes_supported": []any{"mcp:read", resource.OfflineAccess}}
 	}
-	d := openDoor(t, append(useTempFolder(t, team(`scopes contains "offline_access"`)), listed)...)
-	for want, question := range map[string]ask{
+	d := startService(t, append(useTempFolder(t, team(`scopes contains "offline_access"`)), listed)...)
+	for want, question := range map[string]clientRequest{
 		"no_credentials":     {},
 		"insufficient_scope": bearer(d.token(map[string]any{"scope": "x"})),
 		"token_malformed":    bearer("x"),
 	} {
-		got := hear(t, d.check(t, question.joined()))
+		got := readResponse(t, d.check(t, question.joined()))
 		if got.reason != want || !strings.Contains(got.challenge, `scope="mcp:read"`) {
 			t.Errorf("got %s, %s", got.reason, got.challenge)
 		}

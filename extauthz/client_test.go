@@ -20,7 +20,7 @@ func fromPeer(check *authv3.CheckRequest, address string) *authv3.CheckRequest {
 // peer's.
 func TestClientAddress(t *testing.T) {
 	const peer, office = "203.0.113.7", "203.0.113.9"
-	d := openDoor(t, useTempFolder(t, team(`require["office"] if net.cidr_contains("203.0.113.0/24", input.request.client_address)
+	d := startService(t, useTempFolder(t, team(`require["office"] if net.cidr_contains("203.0.113.0/24", input.request.client_address)
 headers["x-client"] := input.request.client_address`))...)
 	for _, row := range []struct {
 		intent string
@@ -62,7 +62,7 @@ headers["x-client"] := input.request.client_address`))...)
 						got = option.GetHeader().GetValue()
 					}
 				}
-				if heard := hear(t, answer); got != row.want || (heard.reason == "allowed") != (row.want != "") {
+				if heard := readResponse(t, answer); got != row.want || (heard.reason == "allowed") != (row.want != "") {
 					t.Errorf("%s: %s for %q, want %q", row.intent, heard.reason, got, row.want)
 				}
 			}

@@ -33,7 +33,7 @@ func TestTheCodecKeepsNothingOfGRPC(t *testing.T) {
 		"one buffer":  {mem.SliceBuffer("what was sent")},
 		"two buffers": {mem.SliceBuffer("what was"), mem.SliceBuffer(" sent")},
 	} {
-		var in arrival
+		var in incoming
 		if err := c.Unmarshal(received, &in); err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func TestReceiveBytes(t *testing.T) {
 			"in one buffer":  {mem.SliceBuffer(make([]byte, size))},
 			"in two buffers": {mem.SliceBuffer(make([]byte, size/2)), mem.SliceBuffer(make([]byte, size-size/2))},
 		} {
-			var in arrival
+			var in incoming
 			if err := c.Unmarshal(received, &in); err != nil {
 				t.Fatal(err)
 			}

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/doorward/doorward/envoy/rig/readers"
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/internal/testenv/readers"
 	"github.com/doorward/doorward/policy"
 )
 

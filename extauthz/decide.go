@@ -13,12 +13,12 @@ import (
 
 // decide gives the verdict that the policy comes to: the pinned one where there
 // is one for such a request, or a new one.
-func (s *Server) decide(ctx context.Context, state *inForce, req *request, res *resource.Resource, known *known, binding string) *verdict {
+func (s *Server) decide(ctx context.Context, state *numberedState, req *request, res *resource.Resource, known *cachedToken, binding string) *verdict {
 	judge := state.Policy.For(res.Name)
 	var room [256]byte
-	key, pinnable := req.pinnable(room[:0], state, res, binding, judge)
+	key, pinnable := req.verdictKey(room[:0], state, res, binding, judge)
 	if pinnable {
-		if v := known.pinned(key); v != nil {
+		if v := known.cachedVerdict(key); v != nil {
 			s.metrics.decisions.hit.Inc()
 			return v
 		}
@@ -28,14 +28,14 @@ func (s *Server) decide(ctx context.Context, state *inForce, req *request, res *
 	if !s.evaluate(ctx, judge, req, v) || !pinnable {
 		return v
 	}
-	v.ready, v.tally = v.answer(req), s.metrics.tally(res.Name, v.reason, &v.decision)
-	known.keep(key, v)
+	v.encoded, v.tally = v.answer(req), s.metrics.countersFor(res.Name, v.reason, &v.decision)
+	known.cacheVerdict(key, v)
 	return v
 }
 
 // evaluate asks the policy and writes what it says into v. Whatever keeps it
 // from saying anything is policy_error, and false.
-func (s *Server) evaluate(ctx context.Context, judge *policy.Judge, req *request, v *verdict) bool {
+func (s *Server) evaluate(ctx context.Context, judge *policy.Evaluator, req *request, v *verdict) bool {
 	ctx, cancel := context.WithDeadline(ctx, req.until)
 	defer cancel()
 	start := time.Now()
@@ -49,7 +49,7 @@ func (s *Server) evaluate(ctx context.Context, judge *policy.Judge, req *request
 	v.reason = outcomeReason(decision.Outcome)
 	if v.allowed() {
 		req.steps.enter(StepStrip)
-		if !strips(decision, req) {
+		if !removesCredentials(decision, req) {
 			v.reason = reason.Passthrough
 		}
 	}

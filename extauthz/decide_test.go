@@ -14,7 +14,7 @@ import (
 )
 
 func rememberDecisions(p *plan) {
-	p.memory = policy.NewMemory()
+	p.memory = policy.NewDecisionCache()
 	p.memory.SetMaximum(1 << 20)
 }
 
@@ -31,7 +31,7 @@ func teams(t *testing.T, modules ...string) func(*plan) {
 }
 
 // decisions counts how they were found, by result.
-func decisions(t *testing.T, d *door) map[string]float64 {
+func decisions(t *testing.T, d *testService) map[string]float64 {
 	t.Helper()
 	counts := map[string]float64{}
 	families, err := d.registry.Gather()
@@ -51,10 +51,10 @@ func decisions(t *testing.T, d *door) map[string]float64 {
 // A decision is evaluated once for all tokens of a kind, and counted as it was
 // found. No answer tells whether it was remembered, and none changes what is.
 func TestADecisionIsMadeOnce(t *testing.T) {
-	d := openDoor(t, rememberDecisions, teams(t, "package authz\n\nheaders[\"x-tenant\"] := input.claims.tenant\n\n"+
+	d := startService(t, rememberDecisions, teams(t, "package authz\n\nheaders[\"x-tenant\"] := input.claims.tenant\n\n"+
 		"warn contains {\"code\": \"a\"}\n\nscopes contains \"mcp:read\"\n\nrequire.a if input.request.headers[\"x-fine\"][0] == \"yes\""))
 	token := func(id, tenant string) string { return d.token(map[string]any{"jti": id, "tenant": tenant}) }
-	ask := func(compact, fine string) ask {
+	ask := func(compact, fine string) clientRequest {
 		question := bearer(compact)
 		question.headers = append(question.headers, [2]string{"x-fine", fine})
 		return question
@@ -82,7 +82,7 @@ func TestADecisionIsMadeOnce(t *testing.T) {
 
 // What cannot be remembered is counted as that.
 func TestAnUncacheableDecisionIsCounted(t *testing.T) {
-	d := openDoor(t, rememberDecisions, teams(t, "package authz\n\nrequire.a if time.now_ns() > 0"))
+	d := startService(t, rememberDecisions, teams(t, "package authz\n\nrequire.a if time.now_ns() > 0"))
 	for range 2 {
 		d.check(t, bearer(d.token()).joined())
 	}
@@ -94,7 +94,7 @@ func TestAnUncacheableDecisionIsCounted(t *testing.T) {
 // A team's package is for its own resource: another's requests are not judged
 // by it, get none of its headers, and keep theirs.
 func TestTeamsAreKeptApart(t *testing.T) {
-	d := openDoor(t, rememberDecisions, teams(t,
+	d := startService(t, rememberDecisions, teams(t,
 		"package authz\n\nheaders[\"x-all\"] := \"all\"",
 		"package authz.weather\n\nheaders[\"x-team\"] := \"weather\"\n\nrequire.method if input.request.method == \"POST\"\n\nscopes contains \"weather\" if input.request.headers[\"x-strict\"]",
 		"package authz.maps\n\nrequire.open := false",
@@ -103,7 +103,7 @@ func TestTeamsAreKeptApart(t *testing.T) {
 		p.resources[1].Issuers = []string{issuerURL}
 	})
 	ours, theirs := d.token(), d.token(map[string]any{"aud": "https://mcp.example.com/other"})
-	get := func(compact, path string) ask {
+	get := func(compact, path string) clientRequest {
 		question := bearer(compact)
 		question.method, question.path = "GET", path
 		return question
@@ -112,7 +112,7 @@ func TestTeamsAreKeptApart(t *testing.T) {
 	strict.headers = append(strict.headers, [2]string{"x-strict", "1"})
 	for _, row := range []struct {
 		intent string
-		ask    ask
+		ask    clientRequest
 		want   string
 	}{
 		{"ours", bearer(ours), "allowed"},
@@ -121,7 +121,7 @@ func TestTeamsAreKeptApart(t *testing.T) {
 		{"theirs, of which our package knows nothing", get(theirs, "/other"), "allowed"},
 	} {
 		for range 2 {
-			if got := hear(t, d.check(t, row.ask.joined())); got.reason != row.want {
+			if got := readResponse(t, d.check(t, row.ask.joined())); got.reason != row.want {
 				t.Errorf("%s: %s, want %s", row.intent, got.reason, row.want)
 			}
 		}

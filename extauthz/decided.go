@@ -12,8 +12,8 @@ import (
 // decided gives a Check that began at start to the decision log: every one but
 // those that a metadata document answered, where nothing was decided. The log
 // copies what it is given.
-func (state *inForce) decided(req *request, v *verdict, start time.Time) {
-	if state == nil || state.Decisions == nil || v.reason == reason.Metadata || !state.Decisions.Takes(v.allowed()) {
+func (state *numberedState) decided(req *request, v *verdict, start time.Time) {
+	if state == nil || state.Decisions == nil || v.reason == reason.Metadata || !state.Decisions.Logs(v.allowed()) {
 		return
 	}
 	event := decisionlog.Event{
@@ -53,7 +53,7 @@ func (state *inForce) decided(req *request, v *verdict, start time.Time) {
 
 // panicked gives the log a Check that ended in a fault of ours. That may have
 // been here, and a second panic would end the process.
-func (state *inForce) panicked(start time.Time) {
+func (state *numberedState) panicked(start time.Time) {
 	defer func() { _ = recover() }()
 	state.decided(&request{}, &verdict{}, start)
 }

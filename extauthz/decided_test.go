@@ -21,7 +21,7 @@ import (
 
 // logged gives a door a decision log; what it returns ends the log and gives
 // what is in it.
-func (d *door) logged(t testing.TB, claims ...string) func() string {
+func (d *testService) logged(t testing.TB, claims ...string) func() string {
 	t.Helper()
 	var out bytes.Buffer
 	log, err := decisionlog.New(decisionlog.Options{To: decisionlog.Stdout, Standard: &out, SampleAllows: 1, Buffer: 1 << 20, Claims: claims})
@@ -40,20 +40,20 @@ func (d *door) logged(t testing.TB, claims ...string) func() string {
 // TestEveryDecisionIsLogged: one event for each Check, with its reason, and
 // none where a metadata document is the answer.
 func TestEveryDecisionIsLogged(t *testing.T) {
-	d := openDoor(t, useTempFolder(t, team(`deny contains {"code": "no_deletes", "message": "nothing is deleted"} if input.request.method == "DELETE"
+	d := startService(t, useTempFolder(t, team(`deny contains {"code": "no_deletes", "message": "nothing is deleted"} if input.request.method == "DELETE"
 require.office if input.request.method != "PATCH"
 require.second if input.request.method != "PATCH"
 warn contains {"code": "soon"}`))...)
 	end := d.logged(t)
 	good := d.token()
-	send := func(question ask) {
+	send := func(question clientRequest) {
 		check := question.joined()
 		check.Attributes.Source = &authv3.AttributeContext_Peer{Address: &corev3.Address{Address: &corev3.Address_SocketAddress{
 			SocketAddress: &corev3.SocketAddress{Address: "10.1.2.3"},
 		}}}
 		d.check(t, check)
 	}
-	with := func(token, method, path string) ask {
+	with := func(token, method, path string) clientRequest {
 		question := bearer(token)
 		question.method, question.path = method, path
 		return question
@@ -126,19 +126,19 @@ func digest(token string) string {
 
 // TestDigests: a token has one, be it refused; what may be a password has none.
 func TestDigests(t *testing.T) {
-	d := openDoor(t)
+	d := startService(t)
 	foreign, expired, forged := d.token(), d.token(map[string]any{"exp": 1}), forger().Sign(claims())
 	for _, row := range []struct {
 		intent string
-		ask    ask
+		ask    clientRequest
 		want   string
 	}{
 		{"expired", bearer(expired), digest(expired)},
 		{"forged", bearer(forged), digest(forged)},
 		{"no token at all", bearer("hunter2"), "none"},
-		{"another scheme", ask{headers: [][2]string{{"authorization", "Basic aHVudGVyMg"}}}, "none"},
-		{"a stranger's page", ask{headers: [][2]string{{"authorization", "Bearer " + foreign}, {"origin", "https://evil.example"}}}, "none"},
-		{"elsewhere", ask{path: "/elsewhere", headers: [][2]string{{"authorization", "Bearer " + foreign}}}, "none"},
+		{"another scheme", clientRequest{headers: [][2]string{{"authorization", "Basic aHVudGVyMg"}}}, "none"},
+		{"a stranger's page", clientRequest{headers: [][2]string{{"authorization", "Bearer " + foreign}, {"origin", "https://evil.example"}}}, "none"},
+		{"elsewhere", clientRequest{path: "/elsewhere", headers: [][2]string{{"authorization", "Bearer " + foreign}}}, "none"},
 	} {
 		end := d.logged(t)
 		d.check(t, row.ask.joined())
@@ -153,7 +153,7 @@ func TestDigests(t *testing.T) {
 // decision log has no header, no query, no token, and no claim but those on its
 // list.
 func TestNothingSecretIsLogged(t *testing.T) {
-	d := openDoor(t)
+	d := startService(t)
 	end := d.logged(t, "team")
 	secrets := []string{}
 	secret := func(name string) string {
@@ -174,8 +174,8 @@ func TestNothingSecretIsLogged(t *testing.T) {
 			d.check(t, question.joined())
 			d.check(t, question.apart())
 		}
-		d.check(t, ask{headers: [][2]string{{"authorization", "Basic " + secret("basic")}}}.joined())
-		d.check(t, ask{host: "user:" + secret("password") + "@mcp.example.com"}.joined())
+		d.check(t, clientRequest{headers: [][2]string{{"authorization", "Basic " + secret("basic")}}}.joined())
+		d.check(t, clientRequest{host: "user:" + secret("password") + "@mcp.example.com"}.joined())
 	}
 	text := end()
 	for _, token := range tokens {

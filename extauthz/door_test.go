@@ -20,12 +20,12 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/revocation"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
 )
@@ -38,7 +38,7 @@ const (
 )
 
 // noon is the time of every door: tokens are valid or not for ever.
-var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+var testTime = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // plan is what a test may change about a door before it opens.
 type plan struct {
@@ -46,7 +46,7 @@ type plan struct {
 	library   fs.FS
 	policy    []string
 	packages  map[string]string
-	memory    *policy.Memory
+	memory    *policy.DecisionCache
 	keys      []byte
 	verifier  token.Options
 	profile   token.Profile
@@ -60,14 +60,14 @@ type plan struct {
 }
 
 // door is the service as Envoy sees it: over gRPC, from outside.
-type door struct {
+type testService struct {
 	client   authv3.AuthorizationClient
 	conn     *grpc.ClientConn
 	server   *extauthz.Server
 	state    *extauthz.State
 	registry *prometheus.Registry
 	log      *syncBuffer
-	key      *mint.Key
+	key      *jwttest.Key
 
 	revocationFile string
 }
@@ -105,25 +105,25 @@ func weather() resource.Spec {
 	}
 }
 
-func openDoor(t testing.TB, changes ...func(*plan)) *door {
+func startService(t testing.TB, changes ...func(*plan)) *testService {
 	t.Helper()
-	key := mint.NewKey("ES256", "key-1")
+	key := jwttest.NewKey("ES256", "key-1")
 	p := plan{
 		resources: []resource.Spec{weather(), {
 			URI: "https://mcp.example.com/other", Name: "other", Issuers: []string{"https://elsewhere.example.com"},
 		}},
 		library:  rego.Files,
-		keys:     mint.JWKS(key),
+		keys:     jwttest.JWKS(key),
 		verifier: token.Options{ClockSkew: 30 * time.Second, Waiting: 1000},
 		timeout:  2 * time.Second,
 		proofs:   token.ProofRules{ClockSkew: 30 * time.Second},
-		since:    noon.Add(-time.Hour),
+		since:    testTime.Add(-time.Hour),
 	}
-	p.verifier.Now = func() time.Time { return noon }
+	p.verifier.Now = func() time.Time { return testTime }
 	for _, change := range changes {
 		change(&p)
 	}
-	d := &door{log: &syncBuffer{}, key: key, registry: prometheus.NewRegistry()}
+	d := &testService{log: &syncBuffer{}, key: key, registry: prometheus.NewRegistry()}
 	d.server = extauthz.New(slog.New(slog.NewJSONHandler(d.log, nil)), extauthz.NewMetrics(d.registry))
 	d.state = p.state(t)
 	d.watchRevocations(t, &p)
@@ -138,7 +138,7 @@ func (p *plan) state(t testing.TB) *extauthz.State {
 	if table == nil {
 		t.Fatal(problems)
 	}
-	engine, faults := policy.Compile(context.Background(), policy.Sources{Library: p.library, Paths: p.policy, Packages: p.packages, Memory: p.memory})
+	engine, faults := policy.Compile(context.Background(), policy.Sources{Library: p.library, Paths: p.policy, Packages: p.packages, Cache: p.memory})
 	if engine == nil {
 		t.Fatal(faults)
 	}
@@ -150,7 +150,7 @@ func (p *plan) state(t testing.TB) *extauthz.State {
 		}},
 		Verifier:        token.NewVerifier(p.verifier),
 		Policy:          engine,
-		Binder:          token.NewBinder(token.BinderOptions{Now: p.verifier.Now, Since: p.since}),
+		Possession:      token.NewPossessionVerifier(token.PossessionOptions{Now: p.verifier.Now, Since: p.since}),
 		Proofs:          p.proofs,
 		TokenCache:      p.cache,
 		CheckTimeout:    p.timeout,
@@ -159,7 +159,7 @@ func (p *plan) state(t testing.TB) *extauthz.State {
 }
 
 // watchRevocations gives the state a living list, where the plan has one.
-func (d *door) watchRevocations(t testing.TB, p *plan) {
+func (d *testService) watchRevocations(t testing.TB, p *plan) {
 	t.Helper()
 	if p.revocations == "" {
 		return
@@ -184,7 +184,7 @@ func writeFile(t testing.TB, content string) string {
 	return name
 }
 
-func (d *door) listen(t testing.TB) {
+func (d *testService) listen(t testing.TB) {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -204,7 +204,7 @@ func (d *door) listen(t testing.TB) {
 
 // check asks over gRPC. That it ends in a gRPC error fails any test: Envoy may
 // take one for an allow.
-func (d *door) check(t testing.TB, request *authv3.CheckRequest) *authv3.CheckResponse {
+func (d *testService) check(t testing.TB, request *authv3.CheckRequest) *authv3.CheckResponse {
 	t.Helper()
 	response, err := d.client.Check(context.Background(), request)
 	if err != nil {
@@ -217,7 +217,7 @@ func (d *door) check(t testing.TB, request *authv3.CheckRequest) *authv3.CheckRe
 func claims(changes ...map[string]any) map[string]any {
 	all := map[string]any{
 		"iss": issuerURL, "sub": "alice", "aud": resourceURI, "client_id": "app", "jti": "id-1",
-		"iat": noon.Add(-time.Minute).Unix(), "exp": noon.Add(time.Hour).Unix(), "scope": "mcp:read mcp:write",
+		"iat": testTime.Add(-time.Minute).Unix(), "exp": testTime.Add(time.Hour).Unix(), "scope": "mcp:read mcp:write",
 	}
 	for _, change := range changes {
 		maps.Copy(all, change)
@@ -226,20 +226,22 @@ func claims(changes ...map[string]any) map[string]any {
 	return all
 }
 
-func (d *door) token(changes ...map[string]any) string { return d.key.Sign(claims(changes...)) }
+func (d *testService) token(changes ...map[string]any) string { return d.key.Sign(claims(changes...)) }
 
 // ask is one request of a client, as Envoy describes it.
-type ask struct {
+type clientRequest struct {
 	method, host, path string
 	headers            [][2]string
 	extensions         map[string]string
 }
 
-func bearer(token string) ask { return ask{headers: [][2]string{{"authorization", "Bearer " + token}}} }
+func bearer(token string) clientRequest {
+	return clientRequest{headers: [][2]string{{"authorization", "Bearer " + token}}}
+}
 
 // joined sends headers as Envoy does by default, apart as under
 // encode_raw_headers.
-func (a ask) joined() *authv3.CheckRequest {
+func (a clientRequest) joined() *authv3.CheckRequest {
 	http := a.http()
 	http.Headers = map[string]string{":authority": http.GetHost(), ":path": http.GetPath()}
 	for _, header := range a.headers {
@@ -251,7 +253,7 @@ func (a ask) joined() *authv3.CheckRequest {
 	return a.request(http)
 }
 
-func (a ask) apart() *authv3.CheckRequest {
+func (a clientRequest) apart() *authv3.CheckRequest {
 	http := a.http()
 	http.HeaderMap = &corev3.HeaderMap{}
 	for _, header := range append([][2]string{{":authority", http.GetHost()}, {":path", http.GetPath()}}, a.headers...) {
@@ -260,7 +262,7 @@ func (a ask) apart() *authv3.CheckRequest {
 	return a.request(http)
 }
 
-func (a ask) http() *authv3.AttributeContext_HttpRequest {
+func (a clientRequest) http() *authv3.AttributeContext_HttpRequest {
 	or := func(value, usual string) string {
 		if value == "" {
 			return usual
@@ -273,7 +275,7 @@ func (a ask) http() *authv3.AttributeContext_HttpRequest {
 	}
 }
 
-func (a ask) request(http *authv3.AttributeContext_HttpRequest) *authv3.CheckRequest {
+func (a clientRequest) request(http *authv3.AttributeContext_HttpRequest) *authv3.CheckRequest {
 	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
 		Request:           &authv3.AttributeContext_Request{Http: http},
 		ContextExtensions: a.extensions,
@@ -281,16 +283,16 @@ func (a ask) request(http *authv3.AttributeContext_HttpRequest) *authv3.CheckReq
 }
 
 // said is an answer in the words of a test.
-type said struct {
+type wireAnswer struct {
 	reason    string
 	status    int
 	challenge string
 	body      string
 }
 
-func hear(t testing.TB, response *authv3.CheckResponse) said {
+func readResponse(t testing.TB, response *authv3.CheckResponse) wireAnswer {
 	t.Helper()
-	heard := said{reason: response.GetDynamicMetadata().GetFields()["reason"].GetStringValue()}
+	heard := wireAnswer{reason: response.GetDynamicMetadata().GetFields()["reason"].GetStringValue()}
 	switch answer := response.GetHttpResponse().(type) {
 	case *authv3.CheckResponse_OkResponse:
 		heard.status = 200

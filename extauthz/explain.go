@@ -21,7 +21,7 @@ const (
 	StepOrigin     = "origin"     // the page it comes from
 	StepCredential = "credential" // what it presents
 	StepVerify     = "verify"     // who signed that, and what it says
-	StepStands     = "stands"     // revocation, and proof of possession
+	StepPossession = "stands"     // revocation, and proof of possession
 	StepDecide     = "decide"     // the policy
 	StepStrip      = "strip"      // whether an allow takes the credential off
 	StepAnswer     = "answer"     // the response is written
@@ -43,14 +43,14 @@ type Explanation struct {
 	Facts  []Fact // what a refusal was about
 	Advice string // what to do about it; "" for an allow
 
-	Resource *resource.Resource
-	Document string        // name of the resource of a metadata document
-	Issuer   string        // a configured issuer
-	Claims   *token.Claims // verified
-	Binding  string        // one of the token.Binding constants
-	Asked    bool          // whether the policy was
-	Decision policy.Decision
-	Grounds  []policy.Ground
+	Resource   *resource.Resource
+	Document   string        // name of the resource of a metadata document
+	Issuer     string        // a configured issuer
+	Claims     *token.Claims // verified
+	Binding    string        // one of the token.Binding constants
+	PolicyRan  bool          // whether the policy was
+	Decision   policy.Decision
+	RuleTraces []policy.Trace
 
 	Answer *authv3.CheckResponse // what Envoy would get
 }
@@ -77,21 +77,21 @@ func (s *Server) Explain(ctx context.Context, check *authv3.CheckRequest, now fu
 	}()
 	taken.enter(StepRead)
 	state := s.state.Load()
-	req, v := s.judge(ctx, state, arrival{said: describe(check), steps: taken}, time.Now())
+	req, v := s.decodeAndCheck(ctx, state, incoming{said: describe(check), steps: taken}, time.Now())
 	told.Ended = taken.last()
 	taken.enter(StepAnswer)
 	answer = v.answer(req)
 	taken.leave()
-	told.tell(v, taken.all)
+	told.fill(v, taken.all)
 	account := accountOf(state, req, v)
 	told.Facts, told.Advice = account.facts, account.advice
 	if v.decision.Outcome != policy.Failed {
-		told.Grounds = state.grounds(ctx, req, v)
+		told.RuleTraces = state.grounds(ctx, req, v)
 	}
 	return told
 }
 
-func (told *Explanation) tell(v *verdict, steps []Step) {
+func (told *Explanation) fill(v *verdict, steps []Step) {
 	told.Steps = steps
 	told.Reason, told.Cause = v.reason, v.cause
 	told.Resource, told.Document, told.Issuer = v.resource, v.document.Name, v.issuer
@@ -99,7 +99,7 @@ func (told *Explanation) tell(v *verdict, steps []Step) {
 }
 
 // grounds asks the policy once more, with a witness.
-func (state *State) grounds(ctx context.Context, req *request, v *verdict) []policy.Ground {
+func (state *State) grounds(ctx context.Context, req *request, v *verdict) []policy.Trace {
 	ctx, cancel := context.WithDeadline(ctx, state.deadline(ctx, time.Now()))
 	defer cancel()
 	judge := state.Policy.For(v.resource.Name)

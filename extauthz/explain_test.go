@@ -20,7 +20,7 @@ import (
 func TestExplainAnswersAsCheckDoes(t *testing.T) {
 	for _, row := range wireRows() {
 		t.Run(row.reason.String()+"/"+row.intent, func(t *testing.T) {
-			d := openDoor(t, useTempFolder(t, row.change)...)
+			d := startService(t, useTempFolder(t, row.change)...)
 			if row.reason == reason.KeysUnavailable {
 				d.state.Issuers[issuerURL].Keys.Close()
 			}
@@ -63,7 +63,7 @@ func stepOf(r reason.Reason) string {
 	case reason.InvalidRequest, reason.NoCredentials:
 		return extauthz.StepCredential
 	case reason.TokenRevoked, reason.DPoPProofInvalid, reason.DPoPNonceRequired, reason.BindingUnproven:
-		return extauthz.StepStands
+		return extauthz.StepPossession
 	case reason.AudienceMismatch, reason.PolicyError, reason.PolicyDenied, reason.InsufficientScope:
 		return extauthz.StepDecide
 	case reason.Allowed:
@@ -75,8 +75,8 @@ func stepOf(r reason.Reason) string {
 
 // TestStepsTakeTime: each is timed from its beginning to that of the next.
 func TestStepsTakeTime(t *testing.T) {
-	d := openDoor(t)
-	clock := noon
+	d := startService(t)
+	clock := testTime
 	told := d.server.Explain(t.Context(), bearer(d.token()).joined(), func() time.Time {
 		clock = clock.Add(time.Millisecond)
 		return clock
@@ -97,7 +97,7 @@ func TestStepsTakeTime(t *testing.T) {
 // TestExplainOfWhatCannotBeAnswered is a refusal too: no request, no
 // configuration, a fault of ours.
 func TestExplainOfWhatCannotBeAnswered(t *testing.T) {
-	d := openDoor(t)
+	d := startService(t)
 	good := bearer(d.token()).joined()
 	for intent, ask := range map[string]func() extauthz.Explanation{
 		"no request": func() extauthz.Explanation {
@@ -111,7 +111,7 @@ func TestExplainOfWhatCannotBeAnswered(t *testing.T) {
 		},
 	} {
 		told := ask()
-		got := hear(t, told.Answer)
+		got := readResponse(t, told.Answer)
 		if told.Reason != reason.Internal || told.Cause == "" || got.status != 503 || told.Ended == "" {
 			t.Errorf("%s: %+v", intent, told)
 		}
@@ -125,15 +125,15 @@ func TestExplainOfWhatCannotBeAnswered(t *testing.T) {
 // TestGroundsAreOfThisDecision: a policy that decides otherwise when it is
 // asked again has no grounds to tell.
 func TestGroundsAreOfThisDecision(t *testing.T) {
-	d := openDoor(t, useTempFolder(t, team(`deny contains {"code": sprintf("n%d", [n]), "message": ""} if {
+	d := startService(t, useTempFolder(t, team(`deny contains {"code": sprintf("n%d", [n]), "message": ""} if {
 	n := rand.intn("x", 1000000000)
 }`))...)
 	told := d.server.Explain(t.Context(), bearer(d.token()).joined(), time.Now)
-	if told.Reason != reason.PolicyDenied || told.Grounds != nil {
-		t.Errorf("%s for %v", told.Reason, told.Grounds)
+	if told.Reason != reason.PolicyDenied || told.RuleTraces != nil {
+		t.Errorf("%s for %v", told.Reason, told.RuleTraces)
 	}
-	steady := openDoor(t, useTempFolder(t, team(`deny contains {"code": "closed", "message": "shut"}`))...)
-	if told := steady.server.Explain(t.Context(), bearer(steady.token()).joined(), time.Now); len(told.Grounds) != 2 || told.Grounds[1].Line != 3 {
-		t.Errorf("grounds %v", told.Grounds)
+	steady := startService(t, useTempFolder(t, team(`deny contains {"code": "closed", "message": "shut"}`))...)
+	if told := steady.server.Explain(t.Context(), bearer(steady.token()).joined(), time.Now); len(told.RuleTraces) != 2 || told.RuleTraces[1].Line != 3 {
+		t.Errorf("grounds %v", told.RuleTraces)
 	}
 }

@@ -15,8 +15,8 @@ import (
 // costs its count.
 func TestALineThatIsNotWrittenIsNotComposed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := newJournal(slog.New(slog.NewJSONHandler(new(bytes.Buffer), nil)))
-		state := &inForce{State: &State{Resources: new(resource.Table)}}
+		j := newDenialLog(slog.New(slog.NewJSONHandler(new(bytes.Buffer), nil)))
+		state := &numberedState{State: &State{Resources: new(resource.Table)}}
 		req := &request{authority: "nowhere.example.com", path: "/x", method: "GET"}
 		v := refuse(reason.NoResource, "")
 		for range perSecond {

@@ -12,7 +12,7 @@ import (
 // our issuer signed, to a path of its resource; the two header forms agree; and
 // no refusal can be taken for an allow.
 func FuzzCheck(f *testing.F) {
-	d := openDoor(f)
+	d := startService(f)
 	good := d.token()
 	f.Add("POST", "mcp.example.com", "/mcp", "Bearer "+good, "", "", "")
 	f.Add("GET", "MCP.example.com:443", "/mcp/x?access_token="+good, "", "https://evil.example.com", "x-mcp-auth-subject", "eve")
@@ -20,15 +20,15 @@ func FuzzCheck(f *testing.F) {
 	f.Add("POST", "weather.ns.svc:8443", "/mcp?a=b;access_token=c", "bearer  "+good, "https://app.example.com", "dpop", "x")
 	f.Add("POST", "mcp.example.com", "/mcp/..;/other%2f", "Basic dTpw", "", "\xff", "\xfe")
 	f.Fuzz(func(t *testing.T, method, host, path, authorization, origin, name, value string) {
-		question := ask{method: method, host: host, path: path}
+		question := clientRequest{method: method, host: host, path: path}
 		for _, header := range [][2]string{{"authorization", authorization}, {"origin", origin}, {name, value}} {
 			if header[1] != "" {
 				question.headers = append(question.headers, header)
 			}
 		}
 		joined, apart := d.server.Check(t.Context(), question.joined()), d.server.Check(t.Context(), question.apart())
-		got := hear(t, joined)
-		if other := hear(t, apart); got != other && name != "authorization" {
+		got := readResponse(t, joined)
+		if other := readResponse(t, apart); got != other && name != "authorization" {
 			t.Errorf("headers: %+v, header_map: %+v", got, other)
 		}
 		checkAllowed(t, joined, got)
@@ -43,7 +43,7 @@ func carries(authorization, good string) bool {
 	return len(authorization) > len(good) && authorization[len(authorization)-len(good):] == good
 }
 
-func checkAllowed(t *testing.T, response *authv3.CheckResponse, got said) {
+func checkAllowed(t *testing.T, response *authv3.CheckResponse, got wireAnswer) {
 	t.Helper()
 	ok := response.GetOkResponse()
 	if (ok != nil) != (got.reason == "allowed") || (ok != nil) != (response.GetStatus().GetCode() == 0) {

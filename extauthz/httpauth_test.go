@@ -21,7 +21,7 @@ func TestHTTPAuthAnswersAsCheckDoes(t *testing.T) {
 	compared, skipped := map[reason.Reason]int{}, 0
 	for _, row := range wireRows() {
 		t.Run(row.reason.String()+"/"+row.intent, func(t *testing.T) {
-			d := openDoor(t, useTempFolder(t, row.change)...)
+			d := startService(t, useTempFolder(t, row.change)...)
 			if row.reason == reason.KeysUnavailable {
 				d.state.Issuers[issuerURL].Keys.Close()
 			}
@@ -39,7 +39,7 @@ func TestHTTPAuthAnswersAsCheckDoes(t *testing.T) {
 	}
 }
 
-func compareHTTP(t *testing.T, d *door, question ask) {
+func compareHTTP(t *testing.T, d *testService, question clientRequest) {
 	t.Helper()
 	var upstream *http.Request
 	next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { upstream = r })
@@ -87,7 +87,7 @@ func compareHTTP(t *testing.T, d *door, question ask) {
 }
 
 // plain is the request as net/http gives it to a handler.
-func (a ask) plain() *http.Request {
+func (a clientRequest) plain() *http.Request {
 	description := a.http()
 	path, query, _ := strings.Cut(description.GetPath(), "?")
 	r := &http.Request{

@@ -58,7 +58,7 @@ func (v *verdict) removedHeaders(in *request, set [][2]string) []string {
 			removed = append(removed, name)
 		}
 	}
-	isForged := func(h header) bool { return passesForOurs(h.name, v.policyHeaders) }
+	isForged := func(h header) bool { return isReservedName(h.name, v.policyHeaders) }
 	first := slices.IndexFunc(in.headers, isForged)
 	if first < 0 {
 		return removed

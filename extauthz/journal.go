@@ -19,7 +19,7 @@ const perSecond = 10
 // Whatever a client, a token or a rule that repeats them may have put there is
 // redacted and bounded. A line is composed when it is written: most of a flood
 // costs a count.
-type journal struct {
+type denialLog struct {
 	log     *slog.Logger
 	mu      sync.Mutex
 	reasons map[string]*quota
@@ -30,11 +30,11 @@ type quota struct {
 	written, dropped int
 }
 
-func newJournal(log *slog.Logger) *journal {
-	return &journal{log: log, reasons: map[string]*quota{}}
+func newDenialLog(log *slog.Logger) *denialLog {
+	return &denialLog{log: log, reasons: map[string]*quota{}}
 }
 
-func (j *journal) write(state *inForce, req *request, v *verdict) {
+func (j *denialLog) write(state *numberedState, req *request, v *verdict) {
 	level, text := slog.LevelInfo, "denied"
 	switch {
 	case v.allowed() || v.reason == reason.Metadata:
@@ -43,11 +43,11 @@ func (j *journal) write(state *inForce, req *request, v *verdict) {
 		level = slog.LevelError
 	}
 	ctx := context.Background()
-	if j.log.Enabled(ctx, level) && (level == slog.LevelDebug || j.admit(v.reason.String())) {
+	if j.log.Enabled(ctx, level) && (level == slog.LevelDebug || j.allow(v.reason.String())) {
 		j.log.LogAttrs(ctx, level, text, v.attributes(state, req)...)
 	}
 	for _, warning := range v.decision.Warnings {
-		if j.admit("policy_warning") {
+		if j.allow("policy_warning") {
 			j.log.LogAttrs(ctx, slog.LevelWarn, "policy warning", slog.String("resource", v.name()),
 				slog.String("request_id", req.id), slog.String("code", clip(redact.Text(warning.Code))),
 				slog.String("message", clip(redact.Text(warning.Message))))
@@ -57,8 +57,8 @@ func (j *journal) write(state *inForce, req *request, v *verdict) {
 
 // panicked tells of a fault of ours. The value of a panic may hold anything, so
 // its type has to do.
-func (j *journal) panicked(fault any) {
-	if j.admit(reason.Internal.String()) {
+func (j *denialLog) panicked(fault any) {
+	if j.allow(reason.Internal.String()) {
 		j.log.LogAttrs(context.Background(), slog.LevelError, "a Check panicked and was refused: please report this",
 			slog.String("fault", fmt.Sprintf("%T", fault)))
 	}
@@ -66,14 +66,14 @@ func (j *journal) panicked(fault any) {
 
 // admit takes one line from the quota of kind. The first line of a second
 // starts a timer that ends it and tells what was left out.
-func (j *journal) admit(kind string) bool {
+func (j *denialLog) allow(kind string) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	q := j.reasons[kind]
 	if q == nil {
 		q = &quota{}
 		j.reasons[kind] = q
-		time.AfterFunc(time.Second, func() { j.settle(kind) })
+		time.AfterFunc(time.Second, func() { j.reportDropped(kind) })
 	}
 	if q.written == perSecond {
 		q.dropped++
@@ -83,7 +83,7 @@ func (j *journal) admit(kind string) bool {
 	return true
 }
 
-func (j *journal) settle(kind string) {
+func (j *denialLog) reportDropped(kind string) {
 	j.mu.Lock()
 	dropped := j.reasons[kind].dropped
 	delete(j.reasons, kind)
@@ -94,7 +94,7 @@ func (j *journal) settle(kind string) {
 	}
 }
 
-func (v *verdict) attributes(state *inForce, req *request) []slog.Attr {
+func (v *verdict) attributes(state *numberedState, req *request) []slog.Attr {
 	attributes := []slog.Attr{slog.String("reason", v.reason.String()), slog.Int("status", v.status())}
 	put := func(name, value string) {
 		if value != "" {

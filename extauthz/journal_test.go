@@ -13,7 +13,7 @@ import (
 // TestNothingSecretIsWritten is TK-11: neither the log nor a metric nor a body
 // holds a part of the token or a header.
 func TestNothingSecretIsWritten(t *testing.T) {
-	d := openDoor(t, useTempFolder(t, team(`deny contains {"code": "no", "message": "said no"} if input.claims.sub == "bob"
+	d := startService(t, useTempFolder(t, team(`deny contains {"code": "no", "message": "said no"} if input.claims.sub == "bob"
 warn contains {"code": "tried", "message": "would deny"}`))...)
 	for _, token := range []string{
 		d.token(), d.token(map[string]any{"exp": 1}), forger().Sign(claims()), d.token(map[string]any{"sub": "bob"}),
@@ -22,7 +22,7 @@ warn contains {"code": "tried", "message": "would deny"}`))...)
 		question := bearer(token)
 		question.path = "/mcp?access_token=query-secret"
 		question.headers = append(question.headers, [2]string{"cookie", "cookie-secret"}, [2]string{"dpop", "dpop-secret"}, [2]string{"x-request-id", "join-me"})
-		got := hear(t, d.check(t, question.joined()))
+		got := readResponse(t, d.check(t, question.joined()))
 		for part := range strings.SplitSeq(token, ".") {
 			for where, text := range map[string]string{"log": d.log.String(), "body": got.body, "challenge": got.challenge, "metrics": metricText(t, d)} {
 				if strings.Contains(text, part) {
@@ -41,7 +41,7 @@ warn contains {"code": "tried", "message": "would deny"}`))...)
 	}
 }
 
-func metricText(t *testing.T, d *door) string {
+func metricText(t *testing.T, d *testService) string {
 	t.Helper()
 	families, err := d.registry.Gather()
 	if err != nil {
@@ -56,7 +56,7 @@ func metricText(t *testing.T, d *door) string {
 
 // TestOneLineTellsAnOperator what went wrong and what to do.
 func TestOneLineTellsAnOperator(t *testing.T) {
-	d := openDoor(t)
+	d := startService(t)
 	d.check(t, bearer(d.token(map[string]any{"aud": "x"})).joined())
 	var line map[string]any
 	if err := json.Unmarshal([]byte(d.log.String()), &line); err != nil {
@@ -83,12 +83,12 @@ func TestOneLineTellsAnOperator(t *testing.T) {
 
 // TestAFloodIsANumber: ten lines a second and reason, then a count.
 func TestAFloodIsANumber(t *testing.T) {
-	d := openDoor(t) // outside the bubble: it has a listener
+	d := startService(t) // outside the bubble: it has a listener
 	synctest.Test(t, func(t *testing.T) {
 		for range 25 {
-			d.server.Check(t.Context(), ask{}.joined())
+			d.server.Check(t.Context(), clientRequest{}.joined())
 		}
-		d.server.Check(t.Context(), ask{host: "nowhere"}.joined())
+		d.server.Check(t.Context(), clientRequest{host: "nowhere"}.joined())
 		if got := strings.Count(d.log.String(), `"no_credentials"`); got != 10 {
 			t.Errorf("%d lines within a second", got)
 		}
@@ -100,7 +100,7 @@ func TestAFloodIsANumber(t *testing.T) {
 		if !strings.Contains(d.log.String(), `"count":15`) {
 			t.Errorf("the rest is not counted: %s", d.log)
 		}
-		d.server.Check(t.Context(), ask{}.joined())
+		d.server.Check(t.Context(), clientRequest{}.joined())
 		if got := strings.Count(d.log.String(), `"msg":"denied","reason":"no_credentials"`); got != 11 {
 			t.Errorf("%d lines after the second", got)
 		}
@@ -111,7 +111,7 @@ func TestAFloodIsANumber(t *testing.T) {
 // TestEveryRuleThatSaidNo is in the one line, and counted by labels that no
 // request chooses, in a bounded number of series.
 func TestEveryRuleThatSaidNo(t *testing.T) {
-	d := openDoor(t, useTempFolder(t, team(`require.b if false
+	d := startService(t, useTempFolder(t, team(`require.b if false
 require.a if false
 deny contains {"code": "closed", "message": "m"}
 deny contains {"code": input.claims.sub, "message": "chosen by the client"}
@@ -143,11 +143,11 @@ doorward_policy_warnings_total{code="",resource="weather",rule="authz.warn"} 2
 }
 
 func TestMetrics(t *testing.T) {
-	d := openDoor(t, useTempFolder(t, team(`warn contains {"code": "w", "message": "w"}`))...)
+	d := startService(t, useTempFolder(t, team(`warn contains {"code": "w", "message": "w"}`))...)
 	question := bearer(d.token())
 	question.path = "/mcp?access_token=x"
 	d.check(t, question.joined())
-	d.check(t, ask{host: "nowhere"}.joined())
+	d.check(t, clientRequest{host: "nowhere"}.joined())
 	want := `
 # HELP doorward_checks_total Checks answered, by resource and reason.
 # TYPE doorward_checks_total counter

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // TestForgeriesOfOneIssuerDoNotStopAnother: with room for a single signature,
@@ -16,26 +16,26 @@ import (
 // rest. A new token of another issuer, with a proof of its own, goes through.
 func TestForgeriesOfOneIssuerDoNotStopAnother(t *testing.T) {
 	const flooded = "https://flooded.example.com"
-	d := openDoor(t, remember, dpop("optional"), func(p *plan) {
+	d := startService(t, remember, dpop("optional"), func(p *plan) {
 		p.resources[0].Issuers = append(p.resources[0].Issuers, flooded)
 		p.resources[0].ProofAlgorithms = token.DefaultAlgorithms()
 		p.verifier.InFlight, p.verifier.Waiting = 1, 0
 	})
-	key := mint.NewKey("ES512", "key-1") // the dearest to verify with
+	key := jwttest.NewKey("ES512", "key-1") // the dearest to verify with
 	next := *d.state
 	next.Issuers = map[string]*token.Issuer{issuerURL: d.state.Issuers[issuerURL], flooded: {
 		ID: flooded, Algorithms: token.DefaultAlgorithms(),
-		Keys: jwks.NewSource(jwks.Options{Issuer: flooded, Static: mint.JWKS(key)}, jwks.Environment{}),
+		Keys: jwks.NewSource(jwks.Options{Issuer: flooded, Static: jwttest.JWKS(key)}, jwks.Environment{}),
 	}}
-	next.Binder = token.NewBinder(token.BinderOptions{
-		Now: func() time.Time { return noon }, Since: noon.Add(-time.Hour), InFlight: 1,
+	next.Possession = token.NewPossessionVerifier(token.PossessionOptions{
+		Now: func() time.Time { return testTime }, Since: testTime.Add(-time.Hour), InFlight: 1,
 	})
 	d.server.Swap(&next)
 
-	h, victim := &holder{key: mint.NewKey("ES512", "")}, newHolder()
+	h, victim := &holder{key: jwttest.NewKey("ES512", "")}, newHolder()
 	show := func(token, proof string) string {
-		a := ask{headers: [][2]string{{"authorization", "DPoP " + token}, {"dpop", proof}}}
-		return hear(t, d.check(t, a.joined())).reason
+		a := clientRequest{headers: [][2]string{{"authorization", "DPoP " + token}, {"dpop", proof}}}
+		return readResponse(t, d.check(t, a.joined())).reason
 	}
 	spoil := func(compact string) string {
 		dot := strings.LastIndexByte(compact, '.')

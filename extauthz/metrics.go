@@ -28,7 +28,7 @@ type Metrics struct {
 
 // tally is where an answer is counted: among those of its resource and reason,
 // and at each rule of the team that denied or warned.
-type tally struct {
+type counters struct {
 	checks   prometheus.Counter
 	duration prometheus.Observer
 	rules    []prometheus.Counter
@@ -90,7 +90,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 }
 
 // watch reads the size of what a Server remembers when somebody asks.
-func (m *Metrics) watch(a *admitted) {
+func (m *Metrics) watch(a *tokenCache) {
 	label := prometheus.Labels{"cache": "token"}
 	m.factory.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "doorward_cache_bytes", Help: "About what a cache holds, in bytes.", ConstLabels: label,
@@ -101,7 +101,7 @@ func (m *Metrics) watch(a *admitted) {
 }
 
 // decided counts one decision. What was remembered took no evaluation.
-func (m *Metrics) decided(resource string, found policy.Found, took time.Duration) {
+func (m *Metrics) decided(resource string, found policy.CacheResult, took time.Duration) {
 	switch found {
 	case policy.Remembered:
 		m.decisions.hit.Inc()
@@ -122,8 +122,8 @@ func durations() []float64 {
 }
 
 // tally looks up what a verdict may keep, so that it is looked up once.
-func (m *Metrics) tally(resource string, why reason.Reason, decision *policy.Decision) *tally {
-	return &tally{m.checks.WithLabelValues(resource, why.String()), m.duration.WithLabelValues(resource), m.rulesOf(resource, decision)}
+func (m *Metrics) countersFor(resource string, why reason.Reason, decision *policy.Decision) *counters {
+	return &counters{m.checks.WithLabelValues(resource, why.String()), m.duration.WithLabelValues(resource), m.rulesOf(resource, decision)}
 }
 
 // rulesOf are the counters of the rules that denied or warned; most decisions
@@ -132,7 +132,7 @@ func (m *Metrics) rulesOf(resource string, decision *policy.Decision) []promethe
 	var counters []prometheus.Counter
 	for _, at := range [...]struct {
 		counter *prometheus.CounterVec
-		notes   []policy.Note
+		notes   []policy.Message
 	}{{m.denials, decision.Denials}, {m.warnings, decision.Warnings}} {
 		for _, note := range at.notes {
 			rule, code := m.rules.bounded(resource, note)
@@ -154,7 +154,7 @@ type ruleLabels struct {
 
 // bounded are the labels of a rule and its code. All that come after the most
 // share "other".
-func (l *ruleLabels) bounded(resource string, note policy.Note) (rule, code string) {
+func (l *ruleLabels) bounded(resource string, note policy.Message) (rule, code string) {
 	key := [...]string{resource, note.Rule, note.Label}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -174,7 +174,7 @@ func (l *ruleLabels) bounded(resource string, note policy.Note) (rule, code stri
 func (m *Metrics) observe(v *verdict, in *request, took time.Duration) {
 	at := v.tally
 	if at == nil {
-		at = m.tally(v.name(), v.reason, &v.decision)
+		at = m.countersFor(v.name(), v.reason, &v.decision)
 	}
 	at.checks.Inc()
 	at.duration.Observe(took.Seconds())

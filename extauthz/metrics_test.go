@@ -12,15 +12,15 @@ import (
 func TestRuleLabelsAreBounded(t *testing.T) {
 	var labels ruleLabels
 	for i := range 2 * mostRules {
-		labels.bounded("weather", policy.Note{Rule: fmt.Sprintf("authz.require.a%d", i)})
+		labels.bounded("weather", policy.Message{Rule: fmt.Sprintf("authz.require.a%d", i)})
 	}
 	if len(labels.used) != mostRules {
 		t.Errorf("%d rules have a label", len(labels.used))
 	}
-	if rule, _ := labels.bounded("weather", policy.Note{Rule: "authz.require.a0"}); rule != "authz.require.a0" {
+	if rule, _ := labels.bounded("weather", policy.Message{Rule: "authz.require.a0"}); rule != "authz.require.a0" {
 		t.Errorf("one that was in use became %s", rule)
 	}
-	if rule, code := labels.bounded("weather", policy.Note{Rule: "authz.deny", Label: "late"}); rule != "other" || code != "" {
+	if rule, code := labels.bounded("weather", policy.Message{Rule: "authz.deny", Label: "late"}); rule != "other" || code != "" {
 		t.Errorf("a new one is %s %s", rule, code)
 	}
 }

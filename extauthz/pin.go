@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/internal/folding"
 	"github.com/doorward/doorward/policy"
-	"github.com/doorward/doorward/policy/folding"
 )
 
 // A verified token pins the last verdict over it, with the bytes of its answer.
@@ -16,7 +16,7 @@ import (
 // bound, and each part of the request that the rules for this resource can
 // read. Whether the token is still good was found out before, and is no part
 // of a pin.
-type pin struct {
+type cachedVerdict struct {
 	key     string
 	verdict *verdict // with its answer ready; shared, so never changed
 }
@@ -24,16 +24,16 @@ type pin struct {
 // mostPinned is what a pin may take, in bytes, with its verdict; a larger answer
 // is made anew each time.
 const (
-	mostPinned   = 2 << 10
-	mostAnswered = mostPinned - 512 // key, answer and decision
+	maxVerdictEntry = 2 << 10
+	maxVerdictBytes = maxVerdictEntry - 512 // key, answer and decision
 )
 
 // pinnable appends to key what a pin of this Check is found by. It is false
 // where the answer must not be kept: the rules read what no two requests share,
 // or the request carries what the answer has to take off it by name.
-func (r *request) pinnable(key []byte, state *inForce, res *resource.Resource, binding string, judge *policy.Judge) ([]byte, bool) {
+func (r *request) verdictKey(key []byte, state *numberedState, res *resource.Resource, binding string, judge *policy.Evaluator) ([]byte, bool) {
 	reads := judge.Reads()
-	if !judge.Cacheable() || reads.AllHeaders || len(r.tokens) > 0 || r.forges(judge.HeaderNames()) {
+	if !judge.Cacheable() || reads.AllHeaders || len(r.tokens) > 0 || r.hasForgedHeader(judge.HeaderNames()) {
 		return nil, false
 	}
 	key = binary.BigEndian.AppendUint64(key, state.number)
@@ -61,7 +61,7 @@ func (r *request) pinnable(key []byte, state *inForce, res *resource.Resource, b
 	for _, name := range reads.Headers {
 		key = r.headers.appendValues(key, name)
 	}
-	return key, len(key) <= mostAnswered
+	return key, len(key) <= maxVerdictBytes
 }
 
 // appendText writes the length first, so that no two lists of texts are one.
@@ -80,13 +80,13 @@ func (h headers) appendValues(key []byte, name string) []byte {
 }
 
 // forges reports a header that could pass for one of ours.
-func (r *request) forges(policyHeaders []string) bool {
-	return slices.ContainsFunc(r.headers, func(h header) bool { return passesForOurs(h.name, policyHeaders) })
+func (r *request) hasForgedHeader(policyHeaders []string) bool {
+	return slices.ContainsFunc(r.headers, func(h header) bool { return isReservedName(h.name, policyHeaders) })
 }
 
 // passesForOurs sees every spelling that a server takes for one of ours, or for
 // a rule's. All our names begin with "x-".
-func passesForOurs(name string, policyHeaders []string) bool {
+func isReservedName(name string, policyHeaders []string) bool {
 	if len(name) < 2 || name[0] != 'x' || isAlphanumeric(name[1]) {
 		return false
 	}
@@ -99,16 +99,16 @@ func passesForOurs(name string, policyHeaders []string) bool {
 func isAlphanumeric(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
 
 // pinned is the verdict that was pinned under key, or nil.
-func (k *known) pinned(key []byte) *verdict {
-	if last := k.pin.Load(); last != nil && last.key == string(key) {
+func (k *cachedToken) cachedVerdict(key []byte) *verdict {
+	if last := k.verdict.Load(); last != nil && last.key == string(key) {
 		return last.verdict
 	}
 	return nil
 }
 
 // keep pins v under key, with its answer and what it was made of.
-func (k *known) keep(key []byte, v *verdict) {
-	if len(v.ready)+len(key)+v.decision.Size() <= mostAnswered {
-		k.pin.Store(&pin{string(key), v})
+func (k *cachedToken) cacheVerdict(key []byte, v *verdict) {
+	if len(v.encoded)+len(key)+v.decision.Size() <= maxVerdictBytes {
+		k.verdict.Store(&cachedVerdict{string(key), v})
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // judgeOf compiles one rule of a team.
-func judgeOf(t *testing.T, rule string) *policy.Judge {
+func judgeOf(t *testing.T, rule string) *policy.Evaluator {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "team.rego")
 	if err := os.WriteFile(file, []byte("package authz\n\n"+rule+"\n"), 0o600); err != nil {
@@ -72,9 +72,9 @@ func aRequest(change func(*request)) *request {
 	return r
 }
 
-func keyOf(t *testing.T, judge *policy.Judge, change func(*request)) string {
+func keyOf(t *testing.T, judge *policy.Evaluator, change func(*request)) string {
 	t.Helper()
-	key, ok := aRequest(change).pinnable(nil, &inForce{number: 1}, &resource.Resource{Spec: resource.Spec{Name: "weather"}}, "none", judge)
+	key, ok := aRequest(change).verdictKey(nil, &numberedState{number: 1}, &resource.Resource{Spec: resource.Spec{Name: "weather"}}, "none", judge)
 	if !ok {
 		t.Fatal("nothing is pinned")
 	}
@@ -96,7 +96,7 @@ func TestPinsAreOfOneStateResourceAndBinding(t *testing.T) {
 		"with the border moved":  {1, "weathern", "one"},
 		"with the border moved2": {1, "weathe", "rnone"},
 	} {
-		key, ok := aRequest(func(*request) {}).pinnable(nil, &inForce{number: of.number}, &resource.Resource{Spec: resource.Spec{Name: of.name}}, of.binding, judge)
+		key, ok := aRequest(func(*request) {}).verdictKey(nil, &numberedState{number: of.number}, &resource.Resource{Spec: resource.Spec{Name: of.name}}, of.binding, judge)
 		if before, taken := seen[string(key)]; taken || !ok {
 			t.Errorf("%s has the key of %s", intent, before)
 		}
@@ -121,10 +121,10 @@ func TestWhatIsNotPinned(t *testing.T) {
 		{"a header passes for ours to PHP", ``, func(r *request) { r.headers = headers{{"x.mcp-auth.subject", "eve"}} }},
 		{"a header passes for the team's", `headers["x-team"] := "a"`, func(r *request) { r.headers = headers{{"x_team", "eve"}} }},
 		{"a header passes for the team's to PHP", `headers["x-team"] := "a"`, func(r *request) { r.headers = headers{{"x~team", "eve"}} }},
-		{"what is read is long", `require.a if input.request.path`, func(r *request) { r.path = "/" + string(make([]byte, mostAnswered)) }},
+		{"what is read is long", `require.a if input.request.path`, func(r *request) { r.path = "/" + string(make([]byte, maxVerdictBytes)) }},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
-			if _, ok := aRequest(row.change).pinnable(nil, &inForce{number: 1}, &resource.Resource{Spec: resource.Spec{Name: "weather"}}, "none", judgeOf(t, row.rule)); ok {
+			if _, ok := aRequest(row.change).verdictKey(nil, &numberedState{number: 1}, &resource.Resource{Spec: resource.Spec{Name: "weather"}}, "none", judgeOf(t, row.rule)); ok {
 				t.Error("it is pinned")
 			}
 		})
@@ -138,8 +138,8 @@ func TestEverySpellingOfATeamsHeaderIsRemoved(t *testing.T) {
 	v := &verdict{claims: &token.Claims{}, decision: policy.Decision{Strip: policy.Strip{Headers: []string{"authorization"}}, Headers: set}, policyHeaders: []string{"x-tenant_id"}}
 	for _, name := range []string{"x-tenant-id", "x_tenant_id", "x_tenant-id"} {
 		in := &request{headers: headers{{name, "victim"}}}
-		if removed := v.removedHeaders(in, v.upstreamHeaders()); !slices.Contains(removed, name) || !in.forges(v.policyHeaders) {
-			t.Errorf("%s reaches the server beside ours: %q is removed, forged: %v", name, removed, in.forges(v.policyHeaders))
+		if removed := v.removedHeaders(in, v.upstreamHeaders()); !slices.Contains(removed, name) || !in.hasForgedHeader(v.policyHeaders) {
+			t.Errorf("%s reaches the server beside ours: %q is removed, forged: %v", name, removed, in.hasForgedHeader(v.policyHeaders))
 		}
 	}
 }
@@ -148,10 +148,10 @@ func TestEverySpellingOfATeamsHeaderIsRemoved(t *testing.T) {
 // remembered.
 func TestLargeAnswersAreNotPinned(t *testing.T) {
 	empty := new(policy.Decision).Size()
-	for size, want := range map[int]bool{mostAnswered - 3 - empty: true, mostAnswered - 2 - empty: false} {
-		k := new(known)
-		k.keep([]byte("key"), &verdict{ready: make([]byte, size)})
-		if got := k.pinned([]byte("key")) != nil; got != want {
+	for size, want := range map[int]bool{maxVerdictBytes - 3 - empty: true, maxVerdictBytes - 2 - empty: false} {
+		k := new(cachedToken)
+		k.cacheVerdict([]byte("key"), &verdict{encoded: make([]byte, size)})
+		if got := k.cachedVerdict([]byte("key")) != nil; got != want {
 			t.Errorf("%d bytes: pinned is %v", size, got)
 		}
 	}

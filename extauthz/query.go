@@ -7,8 +7,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/doorward/doorward/internal/folding"
 	"github.com/doorward/doorward/policy"
-	"github.com/doorward/doorward/policy/folding"
 )
 
 // queryToken is the parameter that RFC 6750, section 2.3 once allowed and
@@ -61,7 +61,7 @@ func hidesToken(raw string) bool {
 
 // mayBe sees by its length alone that a spelling is no escape of name, so that
 // most parameters are not decoded at all.
-func mayBe(spelling, name string) bool {
+func mayEncode(spelling, name string) bool {
 	return len(spelling) >= len(name) && len(spelling) <= 3*len(name)
 }
 
@@ -72,7 +72,7 @@ func queryValues(raw string, reads policy.Reads) map[string][]string {
 	}
 	values := map[string][]string{}
 	for spelled, value := range parameters(raw) {
-		read := func(name string) bool { return mayBe(spelled, name) && unescape(spelled) == name }
+		read := func(name string) bool { return mayEncode(spelled, name) && unescape(spelled) == name }
 		if folding.Parameter(spelled, queryToken) || !reads.AllQuery && !slices.ContainsFunc(reads.Query, read) {
 			continue
 		}

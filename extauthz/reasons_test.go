@@ -15,9 +15,9 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 	"github.com/doorward/doorward/rego"
 )
 
@@ -27,7 +27,7 @@ const rm = `Bearer resource_metadata="` + metadataURL + `"`
 type wireRow struct {
 	intent    string
 	change    func(*plan)
-	ask       func(d *door) ask
+	ask       func(d *testService) clientRequest
 	reason    reason.Reason
 	status    int
 	challenge string
@@ -37,31 +37,37 @@ func invalidToken(why reason.Reason) string {
 	return rm + `, scope="mcp:read", error="invalid_token", error_description="` + why.Description() + `"`
 }
 
-func badToken(intent string, why reason.Reason, make func(d *door) string) wireRow {
-	return wireRow{intent, nil, func(d *door) ask { return bearer(make(d)) }, why, 401, invalidToken(why)}
+func badToken(intent string, why reason.Reason, make func(d *testService) string) wireRow {
+	return wireRow{intent, nil, func(d *testService) clientRequest { return bearer(make(d)) }, why, 401, invalidToken(why)}
 }
 
 // wireRows hold every reason marked "door" in the contract (CH-1 to CH-12,
 // TK-1 to TK-6).
 func wireRows() []wireRow {
-	at := noon.Unix()
+	at := testTime.Unix()
 	rows := []wireRow{
-		{"TK-1: a good token", nil, func(d *door) ask { return bearer(d.token()) }, reason.Allowed, 200, ""},
+		{"TK-1: a good token", nil, func(d *testService) clientRequest { return bearer(d.token()) }, reason.Allowed, 200, ""},
 		{
 			"TK-5: the scheme has no case, and any number of spaces", nil,
-			func(d *door) ask { return ask{headers: [][2]string{{"authorization", "bEARER   " + d.token()}}} }, reason.Allowed, 200, "",
+			func(d *testService) clientRequest {
+				return clientRequest{headers: [][2]string{{"authorization", "bEARER   " + d.token()}}}
+			}, reason.Allowed, 200, "",
 		},
 		{
 			"PR-3: the document of the resource", nil,
-			func(*door) ask { return ask{method: "GET", path: "/.well-known/oauth-protected-resource/mcp?x=1"} }, reason.Metadata, 200, "",
+			func(*testService) clientRequest {
+				return clientRequest{method: "GET", path: "/.well-known/oauth-protected-resource/mcp?x=1"}
+			}, reason.Metadata, 200, "",
 		},
 		{
 			"no authorization server lives here (RFC 8414)", nil,
-			func(*door) ask { return ask{method: "GET", path: "/.well-known/oauth-authorization-server/mcp"} }, reason.Metadata, 404, "",
+			func(*testService) clientRequest {
+				return clientRequest{method: "GET", path: "/.well-known/oauth-authorization-server/mcp"}
+			}, reason.Metadata, 404, "",
 		},
 		{
 			"nor an OpenID provider, on any URL of the resource and whoever asks", nil,
-			func(d *door) ask {
+			func(d *testService) clientRequest {
 				a := bearer(d.token())
 				a.method, a.host, a.path = "GET", "weather.ns.svc:8443", "/.well-known/openid-configuration?x"
 				return a
@@ -69,13 +75,13 @@ func wireRows() []wireRow {
 		},
 		{
 			"which is not known of a host that is nobody's", nil,
-			func(*door) ask {
-				return ask{method: "GET", host: "elsewhere.example.com", path: "/.well-known/openid-configuration"}
+			func(*testService) clientRequest {
+				return clientRequest{method: "GET", host: "elsewhere.example.com", path: "/.well-known/openid-configuration"}
 			}, reason.NoResource, 403, "",
 		},
 		{
 			"the mesh names a resource nobody configured", nil,
-			func(d *door) ask {
+			func(d *testService) clientRequest {
 				a := bearer(d.token())
 				a.extensions = map[string]string{"resource": "nobody"}
 				return a
@@ -83,7 +89,7 @@ func wireRows() []wireRow {
 		},
 		{
 			"the mesh names the resource of another authority", nil,
-			func(d *door) ask {
+			func(d *testService) clientRequest {
 				a := bearer(d.token())
 				a.host, a.extensions = "elsewhere.example.com", map[string]string{"resource": "weather"}
 				return a
@@ -91,7 +97,7 @@ func wireRows() []wireRow {
 		},
 		{
 			"the mesh names the resource, and the path is not safe", nil,
-			func(d *door) ask {
+			func(d *testService) clientRequest {
 				a := bearer(d.token())
 				a.path, a.extensions = "/mcp/..;/x", map[string]string{"resource": "weather"}
 				return a
@@ -99,7 +105,7 @@ func wireRows() []wireRow {
 		},
 		{
 			"the mesh names the resource, and rewrote the path", nil,
-			func(d *door) ask {
+			func(d *testService) clientRequest {
 				a := bearer(d.token())
 				a.path, a.extensions = "/team-a", map[string]string{"resource": resourceURI}
 				return a
@@ -107,11 +113,11 @@ func wireRows() []wireRow {
 		},
 		{
 			"another path of the host", nil,
-			func(d *door) ask { a := bearer(d.token()); a.path = "/mcpx"; return a }, reason.NoResource, 403, "",
+			func(d *testService) clientRequest { a := bearer(d.token()); a.path = "/mcpx"; return a }, reason.NoResource, 403, "",
 		},
 		{
 			"T-2: a page of somebody else", nil,
-			func(d *door) ask {
+			func(d *testService) clientRequest {
 				a := bearer(d.token())
 				a.headers = append(a.headers, [2]string{"origin", "https://evil.example.com"})
 				return a
@@ -119,7 +125,7 @@ func wireRows() []wireRow {
 		},
 		{
 			"T-1: an allowed origin", nil,
-			func(d *door) ask {
+			func(d *testService) clientRequest {
 				a := bearer(d.token())
 				a.headers = append(a.headers, [2]string{"origin", "https://app.example.com"})
 				return a
@@ -127,7 +133,7 @@ func wireRows() []wireRow {
 		},
 		{
 			"T-2: an allowed origin does not excuse a second one", nil,
-			func(d *door) ask {
+			func(d *testService) clientRequest {
 				a := bearer(d.token())
 				a.headers = append(a.headers, [2]string{"origin", "https://app.example.com"}, [2]string{"origin", "https://evil.example.com"})
 				return a
@@ -135,89 +141,91 @@ func wireRows() []wireRow {
 		},
 		{
 			"TK-6: two credentials", nil,
-			func(d *door) ask {
-				return ask{headers: [][2]string{{"authorization", "Bearer a"}, {"authorization", "Bearer b"}}}
+			func(d *testService) clientRequest {
+				return clientRequest{headers: [][2]string{{"authorization", "Bearer a"}, {"authorization", "Bearer b"}}}
 			},
 			reason.InvalidRequest, 400,
 			rm + `, error="invalid_request", error_description="` + reason.InvalidRequest.Description() + `"`,
 		},
-		{"CH-3: no credential, no error code", nil, func(*door) ask { return ask{} }, reason.NoCredentials, 401, rm + `, scope="mcp:read"`},
+		{"CH-3: no credential, no error code", nil, func(*testService) clientRequest { return clientRequest{} }, reason.NoCredentials, 401, rm + `, scope="mcp:read"`},
 		{
 			"CH-3: another scheme", nil,
-			func(*door) ask { return ask{headers: [][2]string{{"authorization", "Basic dTpw"}}} }, reason.NoCredentials, 401, rm + `, scope="mcp:read"`,
+			func(*testService) clientRequest {
+				return clientRequest{headers: [][2]string{{"authorization", "Basic dTpw"}}}
+			}, reason.NoCredentials, 401, rm + `, scope="mcp:read"`,
 		},
 		{
 			"TK-4: a token in the query alone", nil,
-			func(d *door) ask { return ask{path: "/mcp?access_token=" + d.token()} }, reason.NoCredentials, 401, rm + `, scope="mcp:read"`,
+			func(d *testService) clientRequest { return clientRequest{path: "/mcp?access_token=" + d.token()} }, reason.NoCredentials, 401, rm + `, scope="mcp:read"`,
 		},
 		{"its id is on the list", func(p *plan) {
 			p.revocations = `{"serial": 1, "revoked": [{"issuer": "` + issuerURL + `", "jti": "id-1"}]}`
-		}, func(d *door) ask { return bearer(d.token()) }, reason.TokenRevoked, 401, invalidToken(reason.TokenRevoked)},
+		}, func(d *testService) clientRequest { return bearer(d.token()) }, reason.TokenRevoked, 401, invalidToken(reason.TokenRevoked)},
 		{
-			"X-2: a bound token without a proof", dpop("optional"), func(d *door) ask {
-				return ask{headers: [][2]string{{"authorization", "DPoP " + d.token(map[string]any{"cnf": map[string]any{"jkt": strings.Repeat("A", 43)}})}}}
+			"X-2: a bound token without a proof", dpop("optional"), func(d *testService) clientRequest {
+				return clientRequest{headers: [][2]string{{"authorization", "DPoP " + d.token(map[string]any{"cnf": map[string]any{"jkt": strings.Repeat("A", 43)}})}}}
 			}, reason.DPoPProofInvalid, 401,
 			`DPoP resource_metadata="` + metadataURL + `", algs="ES256 EdDSA", error="invalid_dpop_proof", error_description="` + reason.DPoPProofInvalid.Description() + `"`,
 		},
 		{
-			"X-2: a proof soon after a start", func(p *plan) { dpop("required")(p); p.since = noon },
-			func(d *door) ask {
+			"X-2: a proof soon after a start", func(p *plan) { dpop("required")(p); p.since = testTime },
+			func(d *testService) clientRequest {
 				h := newHolder()
 				c := d.token(map[string]any{"cnf": map[string]any{"jkt": h.key.Thumbprint()}})
-				return ask{headers: [][2]string{{"authorization", "DPoP " + c}, {"dpop", h.proof(c, nil)}}}
+				return clientRequest{headers: [][2]string{{"authorization", "DPoP " + c}, {"dpop", h.proof(c, nil)}}}
 			}, reason.DPoPNonceRequired, 401,
 			`DPoP resource_metadata="` + metadataURL + `", algs="ES256 EdDSA", error="use_dpop_nonce", error_description="` + reason.DPoPNonceRequired.Description() + `"`,
 		},
-		{"no keys were ever had", func(p *plan) { p.keys = nil }, func(d *door) ask { return bearer(d.token()) }, reason.KeysUnavailable, 503, ""},
+		{"no keys were ever had", func(p *plan) { p.keys = nil }, func(d *testService) clientRequest { return bearer(d.token()) }, reason.KeysUnavailable, 503, ""},
 		{
 			"PT-1: a library without the passthrough rule", without("passthrough.rego"),
-			func(d *door) ask { return bearer(d.token()) }, reason.Passthrough, 403, "",
+			func(d *testService) clientRequest { return bearer(d.token()) }, reason.Passthrough, 403, "",
 		},
 		{
 			"PT-1: a library whose strip forgets the query", forgetting,
-			func(d *door) ask { a := bearer(d.token()); a.path = "/mcp?access_token=x"; return a }, reason.Passthrough, 403, "",
+			func(d *testService) clientRequest { a := bearer(d.token()); a.path = "/mcp?access_token=x"; return a }, reason.Passthrough, 403, "",
 		},
 		{
 			"PT-1: which does no harm where there is no token", forgetting,
-			func(d *door) ask { return bearer(d.token()) }, reason.Allowed, 200, "",
+			func(d *testService) clientRequest { return bearer(d.token()) }, reason.Allowed, 200, "",
 		},
 		{
 			"AU-1: a library without the audience rule", without("audience.rego"),
-			func(d *door) ask { return bearer(d.token()) }, reason.AudienceMismatch, 401, invalidToken(reason.AudienceMismatch),
+			func(d *testService) clientRequest { return bearer(d.token()) }, reason.AudienceMismatch, 401, invalidToken(reason.AudienceMismatch),
 		},
 		{
 			"a team's rule fails", team(`deny contains d if { d := {"code": "x", "message": input.claims.sub + 1} }`),
-			func(d *door) ask { return bearer(d.token()) }, reason.PolicyError, 503, "",
+			func(d *testService) clientRequest { return bearer(d.token()) }, reason.PolicyError, 503, "",
 		},
 		{
 			"a team's rule says no", team(`deny contains {"code": "closed", "message": "shut"} if input.request.method == "POST"`),
-			func(d *door) ask { return bearer(d.token()) }, reason.PolicyDenied, 403, "",
+			func(d *testService) clientRequest { return bearer(d.token()) }, reason.PolicyDenied, 403, "",
 		},
 		{
 			"CH-7, CH-8: all scopes of the operation at once", team(`scopes contains "mcp:admin" if input.request.method == "POST"`),
-			func(d *door) ask { return bearer(d.token(map[string]any{"scope": "x"})) }, reason.InsufficientScope, 403,
+			func(d *testService) clientRequest { return bearer(d.token(map[string]any{"scope": "x"})) }, reason.InsufficientScope, 403,
 			rm + `, scope="mcp:read mcp:admin", error="insufficient_scope", error_description="` + reason.InsufficientScope.Description() + `"`,
 		},
 	}
 	return append(rows,
-		badToken("Bearer alone", reason.TokenMalformed, func(*door) string { return "" }),
-		badToken("a comma in the token", reason.TokenMalformed, func(d *door) string { return d.token() + ",x" }),
-		badToken("an opaque token", reason.TokenMalformed, func(*door) string { return strings.Repeat("k", 43) }),
-		badToken("J-1: none", reason.AlgorithmNotAllowed, func(d *door) string {
+		badToken("Bearer alone", reason.TokenMalformed, func(*testService) string { return "" }),
+		badToken("a comma in the token", reason.TokenMalformed, func(d *testService) string { return d.token() + ",x" }),
+		badToken("an opaque token", reason.TokenMalformed, func(*testService) string { return strings.Repeat("k", 43) }),
+		badToken("J-1: none", reason.AlgorithmNotAllowed, func(d *testService) string {
 			return d.key.SignAs(map[string]any{"alg": "none"}, claims())
 		}),
-		badToken("J-2: an ID token", reason.TypeNotAllowed, func(d *door) string { return d.token(map[string]any{"nonce": "n"}) }),
-		badToken("J-8: another issuer", reason.IssuerUnknown, func(d *door) string { return d.token(map[string]any{"iss": "https://evil.example.com"}) }),
-		badToken("J-3: no exp", reason.ClaimsMissing, func(d *door) string { return d.token(map[string]any{"exp": nil}) }),
-		badToken("AU-2: no aud", reason.ClaimsMissing, func(d *door) string { return d.token(map[string]any{"aud": nil}) }),
-		badToken("TK-3: expired", reason.TokenExpired, func(d *door) string { return d.token(map[string]any{"exp": at - 30}) }),
-		badToken("not yet", reason.TokenNotYetValid, func(d *door) string { return d.token(map[string]any{"nbf": at + 31}) }),
-		badToken("a key nobody published", reason.KeyUnknown, func(*door) string { return mint.NewKey("ES256", "key-2").Sign(claims()) }),
-		badToken("forged", reason.SignatureInvalid, func(*door) string { return mint.NewKey("ES256", "key-1").Sign(claims()) }),
-		badToken("X-1: bound to a key", reason.BindingUnproven, func(d *door) string {
+		badToken("J-2: an ID token", reason.TypeNotAllowed, func(d *testService) string { return d.token(map[string]any{"nonce": "n"}) }),
+		badToken("J-8: another issuer", reason.IssuerUnknown, func(d *testService) string { return d.token(map[string]any{"iss": "https://evil.example.com"}) }),
+		badToken("J-3: no exp", reason.ClaimsMissing, func(d *testService) string { return d.token(map[string]any{"exp": nil}) }),
+		badToken("AU-2: no aud", reason.ClaimsMissing, func(d *testService) string { return d.token(map[string]any{"aud": nil}) }),
+		badToken("TK-3: expired", reason.TokenExpired, func(d *testService) string { return d.token(map[string]any{"exp": at - 30}) }),
+		badToken("not yet", reason.TokenNotYetValid, func(d *testService) string { return d.token(map[string]any{"nbf": at + 31}) }),
+		badToken("a key nobody published", reason.KeyUnknown, func(*testService) string { return jwttest.NewKey("ES256", "key-2").Sign(claims()) }),
+		badToken("forged", reason.SignatureInvalid, func(*testService) string { return jwttest.NewKey("ES256", "key-1").Sign(claims()) }),
+		badToken("X-1: bound to a key", reason.BindingUnproven, func(d *testService) string {
 			return d.token(map[string]any{"cnf": map[string]any{"jkt": "x"}})
 		}),
-		badToken("AU-1: for somebody else", reason.AudienceMismatch, func(d *door) string {
+		badToken("AU-1: for somebody else", reason.AudienceMismatch, func(d *testService) string {
 			return d.token(map[string]any{"aud": "https://mcp.example.com/other"})
 		}),
 	)
@@ -267,13 +275,13 @@ func TestEveryReasonOnTheWire(t *testing.T) {
 	for _, row := range wireRows() {
 		seen[row.reason] = true
 		t.Run(row.reason.String()+"/"+row.intent, func(t *testing.T) {
-			d := openDoor(t, useTempFolder(t, row.change)...)
+			d := startService(t, useTempFolder(t, row.change)...)
 			if row.reason == reason.KeysUnavailable {
 				d.state.Issuers[issuerURL].Keys.Close()
 			}
 			question := row.ask(d)
 			for form, request := range map[string]*authv3.CheckRequest{"headers": question.joined(), "header_map": question.apart()} {
-				got := hear(t, d.check(t, request))
+				got := readResponse(t, d.check(t, request))
 				if got.reason != row.reason.String() || got.status != row.status || got.challenge != row.challenge {
 					t.Errorf("%s: got %s, %d, %q\nwant %s, %d, %q", form, got.reason, got.status, got.challenge, row.reason, row.status, row.challenge)
 				}
@@ -292,7 +300,7 @@ func TestEveryReasonOnTheWire(t *testing.T) {
 	}
 }
 
-func checkBody(t *testing.T, why reason.Reason, got said) {
+func checkBody(t *testing.T, why reason.Reason, got wireAnswer) {
 	t.Helper()
 	if why == reason.Allowed || why == reason.Metadata {
 		return
@@ -313,7 +321,7 @@ func checkBody(t *testing.T, why reason.Reason, got said) {
 	}
 }
 
-func checkParsed(t *testing.T, got said) {
+func checkParsed(t *testing.T, got wireAnswer) {
 	t.Helper()
 	if got.challenge == "" {
 		if got.status == 401 {
@@ -330,8 +338,8 @@ func checkParsed(t *testing.T, got said) {
 // TestRefusalsAreNotCached: every refusal but a document carries no-store, and
 // 503 says when to come back.
 func TestHeadersOfARefusal(t *testing.T) {
-	d := openDoor(t)
-	denied := d.check(t, ask{}.joined()).GetDeniedResponse()
+	d := startService(t)
+	denied := d.check(t, clientRequest{}.joined()).GetDeniedResponse()
 	for name, want := range map[string]string{"content-type": "application/json", "cache-control": "no-store"} {
 		if got := deniedHeader(denied, name); !slices.Equal(got, []string{want}) {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -342,7 +350,7 @@ func TestHeadersOfARefusal(t *testing.T) {
 			t.Errorf("%s has append set: Envoy drops it", header.GetHeader().GetKey())
 		}
 	}
-	busy := d.check(t, ask{extensions: map[string]string{"resource": "nobody"}}.joined()).GetDeniedResponse()
+	busy := d.check(t, clientRequest{extensions: map[string]string{"resource": "nobody"}}.joined()).GetDeniedResponse()
 	if got := deniedHeader(busy, "retry-after"); !slices.Equal(got, []string{"1"}) {
 		t.Errorf("retry-after: %q", got)
 	}
@@ -353,38 +361,42 @@ func TestHeadersOfARefusal(t *testing.T) {
 func TestTheOrderOfReasons(t *testing.T) {
 	type fault struct {
 		why   reason.Reason
-		apply func(d *door, a *ask, c map[string]any)
+		apply func(d *testService, a *clientRequest, c map[string]any)
 	}
-	set := func(name string, value any) func(*door, *ask, map[string]any) {
-		return func(_ *door, _ *ask, c map[string]any) { c[name] = value }
+	set := func(name string, value any) func(*testService, *clientRequest, map[string]any) {
+		return func(_ *testService, _ *clientRequest, c map[string]any) { c[name] = value }
 	}
 	faults := []fault{
-		{reason.Metadata, func(_ *door, a *ask, _ map[string]any) { a.path = "/.well-known/oauth-protected-resource/mcp" }},
-		{reason.Misconfigured, func(_ *door, a *ask, _ map[string]any) { a.extensions = map[string]string{"resource": "nobody"} }},
-		{reason.NoResource, func(_ *door, a *ask, _ map[string]any) { a.host = "nowhere.example.com" }},
-		{reason.OriginNotAllowed, func(_ *door, a *ask, _ map[string]any) {
+		{reason.Metadata, func(_ *testService, a *clientRequest, _ map[string]any) {
+			a.path = "/.well-known/oauth-protected-resource/mcp"
+		}},
+		{reason.Misconfigured, func(_ *testService, a *clientRequest, _ map[string]any) {
+			a.extensions = map[string]string{"resource": "nobody"}
+		}},
+		{reason.NoResource, func(_ *testService, a *clientRequest, _ map[string]any) { a.host = "nowhere.example.com" }},
+		{reason.OriginNotAllowed, func(_ *testService, a *clientRequest, _ map[string]any) {
 			a.headers = append(a.headers, [2]string{"origin", "null"})
 		}},
-		{reason.InvalidRequest, func(_ *door, a *ask, _ map[string]any) {
+		{reason.InvalidRequest, func(_ *testService, a *clientRequest, _ map[string]any) {
 			a.path = "/mcp?x=1;access_token=y"
 		}},
 		{reason.TypeNotAllowed, set("nonce", "n")},
 		{reason.IssuerUnknown, set("iss", "https://evil.example.com")},
 		{reason.ClaimsMissing, set("exp", "soon")},
-		{reason.TokenNotYetValid, set("nbf", noon.Add(time.Hour).Unix())},
+		{reason.TokenNotYetValid, set("nbf", testTime.Add(time.Hour).Unix())},
 		{reason.BindingUnproven, set("cnf", map[string]any{})},
 		{reason.AudienceMismatch, set("aud", "x")},
 		{reason.PolicyDenied, set("jti", "denied")},
 		{reason.InsufficientScope, set("scope", "x")},
 	}
-	d := openDoor(t, useTempFolder(t, team(`deny contains {"code": "x", "message": "x"} if input.claims.jti == "denied"`))...)
+	d := startService(t, useTempFolder(t, team(`deny contains {"code": "x", "message": "x"} if input.claims.jti == "denied"`))...)
 	for i, first := range faults {
 		for _, second := range faults[i+1:] {
-			a, c := ask{}, claims()
+			a, c := clientRequest{}, claims()
 			second.apply(d, &a, c)
 			first.apply(d, &a, c)
 			a.headers = append(a.headers, [2]string{"authorization", "Bearer " + d.key.Sign(c)})
-			if got := hear(t, d.check(t, a.joined())).reason; got != first.why.String() && !hides(first.why, second.why) {
+			if got := readResponse(t, d.check(t, a.joined())).reason; got != first.why.String() && !hides(first.why, second.why) {
 				t.Errorf("%s and %s: got %s", first.why, second.why, got)
 			}
 		}
@@ -400,34 +412,34 @@ func hides(first, second reason.Reason) bool {
 // TestOverload fills the one place for signatures with a wait for keys that
 // never come, so that nothing depends on time.
 func TestOverload(t *testing.T) {
-	d := openDoor(t, func(p *plan) { p.verifier.InFlight, p.verifier.Waiting = 1, 0 })
-	strong := mint.NewKey("ES512", "strong")
-	d.state.Issuers[issuerURL].Keys = jwks.NewSource(jwks.Options{Issuer: issuerURL, Static: mint.JWKS(strong)}, jwks.Environment{})
-	forged := mint.NewKey("ES512", "strong").Sign(claims())
+	d := startService(t, func(p *plan) { p.verifier.InFlight, p.verifier.Waiting = 1, 0 })
+	strong := jwttest.NewKey("ES512", "strong")
+	d.state.Issuers[issuerURL].Keys = jwks.NewSource(jwks.Options{Issuer: issuerURL, Static: jwttest.JWKS(strong)}, jwks.Environment{})
+	forged := jwttest.NewKey("ES512", "strong").Sign(claims())
 	forged = forged[:len(forged)-8] // a signature fails once under one key; each of these is another
-	answers := make(chan said)
+	answers := make(chan wireAnswer)
 	const many, rounds = 32, 50
 	for round := range rounds {
 		for i := range many {
 			go func() {
 				response, err := d.client.Check(context.Background(), bearer(fmt.Sprintf("%s%08d", forged, many*round+i)).joined())
 				if err != nil {
-					answers <- said{reason: err.Error()}
+					answers <- wireAnswer{reason: err.Error()}
 					return
 				}
-				answers <- said{reason: response.GetDynamicMetadata().GetFields()["reason"].GetStringValue(), status: int(response.GetDeniedResponse().GetStatus().GetCode())}
+				answers <- wireAnswer{reason: response.GetDynamicMetadata().GetFields()["reason"].GetStringValue(), status: int(response.GetDeniedResponse().GetStatus().GetCode())}
 			}()
 		}
-		got := map[said]int{}
+		got := map[wireAnswer]int{}
 		for range many {
 			got[<-answers]++
 		}
 		for _, answer := range slices.Collect(maps.Keys(got)) {
-			if answer != (said{reason: "signature_invalid", status: 401}) && answer != (said{reason: "overloaded", status: 503}) {
+			if answer != (wireAnswer{reason: "signature_invalid", status: 401}) && answer != (wireAnswer{reason: "overloaded", status: 503}) {
 				t.Fatalf("got %+v", answer)
 			}
 		}
-		if got[said{reason: "overloaded", status: 503}] > 0 {
+		if got[wireAnswer{reason: "overloaded", status: 503}] > 0 {
 			return
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // place puts a secret somewhere into a request that has a token of its own.
@@ -20,34 +20,38 @@ type place struct {
 	name   string
 	claims map[string]any // of its own token; "SECRET" is the secret
 	header map[string]any // of its JOSE header
-	put    func(a *ask, secret string)
+	put    func(a *clientRequest, secret string)
 	isName bool // what is verified there may be random, and stays
 }
 
 func places() []place {
-	header := func(name, format string) func(*ask, string) {
-		return func(a *ask, secret string) {
+	header := func(name, format string) func(*clientRequest, string) {
+		return func(a *clientRequest, secret string) {
 			a.headers = append(a.headers, [2]string{name, fmt.Sprintf(format, secret)})
 		}
 	}
 	all := []place{
 		{name: "nowhere"},
-		{name: "path", put: func(a *ask, secret string) { a.path = "/mcp/" + secret }},
-		{name: "escaped path", put: func(a *ask, secret string) { a.path = "/mcp/" + strings.ReplaceAll(secret, "e", "%65") + "/x" }},
-		{name: "matrix parameter", put: func(a *ask, secret string) { a.path = "/mcp;access_token=" + secret }},
-		{name: "path of nobody", put: func(a *ask, secret string) { a.path = "/" + secret }},
-		{name: "query", put: func(a *ask, secret string) { a.path = "/mcp?access_token=" + secret + "&" + secret + "=" + secret }},
-		{name: "host", put: func(a *ask, secret string) { a.host = secret }},
-		{name: "subdomain", put: func(a *ask, secret string) { a.host = secret + ".example.com:443" }},
-		{name: "user information", put: func(a *ask, secret string) { a.host = "user:" + secret + "@mcp.example.com" }},
-		{name: "method", put: func(a *ask, secret string) { a.method = secret }},
-		{name: "authorization", put: func(a *ask, secret string) { a.headers = [][2]string{{"authorization", "Bearer " + secret}} }},
-		{name: "another scheme", put: func(a *ask, secret string) { a.headers = [][2]string{{"authorization", "Token " + secret}} }},
-		{name: "no scheme", put: func(a *ask, secret string) { a.headers = [][2]string{{"authorization", secret}} }},
+		{name: "path", put: func(a *clientRequest, secret string) { a.path = "/mcp/" + secret }},
+		{name: "escaped path", put: func(a *clientRequest, secret string) {
+			a.path = "/mcp/" + strings.ReplaceAll(secret, "e", "%65") + "/x"
+		}},
+		{name: "matrix parameter", put: func(a *clientRequest, secret string) { a.path = "/mcp;access_token=" + secret }},
+		{name: "path of nobody", put: func(a *clientRequest, secret string) { a.path = "/" + secret }},
+		{name: "query", put: func(a *clientRequest, secret string) {
+			a.path = "/mcp?access_token=" + secret + "&" + secret + "=" + secret
+		}},
+		{name: "host", put: func(a *clientRequest, secret string) { a.host = secret }},
+		{name: "subdomain", put: func(a *clientRequest, secret string) { a.host = secret + ".example.com:443" }},
+		{name: "user information", put: func(a *clientRequest, secret string) { a.host = "user:" + secret + "@mcp.example.com" }},
+		{name: "method", put: func(a *clientRequest, secret string) { a.method = secret }},
+		{name: "authorization", put: func(a *clientRequest, secret string) { a.headers = [][2]string{{"authorization", "Bearer " + secret}} }},
+		{name: "another scheme", put: func(a *clientRequest, secret string) { a.headers = [][2]string{{"authorization", "Token " + secret}} }},
+		{name: "no scheme", put: func(a *clientRequest, secret string) { a.headers = [][2]string{{"authorization", secret}} }},
 		{name: "second credential", put: header("authorization", "Bearer %s")},
 		{name: "request id", put: header("x-request-id", "%s"), isName: true},
-		{name: "context extension", put: func(a *ask, secret string) { a.extensions = map[string]string{"resource": secret} }},
-		{name: "a header's name", put: func(a *ask, secret string) {
+		{name: "context extension", put: func(a *clientRequest, secret string) { a.extensions = map[string]string{"resource": secret} }},
+		{name: "a header's name", put: func(a *clientRequest, secret string) {
 			a.headers = append(a.headers, [2]string{"x-mcp-auth-" + strings.ToLower(secret), "a"})
 		}},
 	}
@@ -67,7 +71,7 @@ func places() []place {
 }
 
 // question is a request with the secret in this place.
-func (p place) question(d *door, secret string, changes map[string]any) ask {
+func (p place) question(d *testService, secret string, changes map[string]any) clientRequest {
 	all := claims(p.claims, changes)
 	replaced := func(value any) any {
 		switch v := value.(type) {
@@ -100,14 +104,14 @@ func (p place) question(d *door, secret string, changes map[string]any) ask {
 // whatever becomes of it, log, decision log, metrics, dynamic metadata and
 // explanation do not. A rule of a team that repeats the request is no way round.
 func TestTokensAreRedactedEverywhere(t *testing.T) {
-	d := openDoor(t, append(useTempFolder(t, team(`warn contains {"code": input.request.path, "message": input.request.headers["x-api-key"][0]}
+	d := startService(t, append(useTempFolder(t, team(`warn contains {"code": input.request.path, "message": input.request.headers["x-api-key"][0]}
 warn contains {"code": input.request.method, "message": input.request.host}
 said := object.get(input.request.headers, "user-agent", ["none"])[0]
 word := substring(regex.replace(lower(said), "[^a-z0-9_]", "_"), 0, 64)
 deny contains {"code": word, "message": said} if input.claims.email == "denied"
 deny contains {"code": "zz", "message": said} if input.claims.email == "denied"`)),
 		func(p *plan) { p.subject = true })...)
-	compact := mint.NewKey("ES256", "other").Sign(map[string]any{"iss": "https://other.example.com", "sub": "victim", "n": 12345})
+	compact := jwttest.NewKey("ES256", "other").Sign(map[string]any{"iss": "https://other.example.com", "sub": "victim", "n": 12345})
 	const opaque = "gho_16C7e42F292c6912E7710c838347Ae178B4a"
 	for _, p := range places() {
 		for _, secret := range []string{compact, opaque} {
@@ -131,7 +135,7 @@ deny contains {"code": "zz", "message": said} if input.claims.email == "denied"`
 
 // allWritten asks in each form of headers, of a server whose log leaves nothing
 // out, and gives what is written anywhere but in the answer.
-func (d *door) allWritten(t *testing.T, question ask) map[string]string {
+func (d *testService) allWritten(t *testing.T, question clientRequest) map[string]string {
 	t.Helper()
 	end := d.logged(t, "team", "email")
 	log, registry := &syncBuffer{}, prometheus.NewRegistry()

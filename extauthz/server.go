@@ -33,12 +33,12 @@ import (
 // [Server.Swap] has seen it: a reload makes a new one, and a Check finishes
 // with the one it started with.
 type State struct {
-	Resources *resource.Table
-	Issuers   map[string]*token.Issuer // by the exact `iss`
-	Verifier  *token.Verifier
-	Binder    *token.Binder // one for the life of the process: it remembers proofs
-	Proofs    token.ProofRules
-	Policy    *policy.Engine
+	Resources  *resource.Table
+	Issuers    map[string]*token.Issuer // by the exact `iss`
+	Verifier   *token.Verifier
+	Possession *token.PossessionVerifier // one for the life of the process: it remembers proofs
+	Proofs     token.ProofRules
+	Policy     *policy.Engine
 
 	Revocations *revocation.Source // nil: none
 	Decisions   *decisionlog.Log   // nil: decisions are not logged
@@ -57,16 +57,16 @@ type State struct {
 // Server answers Checks. Make it with [New]; before the first Swap it refuses
 // every request.
 type Server struct {
-	state    atomic.Pointer[inForce]
-	states   atomic.Uint64
-	admitted *admitted
-	metrics  *Metrics
-	journal  *journal
+	state      atomic.Pointer[numberedState]
+	states     atomic.Uint64
+	tokenCache *tokenCache
+	metrics    *Metrics
+	log        *denialLog
 }
 
 // inForce is a State and its number: no two have the same, so that a verdict
 // which is kept says which one it was made under.
-type inForce struct {
+type numberedState struct {
 	*State
 	number uint64
 }
@@ -74,8 +74,8 @@ type inForce struct {
 // New makes a Server that writes one line per denial to log and counts in
 // metrics.
 func New(log *slog.Logger, metrics *Metrics) *Server {
-	s := &Server{admitted: newAdmitted(), metrics: metrics, journal: newJournal(log)}
-	metrics.watch(s.admitted)
+	s := &Server{tokenCache: newTokenCache(), metrics: metrics, log: newDenialLog(log)}
+	metrics.watch(s.tokenCache)
 	return s
 }
 
@@ -85,8 +85,8 @@ func (s *Server) Swap(state *State) {
 		s.state.Store(nil)
 		return
 	}
-	s.admitted.tokens.SetMaximum(uint64(max(state.TokenCache, 0)))
-	s.state.Store(&inForce{state, s.states.Add(1)})
+	s.tokenCache.tokens.SetMaximum(uint64(max(state.TokenCache, 0)))
+	s.state.Store(&numberedState{state, s.states.Add(1)})
 }
 
 // State is the state in force, or nil before the first Swap.
@@ -102,42 +102,42 @@ func (s *Server) State() *State {
 // remembered. The answer is never without a status; a failure of any kind is a
 // refusal in it.
 func (s *Server) Answer(ctx context.Context, wire []byte) []byte {
-	return s.answerTo(ctx, arrival{wire: wire})
+	return s.answerTo(ctx, incoming{wire: wire})
 }
 
 // Check is [Server.Answer] for a caller that has the message itself.
 func (s *Server) Check(ctx context.Context, check *authv3.CheckRequest) *authv3.CheckResponse {
 	answer := new(authv3.CheckResponse)
-	if proto.Unmarshal(s.answerTo(ctx, arrival{said: describe(check)}), answer) != nil {
+	if proto.Unmarshal(s.answerTo(ctx, incoming{said: describe(check)}), answer) != nil {
 		return nil // cannot be: the bytes are ours
 	}
 	return answer
 }
 
-func (s *Server) answerTo(ctx context.Context, in arrival) (answer []byte) {
+func (s *Server) answerTo(ctx context.Context, in incoming) (answer []byte) {
 	start := time.Now()
 	state := s.state.Load()
 	defer func() {
 		if fault := recover(); fault != nil {
-			s.journal.panicked(fault)
-			s.metrics.tally("", reason.Internal, &policy.Decision{}).checks.Inc()
+			s.log.panicked(fault)
+			s.metrics.countersFor("", reason.Internal, &policy.Decision{}).checks.Inc()
 			answer = bareRefusal()
 			state.panicked(start)
 		}
 	}()
-	req, v := s.judge(ctx, state, in, start)
-	answer = v.ready
+	req, v := s.decodeAndCheck(ctx, state, in, start)
+	answer = v.encoded
 	if answer == nil {
 		answer = v.answer(req)
 	}
 	s.metrics.observe(v, req, time.Since(start))
-	s.journal.write(state, req, v)
+	s.log.write(state, req, v)
 	state.decided(req, v, start)
 	return answer
 }
 
 // judge reads what arrived and brings it to its verdict. Neither is ever nil.
-func (s *Server) judge(ctx context.Context, state *inForce, in arrival, start time.Time) (*request, *verdict) {
+func (s *Server) decodeAndCheck(ctx context.Context, state *numberedState, in incoming, start time.Time) (*request, *verdict) {
 	if in.fault != "" {
 		return &request{}, refuse(reason.Internal, in.fault)
 	}
@@ -171,7 +171,7 @@ func (state *State) deadline(ctx context.Context, start time.Time) time.Time {
 }
 
 // check is the straight line. The first reason that applies is the answer.
-func (s *Server) check(ctx context.Context, state *inForce, req *request) *verdict {
+func (s *Server) check(ctx context.Context, state *numberedState, req *request) *verdict {
 	req.steps.enter(StepFind)
 	if state.Resources.IsMetadata(req.authority, req.path) {
 		return &verdict{reason: reason.Metadata, document: state.Resources.Document(req.method, req.authority, req.path)}
@@ -195,8 +195,8 @@ func (s *Server) check(ctx context.Context, state *inForce, req *request) *verdi
 	if refused != nil {
 		return refuseToken(res, presented.scheme, nil, refused)
 	}
-	req.steps.enter(StepStands)
-	binding, refused := s.stands(ctx, state, req, res, presented, known.claims)
+	req.steps.enter(StepPossession)
+	binding, refused := s.checkPossession(ctx, state, req, res, presented, known.claims)
 	if refused != nil {
 		return refuseToken(res, presented.scheme, known.claims, refused)
 	}
@@ -226,7 +226,7 @@ func (state *State) find(req *request) (*resource.Resource, *verdict) {
 
 // trusted finds an issuer by `iss`, among those trusted for res alone: another
 // resource's issuer is as unknown here as a stranger (AU-6).
-func (state *State) trusted(res *resource.Resource, iss string) *token.Issuer {
+func (state *State) trustedIssuer(res *resource.Resource, iss string) *token.Issuer {
 	if !slices.Contains(res.Issuers, iss) {
 		return nil
 	}

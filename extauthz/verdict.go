@@ -25,8 +25,8 @@ type verdict struct {
 	cause         string   // for the log alone: our own words, nothing from the token
 	withSubject   bool     // the subject goes into dynamic metadata
 
-	ready []byte // the answer, where it was made before; see pin.go
-	tally *tally // where the answer is counted, where that was looked up before
+	encoded []byte    // the answer, where it was made before; see pin.go
+	tally   *counters // where the answer is counted, where that was looked up before
 }
 
 func refuse(why reason.Reason, cause string) *verdict { return &verdict{reason: why, cause: cause} }
@@ -51,7 +51,7 @@ func (v *verdict) name() string {
 // strips reports whether the decision takes every credential off the request:
 // the Authorization header always, a query token where the request has one. A
 // decision that does not is no allow (PT-1).
-func strips(d policy.Decision, in *request) bool {
+func removesCredentials(d policy.Decision, in *request) bool {
 	return slices.Contains(d.Strip.Headers, "authorization") &&
 		(len(in.tokens) == 0 || slices.Contains(d.Strip.Query, queryToken))
 }

@@ -19,14 +19,14 @@ const ServiceName = "envoy.service.auth.v3.Authorization"
 
 // arrival is one Check as it came: its bytes, which are ours and never change,
 // what a caller in Go said in their place, or why there is neither.
-type arrival struct {
+type incoming struct {
 	wire  []byte
 	said  *attributes
 	fault string
 	steps *steps // nil: nobody watches
 }
 
-func (in arrival) decode(reference bool) (*attributes, bool) {
+func (in incoming) decode(reference bool) (*attributes, bool) {
 	switch {
 	case in.said != nil:
 		return in.said, true
@@ -38,7 +38,7 @@ func (in arrival) decode(reference bool) (*attributes, bool) {
 }
 
 // departure is an answer as it goes onto the wire.
-type departure []byte
+type noOutcome []byte
 
 // codec hands the bytes of a Check through, and is grpc-go's own for everything
 // else. The stock codec would answer bytes which are no CheckRequest with a
@@ -53,7 +53,7 @@ type codec struct {
 // written was measured to save two parts in a hundred of a hot Check, and would
 // make every string that is remembered a copy that somebody may forget.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
-	in, ours := v.(*arrival)
+	in, ours := v.(*incoming)
 	switch {
 	case !ours:
 		return c.CodecV2.Unmarshal(data, v)
@@ -66,7 +66,7 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 }
 
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	if out, ours := v.(departure); ours {
+	if out, ours := v.(noOutcome); ours {
 		return mem.BufferSlice{mem.SliceBuffer(out)}, nil
 	}
 	return c.CodecV2.Marshal(v)
@@ -109,9 +109,9 @@ func (s *Server) Register(g grpc.ServiceRegistrar) {
 
 // handler has the form that grpc-go asks for, but never an error.
 func (s *Server) handler(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // grpc-go puts ctx second
-	in := new(arrival)
+	in := new(incoming)
 	if decode(in) != nil {
 		in.fault = "the Check could not be received"
 	}
-	return departure(s.answerTo(ctx, *in)), nil
+	return noOutcome(s.answerTo(ctx, *in)), nil
 }

@@ -29,7 +29,7 @@ func (c rawCodec) Marshal(v any) (mem.BufferSlice, error) {
 
 func (c rawCodec) Name() string { return "proto" }
 
-func (d *door) send(t testing.TB, raw []byte) *authv3.CheckResponse {
+func (d *testService) send(t testing.TB, raw []byte) *authv3.CheckResponse {
 	t.Helper()
 	response := new(authv3.CheckResponse)
 	err := d.conn.Invoke(context.Background(), method, raw, response, grpc.ForceCodecV2(rawCodec{encoding.GetCodecV2("proto")}))
@@ -52,7 +52,7 @@ func nested(value []byte, fields ...protowire.Number) []byte {
 // end the call with an error, which Envoy takes for an allow under
 // failure_mode_allow.
 func TestBytesThatAreNoCheckRequest(t *testing.T) {
-	d := openDoor(t)
+	d := startService(t)
 	for intent, raw := range map[string][]byte{
 		"no bytes":                   {},
 		"garbage":                    []byte("\xff\xff\xff\xff"),
@@ -63,7 +63,7 @@ func TestBytesThatAreNoCheckRequest(t *testing.T) {
 		"another message":            nested([]byte("x"), 9),
 	} {
 		t.Run(intent, func(t *testing.T) {
-			if got := hear(t, d.send(t, raw)); got.reason != "internal" || got.status != 503 {
+			if got := readResponse(t, d.send(t, raw)); got.reason != "internal" || got.status != 503 {
 				t.Errorf("got %+v", got)
 			}
 		})
@@ -71,7 +71,7 @@ func TestBytesThatAreNoCheckRequest(t *testing.T) {
 }
 
 func TestAtTheReceiveLimit(t *testing.T) {
-	d := openDoor(t)
+	d := startService(t)
 	request := bearer(d.token()).joined()
 	request.GetAttributes().GetRequest().GetHttp().Body = strings.Repeat("b", receiveMax-proto.Size(request)-8)
 	raw, err := proto.Marshal(request)
@@ -81,14 +81,14 @@ func TestAtTheReceiveLimit(t *testing.T) {
 	if len(raw) > receiveMax || len(raw) < receiveMax-16 {
 		t.Fatalf("the request has %d bytes", len(raw))
 	}
-	if got := hear(t, d.send(t, raw)); got.reason != "allowed" {
+	if got := readResponse(t, d.send(t, raw)); got.reason != "allowed" {
 		t.Errorf("%d bytes: %+v", len(raw), got)
 	}
 }
 
 // TestEmptyMessages: whatever Envoy leaves out, the answer is a refusal.
 func TestEmptyMessages(t *testing.T) {
-	d := openDoor(t)
+	d := startService(t)
 	type (
 		attributes = authv3.AttributeContext
 		request    = authv3.AttributeContext_Request
@@ -106,27 +106,27 @@ func TestEmptyMessages(t *testing.T) {
 		"no source address": {&authv3.CheckRequest{Attributes: &attributes{Source: &authv3.AttributeContext_Peer{}, Request: &request{Http: &http{}}}}, "no_resource"},
 	} {
 		t.Run(intent, func(t *testing.T) {
-			if got := hear(t, d.check(t, row.check)); got.reason != row.want {
+			if got := readResponse(t, d.check(t, row.check)); got.reason != row.want {
 				t.Errorf("got %+v, want %s", got, row.want)
 			}
 		})
 	}
-	if got := hear(t, d.server.Check(context.Background(), nil)); got.reason != "internal" {
+	if got := readResponse(t, d.server.Check(context.Background(), nil)); got.reason != "internal" {
 		t.Errorf("a nil CheckRequest: %+v", got)
 	}
 }
 
 func TestBeforeTheFirstConfiguration(t *testing.T) {
-	d := openDoor(t)
+	d := startService(t)
 	d.server.Swap(nil)
-	if got := hear(t, d.check(t, bearer(d.token()).joined())); got.reason != "internal" || got.status != 503 {
+	if got := readResponse(t, d.check(t, bearer(d.token()).joined())); got.reason != "internal" || got.status != 503 {
 		t.Errorf("got %+v", got)
 	}
 }
 
 // TestLargeHeaders is what Envoy lets through at most, and more.
 func TestLargeHeaders(t *testing.T) {
-	d := openDoor(t)
+	d := startService(t)
 	for intent, row := range map[string]struct {
 		header [2]string
 		want   reason.Reason
@@ -138,11 +138,11 @@ func TestLargeHeaders(t *testing.T) {
 		"nothing but a very long word": {[2]string{"authorization", strings.Repeat("a", 60<<10)}, reason.NoCredentials},
 	} {
 		t.Run(intent, func(t *testing.T) {
-			question := ask{headers: [][2]string{row.header}}
+			question := clientRequest{headers: [][2]string{row.header}}
 			if row.want == reason.Allowed {
 				question.headers = append(question.headers, [2]string{"authorization", "Bearer " + d.token()})
 			}
-			if got := hear(t, d.check(t, question.joined())); got.reason != row.want.String() {
+			if got := readResponse(t, d.check(t, question.joined())); got.reason != row.want.String() {
 				t.Errorf("got %s, want %s", got.reason, row.want)
 			}
 		})
@@ -153,32 +153,32 @@ func TestLargeHeaders(t *testing.T) {
 // a deadline is answered before it, not at it.
 func TestDeadlines(t *testing.T) {
 	slow := `deny contains {"code": "x", "message": "x"} if { some i in numbers.range(1, 3000000); some j in numbers.range(1, 3000000); i + j == -1 }`
-	d := openDoor(t, append(useTempFolder(t, team(slow)), func(p *plan) { p.timeout = 300 * time.Millisecond })...)
-	if got := hear(t, d.check(t, bearer(d.token()).joined())); got.reason != "policy_error" || got.status != 503 {
+	d := startService(t, append(useTempFolder(t, team(slow)), func(p *plan) { p.timeout = 300 * time.Millisecond })...)
+	if got := readResponse(t, d.check(t, bearer(d.token()).joined())); got.reason != "policy_error" || got.status != 503 {
 		t.Errorf("without a deadline: %+v", got)
 	}
-	patient := openDoor(t, append(useTempFolder(t, team(slow)), func(p *plan) { p.timeout = time.Minute })...)
+	patient := startService(t, append(useTempFolder(t, team(slow)), func(p *plan) { p.timeout = time.Minute })...)
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	response, err := patient.client.Check(ctx, bearer(patient.token()).joined())
 	if err != nil {
 		t.Fatalf("the answer came too late: %v", err)
 	}
-	if got := hear(t, response); got.reason != "policy_error" {
+	if got := readResponse(t, response); got.reason != "policy_error" {
 		t.Errorf("with a deadline: %+v", got)
 	}
 	cancelled, cancelNow := context.WithCancel(context.Background())
 	cancelNow()
-	if got := hear(t, d.server.Check(cancelled, bearer(d.token()).joined())); got.reason == "allowed" || got.status != 503 {
+	if got := readResponse(t, d.server.Check(cancelled, bearer(d.token()).joined())); got.reason == "allowed" || got.status != 503 {
 		t.Errorf("cancelled: %+v", got)
 	}
 }
 
 // TestAPanicIsARefusal breaks the service from inside.
 func TestAPanicIsARefusal(t *testing.T) {
-	d := openDoor(t)
+	d := startService(t)
 	d.state.Verifier = nil
-	if got := hear(t, d.check(t, bearer(d.token()).joined())); got.reason != "internal" || got.status != 503 {
+	if got := readResponse(t, d.check(t, bearer(d.token()).joined())); got.reason != "internal" || got.status != 503 {
 		t.Errorf("got %+v", got)
 	}
 	if !strings.Contains(d.log.String(), "panicked") {
@@ -189,15 +189,15 @@ func TestAPanicIsARefusal(t *testing.T) {
 // TestEveryRequestIsJudgedAnew is TK-2: an allowed request on a connection
 // opens nothing for the next.
 func TestEveryRequestIsJudgedAnew(t *testing.T) {
-	d := openDoor(t)
+	d := startService(t)
 	for _, verb := range []string{"POST", "GET", "DELETE"} {
 		question := bearer(d.token())
 		question.method = verb
-		if got := hear(t, d.check(t, question.joined())); got.reason != "allowed" {
+		if got := readResponse(t, d.check(t, question.joined())); got.reason != "allowed" {
 			t.Errorf("%s with a token: %+v", verb, got)
 		}
 		question.headers = [][2]string{{"mcp-session-id", "the same session"}}
-		if got := hear(t, d.check(t, question.joined())); got.reason != "no_credentials" {
+		if got := readResponse(t, d.check(t, question.joined())); got.reason != "no_credentials" {
 			t.Errorf("TK-10: %s without: %+v", verb, got)
 		}
 	}

@@ -98,7 +98,7 @@ func (t *team) trespasses(b Bundle) []Problem {
 				Message: fmt.Sprintf("this rule is where bundle %s has its root %q: move it to another package, or narrow the roots in the bundle's .manifest", b.Name, root),
 			})
 		}
-		if depth := inTheWay(t.data, keys); depth > 0 {
+		if depth := conflictsWith(t.data, keys); depth > 0 {
 			problems = append(problems, Problem{
 				File:    team{paths: t.paths}.dataFile(keys[:depth]...),
 				Message: fmt.Sprintf("data under %s is where bundle %s has its root %q: move it, or narrow the roots in the bundle's .manifest", strings.Join(keys[:depth], "."), b.Name, root),
@@ -110,7 +110,7 @@ func (t *team) trespasses(b Bundle) []Problem {
 
 // inTheWay is how many of the keys lead to a value that is in the way: one at
 // their end, or one on the way that is no object. 0: the place is free.
-func inTheWay(document any, keys []string) int {
+func conflictsWith(document any, keys []string) int {
 	for i, key := range keys {
 		object, isObject := document.(map[string]any)
 		if !isObject {
@@ -149,7 +149,7 @@ func merged(a, b map[string]any) map[string]any {
 
 // unaided are the problems that a missing bundle cannot cure: it may bring the
 // functions that a file calls, and the rules that read others.
-func unaided(problems []Problem) []Problem {
+func withoutLibrary(problems []Problem) []Problem {
 	return slices.DeleteFunc(problems, func(p Problem) bool {
 		return p.Warning || strings.HasPrefix(p.Message, "undefined function data.")
 	})

@@ -171,7 +171,7 @@ func TestAMissingBundle(t *testing.T) {
 	if diff := cmp.Diff([]string{"weather"}, e.Missing()); diff != "" {
 		t.Error(diff)
 	}
-	if problems := e.Try(t.Context(), time.Second, []policy.Door{{Resource: request().Resource}}); problems != nil {
+	if problems := e.SelfTest(t.Context(), time.Second, []policy.Target{{Resource: request().Resource}}); problems != nil {
 		t.Errorf("tried: %v", problems)
 	}
 	if e, said := compileWith(t, map[string]string{"a.rego": "package authz\n\nrequire.a if nonsense(1)\n"}, []string{"weather"}); e != nil || len(said) != 1 {
@@ -181,7 +181,7 @@ func TestAMissingBundle(t *testing.T) {
 
 // TestTry: what a team may say is no problem; what fails for a real request is.
 func TestTry(t *testing.T) {
-	doors := []policy.Door{{Resource: request().Resource, Issuer: "https://as.example.com"}}
+	doors := []policy.Target{{Resource: request().Resource, Issuer: "https://as.example.com"}}
 	const trial = ": no decision on a trial request to example with "
 	const then = ": correct the rule, every request must come to a decision"
 	for _, test := range []struct {
@@ -228,7 +228,7 @@ func TestTry(t *testing.T) {
 		{"a header", "headers[\"x-b\"] := \"\"\n\nheaders[\"x-a\"] := [input.token.issuer]\n", []string{"5:1 a value in authz.headers"}},
 	} {
 		t.Run(test.intent, func(t *testing.T) {
-			problems := authz(t, test.rules).Try(t.Context(), time.Minute, doors)
+			problems := authz(t, test.rules).SelfTest(t.Context(), time.Minute, doors)
 			if len(problems) != len(test.want) {
 				t.Fatalf("%d problems: %v", len(problems), problems)
 			}
@@ -245,8 +245,8 @@ func TestTry(t *testing.T) {
 // TestTryEnds with the first rule that does not.
 func TestTryEnds(t *testing.T) {
 	resource := request().Resource
-	doors := []policy.Door{{Resource: resource}, {Resource: resource}}
-	problems := authz(t, "require.a if count(numbers.range(1, 1000000000)) > 0\n").Try(t.Context(), 10*time.Millisecond, doors)
+	doors := []policy.Target{{Resource: resource}, {Resource: resource}}
+	problems := authz(t, "require.a if count(numbers.range(1, 1000000000)) > 0\n").SelfTest(t.Context(), 10*time.Millisecond, doors)
 	if len(problems) != 1 || !strings.Contains(problems[0].Message, "took longer than limits.check_timeout") ||
 		!strings.Contains(problems[0].Message, " in authz.require.a: ") || problems[0].Line != 3 {
 		t.Errorf("%v", problems)
@@ -263,7 +263,7 @@ func TestTheTrialsAreSeen(t *testing.T) {
 		`deny contains {"code": "NO", "message": ""} if input.token.issuer == "https://as.example.com"`,
 		`deny contains {"code": "NO", "message": ""} if input.request.method == "GET"`,
 	} {
-		if len(authz(t, rules+"\n").Try(t.Context(), time.Minute, []policy.Door{{Resource: request().Resource, Issuer: "https://as.example.com"}})) == 0 {
+		if len(authz(t, rules+"\n").SelfTest(t.Context(), time.Minute, []policy.Target{{Resource: request().Resource, Issuer: "https://as.example.com"}})) == 0 {
 			t.Errorf("no trial reaches %s", rules)
 		}
 	}
@@ -282,7 +282,7 @@ func TestAPackageInABundle(t *testing.T) {
 		}
 		return policy.Compile(t.Context(), src)
 	}
-	doors := []policy.Door{{Resource: policy.Resource{Name: "other", URI: resourceURI}}, {Resource: request().Resource}}
+	doors := []policy.Target{{Resource: policy.Resource{Name: "other", URI: resourceURI}}, {Resource: request().Resource}}
 	e, problems := compile("require.never if false\n")
 	if e == nil {
 		t.Fatal(problems)
@@ -292,14 +292,14 @@ func TestAPackageInABundle(t *testing.T) {
 			t.Errorf("%s: %v, %v", resource, d.Outcome, err)
 		}
 	}
-	if problems := e.Try(t.Context(), time.Minute, doors); problems != nil {
+	if problems := e.SelfTest(t.Context(), time.Minute, doors); problems != nil {
 		t.Errorf("%v", problems)
 	}
 	e, problems = compile("require.a if time.parse_rfc3339_ns(input.claims.aud) > 0\n")
 	if e == nil {
 		t.Fatal(problems)
 	}
-	if problems := e.Try(t.Context(), time.Minute, doors); len(problems) != 1 || !strings.Contains(problems[0].Message, "a trial request to example") {
+	if problems := e.SelfTest(t.Context(), time.Minute, doors); len(problems) != 1 || !strings.Contains(problems[0].Message, "a trial request to example") {
 		t.Errorf("%v", problems)
 	}
 	if e, problems := compile("", "weather"); e == nil {

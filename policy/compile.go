@@ -39,7 +39,7 @@ func Compile(ctx context.Context, src Sources) (*Engine, []Problem) {
 	}
 	e, found := build(ctx, src, t, c)
 	if len(src.Missing) > 0 {
-		e, found = waiting(src.Missing), unaided(found)
+		e, found = waiting(src.Missing), withoutLibrary(found)
 	}
 	problems = sorted(slices.Concat(problems, seen, news(found, seen)))
 	if blocking(problems) {
@@ -105,31 +105,31 @@ func build(ctx context.Context, src Sources, t team, c contract) (*Engine, []Pro
 		WithPathConflictsCheck(storage.NonEmpty(ctx, store, transaction))
 	compiler.Compile(modules)
 	if compiler.Failed() {
-		return nil, compileProblems(append(compiler.Errors, behind(compiler.Errors, modules)...))
+		return nil, compileProblems(append(compiler.Errors, relativeTo(compiler.Errors, modules)...))
 	}
-	e := &Engine{compiler: compiler, transaction: transaction, memory: src.Memory, judges: map[string]*Judge{}}
+	e := &Engine{compiler: compiler, transaction: transaction, cache: src.Cache, judges: map[string]*Evaluator{}}
 	problems := unread(compiler, t, src.packages())
-	problems = append(problems, silent(compiler, t, src.packages(), append(unheard(t), problems...))...)
-	if e.memory != nil {
-		e.snapshot = e.memory.snapshot()
+	problems = append(problems, silent(compiler, t, src.packages(), append(unevaluated(t), problems...))...)
+	if e.cache != nil {
+		e.snapshot = e.cache.snapshot()
 	}
-	return e, append(problems, e.hear(ctx, store, src, c)...)
+	return e, append(problems, e.evaluatedPackages(ctx, store, src, c)...)
 }
 
 // hear prepares the judges: the common one, and one for each package that is a
 // resource's own.
-func (e *Engine) hear(ctx context.Context, store storage.Store, src Sources, c contract) []Problem {
-	authz := listen(e.compiler, c, teamPackage)
-	problems := warnings(authz.obstacles)
+func (e *Engine) evaluatedPackages(ctx context.Context, store storage.Store, src Sources, c contract) []Problem {
+	authz := evaluatedPackagesOf(e.compiler, c, teamPackage)
+	problems := warnings(authz.conflicts)
 	var err error
 	if e.common, err = e.prepare(ctx, store, authz); err != nil {
 		return append(problems, unprepared(err))
 	}
-	own := map[string]*Judge{teamPackage: e.common, "": e.common}
+	own := map[string]*Evaluator{teamPackage: e.common, "": e.common}
 	for resource, pkg := range src.Packages {
 		if own[pkg] == nil {
-			voice := listen(e.compiler, c, pkg)
-			problems = append(problems, warnings(voice.obstacles)...)
+			voice := evaluatedPackagesOf(e.compiler, c, pkg)
+			problems = append(problems, warnings(voice.conflicts)...)
 			if own[pkg], err = e.prepare(ctx, store, authz, voice); err != nil {
 				return append(problems, unprepared(err))
 			}

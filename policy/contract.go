@@ -9,7 +9,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
-	"github.com/doorward/doorward/policy/folding"
+	"github.com/doorward/doorward/internal/folding"
 )
 
 // The names a team's package is read by, and the one it must leave alone.
@@ -33,12 +33,12 @@ func outputs() []string {
 // without evaluating: the names of requirements and headers are constants, so
 // that a requirement that is undefined, and a header that is not set, are known.
 type contract struct {
-	packages map[string]promise // by the package that is heard
+	packages map[string]contractTerms // by the package that is heard
 	problems []Problem
 }
 
 // promise is that of one package.
-type promise struct {
+type contractTerms struct {
 	requirements []string // sorted
 	headers      []string // sorted
 }
@@ -47,7 +47,7 @@ type promise struct {
 // stands is told by its full path alone, so `package authz.require` with `NAME`
 // and `package authz` with `require["NAME"]` are the same.
 func readContract(t team, src Sources) contract {
-	c := contract{packages: map[string]promise{}}
+	c := contract{packages: map[string]contractTerms{}}
 	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
 		m := t.modules[file]
 		if path := names(m.Package.Path); len(path) > 0 && path[0] == ownPackage {
@@ -73,7 +73,7 @@ func readContract(t team, src Sources) contract {
 		if pkg == teamPackage {
 			shared = r.spelled
 		}
-		c.packages[pkg] = promise{slices.Sorted(maps.Keys(r.requirements)), slices.Sorted(maps.Keys(r.headers))}
+		c.packages[pkg] = contractTerms{slices.Sorted(maps.Keys(r.requirements)), slices.Sorted(maps.Keys(r.headers))}
 	}
 	c.data(t)
 	return c

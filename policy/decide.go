@@ -15,11 +15,11 @@ import (
 )
 
 // evaluate asks the rules.
-func (j *Judge) evaluate(ctx context.Context, in *Input, more ...rego.EvalOption) (Decision, error) {
+func (j *Evaluator) evaluate(ctx context.Context, in *Input, more ...rego.EvalOption) (Decision, error) {
 	if missing := j.engine.missing; len(missing) > 0 {
 		return Decision{}, fmt.Errorf("policy: not in force yet, waiting for a bundle that can be used: %s: see /readyz", strings.Join(missing, ", "))
 	}
-	input, err := j.footprint.term(in)
+	input, err := j.deps.term(in)
 	if err != nil {
 		return Decision{}, err
 	}
@@ -28,8 +28,8 @@ func (j *Judge) evaluate(ctx context.Context, in *Input, more ...rego.EvalOption
 		return Decision{}, err
 	}
 	d := decoder{textLeft: maxOutput, elementsLeft: maxElements}
-	var all said
-	for i, voice := range j.voices {
+	var all teamOutput
+	for i, voice := range j.packages {
 		one, err := d.decision(values[i], voice)
 		if err != nil {
 			return Decision{}, err
@@ -45,9 +45,9 @@ func (j *Judge) evaluate(ctx context.Context, in *Input, more ...rego.EvalOption
 
 // run evaluates the one query, whose expressions are the decisions of the
 // packages that are heard.
-func (j *Judge) run(ctx context.Context, input ast.Value, more ...rego.EvalOption) ([]ast.Value, error) {
+func (j *Evaluator) run(ctx context.Context, input ast.Value, more ...rego.EvalOption) ([]ast.Value, error) {
 	if ctx.Err() != nil {
-		return nil, tooLong(ctx)
+		return nil, timeoutProblem(ctx)
 	}
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)() // OPA's own way costs a goroutine for each evaluation
@@ -60,10 +60,10 @@ func (j *Judge) run(ctx context.Context, input ast.Value, more ...rego.EvalOptio
 	if err != nil {
 		return nil, j.engine.failure(ctx, err)
 	}
-	if len(results) != 1 || len(results[0].Expressions) != len(j.voices) {
+	if len(results) != 1 || len(results[0].Expressions) != len(j.packages) {
 		return nil, errUndefined
 	}
-	values := make([]ast.Value, len(j.voices))
+	values := make([]ast.Value, len(j.packages))
 	for i, expression := range results[0].Expressions {
 		v, ok := expression.Value.(ast.Value)
 		if !ok {
@@ -76,8 +76,8 @@ func (j *Judge) run(ctx context.Context, input ast.Value, more ...rego.EvalOptio
 
 // and joins what two packages say: the refusal that comes first in the order of
 // outcomes wins, and it is allowed where both allow.
-func (s said) and(other said) (said, error) {
-	all := said{
+func (s teamOutput) and(other teamOutput) (teamOutput, error) {
+	all := teamOutput{
 		outcome: min(s.outcome, other.outcome),
 		strip:   s.strip,
 		deny:    sortNotes(slices.Concat(s.deny, other.deny)),
@@ -89,7 +89,7 @@ func (s said) and(other said) (said, error) {
 	slices.Sort(all.scopes)
 	for name, value := range other.headers {
 		if set, there := all.headers[name]; there && set != value {
-			return said{}, &fault{
+			return teamOutput{}, &fault{
 				error: shape("header %q has one value in %s and another in the resource's own package", name, teamPackage),
 				rule:  teamPackage + "." + headersName, element: ast.String(name),
 			}
@@ -103,7 +103,7 @@ func (s said) and(other said) (said, error) {
 }
 
 // decide turns what Rego said into a decision.
-func (s said) decide(resourceScopes []string) Decision {
+func (s teamOutput) decide(resourceScopes []string) Decision {
 	d := Decision{Outcome: s.outcome, Scopes: union(resourceScopes, s.scopes), Warnings: s.warn}
 	if s.outcome == Denied {
 		d.Denials = s.denials()
@@ -123,10 +123,10 @@ func (s said) decide(resourceScopes []string) Decision {
 }
 
 // denials are all that said no, in the order that [Decision] promises.
-func (s said) denials() []Note {
+func (s teamOutput) denials() []Message {
 	all := slices.Clone(s.deny)
 	for _, rule := range s.unmet {
-		all = append(all, Note{Rule: rule})
+		all = append(all, Message{Rule: rule})
 	}
 	return all
 }
@@ -146,7 +146,7 @@ func union(first, second []string) []string {
 // value of the input.
 func (e *Engine) failure(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return tooLong(ctx)
+		return timeoutProblem(ctx)
 	}
 	var te *topdown.Error
 	if !errors.As(err, &te) {
@@ -171,7 +171,7 @@ func (e *Engine) failure(ctx context.Context, err error) error {
 	}
 }
 
-func tooLong(ctx context.Context) error {
+func timeoutProblem(ctx context.Context) error {
 	return fmt.Errorf("policy: the rules took longer than limits.check_timeout, or than the caller waits (%w): look for one that goes through much data", ctx.Err())
 }
 

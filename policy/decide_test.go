@@ -121,11 +121,11 @@ func TestTeamRules(t *testing.T) {
 		},
 		{
 			"warn never denies", `warn contains {"code": c, "message": "m", "other": 1} if some c in ["b", "a"]`,
-			policy.Decision{Outcome: policy.Allowed, Warnings: []policy.Note{{"authz.warn", "a", "m", "a"}, {"authz.warn", "b", "m", "b"}}},
+			policy.Decision{Outcome: policy.Allowed, Warnings: []policy.Message{{"authz.warn", "a", "m", "a"}, {"authz.warn", "b", "m", "b"}}},
 		},
 		{
 			"warn of any members", "warn contains {}\nwarn contains {\"code\": 1, \"message\": \"m\"}",
-			policy.Decision{Outcome: policy.Allowed, Warnings: []policy.Note{{Rule: "authz.warn"}, {Rule: "authz.warn", Message: "m"}}},
+			policy.Decision{Outcome: policy.Allowed, Warnings: []policy.Message{{Rule: "authz.warn"}, {Rule: "authz.warn", Message: "m"}}},
 		},
 		{
 			"headers", "headers[\"x-tenant\"] := input.claims.tenant\nheaders[\"x-org\"] := input.claims.org",
@@ -192,14 +192,14 @@ warn contains {"code": input.claims.tenant}
 
 warn contains denial if some denial in {{"code": "z"}, {"code": "Not A Code"}}`)
 	want := policy.Decision{
-		Denials: []policy.Note{
+		Denials: []policy.Message{
 			{"authz.deny", "a_acme", "chosen", ""},
 			{"authz.deny", "acme", "chosen", ""},
 			{"authz.deny", "z", "acme", "z"},
 			{Rule: "authz.require.a"},
 			{Rule: "authz.require.b"},
 		},
-		Warnings: []policy.Note{{"authz.warn", "Not A Code", "", ""}, {"authz.warn", "acme", "", ""}, {"authz.warn", "z", "", "z"}},
+		Warnings: []policy.Message{{"authz.warn", "Not A Code", "", ""}, {"authz.warn", "acme", "", ""}, {"authz.warn", "z", "", "z"}},
 	}
 	got, err := decide(t.Context(), e, request())
 	if err != nil {

@@ -44,14 +44,14 @@ type Decision struct {
 
 	// Denials are all that said no, in that order: the first is Rule, Code and
 	// Message once more. For Denied alone.
-	Denials []Note
+	Denials []Message
 
 	// Headers are request headers to set, by lower-case name. For Allowed alone.
 	Headers map[string]string
 
 	// Warnings are the elements of `warn`, sorted, for log and metrics. They
 	// come with Denied, InsufficientScope and Allowed.
-	Warnings []Note
+	Warnings []Message
 }
 
 // longestRules bounds what [Decision.Rules] names, in bytes.
@@ -89,7 +89,7 @@ func (d *Decision) Size() int {
 	add(d.Strip.Query...)
 	add(d.Scopes...)
 	add(d.Code, d.Message, d.Rule)
-	for _, notes := range [...][]Note{d.Denials, d.Warnings} {
+	for _, notes := range [...][]Message{d.Denials, d.Warnings} {
 		for _, note := range notes {
 			add(note.Rule, note.Code, note.Message, note.Label)
 		}
@@ -108,7 +108,7 @@ type Strip struct {
 
 // Note is one word of a team's rules: an element of `deny` or `warn`, or a
 // requirement that is not met.
-type Note struct {
+type Message struct {
 	Rule string // as in [Decision]: "authz.deny", "authz.warn", "authz.require.NAME"
 	// Code and Message are "" for a requirement, and where an element of `warn`
 	// has none that is a string.
@@ -119,7 +119,7 @@ type Note struct {
 }
 
 // String is the rule, with the code where there is one: "authz.deny:closed".
-func (n Note) String() string {
+func (n Message) String() string {
 	if n.Code == "" {
 		return n.Rule
 	}

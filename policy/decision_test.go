@@ -10,16 +10,16 @@ import (
 
 // TestRulesOfADenial are named in one bounded line; one alone is named by Rule.
 func TestRulesOfADenial(t *testing.T) {
-	d := policy.Decision{Denials: []policy.Note{{Rule: "authz.deny", Code: "closed"}}}
+	d := policy.Decision{Denials: []policy.Message{{Rule: "authz.deny", Code: "closed"}}}
 	if got := d.Rules(); got != "" {
 		t.Errorf("one rule: %q", got)
 	}
-	d.Denials = append(d.Denials, policy.Note{Rule: "authz.require.a"})
+	d.Denials = append(d.Denials, policy.Message{Rule: "authz.require.a"})
 	if got := d.Rules(); got != "authz.deny:closed authz.require.a" {
 		t.Errorf("two rules: %q", got)
 	}
 	for i := range 1000 {
-		d.Denials = append(d.Denials, policy.Note{Rule: fmt.Sprintf("authz.require.a%d", i)})
+		d.Denials = append(d.Denials, policy.Message{Rule: fmt.Sprintf("authz.require.a%d", i)})
 	}
 	got := d.Rules()
 	named := len(strings.Fields(got)) - 3

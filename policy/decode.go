@@ -34,18 +34,18 @@ func shape(format string, args ...any) error {
 // as expected is an error, and no error repeats a value.
 type decoder struct {
 	textLeft, elementsLeft int
-	voice                  voice     // whose decision it is
+	voice                  teamRules // whose decision it is
 	element                ast.Value // the last that was looked at
 }
 
 // said is the decision with what the team's rules said.
-type said struct {
+type teamOutput struct {
 	outcome Outcome
 	strip   Strip
-	deny    []Note   // sorted
-	unmet   []string // as "authz.require.NAME", sorted
+	deny    []Message // sorted
+	unmet   []string  // as "authz.require.NAME", sorted
 	scopes  []string
-	warn    []Note
+	warn    []Message
 	headers map[string]string
 }
 
@@ -66,9 +66,9 @@ func outcomeOf(word string) (Outcome, []string) {
 	return Failed, nil
 }
 
-func (d *decoder) decision(v ast.Value, by voice) (said, error) {
+func (d *decoder) decision(v ast.Value, by teamRules) (teamOutput, error) {
 	d.voice = by
-	var s said
+	var s teamOutput
 	o, ok := v.(ast.Object)
 	if !ok {
 		return s, shape("data.doorward.decision is no object")
@@ -109,7 +109,7 @@ func (d *decoder) strip(t *ast.Term) (Strip, error) {
 	return s, err
 }
 
-func (d *decoder) team(t *ast.Term, s *said) error {
+func (d *decoder) team(t *ast.Term, s *teamOutput) error {
 	o, ok := t.Value.(ast.Object)
 	if !ok || !exactly(o, []string{"deny", "unmet", "scopes", "warn", "headers"}) {
 		return shape("team is not exactly deny, unmet, scopes, warn and headers")
@@ -143,13 +143,13 @@ func (d *decoder) blame(output string, err error) error {
 }
 
 // denials reads authz.deny: elements of exactly code and message, sorted.
-func (d *decoder) denials(t *ast.Term) ([]Note, error) {
+func (d *decoder) denials(t *ast.Term) ([]Message, error) {
 	rule := d.voice.rule(denyName)
 	elements, err := d.elements(t, rule)
 	if err != nil {
 		return nil, err
 	}
-	var denials []Note
+	var denials []Message
 	for _, element := range elements {
 		d.element = element.Value
 		o, ok := element.Value.(ast.Object)
@@ -167,26 +167,26 @@ func (d *decoder) denials(t *ast.Term) ([]Note, error) {
 		if err != nil {
 			return nil, err
 		}
-		denials = append(denials, Note{rule, code, message, d.voice.label(code)})
+		denials = append(denials, Message{rule, code, message, d.voice.label(code)})
 	}
 	return sortNotes(denials), nil
 }
 
 // warnings reads authz.warn: any objects, sorted by what is used of them.
-func (d *decoder) warnings(t *ast.Term) ([]Note, error) {
+func (d *decoder) warnings(t *ast.Term) ([]Message, error) {
 	rule := d.voice.rule(warnName)
 	elements, err := d.elements(t, rule)
 	if err != nil {
 		return nil, err
 	}
-	var notes []Note
+	var notes []Message
 	for _, element := range elements {
 		d.element = element.Value
 		o, ok := element.Value.(ast.Object)
 		if !ok {
 			return nil, shape("an element of %s is no object", rule)
 		}
-		note := Note{Rule: rule}
+		note := Message{Rule: rule}
 		for name, into := range map[string]*string{"code": &note.Code, "message": &note.Message} {
 			member := o.Get(ast.InternedTerm(name))
 			if member == nil {
@@ -308,8 +308,8 @@ func exactly(o ast.Object, members []string) bool {
 	})
 }
 
-func sortNotes(notes []Note) []Note {
-	slices.SortFunc(notes, func(a, b Note) int {
+func sortNotes(notes []Message) []Message {
+	slices.SortFunc(notes, func(a, b Message) int {
 		return cmp.Or(strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message), strings.Compare(a.Rule, b.Rule))
 	})
 	return notes

@@ -11,7 +11,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
-	"github.com/doorward/doorward/policy/folding"
+	"github.com/doorward/doorward/internal/folding"
 )
 
 // inputVersion grows only when a member changes its meaning.
@@ -27,7 +27,7 @@ var (
 
 // term builds what a footprint names of `input` for OPA, without a detour
 // through JSON.
-func (f footprint) term(in *Input) (ast.Value, error) {
+func (f inputDeps) term(in *Input) (ast.Value, error) {
 	root, err := f.object(in, 0)
 	if err != nil {
 		return nil, fmt.Errorf("policy: input: %w", err)
@@ -38,7 +38,7 @@ func (f footprint) term(in *Input) (ast.Value, error) {
 // object is what stands below the first names of these leaves, which all share
 // them. A claim that is there is an object here, be it without the members that
 // are read: a rule can tell it from one that is missing.
-func (f footprint) object(in *Input, names int) (*ast.Term, error) {
+func (f inputDeps) object(in *Input, names int) (*ast.Term, error) {
 	o := ast.NewObjectWithCapacity(len(f))
 	for len(f) > 0 {
 		first := &f[0]
@@ -67,7 +67,7 @@ func (f footprint) object(in *Input, names int) (*ast.Term, error) {
 }
 
 // isThere is false for a claim that would hold the leaf, and is missing.
-func (l *leaf) isThere(in *Input, names int) bool {
+func (l *dependency) isThere(in *Input, names int) bool {
 	if l.part != claims {
 		return true
 	}
@@ -76,7 +76,7 @@ func (l *leaf) isThere(in *Input, names int) bool {
 }
 
 // term is the value of a leaf, nil where it is not there.
-func (l *leaf) term(in *Input) (*ast.Term, error) {
+func (l *dependency) term(in *Input) (*ast.Term, error) {
 	switch l.part {
 	case shell:
 		return ast.InternedEmptyObject, nil
@@ -107,7 +107,7 @@ func (l *leaf) term(in *Input) (*ast.Term, error) {
 // entry is what a mapping holds under the name of a leaf, or all of it. Names
 // are taken in sorted order, so that two which become one by the rule of [text]
 // do so the same way each time.
-func entry[T any](all map[string]T, l *leaf, encode func(T) *ast.Term) *ast.Term {
+func entry[T any](all map[string]T, l *dependency, encode func(T) *ast.Term) *ast.Term {
 	if len(l.below) == 1 {
 		value, there := all[l.below[0]]
 		if !there {

@@ -11,7 +11,7 @@ import (
 )
 
 // Ground is a place in the policy that a decision rests on.
-type Ground struct {
+type Trace struct {
 	Rule string // without "data.": "doorward.audience.matches", "authz.require.office"
 	File string // as it was read; a built-in file begins with "doorward:"
 	Line int    // from 1
@@ -30,8 +30,8 @@ type Ground struct {
 //
 // It costs many times what Decide does, remembers nothing, and is for a person
 // who asks.
-func (j *Judge) Explain(ctx context.Context, in Input) (Decision, []Ground, error) {
-	w := &witness{running: map[uint64]*visit{}}
+func (j *Evaluator) Explain(ctx context.Context, in Input) (Decision, []Trace, error) {
+	w := &tracer{running: map[uint64]*visit{}}
 	// Without the index, which would pass over rules that cannot hold without a
 	// word.
 	d, err := j.evaluate(ctx, &in, rego.EvalQueryTracer(w), rego.EvalRuleIndexing(false))
@@ -42,7 +42,7 @@ func (j *Judge) Explain(ctx context.Context, in Input) (Decision, []Ground, erro
 }
 
 // witness sees an evaluation and keeps how far each rule got.
-type witness struct {
+type tracer struct {
 	visits  []*visit
 	running map[uint64]*visit // by OPA's number of the query
 }
@@ -59,14 +59,14 @@ type visit struct {
 }
 
 // Enabled, Config and TraceEvent make it a topdown.QueryTracer.
-func (w *witness) Enabled() bool { return true }
+func (w *tracer) Enabled() bool { return true }
 
 // Config asks for no copies of variables.
-func (w *witness) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
+func (w *tracer) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
 
 // TraceEvent keeps what concerns rules that can be the reason of a decision:
 // functions are not among them, and may be called without end.
-func (w *witness) TraceEvent(event topdown.Event) {
+func (w *tracer) TraceEvent(event topdown.Event) {
 	rule, isRule := event.Node.(*ast.Rule)
 	seen := w.running[event.QueryID]
 	switch {
@@ -106,8 +106,8 @@ func (v *visit) gave(head *ast.Head, event topdown.Event) {
 const decisionName = ".decision"
 
 // grounds picks what a decision rests on out of all that was seen.
-func (w *witness) grounds(d *Decision) []Ground {
-	var grounds []Ground
+func (w *tracer) grounds(d *Decision) []Trace {
+	var grounds []Trace
 	add := func(v *visit) {
 		if g := v.ground(); !slices.Contains(grounds, g) {
 			grounds = append(grounds, g)
@@ -122,7 +122,7 @@ func (w *witness) grounds(d *Decision) []Ground {
 	}
 	for _, rule := range reasons {
 		for _, v := range w.visits {
-			if v.path == rule && v.speaks(d) {
+			if v.path == rule && v.denies(d) {
 				add(v)
 			}
 		}
@@ -153,8 +153,8 @@ func reasonsOf(d *Decision, home string) []string {
 
 // speaks is true for a rule that is no set, and for one that gave an element of
 // deny which the decision tells.
-func (v *visit) speaks(d *Decision) bool {
-	return !v.set || slices.ContainsFunc(d.Denials, func(n Note) bool { return v.path == n.Rule && v.said(n.Code, n.Message) })
+func (v *visit) denies(d *Decision) bool {
+	return !v.set || slices.ContainsFunc(d.Denials, func(n Message) bool { return v.path == n.Rule && v.said(n.Code, n.Message) })
 }
 
 // said is true if this rule gave the element of deny with these words.
@@ -166,8 +166,8 @@ func (v *visit) said(code, message string) bool {
 	return slices.ContainsFunc(v.elements, func(element ast.Value) bool { return element.Compare(denial) == 0 })
 }
 
-func (v *visit) ground() Ground {
-	g := Ground{Rule: v.path, File: v.at.File, Line: v.at.Row}
+func (v *visit) ground() Trace {
+	g := Trace{Rule: v.path, File: v.at.File, Line: v.at.Row}
 	if v.held || v.furthest == nil || v.furthest.Location == nil {
 		return g
 	}

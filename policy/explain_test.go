@@ -104,7 +104,7 @@ func TestGrounds(t *testing.T) {
 	}
 }
 
-func groundLines(grounds []policy.Ground) []string {
+func groundLines(grounds []policy.Trace) []string {
 	var lines []string
 	for _, g := range grounds {
 		file := g.File[strings.LastIndexByte(g.File, '/')+1:]

@@ -26,7 +26,7 @@ func (f *fault) Unwrap() error { return f.error }
 // culprit finds the rule of the team that kept an input from a decision. Where
 // the error does not say, the input is evaluated once more, with a witness. nil
 // where no rule can be named.
-func (j *Judge) culprit(ctx context.Context, within time.Duration, in *Input, err error) (*ast.Location, string) {
+func (j *Evaluator) culprit(ctx context.Context, within time.Duration, in *Input, err error) (*ast.Location, string) {
 	var known *fault
 	if errors.As(err, &known) && known.at != nil {
 		return j.engine.ownPlace(known.at)
@@ -34,13 +34,13 @@ func (j *Judge) culprit(ctx context.Context, within time.Duration, in *Input, er
 	if known == nil && !errors.Is(err, context.DeadlineExceeded) {
 		return nil, ""
 	}
-	input, err := j.footprint.term(in)
+	input, err := j.deps.term(in)
 	if err != nil {
 		return nil, ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	w := &witness{running: map[uint64]*visit{}}
+	w := &tracer{running: map[uint64]*visit{}}
 	_, _ = j.run(ctx, input, rego.EvalQueryTracer(w), rego.EvalRuleIndexing(false)) // it comes to what it came to before
 	if known == nil {
 		return j.engine.ownPlace(w.last(func(v *visit) bool { return !v.held }))
@@ -61,7 +61,7 @@ func (v *visit) gaveFor(f *fault) bool {
 
 // last is where the last rule of a team stands for which this is true, nil for
 // none.
-func (w *witness) last(which func(*visit) bool) *ast.Location {
+func (w *tracer) last(which func(*visit) bool) *ast.Location {
 	for _, v := range slices.Backward(w.visits) {
 		if !strings.HasPrefix(v.at.File, libraryFile) && which(v) {
 			return v.at

@@ -8,7 +8,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
-	"github.com/doorward/doorward/policy/lint"
+	"github.com/doorward/doorward/policy/internal/lint"
 )
 
 // findings are what can be told about the team's rules without a request.
@@ -24,13 +24,13 @@ func findings(t team, src Sources) []Problem {
 			}
 		}
 	}
-	return append(problems, unheard(t)...)
+	return append(problems, unevaluated(t)...)
 }
 
 // unheard warns about a package beside authz which nobody reads: mostly its name
 // is misspelt, or it was written for something else. ([unread] knows of those
 // below authz.)
-func unheard(t team) []Problem {
+func unevaluated(t team) []Problem {
 	var problems []Problem
 	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
 		m := t.modules[file]
@@ -166,7 +166,7 @@ func suggestCode(code string) string {
 
 // behind finds the errors that an unknown or refused function hides: the
 // compiler ends with those, before it looks at types.
-func behind(errs ast.Errors, modules map[string]*ast.Module) ast.Errors {
+func relativeTo(errs ast.Errors, modules map[string]*ast.Module) ast.Errors {
 	if !slices.ContainsFunc(errs, func(e *ast.Error) bool { return strings.HasPrefix(e.Message, "undefined function ") }) {
 		return nil
 	}

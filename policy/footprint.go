@@ -7,7 +7,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
-	"github.com/doorward/doorward/policy/folding"
+	"github.com/doorward/doorward/internal/folding"
 )
 
 // part is a member of `input` that is read, built and keyed as one.
@@ -91,15 +91,15 @@ func (p part) depth() int {
 
 // leaf is one thing that a decision can read: a part, or what stands in it
 // under some names.
-type leaf struct {
+type dependency struct {
 	part  part
 	below []string    // the names below the part
 	path  []string    // all names below `input`
 	terms []*ast.Term // the same for OPA
 }
 
-func newLeaf(p part, below []string) leaf {
-	l := leaf{part: p, below: below, path: slices.Concat(p.path(), below)}
+func newDependency(p part, below []string) dependency {
+	l := dependency{part: p, below: below, path: slices.Concat(p.path(), below)}
 	for _, name := range l.path {
 		l.terms = append(l.terms, ast.InternedTerm(name))
 	}
@@ -108,25 +108,25 @@ func newLeaf(p part, below []string) leaf {
 
 // footprint is everything of `input` that a decision can read, sorted by path.
 // No leaf holds another.
-type footprint []leaf
+type inputDeps []dependency
 
 // newFootprint finds the leaves of paths below `input`. A path that ends above
 // a part stands for all parts below it; one that no input has is left out. The
 // objects that every input has are always there.
-func newFootprint(paths [][]string) footprint {
-	all := footprint{
-		newLeaf(shell, []string{"request", "query"}), newLeaf(shell, []string{"request", "headers"}),
-		newLeaf(shell, []string{"resource", "labels"}), newLeaf(shell, []string{"claims"}), newLeaf(shell, []string{"token"}),
+func newInputDeps(paths [][]string) inputDeps {
+	all := inputDeps{
+		newDependency(shell, []string{"request", "query"}), newDependency(shell, []string{"request", "headers"}),
+		newDependency(shell, []string{"resource", "labels"}), newDependency(shell, []string{"claims"}), newDependency(shell, []string{"token"}),
 	}
 	for _, path := range paths {
 		for p := range parts {
-			if l, reads := leafOf(p, path); reads {
+			if l, reads := dependencyOf(p, path); reads {
 				all = append(all, l)
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b leaf) int { return slices.Compare(a.path, b.path) })
-	var least footprint
+	slices.SortStableFunc(all, func(a, b dependency) int { return slices.Compare(a.path, b.path) })
+	var least inputDeps
 	for _, l := range all {
 		last := len(least) - 1
 		switch {
@@ -139,13 +139,13 @@ func newFootprint(paths [][]string) footprint {
 	return least
 }
 
-func leafOf(p part, path []string) (leaf, bool) {
+func dependencyOf(p part, path []string) (dependency, bool) {
 	at := p.path()
 	switch {
 	case hasPrefix(at, path):
-		return newLeaf(p, nil), true
+		return newDependency(p, nil), true
 	case !hasPrefix(path, at):
-		return leaf{}, false
+		return dependency{}, false
 	}
 	below := path[len(at):]
 	below = below[:min(len(below), p.depth())]
@@ -153,7 +153,7 @@ func leafOf(p part, path []string) (leaf, bool) {
 	if i := slices.IndexFunc(below, func(name string) bool { return strings.ContainsRune(name, utf8.RuneError) }); i >= 0 {
 		below = below[:i]
 	}
-	return newLeaf(p, below), len(below) == 0 || !p.hides(below[0])
+	return newDependency(p, below), len(below) == 0 || !p.hides(below[0])
 }
 
 // hides tells the names in a mapping that no policy sees.
@@ -166,7 +166,7 @@ func hasPrefix(path, prefix []string) bool {
 }
 
 // paths are those that make the same footprint.
-func (f footprint) paths() [][]string {
+func (f inputDeps) paths() [][]string {
 	var paths [][]string
 	for _, l := range f {
 		if l.part != shell {
@@ -176,12 +176,12 @@ func (f footprint) paths() [][]string {
 	return paths
 }
 
-func (f footprint) reads(p part) bool {
-	return slices.ContainsFunc(f, func(l leaf) bool { return l.part == p })
+func (f inputDeps) reads(p part) bool {
+	return slices.ContainsFunc(f, func(l dependency) bool { return l.part == p })
 }
 
-func (f footprint) readsAll(p part) bool {
-	return slices.ContainsFunc(f, func(l leaf) bool { return l.part == p && len(l.below) == 0 })
+func (f inputDeps) readsAll(p part) bool {
+	return slices.ContainsFunc(f, func(l dependency) bool { return l.part == p && len(l.below) == 0 })
 }
 
 // Reads tells what of a request a decision can read, beside claims, resource
@@ -194,7 +194,7 @@ type Reads struct {
 	Binding                                                        bool     // input.token.binding: how this request proves its token
 }
 
-func (f footprint) request() Reads {
+func (f inputDeps) request() Reads {
 	r := Reads{
 		ID: f.reads(requestID), Method: f.reads(requestMethod), Scheme: f.reads(requestScheme),
 		Host: f.reads(requestHost), Path: f.reads(requestPath),

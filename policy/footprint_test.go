@@ -75,7 +75,7 @@ func TestFootprint(t *testing.T) {
 				t.Fatal("not compiled")
 			}
 			var got []string
-			for _, l := range with.For("plain").footprint {
+			for _, l := range with.For("plain").deps {
 				if l.part != shell {
 					got = append(got, strings.Join(l.path, "."))
 				}
@@ -94,7 +94,7 @@ func TestFootprint(t *testing.T) {
 
 // The objects that every input has are there whatever is read.
 func TestFootprintOfNothing(t *testing.T) {
-	got, err := newFootprint(nil).term(&Input{Request: Request{Method: "POST"}, Claims: map[string]any{"a": "b"}})
+	got, err := newInputDeps(nil).term(&Input{Request: Request{Method: "POST"}, Claims: map[string]any{"a": "b"}})
 	want := roundTrip(t, map[string]any{
 		"request": map[string]any{"query": map[string]any{}, "headers": map[string]any{}}, "resource": map[string]any{"labels": map[string]any{}},
 		"claims": map[string]any{}, "token": map[string]any{},
@@ -107,9 +107,9 @@ func TestFootprintOfNothing(t *testing.T) {
 // The scopes of the resource are part of each decision, though no rule read
 // them.
 func TestScopesOfTheResourceAreInEveryKey(t *testing.T) {
-	memory := NewMemory()
+	memory := NewDecisionCache()
 	memory.SetMaximum(1 << 20)
-	e, problems := Compile(t.Context(), Sources{Memory: memory, Library: fstest.MapFS{
+	e, problems := Compile(t.Context(), Sources{Cache: memory, Library: fstest.MapFS{
 		"decision.rego": {Data: []byte("package doorward\n\ndecision := {\"outcome\": \"audience_mismatch\"}\n")},
 	}})
 	if e == nil {
@@ -136,7 +136,7 @@ func TestFootprintOfWhatIsRefused(t *testing.T) {
 		"request.nothing":               nil,
 	} {
 		var got []string
-		for _, l := range newFootprint([][]string{strings.Split(path, ".")}) {
+		for _, l := range newInputDeps([][]string{strings.Split(path, ".")}) {
 			if l.part != shell {
 				got = append(got, strings.Join(l.path, "."))
 			}
@@ -154,7 +154,7 @@ func TestFootprintOfAPackage(t *testing.T) {
 	})
 	reads := func(name string) []string {
 		var names []string
-		for _, l := range with.For(name).footprint {
+		for _, l := range with.For(name).deps {
 			if l.part == claims && !slices.Contains(builtIn(), strings.Join(l.path, ".")) {
 				names = append(names, l.below...)
 			}
@@ -212,7 +212,7 @@ func TestKeysDiffer(t *testing.T) {
 		`{"a": []}`, `{"a": [null]}`, `{"a": [""]}`, `{"a": ["", ""]}`, `{"a": [[]]}`, `{"a": [[], []]}`, `{"a": [["a"], "b"]}`, `{"a": [["a", "b"]]}`,
 		`{"a": ["ab"]}`, `{"a": ["a", "b"]}`, `{"a": {}}`, `{"a": {"b": null}}`, `{"a": {"": ""}}`, `{"a": {"b": {}}}`, `{"a": {"b": [], "c": {}}}`, `{"a": {"b": {"c": {}}}}`,
 	}
-	whole := newFootprint([][]string{{"claims", "a"}})
+	whole := newInputDeps([][]string{{"claims", "a"}})
 	keys := map[string]string{}
 	for _, value := range values {
 		in := fuzzed(value, "n", "v")
@@ -223,7 +223,7 @@ func TestKeysDiffer(t *testing.T) {
 		keys[string(key)] = value
 	}
 	// Two values beside each other: neither takes a byte of the other.
-	both := newFootprint([][]string{{"token", "client"}, {"token", "scopes"}, {"request", "query", "q"}, {"resource", "labels", "l"}})
+	both := newInputDeps([][]string{{"token", "client"}, {"token", "scopes"}, {"request", "query", "q"}, {"resource", "labels", "l"}})
 	clear(keys)
 	for _, in := range []Input{
 		{},
@@ -266,7 +266,7 @@ func FuzzKey(f *testing.F) {
 			{{"request", "headers"}, {"resource", "labels"}},
 			{{"token"}, {"resource", "labels", "a"}},
 		} {
-			footprint := newFootprint(paths)
+			footprint := newInputDeps(paths)
 			seen, err := footprint.term(&one)
 			otherSeen, otherErr := footprint.term(&other)
 			key, _ := footprint.appendKey(nil, &one)

@@ -45,7 +45,7 @@ func document(in Input) map[string]any {
 }
 
 // everything is the footprint of a policy that reads all of input.
-func everything() footprint { return newFootprint([][]string{{}}) }
+func everything() inputDeps { return newInputDeps([][]string{{}}) }
 
 // roundTrip is what OPA makes of a document that comes as JSON.
 func roundTrip(t *testing.T, document any) ast.Value {

@@ -11,22 +11,22 @@ import (
 )
 
 // Found says where a decision comes from.
-type Found uint8
+type CacheResult uint8
 
 // Where decisions come from.
 const (
-	Evaluated   Found = iota // the rules were evaluated; the same again may be remembered
-	Remembered               // the same was asked before
-	Uncacheable              // the rules were evaluated, as they must be each time
+	Evaluated   CacheResult = iota // the rules were evaluated; the same again may be remembered
+	Remembered                     // the same was asked before
+	Uncacheable                    // the rules were evaluated, as they must be each time
 )
 
 // Judge decides about the requests for one resource, or for all that have no
 // package of their own. It never changes and is safe for concurrent use.
-type Judge struct {
+type Evaluator struct {
 	engine    *Engine
-	voices    []voice // authz, then the resource's own package if there is one
+	packages  []teamRules // authz, then the resource's own package if there is one
 	query     rego.PreparedEvalQuery
-	footprint footprint
+	deps      inputDeps
 	reads     Reads
 	headers   []string
 	cacheable bool
@@ -34,20 +34,20 @@ type Judge struct {
 }
 
 // voice is one package that is heard, and what its decisions rest on.
-type voice struct {
+type teamRules struct {
 	pkg       string
 	headers   []string // those that its rules declare
 	codes     []string // constant ones in its rules, sorted
 	decision  ast.Ref
-	footprint footprint
-	obstacles []obstacle
+	footprint inputDeps
+	conflicts []conflict
 }
 
 // rule is the name of one of its rules, such as "authz.deny".
-func (v voice) rule(name string) string { return v.pkg + "." + name }
+func (v teamRules) rule(name string) string { return v.pkg + "." + name }
 
 // label is a code that may be the label of a metric.
-func (v voice) label(code string) string {
+func (v teamRules) label(code string) string {
 	if _, constant := slices.BinarySearch(v.codes, code); constant {
 		return code
 	}
@@ -55,23 +55,23 @@ func (v voice) label(code string) string {
 }
 
 // listen reads the rules that make the decisions of a package.
-func listen(compiler *ast.Compiler, c contract, pkg string) voice {
-	v := voice{pkg: pkg, headers: c.packages[pkg].headers, decision: append(home(pkg), ast.InternedTerm("decision"))}
+func evaluatedPackagesOf(compiler *ast.Compiler, c contract, pkg string) teamRules {
+	v := teamRules{pkg: pkg, headers: c.packages[pkg].headers, decision: append(packageFolder(pkg), ast.InternedTerm("decision"))}
 	rules := reached(compiler, v.decision)
 	var paths [][]string
 	for _, rule := range rules {
 		read := inputPaths(rule)
 		paths = append(paths, read...)
-		v.obstacles = append(v.obstacles, obstacles(rule, read)...)
+		v.conflicts = append(v.conflicts, conflicts(rule, read)...)
 	}
-	v.footprint = newFootprint(paths)
+	v.footprint = newInputDeps(paths)
 	v.codes = constantCodes(slices.DeleteFunc(rules, func(rule *ast.Rule) bool { return strings.HasPrefix(rule.Location.File, libraryFile) }))
 	return v
 }
 
 // prepare makes the judge that hears these packages.
-func (e *Engine) prepare(ctx context.Context, store storage.Store, voices ...voice) (*Judge, error) {
-	j := &Judge{engine: e, voices: voices, cacheable: true}
+func (e *Engine) prepare(ctx context.Context, store storage.Store, voices ...teamRules) (*Evaluator, error) {
+	j := &Evaluator{engine: e, packages: voices, cacheable: true}
 	// What is read by no rule but by [said.decide] is part of every key.
 	paths := [][]string{resourceScopes.path()}
 	var query []string
@@ -79,13 +79,13 @@ func (e *Engine) prepare(ctx context.Context, store storage.Store, voices ...voi
 		query = append(query, v.decision.String())
 		j.headers = append(j.headers, v.headers...)
 		j.prefix = appendText(j.prefix, v.pkg)
-		j.cacheable = j.cacheable && !slices.ContainsFunc(v.obstacles, obstacle.hinders)
+		j.cacheable = j.cacheable && !slices.ContainsFunc(v.conflicts, conflict.blocks)
 		paths = append(paths, v.footprint.paths()...)
 	}
 	slices.Sort(j.headers)
 	j.headers = slices.Compact(j.headers)
-	j.footprint = newFootprint(paths)
-	j.reads = j.footprint.request()
+	j.deps = newInputDeps(paths)
+	j.reads = j.deps.request()
 	var err error
 	j.query, err = rego.New(
 		rego.Query(strings.Join(query, "; ")),
@@ -100,24 +100,24 @@ func (e *Engine) prepare(ctx context.Context, store storage.Store, voices ...voi
 
 // Reads tells what of a request a decision can read. It is shared and must not
 // be changed.
-func (j *Judge) Reads() Reads { return j.reads }
+func (j *Evaluator) Reads() Reads { return j.reads }
 
 // Cacheable reports whether decisions can be remembered. Where the team's rules
 // are in the way, [Compile] says which.
-func (j *Judge) Cacheable() bool { return j.cacheable }
+func (j *Evaluator) Cacheable() bool { return j.cacheable }
 
 // HeaderNames lists every header that the rules which judge this resource may
 // set, sorted, in lower case. A request loses those that its decision does not
 // set, so that a client cannot speak for a rule. The slice is shared and must
 // not be changed.
-func (j *Judge) HeaderNames() []string { return j.headers }
+func (j *Evaluator) HeaderNames() []string { return j.headers }
 
 // Decide answers one request, within the deadline of ctx: from memory where the
 // same was asked before, otherwise by evaluation. With an error the decision is
 // the zero one, [Failed], and it is not remembered. The error is for the log:
 // it names the rule that failed where OPA knows it, and never a value of the
 // input. Memory inside one call of a built-in function is not bounded.
-func (j *Judge) Decide(ctx context.Context, in Input) (Decision, Found, error) {
+func (j *Evaluator) Decide(ctx context.Context, in Input) (Decision, CacheResult, error) {
 	if !j.cacheable {
 		d, err := j.evaluate(ctx, &in)
 		return d, Uncacheable, err
@@ -125,13 +125,13 @@ func (j *Judge) Decide(ctx context.Context, in Input) (Decision, Found, error) {
 	var room [1024]byte
 	key, has := j.key(room[:0], &in)
 	if has {
-		if d, hit := j.engine.memory.recall(j.engine.snapshot, key); hit {
+		if d, hit := j.engine.cache.recall(j.engine.snapshot, key); hit {
 			return *d, Remembered, nil
 		}
 	}
 	d, err := j.evaluate(ctx, &in)
 	if has && err == nil {
-		j.engine.memory.remember(j.engine.snapshot, key, d)
+		j.engine.cache.remember(j.engine.snapshot, key, d)
 	}
 	return d, Evaluated, err
 }
@@ -143,10 +143,10 @@ const maxKey = 16 << 10
 // key adds to b what a decision is remembered under. It is false where none is:
 // without a memory, for a key that is too long, and for claims of which there
 // is no key.
-func (j *Judge) key(b []byte, in *Input) ([]byte, bool) {
-	if j.engine.memory == nil {
+func (j *Evaluator) key(b []byte, in *Input) ([]byte, bool) {
+	if j.engine.cache == nil {
 		return nil, false
 	}
-	key, ok := j.footprint.appendKey(append(b, j.prefix...), in)
+	key, ok := j.deps.appendKey(append(b, j.prefix...), in)
 	return key, ok && len(key) <= maxKey
 }

@@ -27,7 +27,7 @@ const (
 
 // appendKey adds the key of an input to b. It is false where a claim has a type
 // that no key is made of: evaluation says what is wrong with it.
-func (f footprint) appendKey(b []byte, in *Input) ([]byte, bool) {
+func (f inputDeps) appendKey(b []byte, in *Input) ([]byte, bool) {
 	for i := range f {
 		var ok bool
 		if b, ok = f[i].appendKey(b, in); !ok {
@@ -37,7 +37,7 @@ func (f footprint) appendKey(b []byte, in *Input) ([]byte, bool) {
 	return b, true
 }
 
-func (l *leaf) appendKey(b []byte, in *Input) ([]byte, bool) {
+func (l *dependency) appendKey(b []byte, in *Input) ([]byte, bool) {
 	switch l.part {
 	case shell:
 		return b, true
@@ -95,7 +95,7 @@ func appendValue(b []byte, v any) ([]byte, bool) {
 }
 
 // appendLists adds the lists of a mapping that a policy sees.
-func appendLists(b []byte, all map[string][]string, l *leaf) []byte {
+func appendLists(b []byte, all map[string][]string, l *dependency) []byte {
 	if len(l.below) == 1 {
 		values, there := all[l.below[0]]
 		if !there {

@@ -16,7 +16,7 @@ import (
 //
 // One Memory lives as long as the process; every policy that is compiled gets
 // the same. It is safe for concurrent use.
-type Memory struct {
+type DecisionCache struct {
 	decisions *otter.Cache[uint64, *memo]
 	evictions *stats.Counter
 	seed      maphash.Seed
@@ -32,9 +32,9 @@ type memo struct {
 }
 
 // NewMemory makes a Memory that holds nothing until SetMaximum is called.
-func NewMemory() *Memory {
+func NewDecisionCache() *DecisionCache {
 	evictions := stats.NewCounter()
-	return &Memory{
+	return &DecisionCache{
 		decisions: otter.Must(&otter.Options[uint64, *memo]{
 			MaximumWeight: 1,
 			Weigher:       func(_ uint64, m *memo) uint32 { return m.weight() },
@@ -46,23 +46,23 @@ func NewMemory() *Memory {
 }
 
 // SetMaximum bounds the memory, in bytes, from now on; 0 remembers nothing.
-func (m *Memory) SetMaximum(bytes int64) {
+func (m *DecisionCache) SetMaximum(bytes int64) {
 	m.bytes.Store(max(bytes, 0))
 	m.decisions.SetMaximum(uint64(max(bytes, 0)))
 }
 
 // Bytes is about what is held now.
-func (m *Memory) Bytes() uint64 { return m.decisions.WeightedSize() }
+func (m *DecisionCache) Bytes() uint64 { return m.decisions.WeightedSize() }
 
 // Evictions counts decisions that had to make room.
-func (m *Memory) Evictions() uint64 { return m.evictions.Snapshot().Evictions }
+func (m *DecisionCache) Evictions() uint64 { return m.evictions.Snapshot().Evictions }
 
 // snapshot is a number that no policy of this Memory had before.
-func (m *Memory) snapshot() uint64 { return m.snapshots.Add(1) }
+func (m *DecisionCache) snapshot() uint64 { return m.snapshots.Add(1) }
 
 // recall finds the decision of a policy for a key. The hash only says where to
 // look; what is found there counts if it is for this policy and this very key.
-func (m *Memory) recall(snapshot uint64, key []byte) (*Decision, bool) {
+func (m *DecisionCache) recall(snapshot uint64, key []byte) (*Decision, bool) {
 	found, hit := m.decisions.GetIfPresent(maphash.Bytes(m.seed, key))
 	if !hit || found.snapshot != snapshot || !bytes.Equal(found.key, key) {
 		return nil, false
@@ -71,7 +71,7 @@ func (m *Memory) recall(snapshot uint64, key []byte) (*Decision, bool) {
 }
 
 // remember keeps a decision. The key is copied.
-func (m *Memory) remember(snapshot uint64, key []byte, d Decision) {
+func (m *DecisionCache) remember(snapshot uint64, key []byte, d Decision) {
 	// The cache makes room by and by: where there is to be none, an entry would
 	// still be found for a moment.
 	if m.bytes.Load() > 0 {

@@ -14,10 +14,10 @@ import (
 )
 
 // remembering compiles one module of package authz for a memory.
-func remembering(t testing.TB, memory *policy.Memory, rules string) *policy.Engine {
+func remembering(t testing.TB, memory *policy.DecisionCache, rules string) *policy.Engine {
 	t.Helper()
 	e, problems := policy.Compile(context.Background(), policy.Sources{
-		Library: rego.Files, Memory: memory, Paths: []string{folder(t, map[string]string{"authz.rego": "package authz\n\n" + rules})},
+		Library: rego.Files, Cache: memory, Paths: []string{folder(t, map[string]string{"authz.rego": "package authz\n\n" + rules})},
 	})
 	if e == nil {
 		t.Fatal(problems)
@@ -25,14 +25,14 @@ func remembering(t testing.TB, memory *policy.Memory, rules string) *policy.Engi
 	return e
 }
 
-func roomy() *policy.Memory {
-	m := policy.NewMemory()
+func roomy() *policy.DecisionCache {
+	m := policy.NewDecisionCache()
 	m.SetMaximum(64 << 20)
 	return m
 }
 
 // found asks the common judge and says where the decision came from.
-func found(t testing.TB, e *policy.Engine, in policy.Input) policy.Found {
+func found(t testing.TB, e *policy.Engine, in policy.Input) policy.CacheResult {
 	t.Helper()
 	_, found, _ := e.For("").Decide(t.Context(), in)
 	return found
@@ -49,7 +49,7 @@ func TestWhatIsRemembered(t *testing.T) {
 	for _, tt := range []struct {
 		intent, rules string
 		change        func(*policy.Input)
-		want          policy.Found
+		want          policy.CacheResult
 	}{
 		{"the same request", "", func(*policy.Input) {}, policy.Remembered},
 		{"another expiry", "", claim("exp", jsonNumber("1800000000")), policy.Remembered},
@@ -114,7 +114,7 @@ func TestRememberedForOnePolicy(t *testing.T) {
 		}
 	}
 	e, problems := policy.Compile(t.Context(), policy.Sources{
-		Library: rego.Files, Memory: memory, Packages: map[string]string{"weather": "authz.weather", "maps": "authz.maps", "more": "authz.maps"},
+		Library: rego.Files, Cache: memory, Packages: map[string]string{"weather": "authz.weather", "maps": "authz.maps", "more": "authz.maps"},
 		Paths: []string{folder(t, map[string]string{"a.rego": "package authz.weather\n\nrequire.a := false", "b.rego": "package authz.maps"})},
 	})
 	if e == nil {
@@ -123,7 +123,7 @@ func TestRememberedForOnePolicy(t *testing.T) {
 	for _, ask := range []struct {
 		name string
 		want policy.Outcome
-		from policy.Found
+		from policy.CacheResult
 	}{
 		{"maps", policy.Allowed, policy.Evaluated},
 		{"weather", policy.Denied, policy.Evaluated},
@@ -190,9 +190,9 @@ func TestErrorsAreNotRemembered(t *testing.T) {
 // it may hold nothing.
 func TestMemoryIsBounded(t *testing.T) {
 	const most = 64 << 10
-	memory := policy.NewMemory()
+	memory := policy.NewDecisionCache()
 	e := remembering(t, memory, `require.a if input.claims.n`)
-	ask := func(n int) policy.Found {
+	ask := func(n int) policy.CacheResult {
 		in := request()
 		in.Claims["n"] = fmt.Sprint(n)
 		return found(t, e, in)
@@ -219,7 +219,7 @@ func TestMemoryIsBounded(t *testing.T) {
 // A request that is too long to be remembered is decided all the same.
 func TestALongKeyIsNotRemembered(t *testing.T) {
 	e := remembering(t, roomy(), `require.a if input.request.path`)
-	for length, want := range map[int]policy.Found{1 << 10: policy.Remembered, 20 << 10: policy.Evaluated} {
+	for length, want := range map[int]policy.CacheResult{1 << 10: policy.Remembered, 20 << 10: policy.Evaluated} {
 		in := request()
 		in.Request.Path = "/" + strings.Repeat("a", length)
 		found(t, e, in)

@@ -22,7 +22,7 @@ import (
 func shared() []string { return []string{"audience", "passthrough"} }
 
 // home is where the built-in rules for one package stand below data.
-func home(pkg string) ast.Ref {
+func packageFolder(pkg string) ast.Ref {
 	root := ast.Ref{ast.DefaultRootDocument, ast.InternedTerm(ownPackage)}
 	if pkg == teamPackage {
 		return root
@@ -72,7 +72,7 @@ func renamed(ref ast.Ref, pkg string) ast.Ref {
 	case path[0] == teamPackage:
 		return slices.Concat(packageRef(pkg), ref[2:])
 	case path[0] == ownPackage && (len(path) == 1 || !slices.Contains(shared(), path[1])):
-		return slices.Concat(home(pkg), ref[2:])
+		return slices.Concat(packageFolder(pkg), ref[2:])
 	}
 	return ref
 }

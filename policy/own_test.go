@@ -61,8 +61,8 @@ func TestOwnPackage(t *testing.T) {
 		},
 		{
 			"warn", `warn contains {"code": "b"}`, `warn contains {"code": "a"}`,
-			policy.Decision{Outcome: policy.Allowed, Strip: strip, Scopes: scopes, Warnings: []policy.Note{{"authz.weather.warn", "a", "", "a"}, {"authz.warn", "b", "", "b"}}},
-			policy.Decision{Outcome: policy.Allowed, Strip: strip, Scopes: scopes, Warnings: []policy.Note{{"authz.warn", "b", "", "b"}}},
+			policy.Decision{Outcome: policy.Allowed, Strip: strip, Scopes: scopes, Warnings: []policy.Message{{"authz.weather.warn", "a", "", "a"}, {"authz.warn", "b", "", "b"}}},
+			policy.Decision{Outcome: policy.Allowed, Strip: strip, Scopes: scopes, Warnings: []policy.Message{{"authz.warn", "b", "", "b"}}},
 		},
 		{
 			"headers", `headers["x-all"] := "1"`, `headers["x-weather"] := "2"`,

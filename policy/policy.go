@@ -22,7 +22,7 @@ type Sources struct {
 	Bundles  []Bundle          // the team's bundles, each with roots of its own
 	Missing  []string          // the names of bundles that belong to it and are not there yet
 	Packages map[string]string // by resource name, the package judged for it besides authz, such as "authz.weather"
-	Memory   *Memory           // where decisions are remembered; nil remembers none
+	Cache    *DecisionCache    // where decisions are remembered; nil remembers none
 
 	// Resources and Issuers are those of the configuration, to warn about rules
 	// that none of them can satisfy. Both are nil where it is not known.
@@ -47,17 +47,17 @@ type Problem struct {
 type Engine struct {
 	compiler    *ast.Compiler
 	transaction storage.Transaction // a read held for good: the store has no writer
-	common      *Judge
-	judges      map[string]*Judge // by resource name, those with a package of their own
-	memory      *Memory           // nil: none
-	snapshot    uint64            // this policy, among all that had this memory
-	missing     []string          // bundles without which nothing is decided
+	common      *Evaluator
+	judges      map[string]*Evaluator // by resource name, those with a package of their own
+	cache       *DecisionCache        // nil: none
+	snapshot    uint64                // this policy, among all that had this memory
+	missing     []string              // bundles without which nothing is decided
 }
 
 // waiting is an engine that decides nothing.
 func waiting(missing []string) *Engine {
 	e := &Engine{missing: missing}
-	e.common = &Judge{engine: e}
+	e.common = &Evaluator{engine: e}
 	return e
 }
 
@@ -67,7 +67,7 @@ func (e *Engine) Missing() []string { return slices.Clone(e.missing) }
 
 // For is the judge of a resource, by its name. Resources without a package of
 // their own share one, and a name that [Sources] does not know gets that too.
-func (e *Engine) For(resource string) *Judge {
+func (e *Engine) For(resource string) *Evaluator {
 	if own := e.judges[resource]; own != nil {
 		return own
 	}

@@ -211,10 +211,10 @@ func (w writer) again(in Input) Input {
 // compile.
 func compileFor(t testing.TB, files map[string]string) *Engine {
 	t.Helper()
-	memory := NewMemory()
+	memory := NewDecisionCache()
 	memory.SetMaximum(64 << 20)
 	e, problems := Compile(context.Background(), Sources{
-		Library: rego.Files, Paths: []string{written(t, files)}, Packages: map[string]string{"weather": "authz.weather"}, Memory: memory,
+		Library: rego.Files, Paths: []string{written(t, files)}, Packages: map[string]string{"weather": "authz.weather"}, Cache: memory,
 	})
 	if e == nil && len(problems) == 0 {
 		t.Fatal("neither engine nor problem")
@@ -281,9 +281,9 @@ func TestCachedDecisionEqualsUncached(t *testing.T) {
 }
 
 // wholeInput decides with all of input built and nothing remembered.
-func wholeInput(ctx context.Context, j *Judge, in Input) (Decision, error) {
+func wholeInput(ctx context.Context, j *Evaluator, in Input) (Decision, error) {
 	whole := *j
-	whole.footprint = everything()
+	whole.deps = everything()
 	return whole.evaluate(ctx, &in)
 }
 
@@ -324,7 +324,7 @@ func TestFootprintHoldsWhatOPASays(t *testing.T) {
 		}
 		var paths [][]string
 		for _, pkg := range []string{"authz", "authz.weather"} {
-			refs, err := dependencies.Base(with.compiler, append(home(pkg), ast.InternedTerm("decision")))
+			refs, err := dependencies.Base(with.compiler, append(packageFolder(pkg), ast.InternedTerm("decision")))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -335,19 +335,19 @@ func TestFootprintHoldsWhatOPASays(t *testing.T) {
 			}
 		}
 		judge := with.For("weather")
-		for _, l := range newFootprint(paths) {
-			if !holdsLeaf(judge.footprint, l) {
+		for _, l := range newInputDeps(paths) {
+			if !holdsLeaf(judge.deps, l) {
 				t.Errorf("%q is not in the footprint\n%s\n%s", l.path, files["authz.rego"], files["weather.rego"])
 			}
 		}
-		if len(newFootprint(paths)) == len(judge.footprint) {
+		if len(newInputDeps(paths)) == len(judge.deps) {
 			exact++
 		}
 	}
 	t.Logf("%d are exactly what OPA says", exact)
 }
 
-func holdsLeaf(f footprint, l leaf) bool {
+func holdsLeaf(f inputDeps, l dependency) bool {
 	for _, held := range f {
 		if hasPrefix(l.path, held.path) {
 			return true

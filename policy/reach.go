@@ -62,47 +62,47 @@ func withoutElse(rule *ast.Rule) *ast.Rule {
 
 // obstacle is a place in a rule that keeps decisions which rest on it from
 // being remembered, or from being found again.
-type obstacle struct {
+type conflict struct {
 	at     *ast.Location
 	why    string
 	narrow bool // remembered all the same, for one token alone
 }
 
 // obstacles finds those of a rule, which reads these paths.
-func obstacles(rule *ast.Rule, paths [][]string) []obstacle {
+func conflicts(rule *ast.Rule, paths [][]string) []conflict {
 	all := calls(rule)
 	switch {
-	case slices.ContainsFunc(paths, whole(requestID)):
-		all = append(all, obstacle{at: rule.Location, why: "no decision that rests on this is remembered: the rule reads input.request.id, " +
+	case slices.ContainsFunc(paths, entireInput(requestID)):
+		all = append(all, conflict{at: rule.Location, why: "no decision that rests on this is remembered: the rule reads input.request.id, " +
 			"by itself or in all of input.request, which no two requests share: write the members that it needs, such as input.request.method"})
-	case slices.ContainsFunc(paths, whole(requestHeaders)):
-		all = append(all, obstacle{at: rule.Location, why: "no decision that rests on this is remembered: the rule reads all headers, " +
+	case slices.ContainsFunc(paths, entireInput(requestHeaders)):
+		all = append(all, conflict{at: rule.Location, why: "no decision that rests on this is remembered: the rule reads all headers, " +
 			"x-request-id among them, which no two requests share: write the headers that it needs, such as input.request.headers[\"x-tenant\"]"})
-	case slices.ContainsFunc(paths, whole(claims)):
-		all = append(all, obstacle{at: rule.Location, narrow: true, why: "a decision that rests on this is remembered for one token alone: the rule reads " +
+	case slices.ContainsFunc(paths, entireInput(claims)):
+		all = append(all, conflict{at: rule.Location, narrow: true, why: "a decision that rests on this is remembered for one token alone: the rule reads " +
 			"all of input.claims: write the claims that it needs, such as input.claims.tenant"})
 	}
 	return all
 }
 
 // whole is true for a path that reads all of a part.
-func whole(p part) func([]string) bool {
+func entireInput(p part) func([]string) bool {
 	return func(path []string) bool {
 		return hasPrefix(p.path(), path) || p.depth() == 0 && hasPrefix(path, p.path())
 	}
 }
 
 // hinders is true for what keeps a decision from being remembered at all.
-func (o obstacle) hinders() bool { return !o.narrow }
+func (o conflict) blocks() bool { return !o.narrow }
 
 // calls finds the built-in functions in a rule that are not known to give the
 // same answer each time, be it that one stands in for another by `with`.
-func calls(rule *ast.Rule) []obstacle {
-	var all []obstacle
+func calls(rule *ast.Rule) []conflict {
+	var all []conflict
 	note := func(function *ast.Term, at *ast.Location) {
 		name := function.Value.String()
 		if ast.BuiltinMap[name] != nil && !slices.Contains(repeatable(), name) {
-			all = append(all, obstacle{
+			all = append(all, conflict{
 				at:  cmp.Or(at, rule.Location),
 				why: "no decision that rests on this is remembered: " + name + " may give another answer each time: " + instead(name),
 			})
@@ -127,7 +127,7 @@ func calls(rule *ast.Rule) []obstacle {
 }
 
 // warnings tells a team about the obstacles in its own rules.
-func warnings(all []obstacle) []Problem {
+func warnings(all []conflict) []Problem {
 	var problems []Problem
 	for _, o := range all {
 		if strings.HasPrefix(o.at.File, libraryFile) {

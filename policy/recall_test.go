@@ -8,7 +8,7 @@ import (
 // What the hash leads to counts only for the very key and the very policy: two
 // keys with one hash are two requests.
 func TestOneHashIsNotOneKey(t *testing.T) {
-	m := NewMemory()
+	m := NewDecisionCache()
 	m.SetMaximum(1 << 20)
 	allowed := Decision{Outcome: Allowed}
 	m.remember(1, []byte("key"), allowed)
@@ -26,7 +26,7 @@ func TestOneHashIsNotOneKey(t *testing.T) {
 
 // The caller's buffer is the caller's again once a decision is remembered.
 func TestAKeyIsCopied(t *testing.T) {
-	m := NewMemory()
+	m := NewDecisionCache()
 	m.SetMaximum(1 << 20)
 	key := []byte("key")
 	m.remember(1, key, Decision{Outcome: Allowed})

@@ -61,7 +61,7 @@ type Rule struct {
 // headers, each by where it stands. None are known while a bundle is missing.
 func (e *Engine) Rules(resource string) []Rule {
 	var all []Rule
-	for _, v := range e.For(resource).voices {
+	for _, v := range e.For(resource).packages {
 		for _, name := range outputs() {
 			all = append(all, definitions(e.compiler.GetRules(append(packageRef(v.pkg), ast.StringTerm(name))))...)
 		}

@@ -19,13 +19,13 @@ type Suite struct {
 	Modules  map[string]*ast.Module // built-in, of the builders, the team's rules and tests, by file
 	Rules    []string               // the files of the team's rules, sorted
 	Tests    []string               // the files of the team's tests, sorted
-	Packages []Heard                // authz, then those that a resource may name as its own
+	Packages []EvaluatedPackage     // authz, then those that a resource may name as its own
 	Store    storage.Store          // the data, as [Compile] would lay it out
 	Compiler *ast.Compiler          // with the built-ins and the schema of [Compile]; it has compiled nothing
 }
 
 // Heard is a package that is judged, and the query for the decision about it.
-type Heard struct{ Package, Query string }
+type EvaluatedPackage struct{ Package, Query string }
 
 // LoadSuite reads what [Compile] reads, and the tests beside it. The builders
 // are modules for tests alone. Where no resource says which packages below
@@ -38,7 +38,7 @@ func LoadSuite(src Sources, builders fs.FS) (*Suite, []Problem) {
 	}
 	t, problems := load(src.Paths)
 	if src.Packages == nil {
-		src.Packages = heardBelow(t)
+		src.Packages = outputPackagesBelow(t)
 	}
 	c := readContract(t, src)
 	problems = append(problems, c.problems...)
@@ -60,7 +60,7 @@ func LoadSuite(src Sources, builders fs.FS) (*Suite, []Problem) {
 			return nil, []Problem{{Message: fmt.Sprintf("the built-in rules are broken: %v: install doorward again", err)}}
 		}
 		maps.Copy(modules, builtIn)
-		suite.Packages = append(suite.Packages, Heard{pkg, append(home(pkg), ast.InternedTerm("decision")).String()})
+		suite.Packages = append(suite.Packages, EvaluatedPackage{pkg, append(packageFolder(pkg), ast.InternedTerm("decision")).String()})
 	}
 	maps.Copy(modules, t.modules)
 	maps.Copy(modules, tests)
@@ -69,7 +69,7 @@ func LoadSuite(src Sources, builders fs.FS) (*Suite, []Problem) {
 
 // heardBelow are the packages below authz that say something which a resource
 // could name them for, each under its own name.
-func heardBelow(t team) map[string]string {
+func outputPackagesBelow(t team) map[string]string {
 	packages := map[string]string{}
 	for _, m := range t.modules {
 		pkg := strings.Join(names(m.Package.Path), ".")

@@ -13,7 +13,7 @@ import (
 )
 
 // Door is one resource with an issuer of its tokens, for [Engine.Try].
-type Door struct {
+type Target struct {
 	Resource Resource
 	Issuer   string
 }
@@ -22,7 +22,7 @@ type Door struct {
 // the given time, before real ones are asked. Any decision will do; a problem
 // is told, once, of each rule that fails, never ends, or says something of the
 // wrong shape. An engine that waits for a bundle is not tried.
-func (e *Engine) Try(ctx context.Context, within time.Duration, doors []Door) []Problem {
+func (e *Engine) SelfTest(ctx context.Context, within time.Duration, doors []Target) []Problem {
 	if len(e.missing) > 0 {
 		return nil
 	}
@@ -70,7 +70,7 @@ type trial struct {
 // nothing, and can be read in many ways: as a number, as JSON, hexadecimal or
 // base64; a rule that reads them so does not fail here. Nor does one that takes
 // aud for text: a team may know that its issuer writes no list.
-func trials(door Door) []trial {
+func trials(door Target) []trial {
 	const anything = "1000"
 	request := Request{
 		Method: "POST", Scheme: "https", Path: "/",

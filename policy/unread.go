@@ -44,7 +44,7 @@ func unread(compiler *ast.Compiler, t team, packages []string) []Problem {
 func silent(compiler *ast.Compiler, t team, packages []string, said []Problem) []Problem {
 	speaks := map[string]bool{}
 	for _, pkg := range packages {
-		for _, rule := range reached(compiler, append(home(pkg), ast.InternedTerm("decision"))) {
+		for _, rule := range reached(compiler, append(packageFolder(pkg), ast.InternedTerm("decision"))) {
 			speaks[rule.Location.File] = true
 		}
 	}

@@ -10,28 +10,28 @@ import (
 	"sync"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig"
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // Thinks is how long the authorization server takes for an answer. One that
 // answers at once would hide who waits for it.
-const Thinks = 250 * time.Millisecond
+const AnswersSlowly = 250 * time.Millisecond
 
 // Mood is how the authorization server meets a request.
-type Mood string
+type Behaviour string
 
 // The moods.
 const (
-	Answers Mood = "answered"
-	Refuses Mood = "answered with 503"
-	Silent  Mood = "never answered"
+	Answers Behaviour = "answered"
+	Refuses Behaviour = "answered with 503"
+	Silent  Behaviour = "never answered"
 )
 
 // Fetch is one request that the authorization server saw.
 type Fetch struct {
 	At  time.Duration // from the moment that is zero to Since
-	Met Mood
+	Met Behaviour
 }
 
 // Server is as much of an authorization server as doorward ever sees: a key
@@ -42,20 +42,20 @@ type Server struct {
 	ended  chan struct{} // closed when Serve returned
 
 	mu      sync.Mutex
-	mood    Mood
-	keys    []*mint.Key // published
+	mood    Behaviour
+	keys    []*jwttest.Key // published
 	fetches []seen
 }
 
 // seen is a fetch by the clock.
 type seen struct {
 	at  time.Time
-	met Mood
+	met Behaviour
 }
 
 // Open serves keys on a free port of loopback, until Close.
-func Open(keys ...*mint.Key) (*Server, error) {
-	listener, err := rig.Listen("")
+func Open(keys ...*jwttest.Key) (*Server, error) {
+	listener, err := testenv.Listen("")
 	if err != nil {
 		return nil, err
 	}
@@ -85,10 +85,10 @@ func (a *Server) Close() {
 
 func (a *Server) keySet(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
-	met, set := a.mood, mint.JWKS(a.keys...)
+	met, set := a.mood, jwttest.JWKS(a.keys...)
 	a.fetches = append(a.fetches, seen{time.Now(), met})
 	a.mu.Unlock()
-	wait := time.NewTimer(Thinks)
+	wait := time.NewTimer(AnswersSlowly)
 	defer wait.Stop()
 	if met == Silent {
 		wait.Stop()
@@ -107,14 +107,14 @@ func (a *Server) keySet(w http.ResponseWriter, r *http.Request) {
 }
 
 // Become changes the mood for the requests to come.
-func (a *Server) Become(m Mood) {
+func (a *Server) SetBehaviour(m Behaviour) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.mood = m
 }
 
 // Publish changes the key set.
-func (a *Server) Publish(keys ...*mint.Key) {
+func (a *Server) Publish(keys ...*jwttest.Key) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.keys = keys

@@ -34,12 +34,12 @@ func TestTheAuthorityNotesFetches(t *testing.T) {
 	if status := ask(time.Minute); status != http.StatusOK {
 		t.Errorf("status %d", status)
 	}
-	a.Become(Refuses)
+	a.SetBehaviour(Refuses)
 	if status := ask(time.Minute); status != http.StatusServiceUnavailable {
 		t.Errorf("refuses: status %d", status)
 	}
-	a.Become(Silent)
-	if status := ask(2 * Thinks); status != 0 {
+	a.SetBehaviour(Silent)
+	if status := ask(2 * AnswersSlowly); status != 0 {
 		t.Errorf("silent: status %d", status)
 	}
 	fetches := a.Since(zero, zero)

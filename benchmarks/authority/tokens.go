@@ -4,7 +4,7 @@ import (
 	"crypto/rand"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // Resource is what every token is for.
@@ -14,16 +14,16 @@ const Resource = "https://mcp.example.com/mcp"
 // that it is best done before the clock runs.
 type Tokens struct {
 	Issuer   string
-	Known    *mint.Key   // signs all good traffic; published throughout
-	Newer    []*mint.Key // published one after the other, at rotations
-	stranger *mint.Key   // an attacker's, never published, and with the id of the known key
+	Known    *jwttest.Key   // signs all good traffic; published throughout
+	Newer    []*jwttest.Key // published one after the other, at rotations
+	stranger *jwttest.Key   // an attacker's, never published, and with the id of the known key
 }
 
 // NewTokens makes the keys: ES256, and so many that come by rotation.
 func NewTokens(rotations int) *Tokens {
-	t := &Tokens{Known: mint.NewKey("ES256", "known"), stranger: mint.NewKey("ES256", "known")}
+	t := &Tokens{Known: jwttest.NewKey("ES256", "known"), stranger: jwttest.NewKey("ES256", "known")}
 	for range rotations {
-		t.Newer = append(t.Newer, mint.NewKey("ES256", "newer-"+rand.Text()))
+		t.Newer = append(t.Newer, jwttest.NewKey("ES256", "newer-"+rand.Text()))
 	}
 	return t
 }

@@ -109,7 +109,7 @@ func median[T float64 | time.Duration](values []T) T {
 }
 
 func (o options) measure(ctx context.Context, program string, w *world, kind kind) (*findings, error) {
-	door, err := server.OpenDoor(ctx, server.DoorOptions{Program: program, Folder: w.folder, Whole: w.configuration()})
+	door, err := server.StartService(ctx, server.ServiceOptions{Program: program, Folder: w.folder, Whole: w.configuration()})
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/doorward/doorward/benchmarks/traffic"
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 const (
@@ -33,9 +33,9 @@ const (
 // world is two issuers and what is signed, or seems to be, in their names.
 type world struct {
 	folder string
-	known  *mint.Key // signs all new tokens
-	honest *mint.Key // signs the token that forged proofs come with
-	holder *mint.Key // whose proofs are forged
+	known  *jwttest.Key // signs all new tokens
+	honest *jwttest.Key // signs the token that forged proofs come with
+	holder *jwttest.Key // whose proofs are forged
 }
 
 // newWorld writes the key sets of both issuers into folder.
@@ -43,10 +43,10 @@ func newWorld(folder string) (*world, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}
-	w := &world{folder: folder, known: mint.NewKey("ES256", "known"), honest: mint.NewKey("ES256", "es256"), holder: mint.NewKey("ES512", "")}
+	w := &world{folder: folder, known: jwttest.NewKey("ES256", "known"), honest: jwttest.NewKey("ES256", "es256"), holder: jwttest.NewKey("ES512", "")}
 	flooded := []any{w.honest.JWK(), heavyJWK()}
 	for n := range 4 {
-		flooded = append(flooded, mint.NewKey("ES512", fmt.Sprint("es512-", n)).JWK())
+		flooded = append(flooded, jwttest.NewKey("ES512", fmt.Sprint("es512-", n)).JWK())
 	}
 	for name, keys := range map[string][]any{"calm.json": {w.known.JWK()}, "flooded.json": flooded} {
 		set, err := json.Marshal(map[string]any{"keys": keys})

@@ -20,8 +20,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/doorward/doorward/benchmarks/disturbance"
 	"github.com/doorward/doorward/benchmarks/machine"
+	"github.com/doorward/doorward/benchmarks/scenario"
 	"github.com/doorward/doorward/benchmarks/server"
 	"github.com/doorward/doorward/benchmarks/traffic"
 )
@@ -88,11 +88,11 @@ func (o options) work(ctx context.Context, progress io.Writer) (err error) {
 		whole += d.Windows.Total()
 	}
 	_, _ = fmt.Fprintf(progress, "Measuring takes %.0f s and a little more.\n", whole.Seconds())
-	var results []*disturbance.Result
+	var results []*scenario.Result
 	refused := 0
 	for i, d := range plan {
 		_, _ = fmt.Fprintf(progress, "%d of %d. %s (%.0f s)\n", i+1, len(plan), d.Title, d.Windows.Total().Seconds())
-		result, err := disturbance.Measure(ctx, programs[0], folder, d, progress)
+		result, err := scenario.Measure(ctx, programs[0], folder, d, progress)
 		if err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func (o options) work(ctx context.Context, progress io.Writer) (err error) {
 	return nil
 }
 
-func (o options) write(where machine.Machine, results []*disturbance.Result) error {
+func (o options) write(where machine.Machine, results []*scenario.Result) error {
 	if err := os.MkdirAll(o.out, 0o750); err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/doorward/doorward/benchmarks/disturbance"
+	"github.com/doorward/doorward/benchmarks/scenario"
 	"github.com/doorward/doorward/benchmarks/server"
 	"github.com/doorward/doorward/benchmarks/traffic"
 )
@@ -26,9 +26,9 @@ func TestOneFullMeasurement(t *testing.T) {
 		want string
 	}{{2, "key_unknown"}, {3, "signature_invalid"}} {
 		d := plan(true)[row.of]
-		d.Windows = disturbance.Windows{Warm: 100 * time.Millisecond, Before: 200 * time.Millisecond, During: 300 * time.Millisecond}
+		d.Windows = scenario.Windows{Warm: 100 * time.Millisecond, Before: 200 * time.Millisecond, During: 300 * time.Millisecond}
 		var progress strings.Builder
-		result, err := disturbance.Measure(t.Context(), programs[0], folder, d, &progress)
+		result, err := scenario.Measure(t.Context(), programs[0], folder, d, &progress)
 		if err != nil {
 			t.Fatal(err)
 		}

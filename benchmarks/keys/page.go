@@ -5,13 +5,13 @@ import (
 	"fmt"
 
 	"github.com/doorward/doorward/benchmarks/authority"
-	"github.com/doorward/doorward/benchmarks/disturbance"
 	"github.com/doorward/doorward/benchmarks/machine"
+	"github.com/doorward/doorward/benchmarks/scenario"
 	"github.com/doorward/doorward/benchmarks/traffic"
 )
 
-func draw(results []*disturbance.Result) []byte {
-	return disturbance.Draw(results, "Requests on known keys, while something is wrong with the keys",
+func draw(results []*scenario.Result) []byte {
+	return scenario.Draw(results, "Requests on known keys, while something is wrong with the keys",
 		fmt.Sprintf("Latency of one Check over gRPC at %.0f requests a second, from when each was due; the time is in seconds from the start of the disturbance.", good.Rate),
 		"Latency of requests on known keys during a rotation, an outage, a flood of unknown keys and a flood of forged tokens")
 }
@@ -42,7 +42,7 @@ How it was measured:
 `
 
 // markdown is the page beside the picture.
-func markdown(where machine.Machine, results []*disturbance.Result) []byte {
+func markdown(where machine.Machine, results []*scenario.Result) []byte {
 	var page bytes.Buffer
 	write := func(format string, values ...any) { fmt.Fprintf(&page, format, values...) }
 	page.WriteString(intro)
@@ -72,7 +72,7 @@ func markdown(where machine.Machine, results []*disturbance.Result) []byte {
 		}
 		write("| %s | %s | %s | %s |\n", r.Name(), traffic.Short(r.Before().Late), traffic.Short(r.During().Late), refresh)
 	}
-	write(method, "policy of one rule", traffic.Short(authority.Thinks), good.Rate, traffic.Connections, good.Pool, good.FreshEvery, traffic.Short(traffic.Patience))
+	write(method, "policy of one rule", traffic.Short(authority.AnswersSlowly), good.Rate, traffic.Connections, good.Pool, good.FreshEvery, traffic.Short(traffic.Patience))
 	return page.Bytes()
 }
 

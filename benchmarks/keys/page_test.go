@@ -10,17 +10,17 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/benchmarks/authority"
-	"github.com/doorward/doorward/benchmarks/disturbance"
 	"github.com/doorward/doorward/benchmarks/machine"
+	"github.com/doorward/doorward/benchmarks/scenario"
 	"github.com/doorward/doorward/benchmarks/traffic"
 )
 
 // imagined is a result for each disturbance of the plan, from no measurement.
-func imagined() []*disturbance.Result {
-	var results []*disturbance.Result
+func imagined() []*scenario.Result {
+	var results []*scenario.Result
 	for _, d := range plan(true) {
 		w := d.Windows
-		r := &disturbance.Result{Disturbance: d, Fetches: []authority.Fetch{{At: -1, Met: authority.Answers}, {At: 0, Met: authority.Silent}, {At: w.During, Met: authority.Answers}}}
+		r := &scenario.Result{Scenario: d, Fetches: []authority.Fetch{{At: -1, Met: authority.Answers}, {At: 0, Met: authority.Silent}, {At: w.During, Met: authority.Answers}}}
 		for _, at := range traffic.Shift(traffic.Schedule(100, w.Before+w.During+w.After, nil), -w.Before) {
 			r.Sent = append(r.Sent, traffic.Sample{Due: at, Sent: at, Done: at + time.Millisecond, Reason: traffic.Allowed})
 		}
@@ -31,7 +31,7 @@ func imagined() []*disturbance.Result {
 		}
 		results = append(results, r)
 	}
-	return append(results, &disturbance.Result{Disturbance: disturbance.Disturbance{Title: "Nothing: was measured", Windows: disturbance.Windows{Before: 1, During: 1}}})
+	return append(results, &scenario.Result{Scenario: scenario.Scenario{Title: "Nothing: was measured", Windows: scenario.Windows{Before: 1, During: 1}}})
 }
 
 // TestThePictureIsXML, with a panel for each result, and whatever is drawn is

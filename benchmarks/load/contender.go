@@ -14,12 +14,12 @@ import (
 	"github.com/doorward/doorward/benchmarks/authority"
 	"github.com/doorward/doorward/benchmarks/server"
 	"github.com/doorward/doorward/benchmarks/traffic"
-	"github.com/doorward/doorward/envoy/rig"
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // contender is one ext_authz service.
-type contender struct {
+type target struct {
 	name    string
 	program string       // of ours
 	form    traffic.Form // in which Envoy would hand it the headers
@@ -36,17 +36,17 @@ type contender struct {
 
 // parsePeer reads name=command,address. Envoy's default form of the headers is
 // what others are made for.
-func parsePeer(text string) (contender, error) {
+func parsePeer(text string) (target, error) {
 	name, rest, _ := strings.Cut(text, "=")
 	comma := strings.LastIndexByte(rest, ',')
 	if name == "" || comma < 1 || !strings.Contains(rest[comma:], ":") {
-		return contender{}, errors.New("write it as name=command,address, such as mine=./mine --port 9000,127.0.0.1:9000")
+		return target{}, errors.New("write it as name=command,address, such as mine=./mine --port 9000,127.0.0.1:9000")
 	}
-	return contender{name: name, command: strings.Fields(rest[:comma]), address: rest[comma+1:], form: traffic.Mapped, most: slowRate}, nil
+	return target{name: name, command: strings.Fields(rest[:comma]), address: rest[comma+1:], form: traffic.Mapped, most: slowRate}, nil
 }
 
 // stage is what stands around every service.
-type stage struct {
+type testbed struct {
 	folder, cpus string
 	programs     map[string]string // by name
 	authority    *authority.Server
@@ -58,18 +58,18 @@ type stage struct {
 
 // openStage builds the programs, and opens an authorization server with a pool
 // of good tokens.
-func openStage(ctx context.Context, folder, cpus string, progress io.Writer) (*stage, error) {
+func openTestbed(ctx context.Context, folder, cpus string, progress io.Writer) (*testbed, error) {
 	_, _ = fmt.Fprintln(progress, "Building doorward and its peers ...")
 	packages := []string{"cmd/doorward", "benchmarks/peers/empty", "benchmarks/peers/usual"}
 	built, err := server.Build(ctx, folder, packages...)
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{folder: folder, cpus: cpus, programs: map[string]string{}, tokens: authority.NewTokens(0), jwks: filepath.Join(folder, "jwks.json")}
+	s := &testbed{folder: folder, cpus: cpus, programs: map[string]string{}, tokens: authority.NewTokens(0), jwks: filepath.Join(folder, "jwks.json")}
 	for _, program := range built {
 		s.programs[filepath.Base(program)] = program
 	}
-	if err := os.WriteFile(s.jwks, mint.JWKS(s.tokens.Known), 0o600); err != nil {
+	if err := os.WriteFile(s.jwks, jwttest.JWKS(s.tokens.Known), 0o600); err != nil {
 		return nil, err
 	}
 	s.authority, err = authority.Open(s.tokens.Known)
@@ -86,8 +86,8 @@ func openStage(ctx context.Context, folder, cpus string, progress io.Writer) (*s
 }
 
 // askGOGC starts a doorward to see its GC setting.
-func (s *stage) askGOGC(ctx context.Context) error {
-	asked, err := s.startDoor(ctx, contender{name: "asked", program: doorward})
+func (s *testbed) askGOGC(ctx context.Context) error {
+	asked, err := s.startDoor(ctx, target{name: "asked", program: doorward})
 	if err != nil {
 		return err
 	}
@@ -99,9 +99,9 @@ func (s *stage) askGOGC(ctx context.Context) error {
 
 // service is a contender at work.
 type service struct {
-	contender
+	target
 	process *server.Process
-	door    *server.Door // nil for others than doorward
+	door    *server.Service // nil for others than doorward
 	client  *traffic.Client
 	encoded [][]byte // requests with the tokens of the pool
 }
@@ -114,7 +114,7 @@ func (s *service) stop() {
 }
 
 // open starts a contender and has it answer one good request.
-func (s *stage) open(ctx context.Context, c contender) (*service, error) {
+func (s *testbed) open(ctx context.Context, c target) (*service, error) {
 	opened, err := s.start(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.name, err)
@@ -137,7 +137,7 @@ func (s *stage) open(ctx context.Context, c contender) (*service, error) {
 }
 
 // start runs a contender.
-func (s *stage) start(ctx context.Context, c contender) (*service, error) {
+func (s *testbed) start(ctx context.Context, c target) (*service, error) {
 	if c.program == doorward {
 		return s.startDoor(ctx, c)
 	}
@@ -148,7 +148,7 @@ func (s *stage) start(ctx context.Context, c contender) (*service, error) {
 	if c.command != nil {
 		command.Program, command.Args = c.command[0], c.command[1:]
 	} else {
-		addresses, err := rig.FreeAddresses(1)
+		addresses, err := testenv.FreeAddresses(1)
 		if err != nil {
 			return nil, err
 		}
@@ -163,21 +163,21 @@ func (s *stage) start(ctx context.Context, c contender) (*service, error) {
 		command.Args = append(command.Args, "-jwks", s.jwks, "-issuer", s.authority.URL, "-audience", authority.Resource)
 	}
 	process, err := server.Start(ctx, command.On(s.cpus))
-	return &service{contender: c, process: process}, err
+	return &service{target: c, process: process}, err
 }
 
-func (s *stage) startDoor(ctx context.Context, c contender) (*service, error) {
-	o := server.DoorOptions{
+func (s *testbed) startDoor(ctx context.Context, c target) (*service, error) {
+	o := server.ServiceOptions{
 		Program: s.programs[c.program], Folder: filepath.Join(s.folder, "run", strings.ReplaceAll(c.name, " ", "-")),
 		Issuer: s.authority.URL, Resource: authority.Resource, Env: c.env, Extra: c.extra, CPUs: s.cpus,
 	}
 	if c.flag != "" {
 		o.Args = []string{"--" + c.flag}
 	}
-	door, err := server.OpenDoor(ctx, o)
+	door, err := server.StartService(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	c.address = door.GRPC
-	return &service{contender: c, process: door.Process, door: door}, nil
+	return &service{target: c, process: door.Process, door: door}, nil
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/doorward/doorward/benchmarks/authority"
 	"github.com/doorward/doorward/benchmarks/server"
 	"github.com/doorward/doorward/benchmarks/traffic"
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // mode is what an Envoy does with a request before it lets it through.
@@ -40,14 +40,14 @@ var modes = []mode{
 // gateway is an Envoy in a mode.
 type gateway struct {
 	mode
-	envoy   *rig.Envoy
+	envoy   *testenv.Envoy
 	service *service // nil where it asks none
 	client  *http.Client
 }
 
 // measureEnvoy goes round all modes under all loads.
-func (r *results) measureEnvoy(ctx context.Context, s *stage, progress io.Writer) error {
-	if _, err := rig.EnvoyBinary(); err != nil {
+func (r *results) measureEnvoy(ctx context.Context, s *testbed, progress io.Writer) error {
+	if _, err := testenv.EnvoyBinary(); err != nil {
 		r.skipped = append(r.skipped, "everything through Envoy: "+err.Error())
 		return nil
 	}
@@ -58,7 +58,7 @@ func (r *results) measureEnvoy(ctx context.Context, s *stage, progress io.Writer
 		}
 	}()
 	for _, m := range r.plan.modes {
-		g, err := s.openGateway(ctx, m, r.plan.contenders)
+		g, err := s.openGateway(ctx, m, r.plan.targets)
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
@@ -77,10 +77,10 @@ func (r *results) measureEnvoy(ctx context.Context, s *stage, progress io.Writer
 	return nil
 }
 
-func (s *stage) openGateway(ctx context.Context, m mode, contenders []contender) (*gateway, error) {
+func (s *testbed) openGateway(ctx context.Context, m mode, contenders []target) (*gateway, error) {
 	g := &gateway{mode: m, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: traffic.Patience}}
 	nowhere := "127.0.0.1:9" // discard: nobody is asked
-	o := rig.EnvoyOptions{Doorward: nowhere, Upstream: nowhere, Edit: func(b *rig.Bootstrap) error { return s.edit(b, m, g) }}
+	o := testenv.EnvoyOptions{Doorward: nowhere, Upstream: nowhere, Edit: func(b *testenv.Bootstrap) error { return s.edit(b, m, g) }}
 	for _, c := range contenders {
 		if c.name != m.service {
 			continue
@@ -92,7 +92,7 @@ func (s *stage) openGateway(ctx context.Context, m mode, contenders []contender)
 		g.service, o.Doorward = opened, opened.address
 	}
 	var err error
-	if g.envoy, err = rig.StartEnvoy(ctx, o); err != nil {
+	if g.envoy, err = testenv.StartEnvoy(ctx, o); err != nil {
 		g.stop()
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func (g *gateway) stop() {
 // edit leaves of the shipped configuration what every mode shares: nothing is
 // logged, no service's health is asked for, and Envoy itself answers for the MCP
 // server, which would take most of the machine.
-func (s *stage) edit(b *rig.Bootstrap, m mode, g *gateway) error {
+func (s *testbed) edit(b *testenv.Bootstrap, m mode, g *gateway) error {
 	b.Manager.AccessLog = nil
 	b.Cluster("doorward").HealthChecks = nil
 	b.Host.Routes = []*routev3.Route{{
@@ -146,7 +146,7 @@ func (s *stage) edit(b *rig.Bootstrap, m mode, g *gateway) error {
 
 // jwtAuthn is Envoy's own filter: signature, issuer, audience and time. It knows
 // no scope, no policy and no challenge of RFC 9728.
-func (s *stage) jwtAuthn(cache uint32) (*managerv3.HttpFilter, error) {
+func (s *testbed) jwtAuthn(cache uint32) (*managerv3.HttpFilter, error) {
 	jwks, err := os.ReadFile(s.jwks)
 	if err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func (s *stage) jwtAuthn(cache uint32) (*managerv3.HttpFilter, error) {
 	}
 	return &managerv3.HttpFilter{
 		Name: "envoy.filters.http.jwt_authn",
-		ConfigType: &managerv3.HttpFilter_TypedConfig{TypedConfig: rig.Pack(&jwtv3.JwtAuthentication{
+		ConfigType: &managerv3.HttpFilter_TypedConfig{TypedConfig: testenv.Pack(&jwtv3.JwtAuthentication{
 			Providers: map[string]*jwtv3.JwtProvider{"benchmark": provider},
 			Rules: []*jwtv3.RequirementRule{{
 				Match: &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},

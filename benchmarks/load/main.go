@@ -26,7 +26,7 @@ import (
 
 	"github.com/doorward/doorward/benchmarks/machine"
 	"github.com/doorward/doorward/benchmarks/traffic"
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // Exit codes beside 0.
@@ -47,7 +47,7 @@ type options struct {
 	out, only string
 	quick     bool
 	cpus      string
-	peers     []contender
+	peers     []target
 }
 
 // run is the whole program but for signals and exit.
@@ -113,7 +113,7 @@ func (o options) work(ctx context.Context, progress io.Writer) (err error) {
 // versions are those of the parts that a service is made of, and of Envoy.
 func versions(ctx context.Context) []string {
 	all := machine.Modules(ctx, "google.golang.org/grpc", "google.golang.org/protobuf", "github.com/open-policy-agent/opa")
-	if envoy, err := rig.EnvoyVersion(ctx); err == nil {
+	if envoy, err := testenv.EnvoyVersion(ctx); err == nil {
 		all = append(all, "Envoy "+envoy)
 	}
 	return all
@@ -121,7 +121,7 @@ func versions(ctx context.Context) []string {
 
 // measure is every part of the plan, in order.
 func (r *results) measure(ctx context.Context, o options, folder string, progress io.Writer) error {
-	s, err := openStage(ctx, folder, o.cpus, progress)
+	s, err := openTestbed(ctx, folder, o.cpus, progress)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (r *results) measure(ctx context.Context, o options, folder string, progres
 	r.gogc = s.gogc
 	for _, part := range []struct {
 		name, about string
-		do          func(context.Context, *stage, io.Writer) error
+		do          func(context.Context, *testbed, io.Writer) error
 	}{
 		{"rounds", "Processor time of one hot Check, service beside service", r.measureRounds},
 		{"envoy", "Through a real Envoy", r.measureEnvoy},

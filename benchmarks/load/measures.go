@@ -15,8 +15,8 @@ type measure struct {
 // finding is one of the things that a measure looks at.
 type finding struct {
 	of string
-	spread
-	told bool // and not judged
+	summary
+	reportOnly bool // and not judged
 }
 
 // measures are the promises, in the order of the page.
@@ -45,7 +45,7 @@ func cpuOver(a, b string) func(*results) []finding {
 		for _, l := range r.plan.loads {
 			ratios := over(r.checks.cost(a, l), r.checks.cost(b, l))
 			if len(ratios) > 0 {
-				found = append(found, finding{l.String(), spreadOf(ratios), l.rate > 0})
+				found = append(found, finding{l.String(), summarize(ratios), l.rate > 0})
 			}
 		}
 		return found
@@ -70,7 +70,7 @@ func benchmarked(factor float64, unit string, names ...string) func(*results) []
 				values = append(values, value*factor)
 			}
 			if len(values) > 0 {
-				found = append(found, finding{of: name, spread: spreadOf(values)})
+				found = append(found, finding{of: name, summary: summarize(values)})
 			}
 		}
 		return found
@@ -80,13 +80,13 @@ func benchmarked(factor float64, unit string, names ...string) func(*results) []
 // disturbed is the p99.9 during each trouble over the one before it.
 func (r *results) disturbed() []finding {
 	var found []finding
-	for _, t := range r.plan.troubles {
+	for _, t := range r.plan.scenarios {
 		var ratios []float64
-		for _, result := range r.troubles[t.title] {
+		for _, result := range r.scenarios[t.title] {
 			ratios = append(ratios, traffic.Ratio(result.During().P999, result.Before().P999))
 		}
 		if len(ratios) > 0 {
-			found = append(found, finding{r.troubles[t.title][0].Name(), spreadOf(ratios), t.onTop})
+			found = append(found, finding{r.scenarios[t.title][0].Name(), summarize(ratios), t.onTop})
 		}
 	}
 	return found
@@ -103,14 +103,14 @@ func (r *results) collected() []finding {
 	if gc == 0 {
 		return nil // this doorward does not tell
 	}
-	return []finding{{of: r.plan.saturation().String(), spread: spreadOf([]float64{100 * gc / cpu})}}
+	return []finding{{of: r.plan.saturation().String(), summary: summarize([]float64{100 * gc / cpu})}}
 }
 
 // verdict is a word about what was found.
 func (m measure) verdict(f finding) string {
 	reached := f.median
 	switch {
-	case m.must == 0 || f.told:
+	case m.must == 0 || f.reportOnly:
 		return ""
 	case reached > m.must:
 		return "**missed**"

@@ -22,8 +22,8 @@ type memory struct {
 // measureMemory offers so many good tokens, each once, or as many as there is
 // time for. They are signed as they are sent: a million of them would not fit
 // anywhere else.
-func (r *results) measureMemory(ctx context.Context, s *stage, progress io.Writer) error {
-	opened, err := s.open(ctx, contender{name: doorward, program: doorward})
+func (r *results) measureMemory(ctx context.Context, s *testbed, progress io.Writer) error {
+	opened, err := s.open(ctx, target{name: doorward, program: doorward})
 	if err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func (r *results) promises(b *bytes.Buffer) {
 			if i == 0 {
 				reached, verdicts = nil, nil
 			}
-			reached = append(reached, fmt.Sprintf("%s: %s %s", f.of, f.spread, m.unit))
+			reached = append(reached, fmt.Sprintf("%s: %s %s", f.of, f.summary, m.unit))
 			verdicts = append(verdicts, m.verdict(f))
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", m.what, bound(m.must, m.unit), bound(m.aim, m.unit), strings.Join(reached, "<br>"), strings.Join(verdicts, "<br>"))
@@ -102,7 +102,7 @@ func (r *results) promises(b *bytes.Buffer) {
 // names are the services that were measured, in order.
 func (r *results) names() []string {
 	var names []string
-	for _, c := range r.plan.contenders {
+	for _, c := range r.plan.targets {
 		if r.checks[c.name] != nil {
 			names = append(names, c.name)
 		}
@@ -143,12 +143,12 @@ func costs(b *bytes.Buffer, all cells, loads []load, names []string, withEnvoy b
 				envoy = append(envoy, c.perCheck(c.envoy)/1000)
 				throughput = append(throughput, c.throughput())
 			}
-			fmt.Fprintf(b, " %s |", spreadOf(own))
+			fmt.Fprintf(b, " %s |", summarize(own))
 			if withEnvoy {
-				fmt.Fprintf(b, " %s |", spreadOf(envoy))
+				fmt.Fprintf(b, " %s |", summarize(envoy))
 			}
 		}
-		fmt.Fprintf(b, " %.0f |\n", spreadOf(throughput).median)
+		fmt.Fprintf(b, " %.0f |\n", summarize(throughput).median)
 	}
 }
 
@@ -167,20 +167,20 @@ func latencies(b *bytes.Buffer, all cells, loads []load, names []string) {
 			at := func(percentile float64) float64 {
 				return float64(h.ValueAtPercentile(percentile)) / float64(time.Millisecond)
 			}
-			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %d |\n", name, l, digits(at(50)), digits(at(99)), digits(at(99.9)), digits(at(100)), spreadOf(late), refused)
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %d |\n", name, l, digits(at(50)), digits(at(99)), digits(at(99.9)), digits(at(100)), summarize(late), refused)
 		}
 	}
 }
 
 // inTrouble tells every trouble, and how spread its rounds were.
 func (r *results) inTrouble(b *bytes.Buffer) {
-	if r.troubles == nil {
+	if r.scenarios == nil {
 		return
 	}
 	fmt.Fprintf(b, "\n## While something is wrong\n\nAll traffic: %.0f Checks a second, before and during; a flood takes the place of a share of it.\n\n![latency over time](plots/disturbance.svg)\n\nThe picture shows three of them, the table all.\n\n", r.traffic)
 	b.WriteString("| | p50 before, ms | during | p99.9 before, ms | during | during / before, p99.9 | refused | answers to the disturbing requests, last round |\n|---|--:|--:|--:|--:|--:|--:|---|\n")
-	for _, t := range r.plan.troubles {
-		rounds := r.troubles[t.title]
+	for _, t := range r.plan.scenarios {
+		rounds := r.scenarios[t.title]
 		if len(rounds) == 0 {
 			continue
 		}
@@ -193,8 +193,8 @@ func (r *results) inTrouble(b *bytes.Buffer) {
 			ratios = append(ratios, traffic.Ratio(during.P999, before.P999))
 			refused += result.Refused()
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %d | %s |\n", t.title, spreadOf(p50), spreadOf(p50During), spreadOf(p999), spreadOf(p999During),
-			spreadOf(ratios), refused, traffic.Tally(rounds[len(rounds)-1].Disturbing))
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %d | %s |\n", t.title, summarize(p50), summarize(p50During), summarize(p999), summarize(p999During),
+			summarize(ratios), refused, traffic.Tally(rounds[len(rounds)-1].Disturbing))
 	}
 }
 
@@ -223,6 +223,6 @@ func (r *results) inProcess(b *bytes.Buffer) {
 		for _, ns := range of["ns/op"] {
 			microseconds = append(microseconds, ns/1000)
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", name, spreadOf(microseconds), spreadOf(of["allocs/op"]), spreadOf(of["B/op"]), spreadOf(of["x-bare"]))
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", name, summarize(microseconds), summarize(of["allocs/op"]), summarize(of["B/op"]), summarize(of["x-bare"]))
 	}
 }

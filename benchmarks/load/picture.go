@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/doorward/doorward/benchmarks/chart"
-	"github.com/doorward/doorward/benchmarks/disturbance"
+	"github.com/doorward/doorward/benchmarks/scenario"
 )
 
 // The pictures' measures, in pixels.
@@ -20,7 +20,7 @@ const (
 // bar is a service in words that need no explanation, and its cost in nanoseconds.
 type bar struct {
 	words string
-	cost  spread
+	cost  summary
 }
 
 // drawCost is three bars, at saturation: there the processor time is that of the
@@ -31,9 +31,9 @@ func (r *results) drawCost() []byte {
 	}
 	full := r.plan.saturation()
 	return drawBars([]bar{
-		{"an empty server", spreadOf(r.checks.cost(empty, full))},
-		{"one built with OPA as usual", spreadOf(r.checks.cost(usual, full))},
-		{"doorward", spreadOf(r.checks.cost(doorward, full))},
+		{"an empty server", summarize(r.checks.cost(empty, full))},
+		{"one built with OPA as usual", summarize(r.checks.cost(usual, full))},
+		{"doorward", summarize(r.checks.cost(doorward, full))},
 	}, r.plan.rounds)
 }
 
@@ -66,7 +66,7 @@ var lines = []string{"p50", "p99", "other", "ok", "failed", "late", "edge", "gri
 // drawServices compares the services at a rate that each can do.
 func (r *results) drawServices() []byte {
 	names := []string{empty, usual, doorward}
-	for _, c := range r.plan.contenders {
+	for _, c := range r.plan.targets {
 		if c.command != nil {
 			names = append(names, c.name)
 		}
@@ -124,19 +124,19 @@ func (r *results) drawLatency(title string, names []string, rate load) []byte {
 // drawTroubles is a panel for each trouble that is drawn, three of them, so that
 // the picture fits a screen: the round whose p99.9 was the median.
 func (r *results) drawTroubles() []byte {
-	if r.troubles == nil {
+	if r.scenarios == nil {
 		return nil
 	}
-	var shown []*disturbance.Result
-	for _, t := range r.plan.troubles {
-		rounds := slices.Clone(r.troubles[t.title])
+	var shown []*scenario.Result
+	for _, t := range r.plan.scenarios {
+		rounds := slices.Clone(r.scenarios[t.title])
 		if len(rounds) == 0 || !t.drawn {
 			continue
 		}
-		slices.SortFunc(rounds, func(a, b *disturbance.Result) int { return int(a.During().P999 - b.During().P999) })
+		slices.SortFunc(rounds, func(a, b *scenario.Result) int { return int(a.During().P999 - b.During().P999) })
 		shown = append(shown, rounds[len(rounds)/2])
 	}
-	return disturbance.Draw(shown, "Requests on known keys, while something is wrong",
+	return scenario.Draw(shown, "Requests on known keys, while something is wrong",
 		fmt.Sprintf("Latency of one Check over gRPC at %.0f requests a second, half of the capacity, from when each was due; seconds from the start of the disturbance.", r.traffic),
 		"Latency of requests on known keys during each disturbance")
 }

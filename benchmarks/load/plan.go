@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/benchmarks/authority"
-	"github.com/doorward/doorward/benchmarks/disturbance"
+	"github.com/doorward/doorward/benchmarks/scenario"
 	"github.com/doorward/doorward/benchmarks/server"
 	"github.com/doorward/doorward/benchmarks/traffic"
 )
@@ -39,7 +39,7 @@ const slowRate = 2000
 const heapFloor = 16 << 20
 
 // contenders are every service, in the order of a round.
-var contenders = []contender{
+var targets = []target{
 	{name: empty, program: "empty"},
 	{name: emptyShipped, program: "empty", shippedGC: true},
 	{name: usual, program: "usual", form: traffic.Mapped, most: slowRate},
@@ -73,12 +73,12 @@ func (l load) String() string {
 type plan struct {
 	rounds     int
 	warm       int // requests to a service before its first measurement
-	contenders []contender
+	targets    []target
 	loads      []load // the last one is saturation
 	modes      []mode // of Envoy
 	envoyLoads []load
-	windows    disturbance.Windows
-	troubles   []trouble
+	windows    scenario.Windows
+	scenarios  []scenarioPlan
 	distinct   int           // tokens offered, for the memory, ...
 	offering   time.Duration // ... for at most so long
 	benchTime  string
@@ -89,16 +89,16 @@ func (p plan) saturation() load { return p.loads[len(p.loads)-1] }
 
 // newPlan is the whole, or, quick, a first look: two rounds, and tails that rest
 // on few requests.
-func newPlan(quick bool, peers []contender) plan {
+func newPlan(quick bool, peers []target) plan {
 	const second = time.Second
 	p := plan{
 		rounds: 5, warm: 5000,
-		contenders: append(contenders[:len(contenders):len(contenders)], peers...),
+		targets:    append(targets[:len(targets):len(targets)], peers...),
 		loads:      []load{{rate: slowRate, length: 3 * second / 2}, {rate: 10000, length: 3 * second / 2}, {count: 14000, underWay: 64}},
 		modes:      modes,
 		envoyLoads: []load{{rate: 1000, length: 3 * second / 2}, {count: 5000, underWay: 32}},
-		windows:    disturbance.Windows{Warm: second, Before: 5 * second, During: 5 * second},
-		troubles:   troubles,
+		windows:    scenario.Windows{Warm: second, Before: 5 * second, During: 5 * second},
+		scenarios:  scenarios,
 		distinct:   1_000_000, offering: 150 * second,
 		benchTime: "1s",
 	}
@@ -106,7 +106,7 @@ func newPlan(quick bool, peers []contender) plan {
 		p.rounds, p.warm = 2, 500
 		p.loads = []load{{rate: slowRate, length: second / 2}, {rate: 10000, length: second / 2}, {count: 2000, underWay: 64}}
 		p.envoyLoads = []load{{rate: 500, length: second / 2}, {count: 500, underWay: 32}}
-		p.windows = disturbance.Windows{Warm: second / 2, Before: second / 2, During: second / 2}
+		p.windows = scenario.Windows{Warm: second / 2, Before: second / 2, During: second / 2}
 		p.distinct, p.benchTime = 20_000, "0.1s"
 	}
 	for _, peer := range peers {
@@ -116,12 +116,12 @@ func newPlan(quick bool, peers []contender) plan {
 }
 
 // trouble is one way of disturbing good traffic, as a share of it.
-type trouble struct {
+type scenarioPlan struct {
 	title, traffic string
 	share          float64       // disturbing requests among all, while it lasts
 	every          time.Duration // between two events; 0: one, at the start
 	label          string
-	do             func(*disturbance.Stage, int) error // the n-th event; nil: nothing
+	do             func(*scenario.Testbed, int) error // the n-th event; nil: nothing
 	token          func(*authority.Tokens) string
 	sink           bool // the decision log goes to a service that can hang
 	drawn          bool // in the picture: those that cost the most, and the outage
@@ -132,12 +132,12 @@ type trouble struct {
 const keysWithin = "{min: 1s, max: 2s, max_stale: 10m}"
 
 // troubles are what happens while good traffic is at half of the capacity.
-var troubles = []trouble{
-	{title: "Rotation: a new key every 2 s, and the one before it is withdrawn", every: 2 * time.Second, label: "new key", do: disturbance.PublishNewer},
+var scenarios = []scenarioPlan{
+	{title: "Rotation: a new key every 2 s, and the one before it is withdrawn", every: 2 * time.Second, label: "new key", do: scenario.PublishNewer},
 	{
 		title: "Reload: the team's policy changes every 2 s", every: 2 * time.Second, label: "new policy",
-		do: func(s *disturbance.Stage, n int) error {
-			return s.Door.WriteTeam(fmt.Sprintf("%s\n# change %d\n", server.TeamPolicy, n))
+		do: func(s *scenario.Testbed, n int) error {
+			return s.Service.WriteTeam(fmt.Sprintf("%s\n# change %d\n", server.TeamPolicy, n))
 		},
 	},
 	{title: "Unknown keys: one request in ten names a key that nobody has", traffic: "tokens with a random kid", share: 0.1, label: "flood", token: (*authority.Tokens).Unknown},
@@ -149,6 +149,6 @@ var troubles = []trouble{
 	{title: "Log: the service that takes the decision log hangs", label: "hangs", sink: true},
 	{
 		title: "Outage: the authorization server is silent", label: "silent", drawn: true,
-		do: func(s *disturbance.Stage, _ int) error { return disturbance.Become(authority.Silent)(s) },
+		do: func(s *scenario.Testbed, _ int) error { return scenario.SetBehaviour(authority.Silent)(s) },
 	},
 }

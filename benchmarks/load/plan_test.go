@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/doorward/doorward/benchmarks/disturbance"
+	"github.com/doorward/doorward/benchmarks/scenario"
 )
 
 // TestThePlanIsBounded: what is only sent takes under twelve and a half minutes, quick under
@@ -23,9 +23,9 @@ func TestThePlanIsBounded(t *testing.T) {
 				whole += (l.length + atLeast) * time.Duration(times*p.rounds)
 			}
 		}
-		sent(p.loads, len(p.contenders))
+		sent(p.loads, len(p.targets))
 		sent(p.envoyLoads, len(p.modes))
-		whole += p.windows.Total() * time.Duration(p.rounds*len(p.troubles))
+		whole += p.windows.Total() * time.Duration(p.rounds*len(p.scenarios))
 		if whole > most {
 			t.Errorf("quick %v takes %v", quick, whole)
 		}
@@ -41,19 +41,19 @@ func TestThePlanIsBounded(t *testing.T) {
 // TestTroubles: at which moments what happens, and how many disturbing requests
 // come with how many good ones.
 func TestTroubles(t *testing.T) {
-	w := disturbance.Windows{Before: time.Second, During: 4 * time.Second}
+	w := scenario.Windows{Before: time.Second, During: 4 * time.Second}
 	for _, row := range []struct {
 		intent string
-		of     trouble
+		of     scenarioPlan
 		at     []time.Duration
 		rate   float64
 		before bool // good requests, where the others come later
 	}{
-		{"every two seconds, and not at the end", trouble{every: 2 * time.Second}, []time.Duration{0, 2 * time.Second}, 0, true},
-		{"once", trouble{}, []time.Duration{0}, 0, true},
-		{"a tenth of all", trouble{share: 0.1}, []time.Duration{0}, 90, true},
-		{"three tenths of all", trouble{share: 0.3}, []time.Duration{0}, 270, true},
-		{"three tenths of all, on top of what was there", trouble{share: 0.3, onTop: true}, []time.Duration{0}, 270, false},
+		{"every two seconds, and not at the end", scenarioPlan{every: 2 * time.Second}, []time.Duration{0, 2 * time.Second}, 0, true},
+		{"once", scenarioPlan{}, []time.Duration{0}, 0, true},
+		{"a tenth of all", scenarioPlan{share: 0.1}, []time.Duration{0}, 90, true},
+		{"three tenths of all", scenarioPlan{share: 0.3}, []time.Duration{0}, 270, true},
+		{"three tenths of all, on top of what was there", scenarioPlan{share: 0.3, onTop: true}, []time.Duration{0}, 270, false},
 	} {
 		d := row.of.disturbance(900, w, nil)
 		var at []time.Duration
@@ -109,7 +109,7 @@ func TestParsePeer(t *testing.T) {
 // TestThePictureOfTroublesFitsAScreen: three panels, and the worst are among them.
 func TestThePictureOfTroublesFitsAScreen(t *testing.T) {
 	drawn := 0
-	for _, trouble := range troubles {
+	for _, trouble := range scenarios {
 		if trouble.drawn {
 			drawn++
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 // measureProcess runs the Go benchmarks of Checks without gRPC.
-func (r *results) measureProcess(ctx context.Context, _ *stage, progress io.Writer) error {
+func (r *results) measureProcess(ctx context.Context, _ *testbed, progress io.Writer) error {
 	_, _ = fmt.Fprintln(progress, "  the Go benchmarks of this folder")
 	out, err := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^Benchmark(HotAnswer|ColdCheck|Decision)$", "-benchmem", //nolint:gosec // a plan's numbers
 		"-benchtime", r.plan.benchTime, "-count", strconv.Itoa(r.plan.rounds), "github.com/doorward/doorward/benchmarks").CombinedOutput()

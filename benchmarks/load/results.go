@@ -5,9 +5,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/doorward/doorward/benchmarks/disturbance"
 	"github.com/doorward/doorward/benchmarks/gobench"
 	"github.com/doorward/doorward/benchmarks/machine"
+	"github.com/doorward/doorward/benchmarks/scenario"
 )
 
 // results are everything that was measured. A part that was left out is empty.
@@ -19,12 +19,12 @@ type results struct {
 	took     time.Duration
 	skipped  []string // what this machine does not have
 
-	checks   cells                            // over gRPC
-	requests cells                            // through Envoy
-	traffic  float64                          // good and other, in trouble, a second
-	troubles map[string][]*disturbance.Result // by title, one for each round
-	memory   *memory
-	process  map[string]gobench.Values
+	checks    cells                         // over gRPC
+	requests  cells                         // through Envoy
+	traffic   float64                       // good and other, in trouble, a second
+	scenarios map[string][]*scenario.Result // by title, one for each round
+	memory    *memory
+	process   map[string]gobench.Values
 }
 
 // refused is how many good requests did not get through, in all parts.
@@ -33,7 +33,7 @@ func (r *results) refused() int {
 	for _, all := range []cells{r.checks, r.requests} {
 		refused += all.refused()
 	}
-	for _, rounds := range r.troubles {
+	for _, rounds := range r.scenarios {
 		for _, result := range rounds {
 			refused += result.Refused()
 		}

@@ -88,14 +88,14 @@ func (all cells) merged(name string, l load) (whole *hdrhistogram.Histogram, ref
 }
 
 // measureRounds goes round all services under all loads.
-func (r *results) measureRounds(ctx context.Context, s *stage, progress io.Writer) error {
+func (r *results) measureRounds(ctx context.Context, s *testbed, progress io.Writer) error {
 	var services []*service
 	defer func() {
 		for _, service := range services {
 			service.stop()
 		}
 	}()
-	for _, c := range r.plan.contenders {
+	for _, c := range r.plan.targets {
 		opened, err := s.open(ctx, c)
 		if err != nil {
 			return err

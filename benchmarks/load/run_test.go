@@ -12,11 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/doorward/doorward/benchmarks/disturbance"
 	"github.com/doorward/doorward/benchmarks/gobench"
 	"github.com/doorward/doorward/benchmarks/machine"
+	"github.com/doorward/doorward/benchmarks/scenario"
 	"github.com/doorward/doorward/benchmarks/traffic"
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // smallest is every part of a plan, each as short as it can be.
@@ -26,7 +26,7 @@ func smallest() plan {
 	p.rounds, p.warm = 2, 10
 	p.loads = []load{{rate: 100, length: instant}, {rate: slowRate + 1, length: instant / 10}, {count: 20, underWay: 4}}
 	p.envoyLoads = []load{p.loads[0], p.loads[2]}
-	p.windows = disturbance.Windows{Warm: instant, Before: instant, During: instant}
+	p.windows = scenario.Windows{Warm: instant, Before: instant, During: instant}
 	p.distinct = 50
 	return p
 }
@@ -37,7 +37,7 @@ func TestASmallRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the whole binary")
 	}
-	s, err := openStage(t.Context(), t.TempDir(), "", io.Discard)
+	s, err := openTestbed(t.Context(), t.TempDir(), "", io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestASmallRun(t *testing.T) {
 		func(r *results) error { return r.measureTrouble(t.Context(), s, io.Discard) },
 		func(r *results) error { return r.measureMemory(t.Context(), s, io.Discard) },
 	}
-	if _, err := rig.EnvoyBinary(); err == nil {
+	if _, err := testenv.EnvoyBinary(); err == nil {
 		parts = append(parts, func(r *results) error { return r.measureEnvoy(t.Context(), s, io.Discard) })
 	}
 	for _, part := range parts {
@@ -74,8 +74,8 @@ func TestASmallRun(t *testing.T) {
 	if r.memory.offered != 50 || r.memory.cache == 0 || r.memory.most < r.memory.before {
 		t.Errorf("memory: %+v", r.memory)
 	}
-	if len(r.troubles) < 5 {
-		t.Errorf("%d troubles", len(r.troubles))
+	if len(r.scenarios) < 5 {
+		t.Errorf("%d troubles", len(r.scenarios))
 	}
 	if !strings.HasPrefix(r.gogc, "GOGC=") || r.gogc == "GOGC=0" {
 		t.Errorf("doorward ships with %q", r.gogc)
@@ -87,14 +87,14 @@ func TestASmallRun(t *testing.T) {
 }
 
 // tellsTheSetting: the empty server that is to run at doorward's GC setting does.
-func tellsTheSetting(t *testing.T, s *stage) {
+func tellsTheSetting(t *testing.T, s *testbed) {
 	t.Helper()
 	for _, row := range []struct {
 		name string
 		told bool
 	}{{empty, false}, {emptyShipped, true}} {
-		at := slices.IndexFunc(contenders, func(c contender) bool { return c.name == row.name })
-		opened, err := s.open(t.Context(), contenders[at])
+		at := slices.IndexFunc(targets, func(c target) bool { return c.name == row.name })
+		opened, err := s.open(t.Context(), targets[at])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,9 +111,9 @@ func tellsTheSetting(t *testing.T, s *stage) {
 
 // takesNoRefuser: a peer that refuses good tokens is not measured. Its cost would
 // be that of saying no.
-func takesNoRefuser(t *testing.T, s *stage) {
+func takesNoRefuser(t *testing.T, s *testbed) {
 	t.Helper()
-	addresses, err := rig.FreeAddresses(1)
+	addresses, err := testenv.FreeAddresses(1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,8 +134,8 @@ func takesNoRefuser(t *testing.T, s *stage) {
 
 // imagined is a whole result of no measurement.
 func imagined() *results {
-	r := &results{machine: machine.Machine{}, plan: smallest(), checks: cells{}, requests: cells{}, troubles: map[string][]*disturbance.Result{}, traffic: 100}
-	for _, c := range r.plan.contenders {
+	r := &results{machine: machine.Machine{}, plan: smallest(), checks: cells{}, requests: cells{}, scenarios: map[string][]*scenario.Result{}, traffic: 100}
+	for _, c := range r.plan.targets {
 		for _, l := range r.plan.loads {
 			if c.most > 0 && l.rate > c.most {
 				continue
@@ -150,9 +150,9 @@ func imagined() *results {
 			r.requests.add(m.name, l, cell{answered: 100, refused: 1, took: time.Second, envoy: time.Millisecond, latencies: traffic.Histogram([]time.Duration{time.Millisecond})})
 		}
 	}
-	for _, t := range r.plan.troubles {
+	for _, t := range r.plan.scenarios {
 		d := t.disturbance(100, r.plan.windows, &sink{})
-		r.troubles[t.title] = []*disturbance.Result{{Disturbance: d}, {Disturbance: d}}
+		r.scenarios[t.title] = []*scenario.Result{{Scenario: d}, {Scenario: d}}
 	}
 	r.memory = &memory{offered: 10, refused: 3, took: time.Second}
 	r.process = gobench.Parse("BenchmarkHotAnswer-2 \t 816\t 4000 ns/op\t 900 B/op\t 14 allocs/op\n")

@@ -7,15 +7,15 @@ import (
 )
 
 // spread is the middle of some rounds, and their ends.
-type spread struct {
+type summary struct {
 	median, low, high float64
 	rounds            int
 }
 
 // spreadOf is the zero spread for no rounds at all.
-func spreadOf(values []float64) spread {
+func summarize(values []float64) summary {
 	if len(values) == 0 {
-		return spread{}
+		return summary{}
 	}
 	sorted := slices.Sorted(slices.Values(values))
 	middle := len(sorted) / 2
@@ -23,7 +23,7 @@ func spreadOf(values []float64) spread {
 	if len(sorted)%2 == 0 {
 		median = (sorted[middle-1] + sorted[middle]) / 2
 	}
-	return spread{median, sorted[0], sorted[len(sorted)-1], len(sorted)}
+	return summary{median, sorted[0], sorted[len(sorted)-1], len(sorted)}
 }
 
 // over is a round by round divided by b.
@@ -36,7 +36,7 @@ func over(a, b []float64) []float64 {
 }
 
 // String has three digits of each.
-func (s spread) String() string {
+func (s summary) String() string {
 	if s.rounds == 0 {
 		return "–"
 	}

@@ -19,7 +19,7 @@ func TestSpread(t *testing.T) {
 		{"nothing at all", []float64{0}, "0.00"},
 		{"large", []float64{123456}, "123456"},
 	} {
-		if got := spreadOf(row.of).String(); got != row.want {
+		if got := summarize(row.of).String(); got != row.want {
 			t.Errorf("%s: %s, not %s", row.intent, got, row.want)
 		}
 	}
@@ -36,17 +36,17 @@ func TestOver(t *testing.T) {
 func TestVerdicts(t *testing.T) {
 	m := measure{must: 0.8, aim: 0.6}
 	for reached, want := range map[float64]string{0.81: "**missed**", 0.8: "kept", 0.61: "kept", 0.6: "kept, and the aim"} {
-		if got := m.verdict(finding{spread: spread{median: reached}}); got != want {
+		if got := m.verdict(finding{summary: summary{median: reached}}); got != want {
 			t.Errorf("%v: %s, not %s", reached, got, want)
 		}
 	}
-	if got := (measure{must: 0.8}).verdict(finding{spread: spread{median: 0.1}}); got != "kept" {
+	if got := (measure{must: 0.8}).verdict(finding{summary: summary{median: 0.1}}); got != "kept" {
 		t.Errorf("without an aim: %q", got)
 	}
-	if got := m.verdict(finding{spread: spread{median: 9}, told: true}); got != "" {
+	if got := m.verdict(finding{summary: summary{median: 9}, reportOnly: true}); got != "" {
 		t.Errorf("told, and judged: %q", got)
 	}
-	if got := (measure{}).verdict(finding{spread: spread{median: 1}}); got != "" {
+	if got := (measure{}).verdict(finding{summary: summary{median: 1}}); got != "" {
 		t.Errorf("no bound: %q", got)
 	}
 }

@@ -10,13 +10,13 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/benchmarks/authority"
-	"github.com/doorward/doorward/benchmarks/disturbance"
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/benchmarks/scenario"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // measureTrouble goes round everything that can go wrong, with good traffic at
 // half of what doorward can do on this machine.
-func (r *results) measureTrouble(ctx context.Context, s *stage, progress io.Writer) error {
+func (r *results) measureTrouble(ctx context.Context, s *testbed, progress io.Writer) error {
 	capacity, err := r.capacity(ctx, s)
 	if err != nil {
 		return err
@@ -28,16 +28,16 @@ func (r *results) measureTrouble(ctx context.Context, s *stage, progress io.Writ
 		return err
 	}
 	defer logSink.close()
-	r.troubles = map[string][]*disturbance.Result{}
+	r.scenarios = map[string][]*scenario.Result{}
 	for round := range r.plan.rounds {
-		for _, t := range r.plan.troubles {
+		for _, t := range r.plan.scenarios {
 			d := t.disturbance(r.traffic, r.plan.windows, logSink)
 			d.CPUs = s.cpus
-			result, err := disturbance.Measure(ctx, s.programs[doorward], s.folder, d, io.Discard)
+			result, err := scenario.Measure(ctx, s.programs[doorward], s.folder, d, io.Discard)
 			if err != nil {
 				return fmt.Errorf("%s: %w", d.Name(), err)
 			}
-			r.troubles[t.title] = append(r.troubles[t.title], result)
+			r.scenarios[t.title] = append(r.scenarios[t.title], result)
 			_, _ = fmt.Fprintf(progress, "  round %d of %d: %s: %s\n", round+1, r.plan.rounds, d.Name(), result.Line())
 		}
 	}
@@ -51,8 +51,8 @@ const soon = 10 * time.Millisecond
 // capacity is the highest rate that can be done, of a row in which each is an
 // eighth more, where requests come at random moments. It is less than what is
 // answered at saturation, where the next request is always there.
-func (r *results) capacity(ctx context.Context, s *stage) (float64, error) {
-	opened, err := s.open(ctx, contender{name: doorward, program: doorward})
+func (r *results) capacity(ctx context.Context, s *testbed) (float64, error) {
+	opened, err := s.open(ctx, target{name: doorward, program: doorward})
 	if err != nil {
 		return 0, err
 	}
@@ -75,10 +75,10 @@ func (r *results) capacity(ctx context.Context, s *stage) (float64, error) {
 
 // disturbance is a trouble at a rate of all traffic while it lasts, of which the
 // share is not good then.
-func (t trouble) disturbance(rate float64, w disturbance.Windows, logSink *sink) disturbance.Disturbance {
-	d := disturbance.Disturbance{
+func (t scenarioPlan) disturbance(rate float64, w scenario.Windows, logSink *sink) scenario.Scenario {
+	d := scenario.Scenario{
 		Title: t.title, Traffic: t.traffic, Refresh: keysWithin, Windows: w,
-		Good: disturbance.Good{Rate: rate * (1 - t.share), Pool: poolSize},
+		Good: scenario.Good{Rate: rate * (1 - t.share), Pool: poolSize},
 		Rate: rate * t.share, Instead: !t.onTop,
 	}
 	if t.token != nil {
@@ -87,17 +87,17 @@ func (t trouble) disturbance(rate float64, w disturbance.Windows, logSink *sink)
 	if t.sink {
 		d.Extra = []string{logSink.configuration()}
 		logSink.hung.Store(false)
-		t.do = func(*disturbance.Stage, int) error {
+		t.do = func(*scenario.Testbed, int) error {
 			logSink.hung.Store(true)
 			return nil
 		}
 	}
 	for n := 0; n == 0 || t.every > 0 && time.Duration(n)*t.every < w.During; n++ {
-		do := disturbance.Nothing
+		do := scenario.Nothing
 		if t.do != nil {
-			do = func(s *disturbance.Stage) error { return t.do(s, n) }
+			do = func(s *scenario.Testbed) error { return t.do(s, n) }
 		}
-		d.Events = append(d.Events, disturbance.Event{At: time.Duration(n) * t.every, Label: t.label, Do: do})
+		d.Events = append(d.Events, scenario.Event{At: time.Duration(n) * t.every, Label: t.label, Do: do})
 		d.Rotations++
 	}
 	return d
@@ -112,7 +112,7 @@ type sink struct {
 }
 
 func openSink() (*sink, error) {
-	listener, err := rig.Listen("")
+	listener, err := testenv.Listen("")
 	if err != nil {
 		return nil, err
 	}

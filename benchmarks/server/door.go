@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // TeamPolicy is what most teams will have: one rule of their own.
@@ -22,7 +22,7 @@ deny contains {"code": "no_deletes", "message": "nothing is deleted here"} if in
 `
 
 // DoorOptions are what differs between the doorwards of the benchmarks.
-type DoorOptions struct {
+type ServiceOptions struct {
 	Program  string
 	Folder   string   // for its files; made where it is not there
 	Issuer   string   // and, below it, jwks.json
@@ -37,7 +37,7 @@ type DoorOptions struct {
 }
 
 // configuration is all that doorward is told.
-func (o DoorOptions) configuration(grpc, http string) string {
+func (o ServiceOptions) configuration(grpc, http string) string {
 	lines := []string{
 		"listen: {grpc: '" + grpc + "', http: '" + http + "'}",
 	}
@@ -67,7 +67,7 @@ func (o DoorOptions) configuration(grpc, http string) string {
 }
 
 // Door is a running doorward.
-type Door struct {
+type Service struct {
 	*Process
 	GRPC, HTTP string // host:port
 	TeamFile   string // the team's one rule
@@ -75,12 +75,12 @@ type Door struct {
 
 // OpenDoor runs doorward until Stop. It returns when doorward is ready; the
 // error quotes its log.
-func OpenDoor(ctx context.Context, o DoorOptions) (*Door, error) {
-	addresses, err := rig.FreeAddresses(2)
+func StartService(ctx context.Context, o ServiceOptions) (*Service, error) {
+	addresses, err := testenv.FreeAddresses(2)
 	if err != nil {
 		return nil, err
 	}
-	d := &Door{GRPC: addresses[0], HTTP: addresses[1], TeamFile: filepath.Join(o.Folder, "policy", "team.rego")}
+	d := &Service{GRPC: addresses[0], HTTP: addresses[1], TeamFile: filepath.Join(o.Folder, "policy", "team.rego")}
 	if err := o.write(d); err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func OpenDoor(ctx context.Context, o DoorOptions) (*Door, error) {
 	return d, nil
 }
 
-func (o DoorOptions) write(d *Door) error {
+func (o ServiceOptions) write(d *Service) error {
 	if err := os.MkdirAll(filepath.Dir(d.TeamFile), 0o700); err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (o DoorOptions) write(d *Door) error {
 }
 
 // WriteTeam replaces the team's policy, at once as a careful editor does.
-func (d *Door) WriteTeam(text string) error {
+func (d *Service) WriteTeam(text string) error {
 	beside := d.TeamFile + ".new"
 	if err := os.WriteFile(beside, []byte(text), 0o600); err != nil {
 		return err
@@ -117,7 +117,7 @@ func (d *Door) WriteTeam(text string) error {
 }
 
 // waitReady polls readyz, which says yes once doorward has its issuer's keys.
-func (d *Door) waitReady(ctx context.Context) error {
+func (d *Service) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -134,7 +134,7 @@ func (d *Door) waitReady(ctx context.Context) error {
 	return nil
 }
 
-func (d *Door) ready(ctx context.Context) bool {
+func (d *Service) ready(ctx context.Context) bool {
 	response, err := d.get(ctx, "/readyz")
 	if err != nil {
 		return false
@@ -143,7 +143,7 @@ func (d *Door) ready(ctx context.Context) bool {
 	return response.StatusCode == http.StatusOK
 }
 
-func (d *Door) get(ctx context.Context, path string) (*http.Response, error) {
+func (d *Service) get(ctx context.Context, path string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.HTTP+path, nil)
 	if err != nil {
 		return nil, err
@@ -154,7 +154,7 @@ func (d *Door) get(ctx context.Context, path string) (*http.Response, error) {
 
 // Metric reads one of doorward's metrics, written as in its exposition, labels
 // included; ok is false where there is none.
-func (d *Door) Metric(ctx context.Context, name string) (value float64, ok bool, err error) {
+func (d *Service) Metric(ctx context.Context, name string) (value float64, ok bool, err error) {
 	response, err := d.get(ctx, "/metrics")
 	if err != nil {
 		return 0, false, err

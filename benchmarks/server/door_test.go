@@ -12,7 +12,7 @@ func TestMetric(t *testing.T) {
 	exposition := "# HELP a_total What a is.\na_total 7\na_total_of{b=\"c d\"} 1.5\nbroken x\n"
 	shown := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, exposition) }))
 	defer shown.Close()
-	d := &Door{HTTP: strings.TrimPrefix(shown.URL, "http://")}
+	d := &Service{HTTP: strings.TrimPrefix(shown.URL, "http://")}
 	for _, row := range []struct {
 		name   string
 		want   float64
@@ -51,7 +51,7 @@ func TestProcess(t *testing.T) {
 
 // TestConfiguration: what a row of a plan adds stands where it belongs.
 func TestConfiguration(t *testing.T) {
-	o := DoorOptions{Issuer: "http://127.0.0.1:1", Resource: "https://mcp.example.com/mcp"}
+	o := ServiceOptions{Issuer: "http://127.0.0.1:1", Resource: "https://mcp.example.com/mcp"}
 	plain := o.configuration("a", "b")
 	o.Refresh, o.Extra = "{min: 1s}", []string{"decision_log: {}"}
 	full := o.configuration("a", "b")

@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 const (
@@ -56,7 +56,7 @@ func (c Command) On(cpus string) Command {
 // Process is a running program.
 type Process struct {
 	PID int
-	Log rig.Journal // what it wrote to standard output and error
+	Log testenv.LogBuffer // what it wrote to standard output and error
 
 	cancel context.CancelFunc
 	ended  chan struct{} // closed when the process is gone

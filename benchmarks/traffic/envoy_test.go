@@ -16,7 +16,7 @@ import (
 	"google.golang.org/protobuf/reflect/protopath"
 	"google.golang.org/protobuf/reflect/protorange"
 
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // recorder hands on what it is asked, and allows it.
@@ -33,7 +33,7 @@ func (r *recorder) Check(_ context.Context, check *authv3.CheckRequest) (*authv3
 // serve makes the recorder the ext_authz service at an address.
 func (r *recorder) serve(t *testing.T) (address string) {
 	t.Helper()
-	listener, err := rig.Listen("")
+	listener, err := testenv.Listen("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func (r *recorder) serve(t *testing.T) (address string) {
 // header that a real one with the shipped configuration fills, and no other, in
 // its order; so has the other form.
 func TestTheRequestIsEnvoys(t *testing.T) {
-	rig.NeedEnvoy(t)
+	testenv.RequireEnvoy(t)
 	for form, name := range map[Form]string{Raw: "raw", Mapped: "mapped"} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(shape(t, record(t, form)), shape(t, Request("token", form, 1))); diff != "" {
@@ -64,9 +64,9 @@ func TestTheRequestIsEnvoys(t *testing.T) {
 func record(t *testing.T, form Form) *authv3.CheckRequest {
 	t.Helper()
 	r := &recorder{asked: make(chan *authv3.CheckRequest, 1)}
-	envoy, err := rig.StartEnvoy(t.Context(), rig.EnvoyOptions{Doorward: r.serve(t), Upstream: "127.0.0.1:1", Edit: func(b *rig.Bootstrap) error {
+	envoy, err := testenv.StartEnvoy(t.Context(), testenv.EnvoyOptions{Doorward: r.serve(t), Upstream: "127.0.0.1:1", Edit: func(b *testenv.Bootstrap) error {
 		b.Authz.EncodeRawHeaders = form == Raw
-		return rig.Patient(b)
+		return testenv.WithLongTimeouts(b)
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -14,7 +14,7 @@ const watchEvery = 100 * time.Millisecond
 
 // describe says what is running, where, and how to try it.
 func (p *parts) describe(page *page) {
-	page.say("Running until Ctrl-C")
+	page.println("Running until Ctrl-C")
 	for _, line := range [][2]string{
 		{"MCP endpoint", p.resource},
 		{"Envoy " + p.about.version(), "admin interface " + p.envoy.AdminURL()},
@@ -27,9 +27,9 @@ func (p *parts) describe(page *page) {
 	} {
 		page.printf("%s%-22s %s\n", indent, line[0], line[1])
 	}
-	page.say("Try it in another terminal")
+	page.println("Try it in another terminal")
 	page.printf("%s\n", p.commands())
-	page.say("What comes to the door (from Envoy's access log)")
+	page.println("What comes to the door (from Envoy's access log)")
 }
 
 // commands can be pasted into a shell as they are.

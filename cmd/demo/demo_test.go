@@ -17,14 +17,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // TestTheDemo runs it against real parts. The one build of doorward serves all
 // rows; its flags are those of the Dockerfile, so that what it compiles is
 // shared with the test of that line.
 func TestTheDemo(t *testing.T) {
-	rig.NeedEnvoy(t)
+	testenv.RequireEnvoy(t)
 	program := filepath.Join(t.TempDir(), "doorward")
 	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "../doorward")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -175,7 +175,7 @@ func failsToLogIn(t *testing.T, program string) {
 
 // running is a demo without -once.
 type running struct {
-	out    rig.Journal
+	out    testenv.LogBuffer
 	stderr bytes.Buffer
 	code   chan int
 	cancel context.CancelFunc

@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 const (
@@ -69,7 +69,7 @@ func (s settings) yaml() string {
 
 // doorward is the running program.
 type doorward struct {
-	log     rig.Journal // JSON, one object a line
+	log     testenv.LogBuffer // JSON, one object a line
 	config  string
 	address string // of its HTTP listener
 

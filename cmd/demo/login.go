@@ -8,13 +8,13 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // login lets the official MCP client in, which knows nothing but the URL of the
 // resource, and then tells what it did from the requests that it sent.
 func (w *walk) login(ctx context.Context) {
-	w.page.say("The official MCP client knows one URL, " + w.parts.resource + ", and has no token")
+	w.page.println("The official MCP client knows one URL, " + w.parts.resource + ", and has no token")
 	who, failure := w.visit(ctx)
 	for _, step := range []struct {
 		name   string
@@ -42,19 +42,19 @@ func (w *walk) login(ctx context.Context) {
 }
 
 // visit connects, which logs in, and asks whoami.
-func (w *walk) visit(ctx context.Context) (who rig.Identity, err error) {
+func (w *walk) visit(ctx context.Context) (who testenv.Identity, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answered)
 	defer cancel()
 	client := w.recorder.client()
-	oauth, err := rig.Login(client)
+	oauth, err := testenv.Login(client)
 	if err != nil {
 		return who, err
 	}
-	session, err := rig.Connect(ctx, rig.ClientOptions{Endpoint: w.parts.resource, OAuth: oauth, HTTP: client})
+	session, err := testenv.Connect(ctx, testenv.ClientOptions{Endpoint: w.parts.resource, OAuth: oauth, HTTP: client})
 	if err != nil {
 		return who, err
 	}
-	err = rig.Call(ctx, session, "whoami", nil, &who)
+	err = testenv.Call(ctx, session, "whoami", nil, &who)
 	return who, errors.Join(err, session.Close())
 }
 
@@ -145,7 +145,7 @@ func (w *walk) tellToken(_ context.Context, r *report, e exchange) {
 	r.row("why", "Because the client named the resource (RFC 8707), aud says what the token is for.")
 }
 
-func (w *walk) tellCall(ctx context.Context, r *report, e exchange, who rig.Identity) {
+func (w *walk) tellCall(ctx context.Context, r *report, e exchange, who testenv.Identity) {
 	r.row("sent", e.method+" "+e.url.String()+", tools/call whoami", "Authorization: Bearer <the token>")
 	r.row("came back", status(e.status)+", and whoami tells what the MCP server was told:",
 		"  x-mcp-auth-issuer:  "+who.Issuer, "  x-mcp-auth-subject: "+who.Subject,

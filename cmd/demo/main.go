@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, page *page, stderr io.Writer) int {
 	case err != nil:
 		return exitUsage // stderr knows why
 	}
-	page.say("doorward: who may come through the door to an MCP server")
+	page.println("doorward: who may come through the door to an MCP server")
 	page.text(picture)
 	parts, err := start(ctx, options, page)
 	if err == nil {

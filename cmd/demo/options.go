@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // options are the flags. A port of 0 is any free one.
@@ -86,7 +86,7 @@ func (o *options) check(rest []string) error {
 // that says which flag chooses another.
 func (o *options) addresses() ([portCount]string, error) {
 	var addresses [portCount]string
-	free, err := rig.FreeAddresses(portCount)
+	free, err := testenv.FreeAddresses(portCount)
 	if err != nil {
 		return addresses, err
 	}
@@ -96,7 +96,7 @@ func (o *options) addresses() ([portCount]string, error) {
 			continue
 		}
 		addresses[i] = net.JoinHostPort("127.0.0.1", strconv.Itoa(p.number))
-		listener, err := rig.Listen(addresses[i])
+		listener, err := testenv.Listen(addresses[i])
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return addresses, fmt.Errorf("port %d is busy: another process listens there. Stop it, or choose another port with -%s (0 is any free one)",
 				p.number, p.flag)

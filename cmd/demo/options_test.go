@@ -8,13 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // TestABusyPort: each flag names itself.
 func TestABusyPort(t *testing.T) {
 	program := write(t, "#!/bin/sh\nexit 1\n")
-	listener, err := rig.Listen("")
+	listener, err := testenv.Listen("")
 	if err != nil {
 		t.Fatal(err)
 	}

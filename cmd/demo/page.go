@@ -43,7 +43,7 @@ func (p *page) printf(format string, args ...any) {
 }
 
 // say begins a part of the page.
-func (p *page) say(heading string) { p.printf("\n%s\n", p.paint(bold, heading)) }
+func (p *page) println(heading string) { p.printf("\n%s\n", p.paint(bold, heading)) }
 
 func (p *page) text(lines ...string) {
 	for _, line := range lines {

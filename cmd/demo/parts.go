@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // The client that the curl commands use. Its secret is none: whoever reaches
@@ -25,10 +25,10 @@ type parts struct {
 	resource string // canonical URI of the one resource, as the client knows it
 	folder   string // what was written for this run; gone at the end
 
-	auth  *rig.AuthServer
-	mcp   *rig.MCPServer
+	auth  *testenv.AuthServer
+	mcp   *testenv.MCPServer
 	door  *doorward
-	envoy *rig.Envoy
+	envoy *testenv.Envoy
 	about envoyInfo
 }
 
@@ -36,7 +36,7 @@ type parts struct {
 // the caller stops what is returned.
 func start(ctx context.Context, o options, page *page) (*parts, error) {
 	p := &parts{}
-	page.say("Starting")
+	page.println("Starting")
 	program, err := o.program()
 	if err != nil {
 		return p, err
@@ -67,7 +67,7 @@ func start(ctx context.Context, o options, page *page) (*parts, error) {
 }
 
 func (p *parts) startAuth(addresses [portCount]string) (where string, err error) {
-	p.auth, err = rig.StartAuthServer(rig.AuthServerOptions{
+	p.auth, err = testenv.StartAuthServer(testenv.AuthServerOptions{
 		Listen: addresses[authPort],
 		Scopes: []string{"mcp:read", "mcp:write"},
 	})
@@ -79,7 +79,7 @@ func (p *parts) startAuth(addresses [portCount]string) (where string, err error)
 }
 
 func (p *parts) startMCP(addresses [portCount]string) (where string, err error) {
-	p.mcp, err = rig.StartMCPServer(rig.MCPServerOptions{Listen: addresses[mcpPort]})
+	p.mcp, err = testenv.StartMCPServer(testenv.MCPServerOptions{Listen: addresses[mcpPort]})
 	if err != nil {
 		return "", err
 	}
@@ -99,7 +99,7 @@ func (p *parts) startDoorward(ctx context.Context, program string, addresses [po
 }
 
 func (p *parts) startEnvoy(ctx context.Context, addresses [portCount]string) (where string, err error) {
-	p.envoy, err = rig.StartEnvoy(ctx, rig.EnvoyOptions{
+	p.envoy, err = testenv.StartEnvoy(ctx, testenv.EnvoyOptions{
 		Listen:   addresses[envoyPort],
 		Admin:    addresses[adminPort],
 		Doorward: addresses[grpcPort],
@@ -146,7 +146,7 @@ func askEnvoy(ctx context.Context, admin string) (info envoyInfo, err error) {
 }
 
 func (p *parts) showConfiguration(page *page) {
-	page.say("All that doorward was told")
+	page.println("All that doorward was told")
 	page.text(filepath.Join(p.folder, configFile) + ":")
 	for line := range strings.Lines(p.door.config) {
 		page.text(indent + strings.TrimRight(line, "\n"))

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig"
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // whoami is the tool call that every attempt sends.
@@ -47,7 +47,7 @@ func (p *parts) attempts() []attempt { return append(p.badTokens(), p.badRequest
 // badTokens are made by the authorization server's own key, so that each
 // differs from a good one in one thing alone.
 func (p *parts) badTokens() []attempt {
-	forger := mint.NewKey("ES256", p.auth.Key().ID)
+	forger := jwttest.NewKey("ES256", p.auth.Key().ID)
 	return []attempt{
 		{
 			name: "Expired token", sent: "a token that expired an hour ago",
@@ -135,7 +135,7 @@ func lacking(scopes string) string {
 
 // refusals sends each attempt.
 func (w *walk) refusals(ctx context.Context) {
-	w.page.say("The same tool call, with one thing changed at a time")
+	w.page.println("The same tool call, with one thing changed at a time")
 	w.page.text("The client reads what helps it. The operator finds the exact reason in Envoy's access log and,",
 		"under the same request id, advice in doorward's log.")
 	for _, a := range w.parts.attempts() {
@@ -189,7 +189,7 @@ func refusal(e exchange) string {
 }
 
 // arrived compares what reached the MCP server with what should have.
-func (r *report) arrived(a attempt, passed []rig.Seen) {
+func (r *report) arrived(a attempt, passed []testenv.ReceivedRequest) {
 	if a.want.status != http.StatusOK {
 		r.expect("requests that reached the MCP server", fmt.Sprint(len(passed)), "0")
 		return

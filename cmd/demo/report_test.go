@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // TestTheLogsAreCompared, each of the two by itself.
@@ -33,7 +33,7 @@ func TestTheLogsAreCompared(t *testing.T) {
 			[]string{"the reason in doorward's log: no_resource; wanted: token_expired"},
 		},
 	} {
-		w := &walk{parts: &parts{envoy: &rig.Envoy{}, door: &doorward{}}}
+		w := &walk{parts: &parts{envoy: &testenv.Envoy{}, door: &doorward{}}}
 		_, _ = fmt.Fprintf(&w.parts.envoy.AccessLog, `{"client":"127.0.0.1:1","request_id":"r-1","reason":%q}`+"\n", row.envoy)
 		_, _ = fmt.Fprintf(&w.parts.door.log, `{"msg":"denied","request_id":"r-1","reason":%q,"advice":"do this"}`+"\n", row.doorward)
 		var r report
@@ -62,9 +62,9 @@ func TestWhatArrived(t *testing.T) {
 			[]string{"URL at the MCP server: /mcp/admin?access_token=x; wanted: /mcp/admin"},
 		},
 	} {
-		var passed []rig.Seen
+		var passed []testenv.ReceivedRequest
 		for _, url := range row.urls {
-			passed = append(passed, rig.Seen{Method: "POST", URL: url})
+			passed = append(passed, testenv.ReceivedRequest{Method: "POST", URL: url})
 		}
 		var r report
 		r.arrived(row.attempt, passed)
@@ -88,7 +88,7 @@ func TestLeaks(t *testing.T) {
 		"the query by another name": {"/mcp?t=head.claims.signature", nil, []string{"request 1 at the MCP server, a POST, has a token among its headers or in its URL"}},
 		"a part in another header":  {"/mcp", http.Header{"X-Copy": {"a", "ms.signature"}}, []string{"request 1 at the MCP server, a POST, has a token among its headers or in its URL"}},
 	} {
-		got := leaks([]rig.Seen{{Method: "POST", URL: row.url, Header: row.header}}, tokens)
+		got := leaks([]testenv.ReceivedRequest{{Method: "POST", URL: row.url, Header: row.header}}, tokens)
 		if !slices.Equal(got, row.want) {
 			t.Errorf("%s: %q", name, got)
 		}
@@ -111,7 +111,7 @@ func TestWrap(t *testing.T) {
 
 // TestTheLastStepSearchesTheLogs: a token in any of the three is found.
 func TestTheLastStepSearchesTheLogs(t *testing.T) {
-	server, err := rig.StartMCPServer(rig.MCPServerOptions{})
+	server, err := testenv.StartMCPServer(testenv.MCPServerOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,15 +121,15 @@ func TestTheLastStepSearchesTheLogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	response.Body.Close()
-	for want, leak := range map[string]func(*parts) *rig.Journal{
-		"All well":                         func(*parts) *rig.Journal { return &rig.Journal{} },
-		"Envoy's access log holds a token": func(p *parts) *rig.Journal { return &p.envoy.AccessLog },
-		"Envoy's log holds a token":        func(p *parts) *rig.Journal { return &p.envoy.Log },
-		"doorward's log holds a token":     func(p *parts) *rig.Journal { return &p.door.log },
+	for want, leak := range map[string]func(*parts) *testenv.LogBuffer{
+		"All well":                         func(*parts) *testenv.LogBuffer { return &testenv.LogBuffer{} },
+		"Envoy's access log holds a token": func(p *parts) *testenv.LogBuffer { return &p.envoy.AccessLog },
+		"Envoy's log holds a token":        func(p *parts) *testenv.LogBuffer { return &p.envoy.Log },
+		"doorward's log holds a token":     func(p *parts) *testenv.LogBuffer { return &p.door.log },
 	} {
 		var out bytes.Buffer
 		w := &walk{
-			parts:    &parts{mcp: server, envoy: &rig.Envoy{}, door: &doorward{}},
+			parts:    &parts{mcp: server, envoy: &testenv.Envoy{}, door: &doorward{}},
 			page:     &page{out: &out},
 			recorder: &recorder{tokens: []string{"head.claims.signature"}},
 		}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // walk is the way through the door, step by step.
@@ -80,7 +80,7 @@ func (w *walk) upstream(r *report) {
 }
 
 // leaks says how a credential reached the MCP server.
-func leaks(passed []rig.Seen, tokens []string) []string {
+func leaks(passed []testenv.ReceivedRequest, tokens []string) []string {
 	var found []string
 	for i, seen := range passed {
 		values := seen.URL

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/doorward/doorward/policy/bundles"
+	"github.com/doorward/doorward/internal/bundles"
 )
 
 // bundleSources keeps one living source per place that a bundle comes from. A
@@ -86,7 +86,7 @@ func (b *bundleSources) latest(wanted []bundles.Options) map[string]*bundles.Bun
 
 // judged notes which of the latest bundles are not in force and why, and says
 // each refusal once.
-func (b *bundleSources) judged(refused map[string]string, inForce *plan) {
+func (b *bundleSources) recordRefusals(refused map[string]string, inForce *revision) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, name := range sortedKeys(refused) {
@@ -113,7 +113,7 @@ type bundleState struct {
 }
 
 // states are those of the bundles of the plan in force, in its order.
-func (b *bundleSources) states(p *plan) []bundleState {
+func (b *bundleSources) states(p *revision) []bundleState {
 	if p == nil {
 		return nil
 	}
@@ -148,7 +148,7 @@ func (b *bundleSources) states(p *plan) []bundleState {
 }
 
 // activated says which bundles of a plan were not in force before it.
-func (b *bundleSources) activated(before, now *plan) {
+func (b *bundleSources) activated(before, now *revision) {
 	for _, o := range now.config.Bundles {
 		bundle := now.bundles[o.Name]
 		if bundle == nil || before != nil && bundle.Same(before.bundles[o.Name]) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/doorward/doorward/policy/bundles"
+	"github.com/doorward/doorward/internal/bundles"
 )
 
 // TestSourcesComeAndGo with the configuration; what stays in it is left alone.

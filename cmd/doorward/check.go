@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/revocation"
+	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
 )
@@ -43,9 +43,9 @@ var errNoConfig = fmt.Errorf("no --config PATH is given")
 // check judges everything it can read, whatever is wrong elsewhere.
 func check(cmd *cobra.Command, paths []string, online bool) error {
 	cfg, problems := config.Load(paths)
-	beside := config.ReadBeside(paths)
+	beside := config.ReadLocalFiles(paths)
 	src := policy.Sources{Library: rego.Files, Paths: beside.PolicyPaths, Packages: beside.Packages.ByResource(), Missing: beside.Bundles}
-	src.Resources, src.Issuers = judged(cfg)
+	src.Resources, src.Issuers = policyTargets(cfg)
 	var there found
 	if online && cfg != nil { // else it is not known what to fetch
 		there = look(cmd.Context(), cfg)

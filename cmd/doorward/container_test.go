@@ -7,7 +7,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/internal/config"
 )
 
 // TestInContainer goes by what engines leave behind, and by nothing else.

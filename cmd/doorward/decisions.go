@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/policy/decisionlog"
 )
 
@@ -101,7 +101,7 @@ func (d *decisions) open(cfg config.DecisionLog, insecureHosts []string) (opened
 
 // adopt makes next the log in force, for Checks that run no longer than lastUse.
 // The one before ends when no Check that began with it can still run.
-func (d *decisions) adopt(next openedLog, lastUse time.Duration) {
+func (d *decisions) activate(next openedLog, lastUse time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	old, wait := d.current, d.lastUse

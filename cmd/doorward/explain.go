@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/policy"
 )
 
@@ -33,7 +33,7 @@ type explanation struct {
 	asJSON                    bool
 	stdin                     io.Reader
 	now                       func() time.Time
-	question                  *question
+	request                   *explainRequest
 	keysProblem               string // why the issuer's keys cannot be had
 }
 
@@ -77,14 +77,14 @@ func (x *explanation) run(cmd *cobra.Command) error {
 		return errors.New("--insecure-claims takes the place of --token-file: give one of them")
 	}
 	var err error
-	if x.question, err = newQuestion(x.method, x.url, x.headers); err != nil {
+	if x.request, err = newExplainRequest(x.method, x.url, x.headers); err != nil {
 		return err
 	}
-	if err := x.question.from(x.source); err != nil {
+	if err := x.request.from(x.source); err != nil {
 		return err
 	}
 	plan, problems := load(cmd.Context(), func() (*config.Config, config.Problems) { return config.Load(x.paths) }, fetched)
-	if err := tell(cmd, plan, problems); err != nil {
+	if err := printStep(cmd, plan, problems); err != nil {
 		return err
 	}
 	keySet, err := x.readToken()
@@ -104,7 +104,7 @@ func (x *explanation) run(cmd *cobra.Command) error {
 
 // tell prints problems where check does. Warnings beside a good configuration
 // go to stderr, so that what is on stdout is the explanation alone.
-func tell(cmd *cobra.Command, plan *plan, problems config.Problems) error {
+func printStep(cmd *cobra.Command, plan *revision, problems config.Problems) error {
 	out := cmd.ErrOrStderr()
 	if plan == nil {
 		out = cmd.OutOrStdout()
@@ -129,7 +129,7 @@ func (x *explanation) readToken() (keySet []byte, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("--token-file: %w", err)
 		}
-		x.question.present(string(bytes.TrimSpace(content)))
+		x.request.present(string(bytes.TrimSpace(content)))
 		return nil, nil
 	case x.insecureClaims != "":
 		content, err := readSecret(x.insecureClaims, x.stdin)
@@ -137,22 +137,22 @@ func (x *explanation) readToken() (keySet []byte, err error) {
 			return nil, fmt.Errorf("--insecure-claims: %w", err)
 		}
 		compact, keySet, err := sign(content)
-		x.question.present(compact)
+		x.request.present(compact)
 		return keySet, err
 	}
 	return nil, nil
 }
 
 // ask brings the plan in force as serve would, without a port, and asks it.
-func (x *explanation) ask(ctx context.Context, p *plan, keySet []byte) (extauthz.Explanation, error) {
+func (x *explanation) ask(ctx context.Context, p *revision, keySet []byte) (extauthz.Explanation, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	only := *p
 	only.config = x.narrowed(p.config, keySet)
-	s := newService(slog.New(slog.DiscardHandler), new(slog.LevelVar), io.Discard, watched{memory: policy.NewMemory()}, false)
+	s := newService(slog.New(slog.DiscardHandler), new(slog.LevelVar), io.Discard, watcher{memory: policy.NewDecisionCache()}, false)
 	// An explanation follows no start: what serve remembers is not its question.
-	s.binder = token.NewBinder(token.BinderOptions{Now: x.now, Since: time.Unix(0, 0)})
-	if err := s.adopt(ctx, &only); err != nil {
+	s.binder = token.NewPossessionVerifier(token.PossessionOptions{Now: x.now, Since: time.Unix(0, 0)})
+	if err := s.activate(ctx, &only); err != nil {
 		return extauthz.Explanation{}, err
 	}
 	state := *s.checks.State()
@@ -162,9 +162,9 @@ func (x *explanation) ask(ctx context.Context, p *plan, keySet []byte) (extauthz
 		x.keysProblem = awaitKeys(ctx, issuer)
 	}
 	if only.config.TrustClientAddress {
-		x.question.showClient()
+		x.request.showClient()
 	}
-	return s.checks.Explain(ctx, x.question.check(), x.now), nil
+	return s.checks.Explain(ctx, x.request.check(), x.now), nil
 }
 
 // narrowed is the configuration with the one issuer that the token names, so
@@ -174,7 +174,7 @@ func (x *explanation) ask(ctx context.Context, p *plan, keySet []byte) (extauthz
 func (x *explanation) narrowed(cfg *config.Config, keySet []byte) *config.Config {
 	narrow := *cfg
 	narrow.Issuers, narrow.DecisionLog, narrow.JWKSCacheDir = nil, config.DecisionLog{To: config.Off}, ""
-	said, _ := token.ReadUnverified(x.question.token)
+	said, _ := token.ReadUnverified(x.request.token)
 	for _, issuer := range cfg.Issuers {
 		switch {
 		case issuer.Keys.Issuer != said.Issuer:

@@ -16,13 +16,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // noon is when explain is asked, so that nothing it says depends on the day.
-var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+var testTime = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 const weatherConfig = `
 insecure_http_hosts: [loopback]
@@ -63,7 +63,7 @@ headers["x-group"] := input.claims.groups[0]
 func weather(t *testing.T) *folder {
 	t.Helper()
 	f := newFolder(t)
-	f.write(t, "keys.json", string(mint.JWKS(f.key)))
+	f.write(t, "keys.json", string(jwttest.JWKS(f.key)))
 	f.write(t, "doorward.yaml", weatherConfig)
 	f.write(t, "policy/team.rego", weatherRules)
 	f.write(t, "revoked.json", `{"serial": 1, "revoked": [{"issuer": "https://as.example.com", "jti": "lost"}]}`)
@@ -75,7 +75,7 @@ func weather(t *testing.T) *folder {
 func claimsAt(changes map[string]any) map[string]any {
 	all := map[string]any{
 		"iss": "https://as.example.com", "aud": "https://mcp.example.com/mcp", "sub": "alice", "client_id": "app", "jti": "id-1",
-		"iat": noon.Add(-time.Minute).Unix(), "exp": noon.Add(time.Hour).Unix(), "scope": "mcp:read", "groups": []string{"staff"},
+		"iat": testTime.Add(-time.Minute).Unix(), "exp": testTime.Add(time.Hour).Unix(), "scope": "mcp:read", "groups": []string{"staff"},
 	}
 	for name, value := range changes {
 		all[name] = value
@@ -87,29 +87,29 @@ func claimsAt(changes map[string]any) map[string]any {
 }
 
 // heard is what a run of explain left behind.
-type heard struct {
+type commandResult struct {
 	code           int
 	stdout, stderr string
 }
 
 // explainAt asks at noon, within a time in which no key server needs to answer.
-func explainAt(t *testing.T, stdin string, args ...string) heard {
+func explainAt(t *testing.T, stdin string, args ...string) commandResult {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	return explainWithin(ctx, stdin, args...)
 }
 
-func explainWithin(ctx context.Context, stdin string, args ...string) heard {
+func explainWithin(ctx context.Context, stdin string, args ...string) commandResult {
 	var stdout, stderr bytes.Buffer
-	cmd := explainCommand(func() time.Time { return noon })
+	cmd := explainCommand(func() time.Time { return testTime })
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true // as below the root
 	cmd.SetArgs(args)
 	cmd.SetIn(strings.NewReader(stdin))
 	cmd.SetOut(&stdout)
 	cmd.SetErr(&stderr)
 	code := exitCode(cmd.ExecuteContext(ctx), "doorward explain", &stderr)
-	return heard{code, stdout.String(), stderr.String()}
+	return commandResult{code, stdout.String(), stderr.String()}
 }
 
 // explainRow is one request, and the golden file of what is said of it.
@@ -143,9 +143,9 @@ func explainRows() []explainRow {
 		{"token-malformed", 3, func(*folder) string { return "canary-opaque" }, at(url)},
 		{"issuer-unknown", 3, signed(map[string]any{"iss": "https://evil.example.com"}), at(url)},
 		{"claims-missing", 3, signed(map[string]any{"exp": nil, "aud": 7, "sub": "a\x1b[2Jb"}), at(url)},
-		{"token-expired", 3, signed(map[string]any{"exp": noon.Add(-time.Hour).Unix()}), at(url)},
-		{"key-unknown", 3, func(*folder) string { return mint.NewKey("ES256", "key-2").Sign(claimsAt(nil)) }, at(url)},
-		{"signature-invalid", 3, func(*folder) string { return mint.NewKey("ES256", "key-1").Sign(claimsAt(nil)) }, at(url)},
+		{"token-expired", 3, signed(map[string]any{"exp": testTime.Add(-time.Hour).Unix()}), at(url)},
+		{"key-unknown", 3, func(*folder) string { return jwttest.NewKey("ES256", "key-2").Sign(claimsAt(nil)) }, at(url)},
+		{"signature-invalid", 3, func(*folder) string { return jwttest.NewKey("ES256", "key-1").Sign(claimsAt(nil)) }, at(url)},
 		{"token-revoked", 3, signed(map[string]any{"jti": "lost"}), at(url)},
 		{"binding-unproven", 3, signed(map[string]any{"cnf": map[string]any{"jkt": strings.Repeat("A", 43)}}), at(url)},
 		{"dpop-proof-invalid", 3, signed(map[string]any{"cnf": map[string]any{"jkt": strings.Repeat("A", 43)}}), at(url, "--header", "DPoP: canary-proof")},
@@ -193,7 +193,7 @@ require["office"] if net.cidr_contains("203.0.113.0/24", input.request.client_ad
 // and from no claim.
 func TestExplainRedacts(t *testing.T) {
 	f := weather(t)
-	secret := mint.NewKey("ES256", "other").Sign(map[string]any{"sub": "victim"})
+	secret := jwttest.NewKey("ES256", "other").Sign(map[string]any{"sub": "victim"})
 	parts := strings.Split(secret, ".")
 	const url = "https://mcp.example.com/mcp"
 	everyClaim := map[string]any{}
@@ -223,7 +223,7 @@ func TestExplainRedacts(t *testing.T) {
 	} {
 		f.write(t, "token", row.token)
 		args := append([]string{"--config", "doorward.yaml", "--token-file", "token"}, row.args...)
-		for _, told := range []heard{explainAt(t, "", args...), explainAt(t, "", append(args, "--json")...)} {
+		for _, told := range []commandResult{explainAt(t, "", args...), explainAt(t, "", append(args, "--json")...)} {
 			for _, part := range append(parts, strings.Split(row.token, ".")...) {
 				if all := strings.ToLower(told.stdout + told.stderr); strings.Contains(all, strings.ToLower(part)) {
 					t.Errorf("%s: %q is told:\n%s", row.intent, part, all)
@@ -421,7 +421,7 @@ func TestExplainFetchesKeys(t *testing.T) {
 	asked := make(chan string, 10)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked <- r.URL.Path
-		_, _ = w.Write(mint.JWKS(f.key))
+		_, _ = w.Write(jwttest.JWKS(f.key))
 	}))
 	defer server.Close()
 	f.write(t, "kept/.keep", "")
@@ -475,7 +475,7 @@ func TestColours(t *testing.T) {
 		t.Error("colours where none belong, or none on a terminal")
 	}
 	r := &report{Outcome: outcomeRefused, Reason: "no_resource", Insecure: true, Steps: []stepReport{{Step: "read", OK: true}, {Step: "find"}}}
-	plain, coloured := &narrative{}, &narrative{colours: true}
+	plain, coloured := &textRenderer{}, &textRenderer{colours: true}
 	plain.tell(r)
 	coloured.tell(r)
 	if strings.ContainsRune(plain.text.String(), 0x1b) || strings.Count(coloured.text.String(), "\x1b[") < 8 {
@@ -492,7 +492,7 @@ func FuzzQuestion(f *testing.F) {
 		f.Add(url, "Name: value")
 	}
 	f.Fuzz(func(t *testing.T, url, header string) {
-		q, err := newQuestion("GET", url, []string{header})
+		q, err := newExplainRequest("GET", url, []string{header})
 		if err != nil {
 			return
 		}

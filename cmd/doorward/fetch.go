@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
 	"github.com/doorward/doorward/cmd/doorward/online"
+	"github.com/doorward/doorward/internal/bundles"
+	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/policy"
-	"github.com/doorward/doorward/policy/bundles"
 )
 
 // onlineWithin is how long check --online waits for all that it fetches at once:
@@ -15,11 +15,11 @@ import (
 const onlineWithin = 25 * time.Second
 
 // fetched composes once, with the bundles that can be had now.
-func fetched(ctx context.Context, cfg *config.Config) (*plan, config.Problems) {
+func fetched(ctx context.Context, cfg *config.Config) (*revision, config.Problems) {
 	soon, cancel := context.WithTimeout(ctx, keysWithin)
 	defer cancel()
 	have, list, problems := arrivals(soon, cfg)
-	next, faults := watched{}.compose(ctx, cfg, have, list)
+	next, faults := watcher{}.compose(ctx, cfg, have, list)
 	for i := range problems {
 		problems[i].Warning = true // the request may need none of them
 	}
@@ -28,7 +28,7 @@ func fetched(ctx context.Context, cfg *config.Config) (*plan, config.Problems) {
 
 // arrivals fetches the bundles of cfg once, and leaves out those of no use.
 func arrivals(ctx context.Context, cfg *config.Config) (
-	have map[string]*bundles.Bundle, list given, problems config.Problems,
+	have map[string]*bundles.Bundle, list staticRevocations, problems config.Problems,
 ) {
 	have = map[string]*bundles.Bundle{}
 	problem := func(o bundles.Options, message string) {
@@ -42,7 +42,7 @@ func arrivals(ctx context.Context, cfg *config.Config) (
 		}
 		if o.Revocations != "" {
 			var err error
-			if list, err = listIn(o, status.Latest, given{}); err != nil {
+			if list, err = listIn(o, status.Latest, staticRevocations{}); err != nil {
 				problem(o, err.Error())
 				continue
 			}

@@ -7,9 +7,9 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
 	"github.com/doorward/doorward/extauthz/revocation"
-	"github.com/doorward/doorward/policy/bundles"
+	"github.com/doorward/doorward/internal/bundles"
+	"github.com/doorward/doorward/internal/config"
 )
 
 // A generation is a configuration, the files it names and one version of each
@@ -18,7 +18,7 @@ import (
 // generate makes the next generation for cfg, of the newest bundles. A bundle that
 // cannot be served is left out in favour of the one in force, so that it keeps
 // nothing else from changing. The plan is nil where that does not help.
-func (s *service) generate(ctx context.Context, cfg *config.Config) (*plan, config.Problems) {
+func (s *service) rollout(ctx context.Context, cfg *config.Config) (*revision, config.Problems) {
 	s.bundles.start(ctx, cfg.Bundles)
 	latest, refused := s.candidates(cfg)
 	next, problems := s.watched.compose(ctx, cfg, latest, s.revocationsOf(cfg, latest))
@@ -32,7 +32,7 @@ func (s *service) generate(ctx context.Context, cfg *config.Config) (*plan, conf
 			refused[name] = problems.Errors().String()
 		}
 	}
-	s.bundles.judged(refused, s.plan.Load())
+	s.bundles.recordRefusals(refused, s.current.Load())
 	return next, problems
 }
 
@@ -61,7 +61,7 @@ func (s *service) candidates(cfg *config.Config) (have map[string]*bundles.Bundl
 
 // without tries each bundle that has changed alone, beside those in force, and
 // keeps what can be kept. What cannot is noted in refused.
-func (s *service) without(ctx context.Context, cfg *config.Config, latest map[string]*bundles.Bundle, refused map[string]string) (*plan, config.Problems) {
+func (s *service) without(ctx context.Context, cfg *config.Config, latest map[string]*bundles.Bundle, refused map[string]string) (*revision, config.Problems) {
 	have := maps.Clone(latest)
 	var changed []string
 	for _, o := range cfg.Bundles {
@@ -93,7 +93,7 @@ func (s *service) without(ctx context.Context, cfg *config.Config, latest map[st
 // running is the bundle in force of an entry that the configuration in force
 // has as well; nil for none.
 func (s *service) running(o bundles.Options) *bundles.Bundle {
-	now := s.plan.Load()
+	now := s.current.Load()
 	if now == nil || !slices.Contains(now.config.Bundles, o) {
 		return nil
 	}
@@ -103,7 +103,7 @@ func (s *service) running(o bundles.Options) *bundles.Bundle {
 // changed names the bundles that are not in force.
 func (s *service) changed(have map[string]*bundles.Bundle) []string {
 	var names []string
-	now := s.plan.Load()
+	now := s.current.Load()
 	for _, name := range sortedKeys(have) {
 		if now == nil || !have[name].Same(now.bundles[name]) {
 			names = append(names, name)
@@ -113,40 +113,40 @@ func (s *service) changed(have map[string]*bundles.Bundle) []string {
 }
 
 // given is a revocation list from a bundle, as it was written and as it was read.
-type given struct {
+type staticRevocations struct {
 	text string
 	list *revocation.List
 }
 
 // revocationsOf is the list that one of the bundles brings; candidates has
 // looked at it.
-func (s *service) revocationsOf(cfg *config.Config, have map[string]*bundles.Bundle) given {
+func (s *service) revocationsOf(cfg *config.Config, have map[string]*bundles.Bundle) staticRevocations {
 	for _, o := range cfg.Bundles {
 		if b := have[o.Name]; b != nil && o.Revocations != "" {
 			list, _ := s.revocationsIn(o, b)
 			return list
 		}
 	}
-	return given{}
+	return staticRevocations{}
 }
 
 // revocationsIn is the list in a bundle, which must follow the one in force.
-func (s *service) revocationsIn(o bundles.Options, b *bundles.Bundle) (given, error) {
-	inForce := given{}
+func (s *service) revocationsIn(o bundles.Options, b *bundles.Bundle) (staticRevocations, error) {
+	inForce := staticRevocations{}
 	if s.running(o) != nil {
-		inForce = s.plan.Load().revocations
+		inForce = s.current.Load().revocations
 	}
 	return listIn(o, b, inForce)
 }
 
 // listIn reads the list in a bundle. One that has not changed stays the same.
-func listIn(o bundles.Options, b *bundles.Bundle, inForce given) (given, error) {
+func listIn(o bundles.Options, b *bundles.Bundle, inForce staticRevocations) (staticRevocations, error) {
 	if o.Revocations == "" {
-		return given{}, nil
+		return staticRevocations{}, nil
 	}
 	text, err := b.Value(o.Revocations)
 	if err != nil {
-		return given{}, fmt.Errorf("revocations: %w", err)
+		return staticRevocations{}, fmt.Errorf("revocations: %w", err)
 	}
 	if string(text) == inForce.text {
 		return inForce, nil
@@ -156,20 +156,20 @@ func listIn(o bundles.Options, b *bundles.Bundle, inForce given) (given, error) 
 		err = list.Follows(inForce.list)
 	}
 	if err != nil {
-		return given{}, fmt.Errorf("revocations at %s: %w", o.Revocations, err)
+		return staticRevocations{}, fmt.Errorf("revocations at %s: %w", o.Revocations, err)
 	}
-	return given{string(text), list}, nil
+	return staticRevocations{string(text), list}, nil
 }
 
 // renew makes the next generation after a bundle has arrived.
 func (s *service) renew(ctx context.Context) {
-	now := s.plan.Load()
-	next, problems := s.generate(ctx, now.config)
+	now := s.current.Load()
+	next, problems := s.rollout(ctx, now.config)
 	if next == nil || len(s.changed(next.bundles)) == 0 {
 		return // what was refused has been said
 	}
 	next.hash = now.hash
-	if err := s.adopt(ctx, next); err != nil {
+	if err := s.activate(ctx, next); err != nil {
 		s.log.Error("a new bundle cannot be put in force", slog.String("problem", err.Error()))
 		return
 	}

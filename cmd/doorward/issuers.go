@@ -8,9 +8,9 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/config"
 )
 
 // issuers keeps one living key source per issuer. A reload that leaves an
@@ -25,10 +25,10 @@ type issuers struct {
 }
 
 type runningSource struct {
-	options jwks.Options
-	keys    *jwks.Source
-	stop    context.CancelFunc
-	heir    bool // keys began with those of the source before
+	options      jwks.Options
+	keys         *jwks.Source
+	stop         context.CancelFunc
+	inheritsKeys bool // keys began with those of the source before
 }
 
 func newIssuers(log *slog.Logger, metrics *metrics, readiness *readiness) *issuers {
@@ -40,7 +40,7 @@ func newIssuers(log *slog.Logger, metrics *metrics, readiness *readiness) *issue
 // adopt brings the sources in line with wanted: what is new starts, what is
 // unchanged stays. It returns what a Check reads, and retire, which ends the
 // sources that nobody needs and is to be called once no new Check can.
-func (i *issuers) adopt(ctx context.Context, wanted []config.Issuer) (trusted map[string]*token.Issuer, retire func()) {
+func (i *issuers) activate(ctx context.Context, wanted []config.Issuer) (trusted map[string]*token.Issuer, retire func()) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	before := i.running
@@ -110,7 +110,7 @@ func (i *issuers) retire(before map[string]*runningSource) {
 			continue
 		}
 		old.stop()
-		if !still || !now.heir {
+		if !still || !now.inheritsKeys {
 			old.keys.Close()
 		}
 		if !still {

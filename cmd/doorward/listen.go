@@ -10,7 +10,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/internal/config"
 )
 
 // listeners are the open ports. http and debug are nil where they are off.

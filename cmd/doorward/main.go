@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/internal/config"
 )
 
 // Exit codes beside 0.

@@ -22,8 +22,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // TestUsage: a mistake in the command line is exit 2 and one line on stderr.
@@ -265,7 +265,7 @@ func TestReload(t *testing.T) {
 			f.write(t, "doorward.yaml", strings.Replace(readFile(t, f.configure(t, "")), "keys.json", "later.json", 1))
 		}, "was refused", 3, func() string { return goodToken(f.key) }, "allowed", "doorward_config_last_reload_successful 0"},
 		{
-			"the key file arrives", func() { f.write(t, "later.json", string(mint.JWKS(f.key))) },
+			"the key file arrives", func() { f.write(t, "later.json", string(jwttest.JWKS(f.key))) },
 			"is in force", 3, func() string { return goodToken(f.key) }, "allowed", "doorward_config_last_reload_successful 1",
 		},
 		{
@@ -273,7 +273,7 @@ func TestReload(t *testing.T) {
 			"is in force", 4, func() string { return goodToken(f.key) }, "insufficient_scope", "doorward_config_last_reload_successful 1",
 		},
 		{"a new key in the key file", func() {
-			f.key = mint.NewKey("ES256", "key-2")
+			f.key = jwttest.NewKey("ES256", "key-2")
 			f.configure(t, "policy: {paths: [policy]}")
 		}, "is in force", 5, func() string { return goodToken(f.key) }, "allowed", "doorward_jwks_keys"},
 	}
@@ -332,7 +332,7 @@ func TestARefusedReloadChangesNothing(t *testing.T) {
 // revocation list is followed without a reload.
 func TestAnUnrelatedEditKeepsTheKeys(t *testing.T) {
 	f := newFolder(t)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(mint.JWKS(f.key)) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(jwttest.JWKS(f.key)) }))
 	config := func(hosts, min string) {
 		f.write(t, "doorward.yaml", fmt.Sprintf(`
 listen: {grpc: "127.0.0.1:0", http: "off"}
@@ -377,9 +377,9 @@ func TestConfigMap(t *testing.T) {
 	f := newFolder(t)
 	content := readFile(t, f.configure(t, ""))
 	f.write(t, "..1/doorward.yaml", content)
-	f.write(t, "..1/keys.json", string(mint.JWKS(f.key)))
+	f.write(t, "..1/keys.json", string(jwttest.JWKS(f.key)))
 	f.write(t, "..2/doorward.yaml", strings.Replace(content, "name: example", "name: example\n  scopes: [mcp:admin]", 1))
-	f.write(t, "..2/keys.json", string(mint.JWKS(f.key)))
+	f.write(t, "..2/keys.json", string(jwttest.JWKS(f.key)))
 	mount := filepath.Join(f.dir, "mount")
 	for _, link := range [][2]string{{filepath.Join(f.dir, "..1"), mount + "/..data"}, {"..data/doorward.yaml", mount + "/doorward.yaml"}, {"..data/keys.json", mount + "/keys.json"}} {
 		if err := os.MkdirAll(mount, 0o700); err != nil {
@@ -413,7 +413,7 @@ func TestReloadKeepsTheKeysOfAnUnchangedIssuer(t *testing.T) {
 	fetches := make(chan string, 100)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fetches <- r.URL.Path
-		_, _ = w.Write(mint.JWKS(f.key))
+		_, _ = w.Write(jwttest.JWKS(f.key))
 	}))
 	defer server.Close()
 	config := func(scopes string) {
@@ -464,7 +464,7 @@ func TestStartWithTheAuthorizationServerDown(t *testing.T) {
 	if got := verdict(t, conn, ""); got != "no_credentials" {
 		t.Errorf("without a token: %s", got)
 	}
-	key := mint.NewKey("ES256", "key-1")
+	key := jwttest.NewKey("ES256", "key-1")
 	given := key.Sign(map[string]any{"iss": issuer, "aud": "https://mcp.example.com/mcp", "exp": time.Now().Add(time.Hour).Unix()})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()

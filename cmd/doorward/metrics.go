@@ -64,12 +64,12 @@ func registerInFlight(registry *prometheus.Registry, checks *extauthz.Server) {
 		if state == nil {
 			return 0
 		}
-		return float64(state.Verifier.InFlight() + state.Binder.InFlight())
+		return float64(state.Verifier.InFlight() + state.Possession.InFlight())
 	})
 }
 
 // registerMemory stands beside what extauthz tells of its memory of tokens.
-func registerMemory(registry *prometheus.Registry, memory *policy.Memory) {
+func registerMemory(registry *prometheus.Registry, memory *policy.DecisionCache) {
 	factory, label := promauto.With(registry), prometheus.Labels{"cache": "decision"}
 	factory.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "doorward_cache_bytes", Help: "About what a cache holds, in bytes.", ConstLabels: label,

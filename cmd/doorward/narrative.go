@@ -21,7 +21,7 @@ func (x *explanation) print(out io.Writer, r *report) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(r)
 	}
-	n := &narrative{colours: colourful(out, os.Getenv("NO_COLOR"))}
+	n := &textRenderer{colours: colourful(out, os.Getenv("NO_COLOR"))}
 	n.tell(r)
 	_, err := io.WriteString(out, n.text.String())
 	return err
@@ -35,7 +35,7 @@ func colourful(out io.Writer, noColor string) bool {
 }
 
 // narrative is a report as a person reads it.
-type narrative struct {
+type textRenderer struct {
 	text    strings.Builder
 	colours bool
 }
@@ -48,27 +48,27 @@ const (
 	green = "32"
 )
 
-func (n *narrative) colour(code, text string) string {
+func (n *textRenderer) colour(code, text string) string {
 	if !n.colours {
 		return text
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-func (n *narrative) line(format string, args ...any) {
+func (n *textRenderer) line(format string, args ...any) {
 	fmt.Fprintf(&n.text, format+"\n", args...)
 }
 
 // row is one line of a section. An empty value is left out.
-func (n *narrative) row(name, value string) {
+func (n *textRenderer) row(name, value string) {
 	if value != "" {
 		n.line("  %-10s %s", name, plain(value))
 	}
 }
 
-func (n *narrative) heading(text string) { n.line("\n%s", n.colour(bold, text)) }
+func (n *textRenderer) heading(text string) { n.line("\n%s", n.colour(bold, text)) }
 
-func (n *narrative) tell(r *report) {
+func (n *textRenderer) tell(r *report) {
 	if r.Insecure {
 		n.line("%s\n", n.colour(bold+";"+red,
 			"INSECURE: nobody signed these claims (--insecure-claims).\nThis shows what a token with them would get. It says nothing about any real token."))
@@ -84,7 +84,7 @@ func (n *narrative) tell(r *report) {
 	n.answer(r)
 }
 
-func (n *narrative) step(s stepReport) {
+func (n *textRenderer) step(s stepReport) {
 	mark := n.colour(green, "✓")
 	if !s.OK {
 		mark = n.colour(red, "✗")
@@ -93,7 +93,7 @@ func (n *narrative) step(s stepReport) {
 	n.line("%s %-10s %s  %s", mark, s.Step, took, plain(s.Found))
 }
 
-func (n *narrative) outcome(r *report) {
+func (n *textRenderer) outcome(r *report) {
 	code := bold + ";" + green
 	if r.Outcome == outcomeRefused || r.Outcome == outcomeUndecided {
 		code = bold + ";" + red
@@ -114,7 +114,7 @@ func (n *narrative) outcome(r *report) {
 	}
 }
 
-func (n *narrative) token(r *report) {
+func (n *textRenderer) token(r *report) {
 	t := r.Token
 	if t == nil {
 		return
@@ -143,13 +143,13 @@ func (n *narrative) token(r *report) {
 	n.date("expires", t.Expires)
 }
 
-func (n *narrative) date(name string, d *dateReport) {
+func (n *textRenderer) date(name string, d *dateReport) {
 	if d != nil {
 		n.row(name, d.At+", "+d.Away)
 	}
 }
 
-func (n *narrative) accepted(values []string) {
+func (n *textRenderer) accepted(values []string) {
 	if len(values) == 0 {
 		return
 	}
@@ -159,7 +159,7 @@ func (n *narrative) accepted(values []string) {
 	}
 }
 
-func (n *narrative) rules(r *report) {
+func (n *textRenderer) rules(r *report) {
 	if len(r.Rules) == 0 {
 		return
 	}
@@ -179,7 +179,7 @@ func (n *narrative) rules(r *report) {
 	}
 }
 
-func (n *narrative) scopes(s *scopeReport) {
+func (n *textRenderer) scopes(s *scopeReport) {
 	if s == nil {
 		return
 	}
@@ -199,7 +199,7 @@ func orNone(list []string) string {
 	return strings.Join(list, " ")
 }
 
-func (n *narrative) answer(r *report) {
+func (n *textRenderer) answer(r *report) {
 	a := r.Answer
 	if r.Outcome == outcomeAllowed {
 		n.heading("the request goes on")

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 const onlineConfig = `
@@ -27,7 +27,7 @@ resources: [{resource: "https://mcp.example.com/mcp"}]
 // its log, on /readyz and in its metrics; and it ends with a failure exactly
 // where serve would have no keys.
 func TestCheckOnline(t *testing.T) {
-	key := mint.NewKey("ES256", "key-1")
+	key := jwttest.NewKey("ES256", "key-1")
 	for _, row := range []struct {
 		cause string // "" for none
 		serve func(w http.ResponseWriter, r *http.Request, issuer string)
@@ -46,7 +46,7 @@ func TestCheckOnline(t *testing.T) {
 		}},
 		{"", func(w http.ResponseWriter, r *http.Request, issuer string) {
 			if r.URL.Path == "/jwks" {
-				_, _ = w.Write(mint.JWKS(key))
+				_, _ = w.Write(jwttest.JWKS(key))
 				return
 			}
 			_, _ = fmt.Fprintf(w, `{"issuer":"%s","jwks_uri":"%s/jwks?secret=1"}`, issuer, issuer)
@@ -124,7 +124,7 @@ issuers: [{issuer: "https://as.example.com", jwks_file: keys.json}]
 resources: [{resource: "https://mcp.example.com/mcp"}]
 policy: {bundles: [{name: weather, url: "%s/b.tar.gz", insecure_unsigned: true}]}
 `, server.URL))
-	f.write(t, "keys.json", string(mint.JWKS(mint.NewKey("ES256", "key-1"))))
+	f.write(t, "keys.json", string(jwttest.JWKS(jwttest.NewKey("ES256", "key-1"))))
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{"check", "--online", "--config", f.path("doorward.yaml")}, &stdout, &stderr)
 	if code != exitFailure || !strings.Contains(stdout.String(), "policy.bundles: weather the server answers 404 Not Found: check its url\n") {

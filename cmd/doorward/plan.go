@@ -4,29 +4,29 @@ import (
 	"context"
 	"time"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/bundles"
+	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/policy"
-	"github.com/doorward/doorward/policy/bundles"
 	"github.com/doorward/doorward/rego"
 )
 
 // plan is a configuration and its policy, both without errors: what serve will
 // put in force.
-type plan struct {
+type revision struct {
 	config      *config.Config
 	policy      *policy.Engine
 	policyFiles []string // what the policy was read from, for the watcher
 
 	bundles     map[string]*bundles.Bundle // what it was made of, by name
-	revocations given                      // from one of them
+	revocations staticRevocations          // from one of them
 
 	hash string // of the files; bundles, which have revisions of their own, are not in it
 }
 
 // verifier has the plan's bounds, and the clock that it is given.
-func (p *plan) verifier(now func() time.Time) *token.Verifier {
+func (p *revision) verifier(now func() time.Time) *token.Verifier {
 	return token.NewVerifier(token.Options{
 		MaxBytes:  int(p.config.Limits.TokenBytes),
 		ClockSkew: p.config.ClockSkew,
@@ -40,11 +40,11 @@ func (p *plan) verifier(now func() time.Time) *token.Verifier {
 type source func() (*config.Config, config.Problems)
 
 // generator makes a plan of a configuration and of the bundles there are.
-type generator func(context.Context, *config.Config) (*plan, config.Problems)
+type buildRevision func(context.Context, *config.Config) (*revision, config.Problems)
 
 // load reads configuration and policy. The plan is nil if any problem is an
 // error; the problems are complete in either case.
-func load(ctx context.Context, read source, generate generator) (*plan, config.Problems) {
+func load(ctx context.Context, read source, generate buildRevision) (*revision, config.Problems) {
 	cfg, problems := read()
 	if cfg == nil {
 		return nil, problems
@@ -54,15 +54,15 @@ func load(ctx context.Context, read source, generate generator) (*plan, config.P
 }
 
 // alone composes before any bundle has come.
-func (w watched) alone(ctx context.Context, cfg *config.Config) (*plan, config.Problems) {
-	return w.compose(ctx, cfg, nil, given{})
+func (w watcher) withoutBundles(ctx context.Context, cfg *config.Config) (*revision, config.Problems) {
+	return w.compose(ctx, cfg, nil, staticRevocations{})
 }
 
 // compose compiles the policy of a configuration with the bundles that are
 // there, and tries it. Without one of them it is a plan that decides nothing.
-func (w watched) compose(ctx context.Context, cfg *config.Config, have map[string]*bundles.Bundle, revocations given) (*plan, config.Problems) {
-	src := policy.Sources{Library: rego.Files, Paths: cfg.PolicyPaths, Packages: cfg.Packages.ByResource(), Memory: w.memory}
-	src.Resources, src.Issuers = judged(cfg)
+func (w watcher) compose(ctx context.Context, cfg *config.Config, have map[string]*bundles.Bundle, revocations staticRevocations) (*revision, config.Problems) {
+	src := policy.Sources{Library: rego.Files, Paths: cfg.PolicyPaths, Packages: cfg.Packages.ByResource(), Cache: w.memory}
+	src.Resources, src.Issuers = policyTargets(cfg)
 	for _, o := range cfg.Bundles {
 		if b := have[o.Name]; b != nil {
 			src.Bundles = append(src.Bundles, b.Content)
@@ -77,7 +77,7 @@ func (w watched) compose(ctx context.Context, cfg *config.Config, have map[strin
 	if failed := try(ctx, engine, cfg); len(failed) > 0 {
 		return nil, append(problems, failed...)
 	}
-	return &plan{config: cfg, policy: engine, policyFiles: files, bundles: have, revocations: revocations}, problems
+	return &revision{config: cfg, policy: engine, policyFiles: files, bundles: have, revocations: revocations}, problems
 }
 
 // compile makes the policy, and lists the team's files. The engine is nil if
@@ -94,11 +94,11 @@ func compile(ctx context.Context, src policy.Sources, packages config.Packages) 
 
 // try asks the policy for decisions on fixed requests to every resource.
 func try(ctx context.Context, engine *policy.Engine, cfg *config.Config) config.Problems {
-	var doors []policy.Door
+	var doors []policy.Target
 	for _, res := range cfg.Resources.All() {
-		doors = append(doors, policy.Door{Resource: policyResource(res), Issuer: res.Issuers[0]})
+		doors = append(doors, policy.Target{Resource: policyResource(res), Issuer: res.Issuers[0]})
 	}
-	return asProblems(engine.Try(ctx, cfg.Limits.CheckTimeout, doors), cfg.Packages)
+	return asProblems(engine.SelfTest(ctx, cfg.Limits.CheckTimeout, doors), cfg.Packages)
 }
 
 // asProblems makes findings about a policy problems like those of a configuration.
@@ -120,7 +120,7 @@ func asProblems(faults []policy.Problem, packages config.Packages) config.Proble
 
 // judged is what rules are held against: a constant that no resource and no
 // issuer has is worth a warning. Nothing is known of a configuration with errors.
-func judged(cfg *config.Config) (resources []policy.Resource, issuers []string) {
+func policyTargets(cfg *config.Config) (resources []policy.Resource, issuers []string) {
 	if cfg == nil {
 		return nil, nil
 	}

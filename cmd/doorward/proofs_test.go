@@ -10,18 +10,18 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/grpc"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // holder is a client with a DPoP key, and a token that is bound to it.
 type holder struct {
-	key    *mint.Key
+	key    *jwttest.Key
 	token  string
 	proofs int
 }
 
-func newHolder(issuer *mint.Key) *holder {
-	key := mint.NewKey("ES256", "")
+func newHolder(issuer *jwttest.Key) *holder {
+	key := jwttest.NewKey("ES256", "")
 	return &holder{key: key, token: issuer.Sign(map[string]any{
 		"iss": "https://as.example.com", "aud": "https://mcp.example.com/mcp", "sub": "alice", "client_id": "app",
 		"exp": time.Now().Add(time.Hour).Unix(), "cnf": map[string]any{"jkt": key.Thumbprint()},

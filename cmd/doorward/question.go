@@ -16,7 +16,7 @@ import (
 
 // question is the request that explain is asked about, as a client would send
 // it.
-type question struct {
+type explainRequest struct {
 	method, scheme, host string
 	path                 string   // with the query
 	names                []string // of the headers, as they were given
@@ -26,8 +26,8 @@ type question struct {
 }
 
 // newQuestion reads method, URL and headers. Its errors are mistakes of usage.
-func newQuestion(method, url string, headers []string) (*question, error) {
-	q := &question{method: method, headers: map[string]string{}}
+func newExplainRequest(method, url string, headers []string) (*explainRequest, error) {
+	q := &explainRequest{method: method, headers: map[string]string{}}
 	scheme, rest, absolute := strings.Cut(url, "://")
 	q.scheme = strings.ToLower(scheme)
 	if !absolute || q.scheme != "https" && q.scheme != "http" {
@@ -55,7 +55,7 @@ func newQuestion(method, url string, headers []string) (*question, error) {
 }
 
 // add takes one header. Envoy joins what is repeated with a comma.
-func (q *question) add(header string) error {
+func (q *explainRequest) add(header string) error {
 	name, value, found := strings.Cut(header, ":")
 	name, value = strings.ToLower(name), strings.TrimSpace(value)
 	switch {
@@ -76,7 +76,7 @@ func (q *question) add(header string) error {
 }
 
 // from says where the request comes from. A port is no part of it.
-func (q *question) from(address string) error {
+func (q *explainRequest) from(address string) error {
 	if address == "" {
 		return nil
 	}
@@ -90,7 +90,7 @@ func (q *question) from(address string) error {
 
 // showClient names the client in the header in which Envoy does, where rules
 // are to trust it and --header does not say otherwise.
-func (q *question) showClient() {
+func (q *explainRequest) showClient() {
 	const header = "x-envoy-external-address"
 	if _, given := q.headers[header]; q.source != "" && !given {
 		q.headers[header] = q.source
@@ -99,7 +99,7 @@ func (q *question) showClient() {
 
 // present adds a token under the scheme that a client would use: a request with
 // a DPoP proof has a DPoP token (RFC 9449, section 7.1).
-func (q *question) present(compact string) {
+func (q *explainRequest) present(compact string) {
 	scheme := token.SchemeBearer
 	if _, proof := q.headers["dpop"]; proof {
 		scheme = token.SchemeDPoP
@@ -109,7 +109,7 @@ func (q *question) present(compact string) {
 }
 
 // check is the question as Envoy would put it.
-func (q *question) check() *authv3.CheckRequest {
+func (q *explainRequest) check() *authv3.CheckRequest {
 	headers := map[string]string{":method": q.method, ":scheme": q.scheme, ":authority": q.host, ":path": q.path}
 	for name, value := range q.headers {
 		headers[name] = value
@@ -122,7 +122,7 @@ func (q *question) check() *authv3.CheckRequest {
 }
 
 // peer is nil where no address was given.
-func (q *question) peer() *authv3.AttributeContext_Peer {
+func (q *explainRequest) peer() *authv3.AttributeContext_Peer {
 	if q.source == "" {
 		return nil
 	}

@@ -31,7 +31,7 @@ type readiness struct {
 func newReadiness(server *health.Server) *readiness {
 	r := &readiness{health: server, statuses: func() []jwks.Status { return nil }, missing: func() []string { return nil }}
 	r.patient.Store(true)
-	r.tell(healthpb.HealthCheckResponse_NOT_SERVING)
+	r.publish(healthpb.HealthCheckResponse_NOT_SERVING)
 	return r
 }
 
@@ -54,7 +54,7 @@ func (r *readiness) review() {
 		return
 	}
 	r.ready.Store(true)
-	r.tell(healthpb.HealthCheckResponse_SERVING)
+	r.publish(healthpb.HealthCheckResponse_SERVING)
 }
 
 // enough is every issuer, or after the first 10 s at least one.
@@ -77,7 +77,7 @@ func (r *readiness) drain() {
 	r.health.Shutdown()
 }
 
-func (r *readiness) tell(status healthpb.HealthCheckResponse_ServingStatus) {
+func (r *readiness) publish(status healthpb.HealthCheckResponse_ServingStatus) {
 	r.health.SetServingStatus("", status)
 	r.health.SetServingStatus(extauthz.ServiceName, status)
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/config"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // inForce is what /readyz says of the configuration.
@@ -76,7 +76,7 @@ func TestAReloadSaysWhatIsInForce(t *testing.T) {
 	f.write(t, "policy/team.rego", "package authz\n\nrequire.never if input.request.method == \"NEVER\"\n")
 	fourth := agree(t, p, p.log.await(t, 3, "the changed configuration is in force"))
 	// What the configuration names is in force as well, and not in the hash: it may be secret.
-	f.write(t, "keys.json", string(mint.JWKS(mint.NewKey("ES256", "key-2"))))
+	f.write(t, "keys.json", string(jwttest.JWKS(jwttest.NewKey("ES256", "key-2"))))
 	fifth := agree(t, p, p.log.await(t, 4, "the changed configuration is in force"))
 	if first == second || first != third || fourth == third || fifth != fourth {
 		t.Errorf("hashes: %s %s %s %s %s", first, second, third, fourth, fifth)
@@ -85,8 +85,8 @@ func TestAReloadSaysWhatIsInForce(t *testing.T) {
 
 // TestTheShortFormHasAHash, of its flags.
 func TestTheShortFormHasAHash(t *testing.T) {
-	one, two := watched{flags: short{resource: "https://a.example"}, read: nothing}, watched{flags: short{resource: "https://b.example"}, read: nothing}
-	if a, b := one.look(nil), two.look(nil); a.hash() == b.hash() || a != one.look(nil) {
+	one, two := watcher{flags: inlineFlags{resource: "https://a.example"}, read: nothing}, watcher{flags: inlineFlags{resource: "https://b.example"}, read: nothing}
+	if a, b := one.fingerprint(nil), two.fingerprint(nil); a.hash() == b.hash() || a != one.fingerprint(nil) {
 		t.Errorf("%s %s", a.hash(), b.hash())
 	}
 }

@@ -19,8 +19,8 @@ import (
 	"time"
 
 	sending "github.com/doorward/doorward/benchmarks/traffic"
-	"github.com/doorward/doorward/envoy/rig"
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // asProgram makes the test binary doorward itself: a process of its own can be
@@ -91,17 +91,17 @@ func eventually(t *testing.T, what string, is func() bool) {
 // pair is two replicas behind the shipped envoy.yaml.
 type pair struct {
 	replicas [2]*replica
-	envoy    *rig.Envoy
-	key      *mint.Key
+	envoy    *testenv.Envoy
+	key      *jwttest.Key
 	nonces   atomic.Int64 // that clients were asked for
 }
 
 func openPair(t *testing.T, more string) *pair {
 	t.Helper()
-	rig.NeedEnvoy(t)
+	testenv.RequireEnvoy(t)
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
 	t.Cleanup(upstream.Close)
-	addresses, err := rig.FreeAddresses(4)
+	addresses, err := testenv.FreeAddresses(4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func openPair(t *testing.T, more string) *pair {
 		t.Cleanup(func() { r.end(syscall.SIGKILL) })
 		p.replicas[i] = r
 	}
-	p.envoy, err = rig.StartEnvoy(t.Context(), rig.EnvoyOptions{
+	p.envoy, err = testenv.StartEnvoy(t.Context(), testenv.EnvoyOptions{
 		Doorward: p.replicas[0].grpc, Replicas: []string{p.replicas[1].grpc}, Upstream: upstream.Listener.Addr().String(),
 		Edit: deadlines(),
 	})
@@ -131,11 +131,11 @@ func openPair(t *testing.T, more string) *pair {
 
 // deadlines are longer on a machine that is busy with other tests; a trial of load is
 // run with the deadlines as they are.
-func deadlines() func(*rig.Bootstrap) error {
+func deadlines() func(*testenv.Bootstrap) error {
 	if os.Getenv("DOORWARD_RATE") != "" {
 		return nil
 	}
-	return rig.Patient
+	return testenv.WithLongTimeouts
 }
 
 // whole waits until Envoy counts on both.
@@ -245,7 +245,7 @@ func (p *pair) bearer(client *http.Client) sending.Call {
 // proven sends a token that is bound to a key, with a new proof each time, and
 // answers a demand for a nonce as clients do.
 func (p *pair) proven(client *http.Client) sending.Call {
-	holder := mint.NewKey("ES256", "holder")
+	holder := jwttest.NewKey("ES256", "holder")
 	token := p.key.Sign(map[string]any{
 		"iss": "https://as.example.com", "aud": "https://mcp.example.com/mcp", "sub": "alice", "client_id": "app",
 		"exp": time.Now().Add(time.Hour).Unix(), "cnf": map[string]any{"jkt": holder.Thumbprint()},

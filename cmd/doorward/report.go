@@ -113,7 +113,7 @@ func (r *report) end() error {
 	}
 }
 
-func (x *explanation) report(told extauthz.Explanation, p *plan) *report {
+func (x *explanation) report(told extauthz.Explanation, p *revision) *report {
 	r := &report{
 		Version:  1,
 		Insecure: x.insecureClaims != "",
@@ -125,7 +125,7 @@ func (x *explanation) report(told extauthz.Explanation, p *plan) *report {
 		Steps:    []stepReport{},
 		Token:    x.tokenReport(&told),
 		Accepted: accepted(&told, p.config.Resources),
-		Rules:    rules(told.Grounds),
+		Rules:    rules(told.RuleTraces),
 		Scopes:   scopes(&told),
 		Denials:  []denialReport{},
 		Warnings: []noteReport{},
@@ -150,7 +150,7 @@ func (x *explanation) report(told extauthz.Explanation, p *plan) *report {
 	for _, fact := range told.Facts {
 		r.Facts = append(r.Facts, factReport(fact))
 	}
-	r.addSteps(x.question, &told)
+	r.addSteps(x.request, &told)
 	return r
 }
 
@@ -193,7 +193,7 @@ func originOf(uri string) string {
 	return scheme + "://" + authority
 }
 
-func rules(grounds []policy.Ground) []ruleReport {
+func rules(grounds []policy.Trace) []ruleReport {
 	all := []ruleReport{}
 	for _, g := range grounds {
 		all = append(all, ruleReport{g.Rule, fromHere(g.File), g.Line, g.Failed})
@@ -226,7 +226,7 @@ func scopes(told *extauthz.Explanation) *scopeReport {
 	return s
 }
 
-func orEmpty(list []string) []string {
+func orEmptyList(list []string) []string {
 	return append([]string{}, list...)
 }
 

@@ -45,7 +45,7 @@ func newRevocations(log *slog.Logger, registry prometheus.Registerer) *revocatio
 // adopt returns the living list of a plan: the given one, else that of the file
 // at path, else nil. It fails, with the list before still in force, where a new
 // file cannot be read.
-func (r *revocations) adopt(ctx context.Context, path string, given *revocation.List) (*revocation.Source, error) {
+func (r *revocations) activate(ctx context.Context, path string, given *revocation.List) (*revocation.Source, error) {
 	switch {
 	case given != nil && r.given != nil:
 		if given != r.given {
@@ -58,7 +58,7 @@ func (r *revocations) adopt(ctx context.Context, path string, given *revocation.
 	}
 	var next *revocation.Source
 	if given != nil {
-		next = revocation.NewGiven(given, r.log, r.loaded)
+		next = revocation.NewStaticSource(given, r.log, r.loaded)
 	} else if path != "" {
 		var err error
 		if next, err = revocation.NewSource(path, r.log, r.loaded); err != nil {

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/policy"
 )
 

@@ -13,12 +13,12 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/policy"
 )
 
 // short are the flags of the form without a file.
-type short struct {
+type inlineFlags struct {
 	resource                          string
 	issuers, scopes, policy, insecure []string
 	grpcAddr, httpAddr                string
@@ -26,7 +26,7 @@ type short struct {
 
 func serveCommand() *cobra.Command {
 	var paths []string
-	var flags short
+	var flags inlineFlags
 	var reference bool
 	cmd := &cobra.Command{
 		Use:   "serve (--config PATH... | --resource URI --issuer URL)",
@@ -56,7 +56,7 @@ func serveCommand() *cobra.Command {
 }
 
 // source is where the configuration comes from: files or flags, not both.
-func (s *short) source(paths []string) (source, error) {
+func (s *inlineFlags) source(paths []string) (source, error) {
 	given := s.given()
 	switch {
 	case len(paths) > 0 && len(given) > 0:
@@ -76,7 +76,7 @@ func (s *short) source(paths []string) (source, error) {
 }
 
 // given names the flags that somebody wrote.
-func (s *short) given() []string {
+func (s *inlineFlags) given() []string {
 	var flags []string
 	for _, f := range []struct {
 		name    string
@@ -99,7 +99,7 @@ func (s *short) given() []string {
 
 // serve runs the service until the command's context ends and the drain is
 // over.
-func serve(cmd *cobra.Command, paths []string, flags short, read source, reference bool) error {
+func serve(cmd *cobra.Command, paths []string, flags inlineFlags, read source, reference bool) error {
 	defer runtime.KeepAlive(tuneCollector())
 	// Taken before anything else: to a program that does not listen for it, a
 	// hangup is the end.
@@ -109,8 +109,8 @@ func serve(cmd *cobra.Command, paths []string, flags short, read source, referen
 	// Whoever reads our output may end before us: that is an error of a write,
 	// and not the end of the door.
 	signal.Ignore(syscall.SIGPIPE)
-	files := watched{paths: paths, flags: flags, read: read, memory: policy.NewMemory()}
-	plan, problems, seen := files.load(cmd.Context(), nil, files.alone)
+	files := watcher{paths: paths, flags: flags, read: read, memory: policy.NewDecisionCache()}
+	plan, problems, seen := files.load(cmd.Context(), nil, files.withoutBundles)
 	var level slog.LevelVar
 	log := newLogger(cmd, plan, &level)
 	for _, problem := range problems {
@@ -128,7 +128,7 @@ func serve(cmd *cobra.Command, paths []string, flags short, read source, referen
 }
 
 // newLogger writes JSON for machines and text for a person at a terminal.
-func newLogger(cmd *cobra.Command, plan *plan, level *slog.LevelVar) *slog.Logger {
+func newLogger(cmd *cobra.Command, plan *revision, level *slog.LevelVar) *slog.Logger {
 	stderr := cmd.ErrOrStderr()
 	file, isFile := stderr.(*os.File)
 	text := isFile && term.IsTerminal(int(file.Fd()))

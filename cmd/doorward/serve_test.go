@@ -19,7 +19,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // within bounds every wait of these tests; what takes longer has failed.
@@ -179,12 +179,12 @@ func get(t testing.TB, url string, header ...string) (int, http.Header, string) 
 // folder holds the files of a configuration that a test changes.
 type folder struct {
 	dir string
-	key *mint.Key
+	key *jwttest.Key
 }
 
 func newFolder(t testing.TB) *folder {
 	t.Helper()
-	return &folder{t.TempDir(), mint.NewKey("ES256", "key-1")}
+	return &folder{t.TempDir(), jwttest.NewKey("ES256", "key-1")}
 }
 
 func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
@@ -206,7 +206,7 @@ func (f *folder) write(t testing.TB, name, content string) {
 // configure writes doorward.yaml with more lines behind the usual ones.
 func (f *folder) configure(t testing.TB, more string) string {
 	t.Helper()
-	f.write(t, "keys.json", string(mint.JWKS(f.key)))
+	f.write(t, "keys.json", string(jwttest.JWKS(f.key)))
 	f.write(t, "doorward.yaml", fmt.Sprintf(`
 listen: {grpc: "127.0.0.1:0", http: "127.0.0.1:0"}
 drain: 0s
@@ -221,7 +221,7 @@ resources:
 	return f.path("doorward.yaml")
 }
 
-func goodToken(key *mint.Key) string {
+func goodToken(key *jwttest.Key) string {
 	return key.Sign(map[string]any{
 		"iss": "https://as.example.com", "aud": "https://mcp.example.com/mcp", "sub": "alice", "client_id": "app",
 		"exp": time.Now().Add(time.Hour).Unix(), "scope": "mcp:read",

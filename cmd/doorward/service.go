@@ -20,10 +20,10 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/config"
 )
 
 // exitWithin is how long a stop may take from the signal on.
@@ -33,7 +33,7 @@ const exitWithin = 15 * time.Second
 type service struct {
 	log     *slog.Logger
 	level   *slog.LevelVar
-	watched watched
+	watched watcher
 
 	referenceDecoder bool
 
@@ -43,20 +43,20 @@ type service struct {
 	health    *health.Server
 	readiness *readiness
 	issuers   *issuers
-	binder    *token.Binder
+	binder    *token.PossessionVerifier
 	started   *config.Config // what the first plan said, for what only a start reads
 
 	bundles     *bundleSources
 	revocations *revocations
 	decisions   *decisions
 	tls         tlsConfig
-	plan        atomic.Pointer[plan]        // in force
+	current     atomic.Pointer[revision]    // in force
 	reloaded    atomic.Pointer[reloadState] // of the last reload
 	refused     string                      // what was said of the last refused reload; the watcher's alone
 	waiting     bool                        // the configuration in the files waits for a bundle; the watcher's alone
 }
 
-func newService(log *slog.Logger, level *slog.LevelVar, stdout io.Writer, watched watched, reference bool) *service {
+func newService(log *slog.Logger, level *slog.LevelVar, stdout io.Writer, watched watcher, reference bool) *service {
 	registry := newRegistry()
 	s := &service{
 		log: log, level: level, watched: watched, referenceDecoder: reference,
@@ -83,7 +83,7 @@ func newService(log *slog.Logger, level *slog.LevelVar, stdout io.Writer, watche
 
 // run serves until ctx ends, then drains. Fetches of keys and the watcher live
 // as long as it does.
-func (s *service) run(ctx context.Context, first *plan, seen digest, hangup <-chan os.Signal) error {
+func (s *service) run(ctx context.Context, first *revision, seen digest, hangup <-chan os.Signal) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer s.bundles.ended.Wait() // what they keep on disk goes with them
 	var watching sync.WaitGroup
@@ -91,11 +91,11 @@ func (s *service) run(ctx context.Context, first *plan, seen digest, hangup <-ch
 	defer stop()
 	defer s.decisions.close()
 	s.started = first.config
-	s.binder = token.NewBinder(token.BinderOptions{
+	s.binder = token.NewPossessionVerifier(token.PossessionOptions{
 		InFlight: first.config.Limits.SignaturesInFlight,
 		Waiting:  first.config.Limits.SignaturesWaiting,
 	})
-	if err := s.adopt(background, first); err != nil {
+	if err := s.activate(background, first); err != nil {
 		return err
 	}
 	s.metrics.reloaded(time.Now())
@@ -158,7 +158,7 @@ func (s *service) serveHTTP(listeners *listeners, failed chan<- error) {
 // finishes what is in flight. A Check cannot last longer than its timeout; what
 // is still open after it is a health Watch, which ends with its client.
 func (s *service) drain(server *grpc.Server) {
-	cfg := s.plan.Load().config
+	cfg := s.current.Load().config
 	s.readiness.drain()
 	s.log.Info("draining: not ready from now on", slog.String("drain", cfg.Drain.String()))
 	<-time.After(cfg.Drain)
@@ -170,7 +170,7 @@ func (s *service) drain(server *grpc.Server) {
 }
 
 // describe says what is protected and what is trusted, one line each.
-func (s *service) describe(p *plan) {
+func (s *service) describe(p *revision) {
 	for _, res := range p.config.Resources.All() {
 		s.log.Info("protecting", slog.String("resource", res.URI), slog.String("name", res.Name), list("also_at", res.AlsoAt),
 			list("audiences", res.Audiences), list("issuers", res.Issuers), list("scopes", res.Scopes),
@@ -181,12 +181,12 @@ func (s *service) describe(p *plan) {
 			list("algorithms", issuer.Algorithms), slog.String("keys", keyOrigin(issuer.Keys)))
 	}
 	for _, b := range p.config.Bundles {
-		s.log.Info("following a bundle", slog.String("bundle", b.Name), slog.String("from", b.Place()), slog.Bool("signed", !b.InsecureUnsigned))
+		s.log.Info("following a bundle", slog.String("bundle", b.Name), slog.String("from", b.Location()), slog.Bool("signed", !b.InsecureUnsigned))
 	}
 }
 
 // announce says what is in force, and where it is served.
-func (s *service) announce(p *plan, listeners *listeners) {
+func (s *service) announce(p *revision, listeners *listeners) {
 	s.describe(p)
 	s.log.Info("serving", slog.String("version", thisBuild().version), slog.String("grpc", address(listeners.grpc)),
 		slog.String("http", address(listeners.http)), slog.Int("policy_files", len(p.policyFiles)), slog.String("configuration", p.hash))
@@ -200,11 +200,11 @@ func list(name string, values []string) slog.Attr {
 }
 
 // bundleStates are those of the bundles in force.
-func (s *service) bundleStates() []bundleState { return s.bundles.states(s.plan.Load()) }
+func (s *service) bundleStates() []bundleState { return s.bundles.states(s.current.Load()) }
 
 // hash is that of the configuration in force; "" before the first.
 func (s *service) hash() string {
-	if now := s.plan.Load(); now != nil {
+	if now := s.current.Load(); now != nil {
 		return now.hash
 	}
 	return ""
@@ -212,7 +212,7 @@ func (s *service) hash() string {
 
 // missing names the bundles without which no policy is in force.
 func (s *service) missing() []string {
-	now := s.plan.Load()
+	now := s.current.Load()
 	if now == nil {
 		return nil
 	}

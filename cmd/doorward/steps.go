@@ -10,7 +10,7 @@ import (
 )
 
 // addSteps says of each step what it found, and of the one that refused, why.
-func (r *report) addSteps(q *question, told *extauthz.Explanation) {
+func (r *report) addSteps(q *explainRequest, told *extauthz.Explanation) {
 	passed := r.Outcome == outcomeAllowed || r.Outcome == outcomeAnswered
 	for _, step := range told.Steps {
 		s := stepReport{Step: step.Name, OK: passed || step.Name != told.Ended, Nanoseconds: step.Took.Nanoseconds()}
@@ -42,7 +42,7 @@ func (r *report) refusal() string {
 }
 
 // found is what a step found that went on.
-func (r *report) found(step string, q *question, told *extauthz.Explanation) string {
+func (r *report) found(step string, q *explainRequest, told *extauthz.Explanation) string {
 	switch step {
 	case extauthz.StepRead:
 		path, _, query := strings.Cut(q.path, "?")
@@ -69,7 +69,7 @@ func (r *report) found(step string, q *question, told *extauthz.Explanation) str
 			return "NOT VERIFIED: nobody signed these claims; issuer, type, claims and dates are judged"
 		}
 		return fmt.Sprintf("signed with %s by key %q of %s", told.Claims.Algorithm, redact.ID(told.Claims.KeyID), told.Claims.Issuer)
-	case extauthz.StepStands:
+	case extauthz.StepPossession:
 		return "not on a revocation list; binding: " + told.Binding
 	case extauthz.StepDecide:
 		return "every rule holds"

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/doorward/doorward/internal/regotest"
 	"github.com/doorward/doorward/policy"
-	"github.com/doorward/doorward/policy/regotest"
 	"github.com/doorward/doorward/rego"
 	"github.com/doorward/doorward/rego/library"
 )

@@ -7,7 +7,7 @@ import (
 	"os"
 	"sync/atomic"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
+	"github.com/doorward/doorward/internal/config"
 )
 
 // tlsConfig is what the gRPC port offers now. A reload replaces it for the

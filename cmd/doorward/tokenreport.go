@@ -35,7 +35,7 @@ type dateReport struct {
 
 // tokenReport is nil for what is no token.
 func (x *explanation) tokenReport(told *extauthz.Explanation) *tokenReport {
-	said, ok := token.ReadUnverified(x.question.token)
+	said, ok := token.ReadUnverified(x.request.token)
 	if !ok {
 		return nil
 	}
@@ -64,7 +64,7 @@ func (x *explanation) tokenReport(told *extauthz.Explanation) *tokenReport {
 
 // withoutTokens is never nil.
 func withoutTokens(list []string) []string {
-	clean := orEmpty(list)
+	clean := orEmptyList(list)
 	for i := range clean {
 		clean[i] = redact.ID(clean[i])
 	}
@@ -75,12 +75,12 @@ func date(at, now time.Time) *dateReport {
 	if at.IsZero() {
 		return nil
 	}
-	return &dateReport{at.UTC().Format(time.RFC3339), away(at, now)}
+	return &dateReport{at.UTC().Format(time.RFC3339), relativeTime(at, now)}
 }
 
 // away tells how far a date lies from now. What is centuries off is cut at the
 // longest duration there is, some 292 years.
-func away(at, now time.Time) string {
+func relativeTime(at, now time.Time) string {
 	switch gap := at.Sub(now).Round(time.Second); {
 	case gap > 0:
 		return "in " + gap.String()

@@ -14,22 +14,22 @@ import (
 	"testing"
 	"time"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/config"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // authority is an authorization server whose metadata, over TLS, names a key set
 // without TLS: every kind of trust is in use.
 type authority struct {
-	key        *mint.Key
+	key        *jwttest.Key
 	tls, plain *httptest.Server
 }
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
-	a := &authority{key: mint.NewKey("ES256", "key-1")}
+	a := &authority{key: jwttest.NewKey("ES256", "key-1")}
 	a.plain = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write(mint.JWKS(a.key))
+		_, _ = w.Write(jwttest.JWKS(a.key))
 	}))
 	a.tls = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprintf(w, `{"issuer": %q, "jwks_uri": %q}`, a.tls.URL, a.plain.URL+"/jwks")

@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
 	"github.com/doorward/doorward/extauthz/jwks"
+	"github.com/doorward/doorward/internal/config"
 )
 
 // unsignedKey is the key id of the key that signs unsigned claims.

@@ -15,8 +15,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
 	"github.com/doorward/doorward/extauthz"
+	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/policy"
 )
 
@@ -25,11 +25,11 @@ import (
 const lookEvery = time.Second
 
 // watched is what a start and every reload read.
-type watched struct {
-	paths  []string // configuration files and folders; none in the short form
-	flags  short    // the configuration of the short form
+type watcher struct {
+	paths  []string    // configuration files and folders; none in the short form
+	flags  inlineFlags // the configuration of the short form
 	read   source
-	memory *policy.Memory // of every policy that is loaded
+	memory *policy.DecisionCache // of every policy that is loaded
 }
 
 // digest is one number for all that a load would read.
@@ -51,10 +51,10 @@ const changing = "changing"
 // load reads configuration and policy, and returns what it saw. Where a file
 // changed meanwhile, that is a digest which no files have, so that the next
 // look loads again.
-func (w watched) load(ctx context.Context, inForce *config.Config, generate generator) (*plan, config.Problems, digest) {
-	before := w.look(inForce)
+func (w watcher) load(ctx context.Context, inForce *config.Config, generate buildRevision) (*revision, config.Problems, digest) {
+	before := w.fingerprint(inForce)
 	next, problems := load(ctx, w.read, generate)
-	after, hash := w.look(inForce), before.hash()
+	after, hash := w.fingerprint(inForce), before.hash()
 	if after.said != before.said {
 		hash = changing
 	}
@@ -71,7 +71,7 @@ func (w watched) load(ctx context.Context, inForce *config.Config, generate gene
 // where neither name nor time of the file need change. The problems are part
 // of it, so that a file that was missing is seen to arrive. While the
 // configuration cannot be read, the one in force says which files matter.
-func (w watched) look(inForce *config.Config) digest {
+func (w watcher) fingerprint(inForce *config.Config) digest {
 	cfg, problems := w.read()
 	names, err := config.Files(w.paths)
 	if cfg == nil {
@@ -126,7 +126,7 @@ func (s *service) watch(ctx context.Context, hangup <-chan os.Signal, seen diges
 		case <-hangup:
 			s.refused = "" // whoever asks is told again
 		case <-ticker.C:
-			if s.watched.look(s.plan.Load().config) == seen {
+			if s.watched.fingerprint(s.current.Load().config) == seen {
 				continue
 			}
 		case <-s.bundles.arrived:
@@ -142,7 +142,7 @@ func (s *service) watch(ctx context.Context, hangup <-chan os.Signal, seen diges
 // reload puts the files as they are now in force, or keeps what is in force
 // and says what is wrong with them.
 func (s *service) reload(ctx context.Context) digest {
-	next, problems, seen := s.watched.load(ctx, s.plan.Load().config, s.generate)
+	next, problems, seen := s.watched.load(ctx, s.current.Load().config, s.rollout)
 	s.waiting = next != nil && len(next.policy.Missing()) > 0 && len(s.missing()) == 0
 	if s.waiting { // a policy that is whole is not given up for one that is not
 		s.await(next.policy.Missing())
@@ -150,7 +150,7 @@ func (s *service) reload(ctx context.Context) digest {
 		return seen
 	}
 	if next != nil {
-		if err := s.adopt(ctx, next); err != nil {
+		if err := s.activate(ctx, next); err != nil {
 			// What was wrong with a file that only adopt reads may be mended
 			// without a change of what is looked at: try again at the next look.
 			problems, next, seen = append(problems, config.Problem{File: "configuration", Message: err.Error()}), nil, digest{}
@@ -218,7 +218,7 @@ func (s *service) await(missing []string) {
 
 // adopt puts a plan in force, or fails with the one before still in force. A
 // Check that runs finishes with the state it began with.
-func (s *service) adopt(ctx context.Context, next *plan) error {
+func (s *service) activate(ctx context.Context, next *revision) error {
 	cfg := next.config
 	if err := fitToKeepKeys(cfg.JWKSCacheDir); err != nil {
 		return err
@@ -231,7 +231,7 @@ func (s *service) adopt(ctx context.Context, next *plan) error {
 	if err != nil {
 		return err
 	}
-	revocations, err := s.revocations.adopt(ctx, cfg.RevocationFile, next.revocations.list)
+	revocations, err := s.revocations.activate(ctx, cfg.RevocationFile, next.revocations.list)
 	if err != nil {
 		s.decisions.discard(decisions)
 		return err
@@ -241,14 +241,14 @@ func (s *service) adopt(ctx context.Context, next *plan) error {
 		s.tls.current.Store(certificate)
 	}
 	s.watched.memory.SetMaximum(int64(cfg.Limits.DecisionCache))
-	trusted, retire := s.issuers.adopt(ctx, cfg.Issuers)
+	trusted, retire := s.issuers.activate(ctx, cfg.Issuers)
 	s.level.Set(cfg.Log.Level)
 	s.checks.Swap(&extauthz.State{
 		Resources:       cfg.Resources,
 		Issuers:         trusted,
 		Verifier:        next.verifier(time.Now),
 		Policy:          next.policy,
-		Binder:          s.binder,
+		Possession:      s.binder,
 		Proofs:          cfg.Proofs,
 		Revocations:     revocations,
 		Decisions:       decisions.Log,
@@ -260,8 +260,8 @@ func (s *service) adopt(ctx context.Context, next *plan) error {
 
 		ReferenceDecoder: s.referenceDecoder,
 	})
-	s.decisions.adopt(decisions, cfg.Limits.CheckTimeout)
-	before := s.plan.Swap(next)
+	s.decisions.activate(decisions, cfg.Limits.CheckTimeout)
+	before := s.current.Swap(next)
 	s.metrics.policyLoaded.Set(seconds(time.Now()))
 	retire()
 	s.bundles.activated(before, next)

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 const (
@@ -29,7 +29,7 @@ const (
 
 // door is what stands around one authorization server: doorward as a process,
 // a real Envoy with the shipped configuration, and an MCP server.
-type door struct {
+type service struct {
 	program, folder string
 	profile         string
 	issuer          string
@@ -39,18 +39,18 @@ type door struct {
 	client          *http.Client
 	requests        int
 	doorward        *process
-	envoy           *rig.Envoy
-	mcp             *rig.MCPServer
+	envoy           *testenv.Envoy
+	mcp             *testenv.MCPServer
 }
 
 // newDoor finds addresses and a folder of its own; spare is one more address,
 // for the authorization server.
-func newDoor(o options, folder, name, profile string) (d *door, spare string, err error) {
-	d = &door{program: o.doorward, folder: filepath.Join(folder, name), profile: profile}
+func newService(o options, folder, name, profile string) (d *service, spare string, err error) {
+	d = &service{program: o.doorward, folder: filepath.Join(folder, name), profile: profile}
 	if err := os.MkdirAll(d.keyFolder(), 0o700); err != nil {
 		return nil, "", err
 	}
-	addresses, err := rig.FreeAddresses(4)
+	addresses, err := testenv.FreeAddresses(4)
 	if err != nil {
 		return nil, "", err
 	}
@@ -60,9 +60,9 @@ func newDoor(o options, folder, name, profile string) (d *door, spare string, er
 	return d, addresses[3], nil
 }
 
-func (d *door) keyFolder() string { return filepath.Join(d.folder, "jwks") }
+func (d *service) keyFolder() string { return filepath.Join(d.folder, "jwks") }
 
-func (d *door) yaml(keepKeys bool) string {
+func (d *service) yaml(keepKeys bool) string {
 	text := fmt.Sprintf(`listen: {grpc: %q, http: %q}
 issuers:
 - issuer: %q
@@ -84,7 +84,7 @@ drain: 0s
 
 // open starts doorward, which is ready when readyz says so, and at the first
 // time what stands around it.
-func (d *door) open(ctx context.Context, keepKeys bool) error {
+func (d *service) open(ctx context.Context, keepKeys bool) error {
 	file := filepath.Join(d.folder, "doorward.yaml")
 	if err := os.WriteFile(file, []byte(d.yaml(keepKeys)), 0o600); err != nil {
 		return err
@@ -94,18 +94,18 @@ func (d *door) open(ctx context.Context, keepKeys bool) error {
 		return err
 	}
 	if d.mcp == nil {
-		if d.mcp, err = rig.StartMCPServer(rig.MCPServerOptions{}); err != nil {
+		if d.mcp, err = testenv.StartMCPServer(testenv.MCPServerOptions{}); err != nil {
 			return err
 		}
 	}
 	if d.envoy == nil {
-		d.envoy, err = rig.StartEnvoy(ctx, rig.EnvoyOptions{Listen: d.listen, Doorward: d.grpc, Upstream: d.mcp.Address()})
+		d.envoy, err = testenv.StartEnvoy(ctx, testenv.EnvoyOptions{Listen: d.listen, Doorward: d.grpc, Upstream: d.mcp.Address()})
 	}
 	return err
 }
 
 // reopen is a new start of doorward alone.
-func (d *door) reopen(ctx context.Context, keepKeys bool) error {
+func (d *service) reopen(ctx context.Context, keepKeys bool) error {
 	old := d.doorward
 	d.doorward = nil
 	if err := old.stop(); err != nil {
@@ -116,7 +116,7 @@ func (d *door) reopen(ctx context.Context, keepKeys bool) error {
 
 // ready waits until doorward is, and until Envoy, which asks about its health
 // now and then, knows.
-func (d *door) ready(ctx context.Context) error {
+func (d *service) ready(ctx context.Context) error {
 	for _, url := range []string{"http://" + d.http + "/readyz", "http://" + d.listen + "/healthz"} {
 		err := d.doorward.until(ctx, func(ctx context.Context) error {
 			status, body, err := d.get(ctx, url)
@@ -139,7 +139,7 @@ type issuerState struct {
 	problem string
 }
 
-func (d *door) state(ctx context.Context) (issuerState, error) {
+func (d *service) state(ctx context.Context) (issuerState, error) {
 	status, body, err := d.get(ctx, "http://"+d.http+"/readyz")
 	if err != nil {
 		return issuerState{}, err
@@ -157,7 +157,7 @@ func (d *door) state(ctx context.Context) (issuerState, error) {
 }
 
 // metric is the value of the one series of a metric that speaks of the issuer.
-func (d *door) metric(ctx context.Context, name string) (float64, error) {
+func (d *service) metric(ctx context.Context, name string) (float64, error) {
 	_, body, err := d.get(ctx, "http://"+d.http+"/metrics")
 	if err != nil {
 		return 0, err
@@ -173,7 +173,7 @@ func (d *door) metric(ctx context.Context, name string) (float64, error) {
 
 // settle waits until the keys are old enough for an unknown key id to be worth
 // a fetch, and young enough that doorward will not fetch just now by itself.
-func (d *door) settle(ctx context.Context) error {
+func (d *service) settle(ctx context.Context) error {
 	return poll(ctx, func(ctx context.Context) (bool, error) {
 		fetched, err := d.metric(ctx, "doorward_jwks_last_success_timestamp_seconds")
 		if err != nil {
@@ -187,7 +187,7 @@ func (d *door) settle(ctx context.Context) error {
 	})
 }
 
-func (d *door) get(ctx context.Context, url string) (status int, body []byte, err error) {
+func (d *service) get(ctx context.Context, url string) (status int, body []byte, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, nil, err
@@ -203,7 +203,7 @@ func (d *door) get(ctx context.Context, url string) (status int, body []byte, er
 }
 
 // stop ends Envoy, doorward and the MCP server.
-func (d *door) stop() error {
+func (d *service) stop() error {
 	d.client.CloseIdleConnections()
 	var problems []error
 	if d.envoy != nil {

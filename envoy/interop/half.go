@@ -13,7 +13,7 @@ type half struct {
 	name    string // as a person reads it
 	missing string // why it cannot be run here; "" if it can
 	steps   []step
-	door    *door
+	door    *service
 	end     func() error // ends the authorization server
 }
 

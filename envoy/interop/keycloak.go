@@ -23,7 +23,7 @@ type keycloak struct {
 	address string
 	folder  string
 	process *process
-	door    *door
+	door    *service
 	oldKeys string // id of the component that made the realm's first signing key
 	current string // a good token
 	removed string // a token by the first key, good until that is removed
@@ -48,7 +48,7 @@ func keycloakHalf(o options, folder string) (*half, error) {
 	if h.missing != "" {
 		return h, nil
 	}
-	door, address, err := newDoor(o, folder, h.flag, "standard")
+	door, address, err := newService(o, folder, h.flag, "standard")
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 func number(t *testing.T, text string) *big.Int {
@@ -78,7 +78,7 @@ func TestTheFileIsPrivate(t *testing.T) {
 }
 
 func TestAStrangerDiffersByItsKeyAlone(t *testing.T) {
-	good := mint.NewKey("ES256", "known").SignAs(map[string]any{"alg": "ES256", "kid": "known", "typ": "JWT"}, map[string]any{"aud": []string{"a", "b"}})
+	good := jwttest.NewKey("ES256", "known").SignAs(map[string]any{"alg": "ES256", "kid": "known", "typ": "JWT"}, map[string]any{"aud": []string{"a", "b"}})
 	token, err := stranger(good)
 	if err != nil {
 		t.Fatal(err)

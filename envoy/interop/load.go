@@ -21,7 +21,7 @@ const (
 // happen meanwhile, and counts the requests that failed. They are sent at their
 // time, whether the one before has its answer or not: a door that stalls is
 // seen as one.
-func (d *door) load(ctx context.Context, token string, happens func(context.Context) (outcome, error)) (outcome, error) {
+func (d *service) load(ctx context.Context, token string, happens func(context.Context) (outcome, error)) (outcome, error) {
 	var (
 		all     sync.WaitGroup
 		mu      sync.Mutex
@@ -77,7 +77,7 @@ func (d *door) load(ctx context.Context, token string, happens func(context.Cont
 func millis(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
 
 // refused waits until a token that was good is not, and says as what.
-func (d *door) refused(ctx context.Context, token string) (o outcome, err error) {
+func (d *service) refused(ctx context.Context, token string) (o outcome, err error) {
 	began := time.Now()
 	err = poll(ctx, func(ctx context.Context) (bool, error) {
 		o, err = d.send(ctx, token)
@@ -88,7 +88,7 @@ func (d *door) refused(ctx context.Context, token string) (o outcome, err error)
 }
 
 // withdrawn is refused, for a token whose key has just been taken away.
-func (d *door) withdrawn(ctx context.Context, token string) (outcome, error) {
+func (d *service) withdrawn(ctx context.Context, token string) (outcome, error) {
 	o, err := d.refused(ctx, token)
 	return outcome{got: "old key " + o.got, note: "refused " + o.note}, err
 }

@@ -24,8 +24,8 @@ func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 }
 
-func standIn(a answers) *door {
-	return &door{client: &http.Client{Transport: a}, issuer: "http://as", http: "door", listen: "envoy"}
+func standIn(a answers) *service {
+	return &service{client: &http.Client{Transport: a}, issuer: "http://as", http: "door", listen: "envoy"}
 }
 
 func nothing(context.Context) (outcome, error) { return outcome{got: "nothing", note: "at all"}, nil }

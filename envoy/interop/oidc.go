@@ -24,7 +24,7 @@ type oidcServer struct {
 	second  privateJWK // ES256: a rotation may well change the algorithm
 	removed string     // a token signed by the first key, good until that is removed
 	current string     // a good token
-	door    *door
+	door    *service
 }
 
 // oidcHalf prepares the half of oidc-provider; nothing runs yet.
@@ -39,7 +39,7 @@ func oidcHalf(o options, folder string) (*half, error) {
 	if h.missing != "" {
 		return h, nil
 	}
-	door, address, err := newDoor(o, folder, h.flag, "rfc9068")
+	door, address, err := newService(o, folder, h.flag, "rfc9068")
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func (s *oidcServer) starts(ctx context.Context) (outcome, error) {
 }
 
 // discovers starts the door and says what keys it found.
-func (d *door) discovers(ctx context.Context) (outcome, error) {
+func (d *service) discovers(ctx context.Context) (outcome, error) {
 	if err := d.open(ctx, true); err != nil {
 		return outcome{}, err
 	}
@@ -56,7 +56,7 @@ func (s *oidcServer) goodToken(ctx context.Context) (o outcome, err error) {
 }
 
 // sendDescribed sends a token and notes what it looks like.
-func (d *door) sendDescribed(ctx context.Context, token string) (outcome, error) {
+func (d *service) sendDescribed(ctx context.Context, token string) (outcome, error) {
 	looks, err := describe(token)
 	if err != nil {
 		return outcome{}, err
@@ -120,7 +120,7 @@ func (s *oidcServer) rotates(ctx context.Context) (outcome, error) {
 
 // loadSettled begins a stream so that what happens in it finds keys of which
 // doorward asks for more only when a token tells it to.
-func (d *door) loadSettled(ctx context.Context, token string, happens func(context.Context) (outcome, error)) (outcome, error) {
+func (d *service) loadSettled(ctx context.Context, token string, happens func(context.Context) (outcome, error)) (outcome, error) {
 	if err := d.settle(ctx); err != nil {
 		return outcome{}, err
 	}
@@ -147,7 +147,7 @@ func (s *oidcServer) strangerWhileDown(ctx context.Context) (outcome, error) {
 	return s.door.sendStranger(ctx, s.current)
 }
 
-func (d *door) sendStranger(ctx context.Context, like string) (outcome, error) {
+func (d *service) sendStranger(ctx context.Context, like string) (outcome, error) {
 	token, err := stranger(like)
 	if err != nil {
 		return outcome{}, err
@@ -160,7 +160,7 @@ func (s *oidcServer) goesOn(ctx context.Context) (outcome, error) {
 }
 
 // tellsOfOutage is what readyz says while the server is down.
-func (d *door) tellsOfOutage(ctx context.Context) (outcome, error) {
+func (d *service) tellsOfOutage(ctx context.Context) (outcome, error) {
 	state, err := d.state(ctx)
 	if err != nil {
 		return outcome{}, err
@@ -187,7 +187,7 @@ func (s *oidcServer) startsWarm(ctx context.Context) (outcome, error) {
 }
 
 // readyAndGood waits until doorward is ready and sends a good token.
-func (d *door) readyAndGood(ctx context.Context, token string) (outcome, error) {
+func (d *service) readyAndGood(ctx context.Context, token string) (outcome, error) {
 	began := time.Now()
 	if err := d.ready(ctx); err != nil {
 		return outcome{}, err

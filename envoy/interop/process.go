@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 const (
@@ -22,7 +22,7 @@ const (
 // is a shell script that starts Java.
 type process struct {
 	name    string
-	log     rig.Journal // stdout and stderr
+	log     testenv.LogBuffer // stdout and stderr
 	command *exec.Cmd
 	ended   chan struct{} // closed when the process is gone; then failure holds
 	failure error

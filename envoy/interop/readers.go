@@ -16,8 +16,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/doorward/doorward/envoy/rig"
-	"github.com/doorward/doorward/envoy/rig/readers"
+	"github.com/doorward/doorward/internal/testenv"
+	"github.com/doorward/doorward/internal/testenv/readers"
 )
 
 //go:embed names.php
@@ -70,7 +70,7 @@ func program(names ...string) string {
 }
 
 func (s *readersServer) start(ctx context.Context) (outcome, error) {
-	listener, err := rig.Listen("")
+	listener, err := testenv.Listen("")
 	if err != nil {
 		return outcome{}, err
 	}

@@ -19,7 +19,7 @@ const logged = 5 * time.Second
 // send makes the tool call with a token and says what came of it: the status,
 // and doorward's reason as Envoy's access log has it. Each path is another one
 // below the resource, so that its line is found.
-func (d *door) send(ctx context.Context, token string) (outcome, error) {
+func (d *service) send(ctx context.Context, token string) (outcome, error) {
 	d.requests++
 	path := fmt.Sprintf("/mcp/%d", d.requests)
 	began := time.Now()
@@ -48,7 +48,7 @@ func (d *door) send(ctx context.Context, token string) (outcome, error) {
 }
 
 // call makes the tool call at a path and reads the answer to its end.
-func (d *door) call(ctx context.Context, path, token string) (status int, err error) {
+func (d *service) call(ctx context.Context, path, token string) (status int, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+d.listen+path, strings.NewReader(whoami))
 	if err != nil {
 		return 0, err
@@ -67,7 +67,7 @@ func (d *door) call(ctx context.Context, path, token string) (status int, err er
 
 // leaks looks at every request that reached the MCP server: none may have a
 // credential, and each says who the door let in.
-func (d *door) leaks(context.Context) (outcome, error) {
+func (d *service) leaks(context.Context) (outcome, error) {
 	seen := d.mcp.Requests()
 	leaked, nameless := 0, 0
 	for _, request := range seen {

@@ -9,7 +9,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // tokens is an answer of a token endpoint (RFC 6749, section 5).
@@ -102,6 +102,6 @@ func stranger(token string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key := mint.NewKey("ES256", "nobody-knows-me")
+	key := jwttest.NewKey("ES256", "nobody-knows-me")
 	return key.SignAs(map[string]any{"alg": key.Alg, "kid": key.ID, "typ": header["typ"]}, claims), nil
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/doorward/doorward/envoy/rig"
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/httpauth"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/testenv"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
 )
@@ -32,7 +32,7 @@ type identity struct {
 func TestTheSDKClientLogsIn(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	authorization, err := rig.StartAuthServer(rig.AuthServerOptions{Scopes: []string{"mcp:read"}})
+	authorization, err := testenv.StartAuthServer(testenv.AuthServerOptions{Scopes: []string{"mcp:read"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,16 +44,16 @@ func TestTheSDKClientLogsIn(t *testing.T) {
 	endpoint := web.URL + "/mcp"
 	server.Swap(protect(t, endpoint, authorization.Issuer()))
 
-	login, err := rig.Login(nil)
+	login, err := testenv.Login(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := rig.Connect(ctx, rig.ClientOptions{Endpoint: endpoint, OAuth: login})
+	session, err := testenv.Connect(ctx, testenv.ClientOptions{Endpoint: endpoint, OAuth: login})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var who identity
-	if err := rig.Call(ctx, session, "whoami", nil, &who); err != nil {
+	if err := testenv.Call(ctx, session, "whoami", nil, &who); err != nil {
 		t.Fatal(err)
 	}
 	if want := (identity{Subject: "alice"}); who != want {
@@ -96,7 +96,7 @@ func protect(t *testing.T, uri, issuer string) *extauthz.State {
 		Issuers:      map[string]*token.Issuer{issuer: {ID: issuer, Algorithms: token.DefaultAlgorithms(), Keys: keys}},
 		Verifier:     token.NewVerifier(token.Options{Waiting: 1000}),
 		Policy:       engine,
-		Binder:       token.NewBinder(token.BinderOptions{}),
+		Possession:   token.NewPossessionVerifier(token.PossessionOptions{}),
 		CheckTimeout: 10 * time.Second,
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/doorward/doorward/outbound"
+	"github.com/doorward/doorward/internal/outbound"
 )
 
 // uri is where the key set is: configured, or discovered and not too old.

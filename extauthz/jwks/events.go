@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/doorward/doorward/outbound"
+	"github.com/doorward/doorward/internal/outbound"
 )
 
 // events writes the log of one source: a line when something changed, and none

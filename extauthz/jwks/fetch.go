@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/doorward/doorward/outbound"
+	"github.com/doorward/doorward/internal/outbound"
 )
 
 // fetchTimeout bounds one HTTP exchange, body included.

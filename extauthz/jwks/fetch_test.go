@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/doorward/doorward/outbound"
+	"github.com/doorward/doorward/internal/outbound"
 )
 
 // TestFetchRefuses runs against real HTTP.

@@ -70,7 +70,7 @@ func (s *Source) lookup(arrived time.Time, kid *string, alg string) ([]*Key, rea
 		return nil, reason.KeysUnavailable
 	}
 	keys, why := snap.set.Lookup(kid, alg)
-	inconclusive := !s.static && snap.at.Before(arrived.Add(-conclusive)) && !snap.set.crowded(kid, alg)
+	inconclusive := !s.static && snap.at.Before(arrived.Add(-conclusive)) && !snap.set.ambiguousKeys(kid, alg)
 	if why == reason.KeyUnknown && inconclusive {
 		return nil, reason.KeysUnavailable
 	}
@@ -86,7 +86,7 @@ func (s *Source) join() (attempt <-chan struct{}, ok bool) {
 	if s.waiting >= maxWaiting {
 		return nil, false
 	}
-	if !s.ask() && s.Set() != nil {
+	if !s.fetchOnce() && s.Set() != nil {
 		return nil, false
 	}
 	s.waiting++
@@ -109,15 +109,15 @@ func (s *Source) nextAttempt() <-chan struct{} {
 // put a new key under the old id. It asks for one refetch, under the same rate
 // limit as unknown ids, and never waits for it. A static source has nowhere to
 // ask.
-func (s *Source) Suspect() {
+func (s *Source) RequestRefresh() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ask()
+	s.fetchOnce()
 }
 
 // ask has Run fetch at once, unless a fetch is under way or asked for already.
 // False: the rate limit does not allow it. The caller holds mu.
-func (s *Source) ask() bool {
+func (s *Source) fetchOnce() bool {
 	if s.asked {
 		return true
 	}

@@ -257,7 +257,7 @@ func TestUnknownKey(t *testing.T) {
 			// One that left makes it right, and one that comes wrong again.
 			for n, keys := range [][]member{jwks[:4], jwks} {
 				i.change(func(i *issuer) { i.keys = setOf(keys...) })
-				s.Suspect()
+				s.RequestRefresh()
 				synctest.Wait()
 				if found, _ := s.Find(t.Context(), nil, "EdDSA"); len(found) != len(keys)%5 || s.logged(warning) != n+1 {
 					t.Errorf("%d keys of %d; log:\n%s", len(found), len(keys), s.log)
@@ -265,7 +265,7 @@ func TestUnknownKey(t *testing.T) {
 			}
 			pass(time.Minute)
 			i.change(func(i *issuer) { i.keys = setOf(ecJWK("p", elliptic.P256())) })
-			s.Suspect()
+			s.RequestRefresh()
 			pass(time.Minute)
 			fetches := i.fetches()
 			if _, why := s.Find(t.Context(), nil, "EdDSA"); why != reason.KeyUnknown || i.fetches() != fetches+1 {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/doorward/doorward/outbound"
+	"github.com/doorward/doorward/internal/outbound"
 )
 
 // What zero durations mean.

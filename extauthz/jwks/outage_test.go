@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
-	"github.com/doorward/doorward/outbound"
+	"github.com/doorward/doorward/internal/outbound"
 )
 
 // TestOutageBackoff: with keys the retries slow down to one per RefreshMin.
@@ -32,7 +32,7 @@ func TestOutageBackoff(t *testing.T) {
 		if s.mustFind("a").Withdrawn() {
 			t.Error("an outage withdrew a key")
 		}
-		if got := s.Status(); got.State != Well || got.Problem != keysURI+" refused the connection: nothing listens there" || got.Cause != outbound.Refused {
+		if got := s.Status(); got.State != StateReady || got.Problem != keysURI+" refused the connection: nothing listens there" || got.Cause != outbound.Refused {
 			t.Errorf("%+v", got)
 		}
 		last := i.seen()[i.fetches()-1].at
@@ -111,7 +111,7 @@ func TestStaleness(t *testing.T) {
 		if s.Set() != nil || !key.Withdrawn() {
 			t.Fatal("served after MaxStale")
 		}
-		if got := s.Status(); got.State != Stale || got.Keys != 0 {
+		if got := s.Status(); got.State != StateStale || got.Keys != 0 {
 			t.Errorf("%+v", got)
 		}
 		arrived := time.Now()
@@ -126,7 +126,7 @@ func TestStaleness(t *testing.T) {
 		if found := s.mustFind("a"); found == key || found.Withdrawn() {
 			t.Error("a withdrawn key came back")
 		}
-		if s.logged("keys are stale") != 1 || s.Status().State != Well {
+		if s.logged("keys are stale") != 1 || s.Status().State != StateReady {
 			t.Errorf("log:\n%s", s.log)
 		}
 	})
@@ -172,7 +172,7 @@ func TestEmptySetWithdraws(t *testing.T) {
 				if _, why := s.find("a"); why != reason.KeysUnavailable {
 					t.Errorf("find: %s", why)
 				}
-				if got := s.Status(); got.State != Missing || got.Cause != CauseNoKey {
+				if got := s.Status(); got.State != StateMissing || got.Cause != CauseNoKey {
 					t.Errorf("%+v", got)
 				}
 				if last := s.lastReport(); last != (report{ResultInvalid, 0}) {

@@ -133,7 +133,7 @@ func TestNotModifiedNeverConfirmsWhatWasRefused(t *testing.T) {
 func TestUnaskedNotModifiedIsAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := start(t, options(), &issuer{status: http.StatusNotModified})
-		if got := s.Status(); got.State != Missing || got.Problem != keysURI+" answered with status 304" {
+		if got := s.Status(); got.State != StateMissing || got.Problem != keysURI+" answered with status 304" {
 			t.Errorf("%+v", got)
 		}
 	})

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/doorward/doorward/outbound"
+	"github.com/doorward/doorward/internal/outbound"
 )
 
 const (
@@ -51,7 +51,7 @@ func (s *Source) fetch(ctx context.Context) time.Duration {
 	s.end(nil)
 	s.keep()
 	s.events.succeeded()
-	s.tell(got.result(), "", got.began)
+	s.notify(got.result(), "", got.began)
 	return s.next(s.refresh.after(got.lifetime, s.jitter()))
 }
 
@@ -79,7 +79,7 @@ func (s *Source) empty() {
 	}
 	s.drop()
 	s.mu.Unlock()
-	if err := s.shelf.drop(); err != nil {
+	if err := s.disk.remove(); err != nil {
 		s.events.shelf(err)
 	}
 	s.events.emptied(withdrawn)
@@ -96,7 +96,7 @@ func (s *Source) failed(at time.Time, f *failure) time.Duration {
 	wait := s.next(time.Duration(float64(delay) * (1 + s.jitter()) / 2))
 	s.events.failed(f, wait, delay == ceiling)
 	s.end(f)
-	s.tell(f.result, f.cause, at)
+	s.notify(f.result, f.cause, at)
 	return wait
 }
 
@@ -132,7 +132,7 @@ func (s *Source) expire(now time.Time) {
 	s.events.stale()
 }
 
-func (s *Source) tell(result string, cause outbound.Cause, at time.Time) {
+func (s *Source) notify(result string, cause outbound.Cause, at time.Time) {
 	if s.refreshed != nil {
 		s.refreshed(Refresh{s.issuer, result, cause, s.Set().Len(), at})
 	}

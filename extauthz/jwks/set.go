@@ -69,7 +69,7 @@ func (s *Set) Lookup(kid *string, alg string) ([]*Key, reason.Reason) {
 		return nil, reason.KeyUnknown
 	}
 	if kid == nil {
-		if len(s.fitting[alg]) == 0 || s.crowded(kid, alg) {
+		if len(s.fitting[alg]) == 0 || s.ambiguousKeys(kid, alg) {
 			return nil, reason.KeyUnknown
 		}
 		return s.fitting[alg], reason.Allowed
@@ -88,7 +88,7 @@ func (s *Set) Lookup(kid *string, alg string) ([]*Key, reason.Reason) {
 
 // crowded says that a header without kid may mean too many keys. No fetch makes
 // them fewer, as far as anybody can know.
-func (s *Set) crowded(kid *string, alg string) bool {
+func (s *Set) ambiguousKeys(kid *string, alg string) bool {
 	return kid == nil && len(s.fitting[alg]) > maxCandidates
 }
 
@@ -97,7 +97,7 @@ func (s *Set) crowded(kid *string, alg string) bool {
 func (s *Set) crowdedAlgorithms() string {
 	var names []string
 	for alg := range s.fitting {
-		if s.crowded(nil, alg) {
+		if s.ambiguousKeys(nil, alg) {
 			names = append(names, alg)
 		}
 	}

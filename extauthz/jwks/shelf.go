@@ -16,7 +16,7 @@ import (
 // starts while the authorization server is down has keys at once. Whoever can
 // write the file can add keys: the folder is doorward's alone. It is used by
 // one goroutine.
-type shelf struct {
+type diskCache struct {
 	dir, name string // "" keeps nothing
 	// outdated: what lies there should have been replaced or dropped, and could
 	// not be.
@@ -24,32 +24,32 @@ type shelf struct {
 }
 
 // shelved is the content of the file.
-type shelved struct {
+type diskEntry struct {
 	Trust   trust           `json:"trust"`
 	Fetched time.Time       `json:"fetched"` // when the fetch began
 	JWKS    json.RawMessage `json:"jwks"`    // as the issuer sent it
 }
 
 // newShelf names the file by a digest: an issuer is a URL, and no file name.
-func newShelf(dir, issuer string) shelf {
+func newDiskCache(dir, issuer string) diskCache {
 	name := sha256.Sum256([]byte(issuer))
-	return shelf{dir: dir, name: hex.EncodeToString(name[:]) + ".json"}
+	return diskCache{dir: dir, name: hex.EncodeToString(name[:]) + ".json"}
 }
 
 // put replaces the file in one step. Where it cannot, there is to be none: the
 // one before may hold a key that the issuer has withdrawn since.
-func (s *shelf) put(k shelved) error {
+func (s *diskCache) write(k diskEntry) error {
 	if s.dir == "" {
 		return nil
 	}
 	if err := s.replace(k); err != nil {
-		return errors.Join(fmt.Errorf("keep keys: %w", err), s.drop())
+		return errors.Join(fmt.Errorf("keep keys: %w", err), s.remove())
 	}
 	s.outdated = false
 	return nil
 }
 
-func (s *shelf) replace(k shelved) error {
+func (s *diskCache) replace(k diskEntry) error {
 	content, err := json.Marshal(k)
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ func (s *shelf) replace(k shelved) error {
 // take reads the file back, for options that hold the trust in it. No file is
 // no error and nothing. A file that cannot be replaced now is nothing either:
 // the run before may have failed to replace it too.
-func (s *shelf) take(o Options) (kept shelved, err error) {
+func (s *diskCache) read(o Options) (kept diskEntry, err error) {
 	if s.dir == "" {
 		return kept, nil
 	}
@@ -87,16 +87,16 @@ func (s *shelf) take(o Options) (kept shelved, err error) {
 			"that this configuration does not have", s.name)
 	}
 	if err != nil {
-		return shelved{}, errors.Join(err, s.drop())
+		return diskEntry{}, errors.Join(err, s.remove())
 	}
-	if err := s.put(kept); err != nil {
-		return shelved{}, err
+	if err := s.write(kept); err != nil {
+		return diskEntry{}, err
 	}
 	return kept, nil
 }
 
 // drop takes the file away. While it cannot, the file is outdated.
-func (s *shelf) drop() error {
+func (s *diskCache) remove() error {
 	if s.dir == "" {
 		return nil
 	}
@@ -109,17 +109,17 @@ func (s *shelf) drop() error {
 }
 
 // settle tries again to drop what could not be dropped.
-func (s *shelf) settle() error {
+func (s *diskCache) settle() error {
 	if !s.outdated {
 		return nil
 	}
-	return s.drop()
+	return s.remove()
 }
 
 // warm starts with the keys of the last run, for as long as they would have
 // served then. They are no proof that a key does not exist: see conclusive.
-func (s *Source) warm(now time.Time) {
-	kept, err := s.shelf.take(s.options)
+func (s *Source) loadDiskCache(now time.Time) {
+	kept, err := s.disk.read(s.options)
 	if err != nil {
 		s.events.refusedShelf(err)
 	}
@@ -132,11 +132,11 @@ func (s *Source) warm(now time.Time) {
 	}
 	set, _, err := Parse(kept.JWKS)
 	if err != nil || set.Len() == 0 {
-		s.events.refusedShelf(errors.New("no usable key set in " + s.shelf.name))
+		s.events.refusedShelf(errors.New("no usable key set in " + s.disk.name))
 		return
 	}
 	s.publish(&snapshot{set: set, body: kept.JWKS, trust: kept.Trust, at: kept.Fetched, until: until})
-	s.tell(ResultKept, "", kept.Fetched)
+	s.notify(ResultKept, "", kept.Fetched)
 }
 
 // keep puts away the set that the last fetch brought or confirmed.
@@ -150,7 +150,7 @@ func (s *Source) keep() {
 	if snap == nil {
 		return
 	}
-	if err := s.shelf.put(shelved{snap.trust, snap.at, snap.body}); err != nil {
+	if err := s.disk.write(diskEntry{snap.trust, snap.at, snap.body}); err != nil {
 		s.events.shelf(err)
 	}
 }

@@ -19,7 +19,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/doorward/doorward/outbound"
+	"github.com/doorward/doorward/internal/outbound"
 )
 
 // Environment is what a [Source] uses of its surroundings.
@@ -56,7 +56,7 @@ type Source struct {
 
 	// Run's alone.
 	fetcher  *fetcher
-	shelf    shelf
+	disk     diskCache
 	failures int       // in a row, since the last success
 	expired  *snapshot // the last one that went stale, told of and withdrawn
 
@@ -100,7 +100,7 @@ func NewSource(o Options, env Environment) *Source {
 		events:    newEvents(log, o.Issuer),
 		refreshed: env.Refreshed,
 		fetcher:   newFetcher(o, env.Transport),
-		shelf:     newShelf(o.CacheDir, o.Issuer),
+		disk:      newDiskCache(o.CacheDir, o.Issuer),
 		jitter:    rand.Float64,
 		attempt:   make(chan struct{}),
 		bucket:    rate.NewLimiter(rate.Every(bucketInterval), bucketSize),
@@ -231,9 +231,9 @@ func (s *Source) drop() {
 
 // The states of [Status].
 const (
-	Missing = "missing" // no usable keys yet, or the issuer published none
-	Stale   = "stale"   // the last good keys are older than MaxStale
-	Well    = "well"    // keys are there, be the last refresh what it may
+	StateMissing = "missing" // no usable keys yet, or the issuer published none
+	StateStale   = "stale"   // the last good keys are older than MaxStale
+	StateReady   = "well"    // keys are there, be the last refresh what it may
 )
 
 // Status is what readyz tells of an issuer.
@@ -257,7 +257,7 @@ type Status struct {
 func (s *Source) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	status := Status{Issuer: s.issuer, State: Missing, Skipped: s.events.unused(), LastSuccess: s.success, NextTry: s.due}
+	status := Status{Issuer: s.issuer, State: StateMissing, Skipped: s.events.unused(), LastSuccess: s.success, NextTry: s.due}
 	if s.failure != nil {
 		status.Problem, status.Cause = s.failure.problem, s.failure.cause
 	}
@@ -265,9 +265,9 @@ func (s *Source) Status() Status {
 	switch {
 	case snap == nil:
 	case snap.stale(time.Now()):
-		status.State = Stale
+		status.State = StateStale
 	default:
-		status.State, status.Keys = Well, snap.set.Len()
+		status.State, status.Keys = StateReady, snap.set.Len()
 	}
 	return status
 }
@@ -291,11 +291,11 @@ func (s *Source) Run(ctx context.Context) {
 		return
 	}
 	defer s.fetcher.client.CloseIdle()
-	s.warm(time.Now())
+	s.loadDiskCache(time.Now())
 	delay := time.Duration(0)
 	for s.sleep(ctx, delay) {
 		delay = s.fetch(ctx)
-		if err := s.shelf.settle(); err != nil {
+		if err := s.disk.settle(); err != nil {
 			s.events.shelf(err)
 		}
 	}

@@ -40,7 +40,7 @@ func TestFirstFetch(t *testing.T) {
 		if s.Set().Len() != 2 || i.fetches() != 1 {
 			t.Fatalf("%d keys, %d fetches", s.Set().Len(), i.fetches())
 		}
-		want := Status{Issuer: issuerID, State: Well, Keys: 2, LastSuccess: time.Now(), NextTry: time.Now().Add(54 * time.Minute)}
+		want := Status{Issuer: issuerID, State: StateReady, Keys: 2, LastSuccess: time.Now(), NextTry: time.Now().Add(54 * time.Minute)}
 		if diff := cmp.Diff(want, s.Status()); diff != "" {
 			t.Errorf("status (-want +got):\n%s", diff)
 		}
@@ -60,7 +60,7 @@ func TestClose(t *testing.T) {
 		key := s.mustFind("a")
 		// A fetch is under way when the issuer goes.
 		i.change(func(i *issuer) { i.latency = 2 * time.Second })
-		s.Suspect()
+		s.RequestRefresh()
 		synctest.Wait()
 		s.Close()
 		s.Close()
@@ -99,13 +99,13 @@ func TestStatic(t *testing.T) {
 			t.Errorf("%s after %s", why, time.Since(arrived))
 		}
 		s.run()
-		s.Suspect()
+		s.RequestRefresh()
 		pass(48 * time.Hour)
 		arrived = time.Now()
 		if _, why := s.find("nobody"); why != reason.KeyUnknown || time.Since(arrived) != 0 {
 			t.Errorf("two days later: %s after %s", why, time.Since(arrived))
 		}
-		if s.Set().Len() != 2 || s.Status().State != Well || i.fetches() != 0 {
+		if s.Set().Len() != 2 || s.Status().State != StateReady || i.fetches() != 0 {
 			t.Error("static keys went stale or were fetched")
 		}
 		if skipped := s.Replace(setOf(ed25519JWK("a"), changes{"use": "enc"}.of(ed25519JWK("c")))); len(skipped) != 1 {

@@ -38,7 +38,7 @@ func TestRateLimit(t *testing.T) {
 		}
 		pass(time.Millisecond)
 		s.want(s.asks("b", time.Second), reason.KeysUnavailable, 0)
-		s.Suspect()
+		s.RequestRefresh()
 		synctest.Wait()
 		if caused := i.fetches() - before; caused != 4 {
 			t.Errorf("%d fetches after five seconds", caused)
@@ -113,7 +113,7 @@ func TestSuspectHealsAReusedID(t *testing.T) {
 		})
 		asked := time.Now()
 		for range 1000 {
-			s.Suspect()
+			s.RequestRefresh()
 		}
 		if !time.Now().Equal(asked) {
 			t.Error("Suspect waited")
@@ -124,7 +124,7 @@ func TestSuspectHealsAReusedID(t *testing.T) {
 			t.Error("the old key is still there")
 		}
 		for range 1000 {
-			s.Suspect()
+			s.RequestRefresh()
 			pass(time.Millisecond)
 		}
 		if i.fetches() > 4 {

@@ -149,7 +149,7 @@ func TestAFileOfAnotherTrustGoes(t *testing.T) {
 	} {
 		t.Run(intent, func(t *testing.T) {
 			dir := t.TempDir()
-			file := filepath.Join(dir, newShelf(dir, issuerID).name)
+			file := filepath.Join(dir, newDiskCache(dir, issuerID).name)
 			must(t, os.WriteFile(file, []byte(content), 0o600))
 			synctest.Test(t, func(t *testing.T) {
 				s := start(t, shelvedOptions(dir), &issuer{down: true})

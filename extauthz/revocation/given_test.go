@@ -16,7 +16,7 @@ func TestGiven(t *testing.T) {
 	var lines bytes.Buffer
 	first := mustParse(t, `{"serial": 1, "revoked": [{"issuer": "https://as.example.com", "sub": "alice"}]}`)
 	second := mustParse(t, `{"serial": 2, "revoked": []}`)
-	s := NewGiven(first, slog.New(slog.NewTextHandler(&lines, nil)), func(serial int64, entries int, ok bool) {
+	s := NewStaticSource(first, slog.New(slog.NewTextHandler(&lines, nil)), func(serial int64, entries int, ok bool) {
 		told = append(told, report{serial, entries, ok})
 	})
 	if !s.Current().Revokes(usual()) {
@@ -32,7 +32,7 @@ func TestGiven(t *testing.T) {
 	if got := strings.Count(lines.String(), "revocations loaded"); got != 2 {
 		t.Errorf("told %d times", got)
 	}
-	NewGiven(first, nil, nil).Give(second) // nobody listens
+	NewStaticSource(first, nil, nil).Give(second) // nobody listens
 }
 
 func TestFollows(t *testing.T) {

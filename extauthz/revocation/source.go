@@ -67,24 +67,24 @@ func NewSource(path string, log *slog.Logger, loaded func(serial int64, entries 
 	if err != nil {
 		return nil, fmt.Errorf("revocations: %s:%w", path, err)
 	}
-	s.adopt(list, sha256.Sum256(content))
+	s.activate(list, sha256.Sum256(content))
 	return s, nil
 }
 
 // NewGiven makes a Source that has no file: it begins with list, and changes
 // when [Source.Give] is called. log and loaded are as for [NewSource].
-func NewGiven(list *List, log *slog.Logger, loaded func(serial int64, entries int, ok bool)) *Source {
+func NewStaticSource(list *List, log *slog.Logger, loaded func(serial int64, entries int, ok bool)) *Source {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Source{log: log, loaded: loaded}
-	s.adopt(list, digest{})
+	s.activate(list, digest{})
 	return s
 }
 
 // Give puts list in force, which is to follow the one before ([List.Follows]).
 // It is for one goroutine, and for a Source of [NewGiven].
-func (s *Source) Give(list *List) { s.adopt(list, digest{}) }
+func (s *Source) Give(list *List) { s.activate(list, digest{}) }
 
 // Current is the list in force, never nil. It takes no lock. A list does not
 // change: ask for the current one at every request.
@@ -100,14 +100,14 @@ func (s *Source) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			s.look()
+			s.readIfChanged()
 		}
 	}
 }
 
-func (s *Source) look() {
+func (s *Source) readIfChanged() {
 	s.looks++
-	if s.looks%readEvery != 0 && s.untouched() {
+	if s.looks%readEvery != 0 && s.unchanged() {
 		return
 	}
 	content, err := s.read()
@@ -126,7 +126,7 @@ func (s *Source) look() {
 
 // untouched says that the file at the end of all links looks as it did when it
 // was last read.
-func (s *Source) untouched() bool {
+func (s *Source) unchanged() bool {
 	now, err := os.Stat(s.path)
 	return err == nil && os.SameFile(now, s.seen) &&
 		now.Size() == s.seen.Size() && now.ModTime().Equal(s.seen.ModTime())
@@ -170,7 +170,7 @@ func (s *Source) replace(content []byte, sum digest) {
 		s.refuse(refusal{content: sum, why: err.Error()})
 		return
 	}
-	s.adopt(next, sum)
+	s.activate(next, sum)
 }
 
 // Follows refuses a list that cannot have come after the one in force; nil: none
@@ -187,10 +187,10 @@ func (l *List) Follows(inForce *List) error {
 	return nil
 }
 
-func (s *Source) adopt(next *List, sum digest) {
+func (s *Source) activate(next *List, sum digest) {
 	s.current.Store(next)
 	s.inForce, s.refused = sum, refusal{}
-	s.tell(slog.LevelInfo, "revocations loaded", slog.Int64("serial", next.serial),
+	s.logEvent(slog.LevelInfo, "revocations loaded", slog.Int64("serial", next.serial),
 		slog.Int("revoked", next.selectors()), slog.Int("issued_before", next.cutoffs()))
 }
 
@@ -200,7 +200,7 @@ func (s *Source) refuse(r refusal) {
 		return
 	}
 	s.refused = r
-	s.tell(slog.LevelError, "revocations refused: the list before stays in force",
+	s.logEvent(slog.LevelError, "revocations refused: the list before stays in force",
 		slog.String("problem", r.why), slog.Int64("serial", s.Current().serial))
 }
 
@@ -210,10 +210,10 @@ func (s *Source) restored() {
 		return
 	}
 	s.refused = refusal{}
-	s.tell(slog.LevelInfo, "revocations are in the file again as they are in force", slog.Int64("serial", s.Current().serial))
+	s.logEvent(slog.LevelInfo, "revocations are in the file again as they are in force", slog.Int64("serial", s.Current().serial))
 }
 
-func (s *Source) tell(level slog.Level, event string, attrs ...slog.Attr) {
+func (s *Source) logEvent(level slog.Level, event string, attrs ...slog.Attr) {
 	s.log.LogAttrs(context.Background(), level, event, attrs...)
 	if s.loaded != nil {
 		list := s.Current()

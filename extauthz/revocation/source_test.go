@@ -181,9 +181,9 @@ func TestNobodyListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.rename(version(2))
-	source.look()
+	source.readIfChanged()
 	w.rename(`{`)
-	source.look()
+	source.readIfChanged()
 	if source.Current().Serial() != 2 {
 		t.Error(source.Current().Serial())
 	}
@@ -258,13 +258,13 @@ func TestTouched(t *testing.T) {
 				}
 			}
 			at(old)
-			w.look()
-			if !w.untouched() {
+			w.readIfChanged()
+			if !w.unchanged() {
 				t.Fatal("touched by nobody")
 			}
 			row.change(w)
 			at(row.written)
-			w.look()
+			w.readIfChanged()
 			w.want(2)
 		})
 	}
@@ -348,7 +348,7 @@ func TestRefusedKeepsTheListInForce(t *testing.T) {
 func TestAnEmptyListIsAList(t *testing.T) {
 	w := open(t, version(1))
 	w.rename(`{"serial":2,"revoked":[]}`)
-	w.look()
+	w.readIfChanged()
 	w.want(2)
 	if w.Current().Revokes(Token{Issuer: as, ID: "t1"}) {
 		t.Error("still revoked")
@@ -397,7 +397,7 @@ func TestUntouchedIsNotRead(t *testing.T) {
 	first := w.seen
 	reads := 0
 	for range 4 * readEvery {
-		w.look()
+		w.readIfChanged()
 		if w.seen != first {
 			first, reads = w.seen, reads+1
 		}
@@ -411,11 +411,11 @@ func TestUntouchedIsNotRead(t *testing.T) {
 func TestRefusedIsParsedOnce(t *testing.T) {
 	w := open(t, version(5))
 	w.rename(long(100))
-	w.look()
+	w.readIfChanged()
 	w.want(5)
 	allocs := testing.AllocsPerRun(10, func() {
 		w.looks = readEvery - 1
-		w.look()
+		w.readIfChanged()
 	})
 	if allocs > 100 { // a few for the file, over 500 for the list
 		t.Errorf("%v allocations at a look", allocs)
@@ -469,7 +469,7 @@ func TestReadersNeverSeeAMixture(t *testing.T) {
 	}
 	for serial := 2; serial <= versions; serial++ {
 		w.rename(version(serial))
-		w.look()
+		w.readIfChanged()
 		w.want(int64(serial))
 	}
 	readers.Wait()

@@ -109,7 +109,7 @@ type trial struct {
 // failed before under the same keys is not looked at again.
 func (v *Verifier) signer(ctx context.Context, compact string, t trial) (*jwks.Key, *Refusal) {
 	digest := sha256.Sum256([]byte(compact))
-	if v.forgeries.known(digest, t.keys) {
+	if v.badSignatures.known(digest, t.keys) {
 		refusal := t.issuer.refuse(reason.SignatureInvalid, "signature: did not verify before")
 		refusal.Remembered = true
 		return nil, refusal
@@ -119,7 +119,7 @@ func (v *Verifier) signer(ctx context.Context, compact string, t trial) (*jwks.K
 		return key, nil
 	}
 	if why == reason.SignatureInvalid {
-		v.forgeries.remember(digest, t.keys)
+		v.badSignatures.remember(digest, t.keys)
 	}
 	return nil, t.issuer.refuse(why, flaw)
 }
@@ -135,10 +135,10 @@ func (v *Verifier) findSigner(ctx context.Context, t trial) (signer *jwks.Key, _
 		}
 	}
 	if fit == 0 {
-		t.issuer.Keys.Suspect()
+		t.issuer.Keys.RequestRefresh()
 		return nil, reason.SignatureInvalid, "signature: not of the length that key and alg demand"
 	}
-	entered, verified := v.gate.try(ctx, t.issuer.ID, fit, func() bool {
+	entered, verified := v.limiter.try(ctx, t.issuer.ID, fit, func() bool {
 		signer = t.try()
 		return signer != nil
 	})
@@ -146,7 +146,7 @@ func (v *Verifier) findSigner(ctx context.Context, t trial) (signer *jwks.Key, _
 	case !entered:
 		return nil, reason.Overloaded, "signatures: too many at once"
 	case !verified:
-		t.issuer.Keys.Suspect()
+		t.issuer.Keys.RequestRefresh()
 		return nil, reason.SignatureInvalid, "signature: does not verify"
 	}
 	return signer, reason.Allowed, ""

@@ -58,7 +58,7 @@ type Presentation struct {
 }
 
 // BinderOptions are the bounds of a [Binder]. The zero value is usable.
-type BinderOptions struct {
+type PossessionOptions struct {
 	Now    func() time.Time // nil: time.Now
 	Random io.Reader        // for nonces; nil: crypto/rand.Reader
 
@@ -80,16 +80,16 @@ type BinderOptions struct {
 //
 // Its turns at a signature are its own: a flood of forged tokens is held up at
 // the [Verifier], and only who has a good token can queue here.
-type Binder struct {
+type PossessionVerifier struct {
 	now        func() time.Time
-	gate       *gate
+	limiter    *limiter
 	algorithms map[string]algorithm
 	replays    *replays
 	nonces     nonces
 }
 
 // NewBinder makes a binder that has seen no proof yet.
-func NewBinder(o BinderOptions) *Binder {
+func NewPossessionVerifier(o PossessionOptions) *PossessionVerifier {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -99,9 +99,9 @@ func NewBinder(o BinderOptions) *Binder {
 	if o.Since.IsZero() {
 		o.Since = o.Now()
 	}
-	return &Binder{
+	return &PossessionVerifier{
 		now:        o.Now,
-		gate:       newGate(o.InFlight, o.Waiting),
+		limiter:    newLimiter(o.InFlight, o.Waiting),
 		algorithms: newAlgorithms(),
 		replays:    newReplays(o.Now, o.MaxBytes, o.PerKey),
 		nonces:     newNonces(o.Since, o.Random),
@@ -109,7 +109,7 @@ func NewBinder(o BinderOptions) *Binder {
 }
 
 // InFlight is the number of proofs whose signature is being verified now.
-func (b *Binder) InFlight() int { return b.gate.inFlight() }
+func (b *PossessionVerifier) InFlight() int { return b.limiter.inFlight() }
 
 // Prove gives how the token of p is bound, or the reason for which it must not
 // be used; exactly one of the two is there. The token itself was verified
@@ -118,7 +118,7 @@ func (b *Binder) InFlight() int { return b.gate.inFlight() }
 // brings one.
 //
 // An accepted proof is spent, whatever becomes of the request later.
-func (b *Binder) Prove(ctx context.Context, c Confirmation, p Presentation, mode DPoPMode, rules ProofRules) (string, *Refusal) {
+func (b *PossessionVerifier) Verify(ctx context.Context, c Confirmation, p Presentation, mode DPoPMode, rules ProofRules) (string, *Refusal) {
 	var nobody *Issuer
 	if flaw := c.unproven(p, mode); flaw != "" {
 		return "", nobody.refuse(reason.BindingUnproven, flaw)

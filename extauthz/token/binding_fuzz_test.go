@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // place is what a URI names, read with the standard library.
@@ -132,7 +132,7 @@ func FuzzXFCC(f *testing.F) {
 // passes; read again with encoding/json.
 func FuzzProof(f *testing.F) {
 	w := newWorld()
-	signers := []*mint.Key{w.keys["es"], w.forger}
+	signers := []*jwttest.Key{w.keys["es"], w.forger}
 	for _, row := range proofDefects() {
 		x := newExchange(row.change)
 		f.Add(jsonOf(x.header), jsonOf(x.claims), uint8(0))
@@ -162,7 +162,7 @@ func FuzzProof(f *testing.F) {
 		htu, _ := claims["htu"].(string)
 		good := strings.HasSuffix(strings.ToLower(typ), "dpop+jwt") && head["alg"] == "ES256" && head["crit"] == nil &&
 			claims["htm"] == "POST" && claims["ath"] == hashOf(accessToken) && id != "" && len(id) <= 256 &&
-			noon.Add(-proofWindow).Unix() <= int64(iat) && int64(iat) <= noon.Add(skew).Unix()
+			testTime.Add(-proofWindow).Unix() <= int64(iat) && int64(iat) <= testTime.Add(skew).Unix()
 		if !good {
 			t.Errorf("accepted: %s.%s", header, payload)
 		}

@@ -56,14 +56,14 @@ func strictDefects() []defect {
 // dateDefects: RFC 7519, sections 2 and 4.1.4 to 4.1.6 (J-4).
 func dateDefects() []defect {
 	rows := []defect{
-		{"exp: just over the skew ago", claim("exp", noon.Add(-skew).Unix()), reason.TokenExpired},
+		{"exp: just over the skew ago", claim("exp", testTime.Add(-skew).Unix()), reason.TokenExpired},
 		{"exp: zero", claim("exp", 0), reason.TokenExpired},
 		{"exp: negative", claim("exp", -1), reason.TokenExpired},
 		{"exp: in the year 0", number("exp", "-62167219200"), reason.TokenExpired},
-		{"nbf: past the skew", claim("nbf", noon.Add(skew+time.Second).Unix()), reason.TokenNotYetValid},
-		{"nbf: a fraction past the skew", number("nbf", fmt.Sprintf("%d.01", noon.Add(skew).Unix())), reason.TokenNotYetValid},
+		{"nbf: past the skew", claim("nbf", testTime.Add(skew+time.Second).Unix()), reason.TokenNotYetValid},
+		{"nbf: a fraction past the skew", number("nbf", fmt.Sprintf("%d.01", testTime.Add(skew).Unix())), reason.TokenNotYetValid},
 		{"nbf: the last second there is", number("nbf", "253402300799"), reason.TokenNotYetValid},
-		{"iat: past the skew", claim("iat", noon.Add(skew+time.Second).Unix()), reason.TokenNotYetValid},
+		{"iat: past the skew", claim("iat", testTime.Add(skew+time.Second).Unix()), reason.TokenNotYetValid},
 	}
 	for _, text := range []string{"253402300800", "1e400", "-1e400", "1e300", "-1e300", "-62167219201", `"1800000000"`, "{}", "[1]"} {
 		rows = append(rows, defect{"exp: " + text, number("exp", text), reason.ClaimsMissing})

@@ -129,17 +129,17 @@ func (r *reader) object(name string) {
 // as an array. A space alone parts scopes (RFC 6749, section 3.3), so that an
 // array member with a space in it is one scope that nobody asks for.
 func (r *reader) scopes() []string {
-	scope, scp := parted(r.text("scope")), r.list("scp")
+	scope, scp := splitPayload(r.text("scope")), r.list("scp")
 	if _, present := r.all["scope"]; present {
 		return scope
 	}
 	if text, ok := r.all["scp"].(string); ok {
-		return parted(text)
+		return splitPayload(text)
 	}
 	return scp
 }
 
-func parted(scope string) []string {
+func splitPayload(scope string) []string {
 	return strings.FieldsFunc(scope, func(c rune) bool { return c == ' ' })
 }
 

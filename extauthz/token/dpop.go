@@ -44,7 +44,7 @@ type dpopProof struct {
 // only computed for a key that the issuer accepted; the proof is remembered
 // last of all, so that nobody can spend another's jti. A nonce is asked for
 // before the signature, whose work would be for nothing.
-func (b *Binder) checkProof(ctx context.Context, thumbprint string, p Presentation, rules ProofRules) (reason.Reason, flaw) {
+func (b *PossessionVerifier) checkProof(ctx context.Context, thumbprint string, p Presentation, rules ProofRules) (reason.Reason, flaw) {
 	compact, flaw := single(p.Proofs)
 	if flaw != "" {
 		return reason.DPoPProofInvalid, flaw
@@ -71,7 +71,7 @@ func (b *Binder) checkProof(ctx context.Context, thumbprint string, p Presentati
 		return reason.DPoPProofInvalid, "proof: signature: not of the length that jwk and alg demand"
 	}
 	flaw = "proof: signature: does not verify"
-	entered, verified := b.gate.try(ctx, p.Issuer, 1, func() bool {
+	entered, verified := b.limiter.try(ctx, p.Issuer, 1, func() bool {
 		if algorithm.verifier.Verify([]byte(proof.input), proof.signature, key.Public) != nil {
 			return false
 		}
@@ -154,7 +154,7 @@ func (d *dpopProof) readClaims(claims map[string]any) flaw {
 
 // proofKey gives the key that the proof brings along, once it is known to be
 // the token's (RFC 9449, section 6.1), and the algorithm to verify it with.
-func (b *Binder) proofKey(proof dpopProof, thumbprint string) (algorithm, *jwks.Key, flaw) {
+func (b *PossessionVerifier) proofKey(proof dpopProof, thumbprint string) (algorithm, *jwks.Key, flaw) {
 	algorithm, known := b.algorithms[proof.header.alg]
 	if !known {
 		return algorithm, nil, "alg: none, symmetric or unknown"

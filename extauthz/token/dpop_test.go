@@ -21,7 +21,7 @@ func TestEachProofDefectAlone(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			x, b := newExchange(row.change), binderAt(newClock())
 			p := x.present()
-			binding, refusal := b.Prove(t.Context(), x.confirmation, p, x.mode, x.rules)
+			binding, refusal := b.Verify(t.Context(), x.confirmation, p, x.mode, x.rules)
 			if refusal == nil {
 				t.Fatalf("accepted as %q", binding)
 			}
@@ -56,9 +56,9 @@ func TestProofAccepted(t *testing.T) {
 		"other claims are not read":           twists(proofClaim("exp", 1), proofClaim("iss", "x"), proofClaim("cnf", "x")),
 		"jti of 256 bytes":                    proofClaim("jti", strings.Repeat("x", 256)),
 		"jti of one byte":                     proofClaim("jti", "\x00"),
-		"iat exactly 5 minutes ago":           proofClaim("iat", noon.Add(-proofWindow).Unix()),
-		"iat ahead by exactly the clock skew": proofClaim("iat", noon.Add(skew).Unix()),
-		"iat with a fraction":                 issuedAt(fmt.Sprintf("%d.5", noon.Unix())),
+		"iat exactly 5 minutes ago":           proofClaim("iat", testTime.Add(-proofWindow).Unix()),
+		"iat ahead by exactly the clock skew": proofClaim("iat", testTime.Add(skew).Unix()),
+		"iat with a fraction":                 issuedAt(fmt.Sprintf("%d.5", testTime.Unix())),
 		"another URL of this request":         proofClaim("htu", "http://mcp.ns.svc:8080/mcp"),
 		"htu in another spelling":             proofClaim("htu", "HTTPS://MCP.Example.com:443/%6dcp"),
 		"query and fragment are not compared": proofClaim("htu", targetURL+"?x=../y#z"),
@@ -93,9 +93,9 @@ func TestEveryProofAlgorithm(t *testing.T) {
 
 // A flood of proofs is bounded like one of tokens, and costs no proof its jti.
 func TestProofsWaitTheirTurn(t *testing.T) {
-	b := NewBinder(BinderOptions{Now: newClock().read, InFlight: 1, Since: longAgo})
+	b := NewPossessionVerifier(PossessionOptions{Now: newClock().read, InFlight: 1, Since: longAgo})
 	x := newExchange()
-	busy, ok := b.gate.enter(t.Context(), x.presentation.Issuer)
+	busy, ok := b.limiter.acquire(t.Context(), x.presentation.Issuer)
 	if !ok {
 		t.Fatal("no turn")
 	}
@@ -103,7 +103,7 @@ func TestProofsWaitTheirTurn(t *testing.T) {
 		t.Errorf("%d in flight", b.InFlight())
 	}
 	p := x.present()
-	if _, refusal := b.Prove(context.Background(), x.confirmation, p, x.mode, x.rules); refusal == nil || refusal.Reason != reason.Overloaded {
+	if _, refusal := b.Verify(context.Background(), x.confirmation, p, x.mode, x.rules); refusal == nil || refusal.Reason != reason.Overloaded {
 		t.Fatalf("%+v, want overloaded", refusal)
 	}
 	for _, row := range proofDefects() { // what is wrong without a signature needs no turn
@@ -113,7 +113,7 @@ func TestProofsWaitTheirTurn(t *testing.T) {
 		}
 	}
 	busy.leave()
-	if _, refusal := b.Prove(t.Context(), x.confirmation, p, x.mode, x.rules); refusal != nil {
+	if _, refusal := b.Verify(t.Context(), x.confirmation, p, x.mode, x.rules); refusal != nil {
 		t.Errorf("afterwards: %+v", refusal)
 	}
 	if b.InFlight() != 0 {
@@ -142,18 +142,18 @@ func TestAFailedProofCools(t *testing.T) {
 		{"one that comes again", []Presentation{proof, proof}, 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			b := NewBinder(BinderOptions{Now: newClock().read, InFlight: 4, Since: longAgo})
+			b := NewPossessionVerifier(PossessionOptions{Now: newClock().read, InFlight: 4, Since: longAgo})
 			b.algorithms["ES256"] = (&paced{takes: time.Millisecond}).of(b.algorithms["ES256"])
 			for _, p := range row.sent {
-				_, _ = b.Prove(t.Context(), good.confirmation, p, good.mode, good.rules) // other tests say what it answers
+				_, _ = b.Verify(t.Context(), good.confirmation, p, good.mode, good.rules) // other tests say what it answers
 			}
-			time.Sleep(restsFor*time.Millisecond - 1)
-			if got := b.gate.lane(usualID).resting.Load(); got != row.rests {
+			time.Sleep(cooldownFactor*time.Millisecond - 1)
+			if got := b.limiter.queueOf(usualID).cooling.Load(); got != row.rests {
 				t.Errorf("%s: %d slots rest, not %d", row.intent, got, row.rests)
 			}
 			time.Sleep(time.Nanosecond)
 			synctest.Wait()
-			b.gate.isEmpty(t)
+			b.limiter.isEmpty(t)
 		})
 	}
 }
@@ -182,8 +182,8 @@ func TestExamplesOfRFC9449(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			b := NewBinder(BinderOptions{Now: func() time.Time { return time.Unix(row.at, 0) }, Since: longAgo})
-			_, refusal := b.Prove(t.Context(), ReadConfirmation(cnf("jkt", rfcJKT)), Presentation{
+			b := NewPossessionVerifier(PossessionOptions{Now: func() time.Time { return time.Unix(row.at, 0) }, Since: longAgo})
+			_, refusal := b.Verify(t.Context(), ReadConfirmation(cnf("jkt", rfcJKT)), Presentation{
 				Scheme: SchemeDPoP, Compact: rfcToken, Proofs: []string{row.proof}, Method: row.method, URLs: []string{row.url},
 			}, DPoPRequired, ProofRules{})
 			if (refusal == nil) != (row.detail == "") || refusal != nil && !strings.Contains(refusal.Detail, row.detail) {

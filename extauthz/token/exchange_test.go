@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // clock stands until it is moved.
@@ -17,7 +17,7 @@ type clock struct {
 	now time.Time
 }
 
-func newClock() *clock { return &clock{now: noon} }
+func newClock() *clock { return &clock{now: testTime} }
 
 func (c *clock) read() time.Time {
 	c.mu.Lock()
@@ -32,8 +32,8 @@ func (c *clock) move(by time.Duration) {
 }
 
 // binderAt is a binder with room for a few, which has been there for long.
-func binderAt(c *clock) *Binder {
-	return NewBinder(BinderOptions{Now: c.read, InFlight: 2, Waiting: 100, Since: longAgo})
+func binderAt(c *clock) *PossessionVerifier {
+	return NewPossessionVerifier(PossessionOptions{Now: c.read, InFlight: 2, Waiting: 100, Since: longAgo})
 }
 
 // longAgo is before the window after a start.
@@ -42,7 +42,7 @@ var longAgo = time.Unix(0, 0)
 // exchange is one request with a DPoP-bound token in the making: whole and
 // good, until a test twists it.
 type exchange struct {
-	key          *mint.Key
+	key          *jwttest.Key
 	header       map[string]any // of the proof
 	claims       map[string]any // of the proof
 	confirmation Confirmation
@@ -66,7 +66,7 @@ func newExchange(twists ...twist) *exchange {
 	x := &exchange{
 		key:          key,
 		header:       map[string]any{"typ": "dpop+jwt", "alg": "ES256", "jwk": publicJWK(key)},
-		claims:       map[string]any{"jti": "p-1", "htm": "POST", "htu": targetURL, "iat": noon.Unix(), "ath": hashOf(accessToken)},
+		claims:       map[string]any{"jti": "p-1", "htm": "POST", "htu": targetURL, "iat": testTime.Unix(), "ath": hashOf(accessToken)},
 		confirmation: Confirmation{Present: true, Thumbprint: thumbprintOf(key)},
 		presentation: Presentation{
 			Scheme: SchemeDPoP, Compact: accessToken, Method: "POST",
@@ -99,9 +99,9 @@ func (x *exchange) present() Presentation {
 }
 
 // prove gives one of a binding and a refusal.
-func (x *exchange) prove(t *testing.T, b *Binder) (string, *Refusal) {
+func (x *exchange) prove(t *testing.T, b *PossessionVerifier) (string, *Refusal) {
 	t.Helper()
-	binding, refusal := b.Prove(t.Context(), x.confirmation, x.present(), x.mode, x.rules)
+	binding, refusal := b.Verify(t.Context(), x.confirmation, x.present(), x.mode, x.rules)
 	if (binding == "") == (refusal == nil) {
 		t.Fatalf("binding %q and refusal %v: want exactly one", binding, refusal)
 	}
@@ -109,7 +109,7 @@ func (x *exchange) prove(t *testing.T, b *Binder) (string, *Refusal) {
 }
 
 // publicJWK is the bare key, as clients put it in a proof.
-func publicJWK(key *mint.Key) map[string]any {
+func publicJWK(key *jwttest.Key) map[string]any {
 	jwk := key.JWK()
 	for _, name := range []string{"kid", "alg", "use"} {
 		delete(jwk, name)
@@ -118,7 +118,7 @@ func publicJWK(key *mint.Key) map[string]any {
 }
 
 // thumbprintOf is RFC 7638 by hand: the required members alone, sorted.
-func thumbprintOf(key *mint.Key) string { return hashOf(string(jsonOf(publicJWK(key)))) }
+func thumbprintOf(key *jwttest.Key) string { return hashOf(string(jsonOf(publicJWK(key)))) }
 
 func hashOf(text string) string {
 	digest := sha256.Sum256([]byte(text))
@@ -156,7 +156,7 @@ func inJWK(name string, value any) twist {
 }
 
 // boundTo makes it an exchange of another key throughout.
-func boundTo(key *mint.Key, alg string) twist {
+func boundTo(key *jwttest.Key, alg string) twist {
 	return func(x *exchange) {
 		own := *key
 		own.Alg = alg

@@ -14,19 +14,19 @@ import (
 // and true as long as the keys are the same objects. It is a table of a fixed
 // size, apart from everything that was verified: garbage can only push out
 // garbage.
-type forgeries [1 << 13]atomic.Pointer[forgery]
+type badSignatureCache [1 << 13]atomic.Pointer[badSignature]
 
-type forgery struct {
+type badSignature struct {
 	digest [sha256.Size]byte
 	keys   []*jwks.Key // a set's own slice, which never changes
 }
 
-func (f *forgeries) place(digest [sha256.Size]byte) *atomic.Pointer[forgery] {
+func (f *badSignatureCache) place(digest [sha256.Size]byte) *atomic.Pointer[badSignature] {
 	return &f[binary.LittleEndian.Uint64(digest[:])%uint64(len(f))]
 }
 
 // known says that the token failed under each of these keys.
-func (f *forgeries) known(digest [sha256.Size]byte, keys []*jwks.Key) bool {
+func (f *badSignatureCache) known(digest [sha256.Size]byte, keys []*jwks.Key) bool {
 	last := f.place(digest).Load()
 	if last == nil || last.digest != digest {
 		return false
@@ -39,6 +39,6 @@ func (f *forgeries) known(digest [sha256.Size]byte, keys []*jwks.Key) bool {
 	return true
 }
 
-func (f *forgeries) remember(digest [sha256.Size]byte, keys []*jwks.Key) {
-	f.place(digest).Store(&forgery{digest, keys})
+func (f *badSignatureCache) remember(digest [sha256.Size]byte, keys []*jwks.Key) {
+	f.place(digest).Store(&badSignature{digest, keys})
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // Whatever becomes of a good token on its way: what is accepted says, byte for
@@ -36,7 +36,7 @@ func FuzzVerify(f *testing.F) {
 			f.Add(uint8(0), uint16(0), uint16(math.MaxUint16), token)
 		}
 	}
-	v := at(noon)
+	v := at(testTime)
 	f.Fuzz(func(t *testing.T, which uint8, offset, drop uint16, put string) {
 		token := tokens[int(which)%len(tokens)]
 		head := token[:min(int(offset), len(token))]
@@ -71,8 +71,8 @@ func signingInput(token string) string {
 // Whatever an issuer signs: what is accepted has, in another JSON decoder's
 // eyes too, that issuer, an audience, a time that has not passed, and no crit.
 func FuzzSigned(f *testing.F) {
-	key := mint.NewKey("EdDSA", "k")
-	issuer := &Issuer{ID: usualID, Algorithms: DefaultAlgorithms(), Keys: staticSource(usualID, mint.JWKS(key))}
+	key := jwttest.NewKey("EdDSA", "k")
+	issuer := &Issuer{ID: usualID, Algorithms: DefaultAlgorithms(), Keys: staticSource(usualID, jwttest.JWKS(key))}
 	good, err := json.Marshal(goodClaims())
 	if err != nil {
 		f.Fatal(err)
@@ -82,7 +82,7 @@ func FuzzSigned(f *testing.F) {
 	f.Add([]byte(`{"alg":"Ed25519","b64":true,"typ":"JWT"}`), good)
 	f.Add([]byte(header), bytes.Replace(good, []byte(`"aud":"`), []byte(`"aud":["x"],"AUD":"`), 1))
 	f.Add([]byte(header), bytes.Replace(good, []byte(`{`), []byte(`{"cnf":null,"exp":1e400,`), 1))
-	v := at(noon)
+	v := at(testTime)
 	f.Fuzz(func(t *testing.T, header, payload []byte) {
 		claims, _ := v.Verify(t.Context(), key.SignRaw(header, payload), func(iss string) *Issuer {
 			if iss != usualID {
@@ -103,11 +103,11 @@ func FuzzSigned(f *testing.F) {
 		exp, _ := c["exp"].(float64)
 		_, crit := h["crit"]
 		_, bound := c["cnf"]
-		latest := float64(noon.Add(-skew).Unix())
+		latest := float64(testTime.Add(-skew).Unix())
 		if c["iss"] != usualID || c["aud"] == nil || exp < latest || crit || bound {
 			t.Errorf("accepted header %s, payload %s", header, payload)
 		}
-		if claims.Expiry.Before(noon.Add(-skew)) || claims.Expiry.After(time.Unix(yearTenThousand, 0)) {
+		if claims.Expiry.Before(testTime.Add(-skew)) || claims.Expiry.After(time.Unix(yearTenThousand, 0)) {
 			t.Errorf("expiry %v", claims.Expiry)
 		}
 	})

@@ -17,42 +17,42 @@ import (
 // rests. Lanes in which a slot rests have a quarter of the turns among them, so
 // that other lanes find a processor free, however long a forgery takes. In a
 // lane, and for a turn, those that wait go through in the order they came.
-type gate struct {
+type limiter struct {
 	turns      chan struct{} // each is a signature that is being verified
 	suspect    chan struct{} // those of them that lanes have in which a slot rests
 	maxWaiting int64
 	waiting    atomic.Int64 // for a slot, in all lanes
 	cooling    atomic.Int64 // lanes in which a slot rests
 
-	mu    sync.Mutex
-	lanes map[string]*lane // by the issuer's ID; only configured issuers have one
+	mu     sync.Mutex
+	queues map[string]*issuerQueue // by the issuer's ID; only configured issuers have one
 }
 
 // lane is the part of a gate that one issuer's tokens go through.
-type lane struct {
-	gate    *gate
+type issuerQueue struct {
+	gate    *limiter
 	slots   chan struct{} // as many as there are turns; taken, or at rest
-	resting atomic.Int64  // counted, since a slot that is handed over is taken before anybody works in it
+	cooling atomic.Int64  // counted, since a slot that is handed over is taken before anybody works in it
 	waiting atomic.Int64
 }
 
-func newGate(inFlight, waiting int) *gate {
+func newLimiter(inFlight, waiting int) *limiter {
 	if inFlight <= 0 {
 		inFlight = 2 * runtime.GOMAXPROCS(0)
 	}
-	return &gate{
+	return &limiter{
 		turns:      make(chan struct{}, inFlight),
 		suspect:    make(chan struct{}, max(1, inFlight/4)),
 		maxWaiting: int64(waiting),
-		lanes:      map[string]*lane{},
+		queues:     map[string]*issuerQueue{},
 	}
 }
 
 // try verifies a signature when the issuer's turn comes: verifies tries so many
 // keys at most and says whether one of them is the signer's. Where none is, the
 // slot rests. entered is false where too many wait already, or ctx ended first.
-func (g *gate) try(ctx context.Context, issuer string, keys int, verifies func() bool) (entered, verified bool) {
-	turn, entered := g.enter(ctx, issuer)
+func (g *limiter) try(ctx context.Context, issuer string, keys int, verifies func() bool) (entered, verified bool) {
+	turn, entered := g.acquire(ctx, issuer)
 	if !entered {
 		return false, false
 	}
@@ -69,18 +69,18 @@ func (g *gate) try(ctx context.Context, issuer string, keys int, verifies func()
 
 // turn is a place at the gate.
 type turn struct {
-	lane    *lane
+	lane    *issuerQueue
 	suspect bool // it is one of those that lanes have in which a slot rests
 }
 
 // enter takes a slot and a turn; false means that there was none and too many
 // wait already, or that ctx ended first. Each true needs one leave or rest.
-func (g *gate) enter(ctx context.Context, issuer string) (turn, bool) {
-	t := turn{lane: g.lane(issuer)}
+func (g *limiter) acquire(ctx context.Context, issuer string) (turn, bool) {
+	t := turn{lane: g.queueOf(issuer)}
 	if !t.lane.takeSlot(ctx) {
 		return turn{}, false
 	}
-	t.suspect = t.lane.resting.Load() > 0
+	t.suspect = t.lane.cooling.Load() > 0
 	if t.suspect && !take(ctx, g.suspect) {
 		<-t.lane.slots
 		return turn{}, false
@@ -111,18 +111,18 @@ func take(ctx context.Context, room chan<- struct{}) bool {
 	}
 }
 
-func (g *gate) lane(issuer string) *lane {
+func (g *limiter) queueOf(issuer string) *issuerQueue {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	l := g.lanes[issuer]
+	l := g.queues[issuer]
 	if l == nil {
-		l = &lane{gate: g, slots: make(chan struct{}, cap(g.turns))}
-		g.lanes[issuer] = l
+		l = &issuerQueue{gate: g, slots: make(chan struct{}, cap(g.turns))}
+		g.queues[issuer] = l
 	}
 	return l
 }
 
-func (l *lane) takeSlot(ctx context.Context) bool {
+func (l *issuerQueue) takeSlot(ctx context.Context) bool {
 	select {
 	case l.slots <- struct{}{}:
 		return true
@@ -130,14 +130,14 @@ func (l *lane) takeSlot(ctx context.Context) bool {
 	}
 	defer l.gate.waiting.Add(-1)
 	defer l.waiting.Add(-1)
-	if all, here := l.gate.waiting.Add(1), l.waiting.Add(1); !l.mayWait(all, here) {
+	if all, here := l.gate.waiting.Add(1), l.waiting.Add(1); !l.queueLimit(all, here) {
 		return false
 	}
 	return take(ctx, l.slots)
 }
 
 // queued is how many wait for each slot at most while forgeries come.
-const queued = 16
+const queuePerSlot = 16
 
 // mayWait says whether one more may wait, which is counted already. Once most
 // slots rest, forgeries come faster than they are verified, and a long queue
@@ -147,12 +147,12 @@ const queued = 16
 // 3, which is what other requests notice most of such a flood.
 //
 // The short queue is each lane's own, whatever waits in others.
-func (l *lane) mayWait(all, here int64) bool {
+func (l *issuerQueue) queueLimit(all, here int64) bool {
 	slots := int64(cap(l.slots))
-	if here <= min(l.gate.maxWaiting, queued*slots) {
+	if here <= min(l.gate.maxWaiting, queuePerSlot*slots) {
 		return true
 	}
-	return 2*l.resting.Load() <= slots && all <= l.gate.maxWaiting
+	return 2*l.cooling.Load() <= slots && all <= l.gate.maxWaiting
 }
 
 func (t turn) leave() {
@@ -170,12 +170,12 @@ func (t turn) end() {
 // restsFor is how many times as long as its signature took a slot rests after a
 // forgery. With two slots a core, forgeries get an eighth of the processors. A
 // genuine token makes no slot rest.
-const restsFor = 15
+const cooldownFactor = 15
 
 // longestRest bounds it, for each key that was tried: what took long may have
 // been held up by others. It is enough for 2.7 ms, and the dearest key there is,
 // of the curve P-521, takes one or two.
-const longestRest = 40 * time.Millisecond
+const maxCooldown = 40 * time.Millisecond
 
 // rest is a leave after work that took so long for nothing: the slot is free
 // for others only later. Where slots of several lanes rest, each rests longer,
@@ -183,16 +183,16 @@ const longestRest = 40 * time.Millisecond
 func (t turn) rest(took time.Duration, keys int) {
 	t.end()
 	l := t.lane
-	if l.resting.Add(1) == 1 {
+	if l.cooling.Add(1) == 1 {
 		l.gate.cooling.Add(1)
 	}
-	pause := min(restsFor*took, time.Duration(keys)*longestRest) * time.Duration(max(1, l.gate.cooling.Load()))
+	pause := min(cooldownFactor*took, time.Duration(keys)*maxCooldown) * time.Duration(max(1, l.gate.cooling.Load()))
 	time.AfterFunc(pause, func() {
-		if l.resting.Add(-1) == 0 {
+		if l.cooling.Add(-1) == 0 {
 			l.gate.cooling.Add(-1)
 		}
 		<-l.slots
 	})
 }
 
-func (g *gate) inFlight() int { return len(g.turns) }
+func (g *limiter) inFlight() int { return len(g.turns) }

@@ -13,47 +13,47 @@ const here = "here"
 
 func TestGateBoundsBoth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(2, 3)
+		g := newLimiter(2, 3)
 		for range 2 {
-			if _, ok := g.enter(t.Context(), here); !ok {
+			if _, ok := g.acquire(t.Context(), here); !ok {
 				t.Fatal("a free slot was refused")
 			}
 		}
 		entered := make(chan bool, 3)
 		for range 3 {
 			go func() {
-				_, ok := g.enter(t.Context(), here)
+				_, ok := g.acquire(t.Context(), here)
 				entered <- ok
 			}()
 		}
 		synctest.Wait() // three wait now
-		if _, ok := g.enter(t.Context(), here); ok {
+		if _, ok := g.acquire(t.Context(), here); ok {
 			t.Fatal("a fourth may not wait")
 		}
 		if g.inFlight() != 2 {
 			t.Errorf("%d in flight", g.inFlight())
 		}
 		for range 3 {
-			turn{lane: g.lane(here)}.leave()
+			turn{lane: g.queueOf(here)}.leave()
 			if !<-entered {
 				t.Error("one that waited was refused")
 			}
 		}
-		turn{lane: g.lane(here)}.leave()
-		turn{lane: g.lane(here)}.leave()
+		turn{lane: g.queueOf(here)}.leave()
+		turn{lane: g.queueOf(here)}.leave()
 		g.isEmpty(t)
 	})
 }
 
 // isEmpty says whether everybody gave back what they took.
-func (g *gate) isEmpty(t *testing.T) {
+func (g *limiter) isEmpty(t *testing.T) {
 	t.Helper()
 	if g.inFlight() != 0 || len(g.suspect) != 0 || g.waiting.Load() != 0 || g.cooling.Load() != 0 {
 		t.Errorf("%d in flight, %d waiting, %d lanes cooling at the end", g.inFlight(), g.waiting.Load(), g.cooling.Load())
 	}
-	for issuer, l := range g.lanes {
-		if len(l.slots) != 0 || l.waiting.Load() != 0 || l.resting.Load() != 0 {
-			t.Errorf("%s: %d slots taken, %d waiting, %d resting at the end", issuer, len(l.slots), l.waiting.Load(), l.resting.Load())
+	for issuer, l := range g.queues {
+		if len(l.slots) != 0 || l.waiting.Load() != 0 || l.cooling.Load() != 0 {
+			t.Errorf("%s: %d slots taken, %d waiting, %d resting at the end", issuer, len(l.slots), l.waiting.Load(), l.cooling.Load())
 		}
 	}
 }
@@ -61,12 +61,12 @@ func (g *gate) isEmpty(t *testing.T) {
 func TestGateWaitsNoLongerThanTheCaller(t *testing.T) {
 	for _, other := range []string{here, "elsewhere"} { // for a slot, and for a turn
 		synctest.Test(t, func(t *testing.T) {
-			g := newGate(1, 1)
-			busy, _ := g.enter(t.Context(), here)
+			g := newLimiter(1, 1)
+			busy, _ := g.acquire(t.Context(), here)
 			ctx, cancel := context.WithCancel(t.Context())
 			entered := make(chan bool)
 			go func() {
-				_, ok := g.enter(ctx, other)
+				_, ok := g.acquire(ctx, other)
 				entered <- ok
 			}()
 			synctest.Wait()
@@ -75,7 +75,7 @@ func TestGateWaitsNoLongerThanTheCaller(t *testing.T) {
 				t.Error("entered a full gate")
 			}
 			busy.leave()
-			free, ok := g.enter(ctx, other)
+			free, ok := g.acquire(ctx, other)
 			if !ok {
 				t.Fatal("a free slot and a free turn need no time")
 			}
@@ -93,23 +93,23 @@ func TestWhoeverGivesUpLeavesNothingBehind(t *testing.T) {
 		turns  int
 	}{{here, 1}, {"elsewhere", 4}} {
 		synctest.Test(t, func(t *testing.T) {
-			g := newGate(4, 10)
-			first, _ := g.enter(t.Context(), here)
-			first.rest(longestRest, 1)
+			g := newLimiter(4, 10)
+			first, _ := g.acquire(t.Context(), here)
+			first.rest(maxCooldown, 1)
 			var taken []turn
 			for range busy.turns {
-				turn, _ := g.enter(t.Context(), busy.issuer)
+				turn, _ := g.acquire(t.Context(), busy.issuer)
 				taken = append(taken, turn)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), longestRest/2)
+			ctx, cancel := context.WithTimeout(t.Context(), maxCooldown/2)
 			defer cancel()
-			if _, ok := g.enter(ctx, here); ok {
+			if _, ok := g.acquire(ctx, here); ok {
 				t.Errorf("entered, with %d turns taken %s", busy.turns, busy.issuer)
 			}
 			for _, turn := range taken {
 				turn.leave()
 			}
-			time.Sleep(longestRest)
+			time.Sleep(maxCooldown)
 			synctest.Wait()
 			g.isEmpty(t)
 		})
@@ -117,16 +117,16 @@ func TestWhoeverGivesUpLeavesNothingBehind(t *testing.T) {
 }
 
 func TestGateDefault(t *testing.T) {
-	if got, want := cap(newGate(0, 0).turns), 2*runtime.GOMAXPROCS(0); got != want {
+	if got, want := cap(newLimiter(0, 0).turns), 2*runtime.GOMAXPROCS(0); got != want {
 		t.Errorf("%d turns, want %d", got, want)
 	}
 }
 
 // waits is how long one more waits until it enters.
-func (g *gate) waits(t *testing.T, issuer string) time.Duration {
+func (g *limiter) waits(t *testing.T, issuer string) time.Duration {
 	t.Helper()
 	began := time.Now()
-	turn, ok := g.enter(t.Context(), issuer)
+	turn, ok := g.acquire(t.Context(), issuer)
 	if !ok {
 		t.Fatal("refused")
 	}
@@ -145,15 +145,15 @@ func TestASlotRestsAfterAForgery(t *testing.T) {
 		verified bool
 		want     time.Duration
 	}{
-		{"a usual forgery", usual, 1, false, restsFor * usual},
-		{"a dear one", dear, 1, false, restsFor * dear},
-		{"one that four keys were tried for rests for the whole time", 4 * dear, 4, false, restsFor * 4 * dear},
-		{"somebody else had the processor", time.Second, 1, false, longestRest},
-		{"and the same with four keys", time.Second, 4, false, 4 * longestRest},
+		{"a usual forgery", usual, 1, false, cooldownFactor * usual},
+		{"a dear one", dear, 1, false, cooldownFactor * dear},
+		{"one that four keys were tried for rests for the whole time", 4 * dear, 4, false, cooldownFactor * 4 * dear},
+		{"somebody else had the processor", time.Second, 1, false, maxCooldown},
+		{"and the same with four keys", time.Second, 4, false, 4 * maxCooldown},
 		{"work that was for something", dear, 1, true, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			g := newGate(1, 1)
+			g := newLimiter(1, 1)
 			entered, verified := g.try(t.Context(), here, row.keys, func() bool {
 				time.Sleep(row.took)
 				return row.verified
@@ -172,7 +172,7 @@ func TestASlotRestsAfterAForgery(t *testing.T) {
 // TestAPanicGivesItsPlaceBack: whoever catches it must not find the gate shut.
 func TestAPanicGivesItsPlaceBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(1, 1)
+		g := newLimiter(1, 1)
 		func() {
 			defer func() { _ = recover() }()
 			g.try(t.Context(), here, 1, func() bool { panic("a library's fault") })
@@ -191,23 +191,23 @@ func TestFewWaitWhileForgeriesCome(t *testing.T) {
 	}{
 		{"all slots at work", 4, 0, 1000, 1000},
 		{"half of them rest", 4, 2, 1000, 1000},
-		{"most of them rest", 4, 3, 1000, 4 * queued},
+		{"most of them rest", 4, 3, 1000, 4 * queuePerSlot},
 		{"most of them rest, and fewer may wait anyway", 4, 3, 5, 5},
-		{"the only one rests", 1, 1, 1000, queued},
+		{"the only one rests", 1, 1, 1000, queuePerSlot},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			g := newGate(row.slots, row.limit)
+			g := newLimiter(row.slots, row.limit)
 			for range row.slots {
-				g.enter(t.Context(), here)
+				g.acquire(t.Context(), here)
 			}
 			for range row.resting {
-				turn{lane: g.lane(here)}.rest(time.Second, 1)
+				turn{lane: g.queueOf(here)}.rest(time.Second, 1)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			refused := 0
 			for range row.may + 1 {
 				go func() {
-					if _, ok := g.enter(ctx, here); !ok && ctx.Err() == nil {
+					if _, ok := g.acquire(ctx, here); !ok && ctx.Err() == nil {
 						refused++
 					}
 				}()
@@ -218,11 +218,11 @@ func TestFewWaitWhileForgeriesCome(t *testing.T) {
 			}
 			cancel()
 			synctest.Wait()
-			time.Sleep(longestRest) // nothing rests any longer
+			time.Sleep(maxCooldown) // nothing rests any longer
 			synctest.Wait()
-			l := g.lane(here)
-			if l.resting.Load() != 0 || !l.mayWait(int64(row.limit), int64(row.limit)) || g.cooling.Load() != 0 {
-				t.Errorf("%s: afterwards, %d rest", row.intent, l.resting.Load())
+			l := g.queueOf(here)
+			if l.cooling.Load() != 0 || !l.queueLimit(int64(row.limit), int64(row.limit)) || g.cooling.Load() != 0 {
+				t.Errorf("%s: afterwards, %d rest", row.intent, l.cooling.Load())
 			}
 		})
 	}

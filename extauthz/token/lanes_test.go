@@ -19,7 +19,7 @@ type crowd struct {
 
 // pass calls back for each with the time it waited, and for a refused one with
 // less than nothing. It returns when all are through.
-func (c crowd) pass(t *testing.T, g *gate, waited func(time.Duration)) {
+func (c crowd) pass(t *testing.T, g *limiter, waited func(time.Duration)) {
 	var mu sync.Mutex
 	var through sync.WaitGroup
 	defer through.Wait()
@@ -47,7 +47,7 @@ func (c crowd) pass(t *testing.T, g *gate, waited func(time.Duration)) {
 func TestForgeriesOfOneIssuerDoNotStarveAnother(t *testing.T) {
 	const flooded, other, slots, work = "flooded", "other", 4, 3 * time.Millisecond
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(slots, 1000)
+		g := newLimiter(slots, 1000)
 		refused, longest := 0, time.Duration(0)
 		var flood sync.WaitGroup
 		flood.Go(func() {
@@ -68,19 +68,19 @@ func TestForgeriesOfOneIssuerDoNotStarveAnother(t *testing.T) {
 		}
 		// The short queue of each lane is its own.
 		entered := 0
-		crowd{other, slots * (1 + queued), 0, time.Millisecond, true}.pass(t, g, func(wait time.Duration) {
+		crowd{other, slots * (1 + queuePerSlot), 0, time.Millisecond, true}.pass(t, g, func(wait time.Duration) {
 			if wait >= 0 {
 				entered++
 			}
 		})
 		flood.Wait()
-		time.Sleep(longestRest)
+		time.Sleep(maxCooldown)
 		synctest.Wait()
 		if refused == 0 {
 			t.Error("the flood was no flood")
 		}
-		if entered != slots*(1+queued) {
-			t.Errorf("%d of %d that came at once entered", entered, slots*(1+queued))
+		if entered != slots*(1+queuePerSlot) {
+			t.Errorf("%d of %d that came at once entered", entered, slots*(1+queuePerSlot))
 		}
 		g.isEmpty(t)
 	})
@@ -91,25 +91,25 @@ func TestForgeriesOfOneIssuerDoNotStarveAnother(t *testing.T) {
 func TestWhatFillsOneQueueLeavesRoomInAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 100
-		g := newGate(1, limit)
+		g := newLimiter(1, limit)
 		ctx, cancel := context.WithCancel(t.Context())
-		busy, _ := g.enter(ctx, "full")
+		busy, _ := g.acquire(ctx, "full")
 		for range limit {
-			go g.enter(ctx, "full")
+			go g.acquire(ctx, "full")
 		}
-		go g.enter(ctx, "other") // has the slot of its lane, and waits for a turn
+		go g.acquire(ctx, "other") // has the slot of its lane, and waits for a turn
 		synctest.Wait()
 		refused := 0
-		for range queued + 1 {
+		for range queuePerSlot + 1 {
 			go func() {
-				if _, ok := g.enter(ctx, "other"); !ok && ctx.Err() == nil {
+				if _, ok := g.acquire(ctx, "other"); !ok && ctx.Err() == nil {
 					refused++
 				}
 			}()
 		}
 		synctest.Wait()
-		if got := g.lane("other").waiting.Load(); got != queued || refused != 1 {
-			t.Errorf("%d wait, %d refused; want %d and one", got, refused, queued)
+		if got := g.queueOf("other").waiting.Load(); got != queuePerSlot || refused != 1 {
+			t.Errorf("%d wait, %d refused; want %d and one", got, refused, queuePerSlot)
 		}
 		cancel()
 		synctest.Wait()
@@ -124,7 +124,7 @@ func TestForgeriesUnderManyNamesGetNoMore(t *testing.T) {
 	const slots, work, span = 4, time.Millisecond, 20 * time.Second // as two processors have
 	for _, names := range []int{1, 2, 5, 20} {
 		synctest.Test(t, func(t *testing.T) {
-			g := newGate(slots, 1000)
+			g := newLimiter(slots, 1000)
 			var worked, working, most atomic.Int64
 			for name := range names {
 				for range 2 * slots {

@@ -10,15 +10,15 @@ import (
 
 	"github.com/lestrrat-go/jwx/v2/jws"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // unnamed is an issuer of so many ES256 keys and one of another kind, whose
 // tokens name none of them.
 type unnamed struct {
-	keys   []*mint.Key
+	keys   []*jwttest.Key
 	server *published
 	issuer *Issuer
 }
@@ -26,7 +26,7 @@ type unnamed struct {
 func newUnnamed(keys int) *unnamed {
 	u := &unnamed{server: &published{}}
 	for n := range keys {
-		u.keys = append(u.keys, mint.NewKey("ES256", fmt.Sprint("key ", n)))
+		u.keys = append(u.keys, jwttest.NewKey("ES256", fmt.Sprint("key ", n)))
 	}
 	u.publish(u.keys...)
 	u.issuer = &Issuer{ID: usualID, Algorithms: DefaultAlgorithms(), Keys: jwks.NewSource(
@@ -34,13 +34,13 @@ func newUnnamed(keys int) *unnamed {
 	return u
 }
 
-func (u *unnamed) publish(keys ...*mint.Key) {
-	document := mint.JWKS(append([]*mint.Key{mint.NewKey("EdDSA", "other")}, keys...)...)
+func (u *unnamed) publish(keys ...*jwttest.Key) {
+	document := jwttest.JWKS(append([]*jwttest.Key{jwttest.NewKey("EdDSA", "other")}, keys...)...)
 	u.server.document.Store(&document)
 }
 
 // sign leaves kid out.
-func (u *unnamed) sign(key *mint.Key) string {
+func (u *unnamed) sign(key *jwttest.Key) string {
 	silent := *key
 	silent.ID = ""
 	return silent.Sign(goodClaims())
@@ -60,7 +60,7 @@ func TestWithoutKeyID(t *testing.T) {
 			go u.issuer.Keys.Run(t.Context())
 			synctest.Wait()
 			for _, key := range u.keys {
-				claims, refusal := u.verify(t, at(noon), u.sign(key))
+				claims, refusal := u.verify(t, at(testTime), u.sign(key))
 				switch {
 				case count > 4 && (refusal == nil || refusal.Reason != reason.KeyUnknown):
 					t.Errorf("%d keys: %+v", count, refusal)
@@ -68,7 +68,7 @@ func TestWithoutKeyID(t *testing.T) {
 					t.Errorf("%d keys: %s not found: %+v", count, key.ID, refusal)
 				}
 			}
-			_, refusal := u.verify(t, at(noon), u.sign(mint.NewKey("ES256", "")))
+			_, refusal := u.verify(t, at(testTime), u.sign(jwttest.NewKey("ES256", "")))
 			want := reason.SignatureInvalid
 			if count == 0 || count > 4 {
 				want = reason.KeyUnknown
@@ -76,9 +76,9 @@ func TestWithoutKeyID(t *testing.T) {
 			if refusal == nil || refusal.Reason != want {
 				t.Errorf("%d keys: a forgery: %+v, want %s", count, refusal, want)
 			}
-			empty := *mint.NewKey("ES256", "")
+			empty := *jwttest.NewKey("ES256", "")
 			token := empty.SignAs(map[string]any{"alg": "ES256", "kid": "", "typ": "at+jwt"}, goodClaims())
-			if _, refusal := u.verify(t, at(noon), token); refusal == nil || refusal.Reason != reason.KeyUnknown {
+			if _, refusal := u.verify(t, at(testTime), token); refusal == nil || refusal.Reason != reason.KeyUnknown {
 				t.Errorf("%d keys: an empty kid is a kid: %+v", count, refusal)
 			}
 		})
@@ -111,10 +111,10 @@ func TestATrialIsOne(t *testing.T) {
 		u := newUnnamed(4)
 		go u.issuer.Keys.Run(t.Context())
 		synctest.Wait()
-		v := NewVerifier(Options{InFlight: 1, Now: func() time.Time { return noon }})
+		v := NewVerifier(Options{InFlight: 1, Now: func() time.Time { return testTime }})
 		slow := &paced{takes: time.Millisecond}
 		v.algorithms["ES256"] = slow.of(v.algorithms["ES256"])
-		forged := u.sign(mint.NewKey("ES256", ""))
+		forged := u.sign(jwttest.NewKey("ES256", ""))
 		if _, refusal := u.verify(t, v, forged); refusal.Reason != reason.SignatureInvalid || refusal.Remembered {
 			t.Fatalf("%+v", refusal)
 		}
@@ -124,8 +124,8 @@ func TestATrialIsOne(t *testing.T) {
 		if _, refusal := u.verify(t, v, forged); !refusal.Remembered || slow.tried.Load() != 4 {
 			t.Errorf("the second time: %+v, %d keys tried", refusal, slow.tried.Load())
 		}
-		v.gate.maxWaiting = 1
-		if waited := v.gate.waits(t, usualID); waited != restsFor*4*time.Millisecond {
+		v.limiter.maxWaiting = 1
+		if waited := v.limiter.waits(t, usualID); waited != cooldownFactor*4*time.Millisecond {
 			t.Errorf("the slot rested for %v", waited)
 		}
 		// A signature of another length is by none of them: no turn, no rest.
@@ -140,7 +140,7 @@ func TestATrialIsOne(t *testing.T) {
 
 // TestATrialKeepsToTheLength of a key's signatures: a library would not.
 func TestATrialKeepsToTheLength(t *testing.T) {
-	longer, own := mint.NewKey("ES384", ""), mint.NewKey("ES256", "")
+	longer, own := jwttest.NewKey("ES384", ""), jwttest.NewKey("ES256", "")
 	compact, flaw := parse(own.Sign(goodClaims()), 1<<12)
 	if flaw != "" {
 		t.Fatal(flaw)
@@ -161,14 +161,14 @@ func TestStillWithoutKeyID(t *testing.T) {
 		u.publish(own)
 		go u.issuer.Keys.Run(t.Context())
 		synctest.Wait()
-		v := at(noon)
+		v := at(testTime)
 		claims, refusal := u.verify(t, v, u.sign(own))
 		if refusal != nil {
 			t.Fatalf("%+v", refusal)
 		}
 		for _, row := range []struct {
 			intent string
-			keys   []*mint.Key
+			keys   []*jwttest.Key
 			still  bool
 		}{
 			{"a key beside it", others[:1], true},
@@ -184,14 +184,14 @@ func TestStillWithoutKeyID(t *testing.T) {
 				published = append(slices.Clone(row.keys), own)
 			}
 			u.publish(published...)
-			u.issuer.Keys.Suspect()
+			u.issuer.Keys.RequestRefresh()
 			synctest.Wait()
-			still, _ := v.Still(claims, u.issuer)
+			still, _ := v.Revalidate(claims, u.issuer)
 			if still != row.still {
 				t.Errorf("%s: still %t", row.intent, still)
 			}
 			// Memory makes an answer faster, never different.
-			if anew, _ := u.verify(t, at(noon), u.sign(own)); still && (anew == nil || anew.Key != claims.Key) {
+			if anew, _ := u.verify(t, at(testTime), u.sign(own)); still && (anew == nil || anew.Key != claims.Key) {
 				t.Errorf("%s: anew: %+v", row.intent, anew)
 			}
 		}

@@ -18,12 +18,12 @@ import (
 var sharedKeys = [][]byte{[]byte("the key that makes nonces, 32 bytes"), []byte("the key before it, of 32 bytes too")}
 
 // started is a binder whose process starts now.
-func started(c *clock) *Binder {
-	return NewBinder(BinderOptions{Now: c.read, InFlight: 2, Waiting: 100})
+func started(c *clock) *PossessionVerifier {
+	return NewPossessionVerifier(PossessionOptions{Now: c.read, InFlight: 2, Waiting: 100})
 }
 
 // handedOut is the nonce that b gives to a client that has none.
-func handedOut(t *testing.T, b *Binder, rules ProofRules) string {
+func handedOut(t *testing.T, b *PossessionVerifier, rules ProofRules) string {
 	t.Helper()
 	rules.NonceAlways = true
 	x := newExchange(func(x *exchange) { x.rules = rules }, proofClaim("jti", "without a nonce"), proofClaim("iat", b.now().Unix()))
@@ -35,7 +35,7 @@ func handedOut(t *testing.T, b *Binder, rules ProofRules) string {
 }
 
 // withNonce is an exchange at the time of b, and gives what became of it.
-func withNonce(t *testing.T, b *Binder, rules ProofRules, nonce any) *Refusal {
+func withNonce(t *testing.T, b *PossessionVerifier, rules ProofRules, nonce any) *Refusal {
 	t.Helper()
 	x := newExchange(func(x *exchange) { x.rules = rules }, proofClaim("nonce", nonce),
 		proofClaim("iat", b.now().Unix()), proofClaim("jti", fmt.Sprint(nonce, b.now())))
@@ -128,7 +128,7 @@ func TestWhichNoncesHold(t *testing.T) {
 			c.move(-row.start)
 			maker, rules := b, ProofRules{ClockSkew: skew, NonceKeys: row.reader, NonceAlways: true}
 			if row.maker != nil || row.restarts {
-				maker = NewBinder(BinderOptions{Now: c.read, InFlight: 1, Since: longAgo})
+				maker = NewPossessionVerifier(PossessionOptions{Now: c.read, InFlight: 1, Since: longAgo})
 			}
 			nonce := handedOut(t, maker, ProofRules{ClockSkew: skew, NonceKeys: row.maker})
 			c.move(row.read)
@@ -186,7 +186,7 @@ func FuzzNonce(f *testing.F) {
 	f.Add("", int64(0))
 	f.Fuzz(func(t *testing.T, nonce string, later int64) {
 		later %= int64(24 * time.Hour)
-		now := noon.Add(time.Duration(later))
+		now := testTime.Add(time.Duration(later))
 		want := false
 		if raw, err := base64.RawURLEncoding.DecodeString(nonce); err == nil && len(raw) == 32 && base64.RawURLEncoding.EncodeToString(raw) == nonce {
 			for _, key := range sharedKeys {
@@ -196,7 +196,7 @@ func FuzzNonce(f *testing.F) {
 			}
 			age := now.UnixNano() - int64(binary.BigEndian.Uint64(raw[:8]))
 			want = want && age <= int64(5*time.Minute) && age >= -int64(skew)
-			want = want && (string(raw[8:16]) == string(b.nonces.process[:]) || int64(binary.BigEndian.Uint64(raw[:8])) >= noon.UnixNano())
+			want = want && (string(raw[8:16]) == string(b.nonces.process[:]) || int64(binary.BigEndian.Uint64(raw[:8])) >= testTime.UnixNano())
 		}
 		if got := b.nonces.holds(nonce, rules, now); got != want {
 			t.Errorf("%q, %v later: %v, want %v", nonce, time.Duration(later), got, want)

@@ -22,7 +22,7 @@ const pairCount = 140
 
 // inOrder lists defects by the order of the contract: the first wins.
 func inOrder() []ranked {
-	later := noon.Add(time.Hour).Unix()
+	later := testTime.Add(time.Hour).Unix()
 	return []ranked{
 		{"crit", nil, inHeader("crit", []string{"x"}), reason.TokenMalformed},
 		{"kid is no string", []string{"kid"}, inHeader("kid", 1), reason.TokenMalformed},
@@ -89,7 +89,7 @@ func TestOrderWhereRulesMeet(t *testing.T) {
 		{"the strict profile's typ precedes its claims", all(strict, inHeader("typ", gone), claim("sub", gone)), reason.TypeNotAllowed},
 		{"a wrong-typed iss names nobody", claim("iss", []string{usualID}), reason.ClaimsMissing},
 		{"a wrong-typed iss after a wrong typ", all(inHeader("typ", "x"), claim("iss", 1)), reason.TypeNotAllowed},
-		{"expired precedes not yet valid", all(claim("exp", 1), claim("iat", noon.Add(time.Hour).Unix())), reason.TokenExpired},
+		{"expired precedes not yet valid", all(claim("exp", 1), claim("iat", testTime.Add(time.Hour).Unix())), reason.TokenExpired},
 		{"malformed precedes alg none", all(inHeader("alg", "none"), payload(`{"a":1,"a":1}`)), reason.TokenMalformed},
 	}
 	w := newWorld()
@@ -109,7 +109,7 @@ func TestIssuerIsAskedForOnce(t *testing.T) {
 	w := newWorld()
 	asked := func(alter alteration) []string {
 		var names []string
-		at(noon).Verify(t.Context(), newDraft(w, alter).token(), func(iss string) *Issuer {
+		at(testTime).Verify(t.Context(), newDraft(w, alter).token(), func(iss string) *Issuer {
 			names = append(names, iss)
 			return w.trusted(iss)
 		})

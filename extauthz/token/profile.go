@@ -33,7 +33,7 @@ func (p Profile) otherKind(h header, payload map[string]any) flaw {
 	if p != Standard {
 		return ""
 	}
-	return betrayedByClaims(payload)
+	return hasClaimsOfOtherKind(payload)
 }
 
 // acceptsType knows the types of access tokens and no others, so that id_token,
@@ -55,7 +55,7 @@ func (p Profile) acceptsType(typ *string) bool {
 // tokens (OpenID Connect Core, sections 2 and 3.3.2.11) and of security events
 // (RFC 8417, section 2.2), and the marks of Amazon Cognito (token_use) and of
 // Keycloak (typ in the payload).
-func betrayedByClaims(payload map[string]any) flaw {
+func hasClaimsOfOtherKind(payload map[string]any) flaw {
 	for _, name := range []string{"nonce", "at_hash", "c_hash", "s_hash", "events"} {
 		if _, present := payload[name]; present {
 			return flaw(name + ": a claim of another kind of token")

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // proofDefect is one thing that is wrong with an exchange that is good in all
@@ -135,7 +135,7 @@ func proofKeyDefects() []proofDefect {
 		return proofDefect{"jwk: " + name, inJWK(member, value), detail}
 	}
 	const private = "jwk: a private or symmetric key"
-	secret := mint.NewKey("HS256", "")
+	secret := jwttest.NewKey("HS256", "")
 	fits := "alg: not an algorithm of the key"
 	return []proofDefect{
 		jwk("with d", private, "d", "AAAA"),
@@ -241,13 +241,13 @@ func proofTimeDefects() []proofDefect {
 	}
 	const far, ahead = "iat: over 5 minutes ago", "iat: further ahead than clock_skew allows"
 	return []proofDefect{
-		iat("a second too old", far, noon.Add(-proofWindow-time.Second).Unix()),
-		iat("a second too far ahead", ahead, noon.Add(skew+time.Second).Unix()),
-		{"iat: a fraction too old", issuedAt(fmt.Sprintf("%d.9", noon.Add(-proofWindow).Unix()-1)), far},
-		{"iat: a fraction too far ahead", issuedAt(fmt.Sprintf("%d.1", noon.Add(skew).Unix())), ahead},
-		iat("in milliseconds", "iat: not a date", noon.UnixMilli()),
+		iat("a second too old", far, testTime.Add(-proofWindow-time.Second).Unix()),
+		iat("a second too far ahead", ahead, testTime.Add(skew+time.Second).Unix()),
+		{"iat: a fraction too old", issuedAt(fmt.Sprintf("%d.9", testTime.Add(-proofWindow).Unix()-1)), far},
+		{"iat: a fraction too far ahead", issuedAt(fmt.Sprintf("%d.1", testTime.Add(skew).Unix())), ahead},
+		iat("in milliseconds", "iat: not a date", testTime.UnixMilli()),
 		iat("zero", far, 0),
-		iat("a string", "iat: not a number", fmt.Sprint(noon.Unix())),
+		iat("a string", "iat: not a number", fmt.Sprint(testTime.Unix())),
 		iat("null", "iat: not a number", nil),
 		iat("true", "iat: not a number", true),
 		{"iat: beyond any number", issuedAt("1e999"), "iat: not a date"},

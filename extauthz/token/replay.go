@@ -17,7 +17,7 @@ const (
 
 	// afterlife is how much longer than it is fresh a proof is remembered, so
 	// that a clock that is set back by that much troubles nobody.
-	afterlife = time.Minute
+	retention = time.Minute
 
 	// lightUse is how many live proofs a key may have and still draw on the
 	// last quarter of the memory.
@@ -127,7 +127,7 @@ func (r *replays) record(thumbprint, id string, issued time.Time, attempt finger
 	}
 	r.seen[proof] = acceptance{key: key, attempt: attempt, at: elapsed, issued: issued.UnixNano()}
 	r.live[key]++
-	end := elapsed + issued.Add(proofWindow+afterlife).Sub(now)
+	end := elapsed + issued.Add(proofWindow+retention).Sub(now)
 	second := int64(end/time.Second) + 1
 	r.ending[second] = append(r.ending[second], proof)
 	return ""

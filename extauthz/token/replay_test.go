@@ -22,7 +22,7 @@ func TestProofIsSpentOnce(t *testing.T) {
 	}{
 		{"first", func(*exchange) {}, ""},
 		{"the same jti in a new proof", func(*exchange) {}, "jti: used before"},
-		{"the same jti at another time", proofClaim("iat", noon.Add(time.Second).Unix()), "jti: used before"},
+		{"the same jti at another time", proofClaim("iat", testTime.Add(time.Second).Unix()), "jti: used before"},
 		{"the same jti for another method", twists(proofClaim("htm", "GET"), presented(func(p *Presentation) { p.Method = "GET" })), "jti: used before"},
 		{"the same jti for another token", twists(proofClaim("ath", hashOf("other")), presented(func(p *Presentation) { p.Compact = "other" })), "jti: used before"},
 		{"another jti", proofClaim("jti", "p-2"), ""},
@@ -77,7 +77,7 @@ func TestSimultaneousUses(t *testing.T) {
 				p := x.presentation
 				p.Proofs, p.Attempt = []string{proof}, row.attempt(i)
 				group.Go(func() {
-					if _, refusal := b.Prove(t.Context(), x.confirmation, p, x.mode, x.rules); refusal == nil {
+					if _, refusal := b.Verify(t.Context(), x.confirmation, p, x.mode, x.rules); refusal == nil {
 						won.Add(1)
 					}
 				})
@@ -117,7 +117,7 @@ func TestRetryIsNoReplay(t *testing.T) {
 			use := func(attempt, proof string) bool {
 				p := x.presentation
 				p.Proofs, p.Attempt = []string{proof}, attempt
-				_, refusal := b.Prove(t.Context(), x.confirmation, p, x.mode, x.rules)
+				_, refusal := b.Verify(t.Context(), x.confirmation, p, x.mode, x.rules)
 				return refusal == nil
 			}
 			proof := x.proof()
@@ -141,12 +141,12 @@ func TestRetriesEnd(t *testing.T) {
 	r := newReplays(c.read, 0, 0)
 	name := attempt("1", "proof")
 	for range 2 {
-		if flaw := r.record("key", "jti", noon, name, proofWindow); flaw != "" {
+		if flaw := r.record("key", "jti", testTime, name, proofWindow); flaw != "" {
 			t.Fatal(flaw)
 		}
 		c.move(retryWindow * 2 / 3)
 	}
-	if flaw := r.record("key", "jti", noon, name, proofWindow); flaw == "" {
+	if flaw := r.record("key", "jti", testTime, name, proofWindow); flaw == "" {
 		t.Error("accepted 13 s after the first")
 	}
 }
@@ -154,27 +154,27 @@ func TestRetriesEnd(t *testing.T) {
 // A proof is remembered for as long as it is fresh, and a minute more for
 // clocks that are set back; then it takes no memory.
 func TestProofsEnd(t *testing.T) {
-	for _, issued := range []time.Time{noon.Add(-proofWindow), noon, noon.Add(proofWindow)} {
+	for _, issued := range []time.Time{testTime.Add(-proofWindow), testTime, testTime.Add(proofWindow)} {
 		c := newClock()
 		r := newReplays(c.read, 0, 0)
 		expect := func(step, want string) {
 			t.Helper()
 			if flaw := r.record("key", "jti", issued, fingerprint{}, proofWindow); string(flaw) != want {
-				t.Errorf("issued %v, %s: %q, want %q", issued.Sub(noon), step, flaw, want)
+				t.Errorf("issued %v, %s: %q, want %q", issued.Sub(testTime), step, flaw, want)
 			}
 		}
 		const used, stale = "jti: used before", "iat: over 5 minutes ago"
 		expect("first", "")
 		expect("again", used)
-		c.move(issued.Add(proofWindow).Sub(noon))
+		c.move(issued.Add(proofWindow).Sub(testTime))
 		expect("in its last instant", used)
 		c.move(1)
 		expect("after it", stale)
-		c.move(afterlife - 1)
+		c.move(retention - 1)
 		expect("in the last instant of its afterlife", stale)
-		c.move(-afterlife)
+		c.move(-retention)
 		expect("with a clock set back by a minute", used)
-		c.move(afterlife + time.Second)
+		c.move(retention + time.Second)
 		expect("when it is over", stale)
 		if len(r.seen)+len(r.live)+len(r.ending) != 0 {
 			t.Errorf("%d proofs, %d keys, %d lists are left", len(r.seen), len(r.live), len(r.ending))
@@ -188,10 +188,10 @@ func TestForgottenProofsStayDead(t *testing.T) {
 	c := newClock()
 	r := newReplays(c.read, 0, 0)
 	record := func(id string, issued time.Time) flaw { return r.record("key", id, issued, fingerprint{}, skew) }
-	if flaw := record("old", noon.Add(-time.Minute)); flaw != "" {
+	if flaw := record("old", testTime.Add(-time.Minute)); flaw != "" {
 		t.Fatal(flaw)
 	}
-	if flaw := record("older", noon.Add(-2*time.Minute)); flaw != "" {
+	if flaw := record("older", testTime.Add(-2*time.Minute)); flaw != "" {
 		t.Fatal(flaw)
 	}
 	c.move(time.Hour)
@@ -199,12 +199,12 @@ func TestForgottenProofsStayDead(t *testing.T) {
 		t.Fatalf("%q, %d proofs are remembered", flaw, len(r.seen))
 	}
 	c.move(-time.Hour)
-	for id, issued := range map[string]time.Time{"old": noon.Add(-time.Minute), "older": noon.Add(-2 * time.Minute), "another": noon.Add(-time.Minute)} {
+	for id, issued := range map[string]time.Time{"old": testTime.Add(-time.Minute), "older": testTime.Add(-2 * time.Minute), "another": testTime.Add(-time.Minute)} {
 		if flaw := record(id, issued); flaw != "iat: of a time whose proofs are forgotten, and the clock was set back" {
 			t.Errorf("%s: %q", id, flaw)
 		}
 	}
-	if flaw := record("new", noon.Add(-time.Minute+1)); flaw != "" {
+	if flaw := record("new", testTime.Add(-time.Minute+1)); flaw != "" {
 		t.Errorf("new: %q", flaw)
 	}
 }
@@ -230,7 +230,7 @@ func TestBudgetOfAKey(t *testing.T) {
 	if flaw := record("other", "0"); flaw != "" {
 		t.Errorf("another key: %q", flaw)
 	}
-	c.move(proofWindow + afterlife + time.Second)
+	c.move(proofWindow + retention + time.Second)
 	if flaw := record("busy", "4"); flaw != "" {
 		t.Errorf("when the three are over: %q", flaw)
 	}
@@ -283,7 +283,7 @@ func TestBudgetOfAll(t *testing.T) {
 			t.Fatalf("proof %d was forgotten: %q", old, flaw)
 		}
 	}
-	c.move(proofWindow + afterlife + time.Second)
+	c.move(proofWindow + retention + time.Second)
 	if n := fill("a user", 20); n != 20 || len(r.live) != 1 {
 		t.Errorf("when all is over: %d of 20, %d keys", n, len(r.live))
 	}
@@ -294,7 +294,7 @@ func TestRoomForKeys(t *testing.T) {
 	const keys = 5
 	r := newReplays(newClock().read, keys*(proofBytes+keyBytes), 0)
 	for i := range keys + 1 {
-		if flaw := r.record(fmt.Sprint("key ", i), "jti", noon, fingerprint{}, proofWindow); (flaw == "") != (i < keys) {
+		if flaw := r.record(fmt.Sprint("key ", i), "jti", testTime, fingerprint{}, proofWindow); (flaw == "") != (i < keys) {
 			t.Errorf("key %d: %q", i, flaw)
 		}
 	}
@@ -305,11 +305,11 @@ func TestRetryInFullMemory(t *testing.T) {
 	r := newReplays(newClock().read, proofBytes+keyBytes, 0)
 	name := attempt("1", "proof")
 	for range 2 {
-		if flaw := r.record("key", "jti", noon, name, proofWindow); flaw != "" {
+		if flaw := r.record("key", "jti", testTime, name, proofWindow); flaw != "" {
 			t.Error(flaw)
 		}
 	}
-	if flaw := r.record("key", "other", noon, name, proofWindow); flaw == "" {
+	if flaw := r.record("key", "other", testTime, name, proofWindow); flaw == "" {
 		t.Error("there was room")
 	}
 }
@@ -329,7 +329,7 @@ func TestReplayMemoryIsHonest(t *testing.T) {
 		before := inUse()
 		r := newReplays(newClock().read, 0, 0)
 		for i := 0; ; i++ {
-			issued := noon.Add(time.Duration(i%600-300) * time.Second)
+			issued := testTime.Add(time.Duration(i%600-300) * time.Second)
 			if r.record(fmt.Sprint(i/perKey), fmt.Sprint(i), issued, fingerprint{}, proofWindow) != "" {
 				break
 			}

@@ -11,7 +11,7 @@ import (
 // or nil. False means that something the claims rest on has changed: the token
 // must be verified anew. With true, the refusal is nil or says that the token's
 // time is over.
-func (v *Verifier) Still(claims *Claims, issuer *Issuer) (bool, *Refusal) {
+func (v *Verifier) Revalidate(claims *Claims, issuer *Issuer) (bool, *Refusal) {
 	switch {
 	case issuer == nil || issuer.ID != claims.Issuer:
 		return false, nil

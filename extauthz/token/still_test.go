@@ -5,15 +5,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // TestStill takes away, one at a time, what remembered claims rest on.
 func TestStill(t *testing.T) {
 	w := newWorld()
-	claims, refusal := w.verify(t, newDraft(w, claim("exp", noon.Add(time.Minute).Unix())).token())
+	claims, refusal := w.verify(t, newDraft(w, claim("exp", testTime.Add(time.Minute).Unix())).token())
 	if refusal != nil {
 		t.Fatalf("%+v", refusal)
 	}
@@ -24,7 +24,7 @@ func TestStill(t *testing.T) {
 	}
 	gone := jwks.NewSource(jwks.Options{Issuer: usualID, JWKSURI: usualID + "/jwks"}, jwks.Environment{})
 	withdrawn := *claims
-	source := staticSource(usualID, mint.JWKS(w.keys["es"], w.keys["rs"]))
+	source := staticSource(usualID, jwttest.JWKS(w.keys["es"], w.keys["rs"]))
 	found, _ := source.Set().Lookup(&withdrawn.KeyID, withdrawn.Algorithm)
 	withdrawn.Key = found[0]
 	source.Close()
@@ -37,21 +37,21 @@ func TestStill(t *testing.T) {
 		still  bool
 		want   reason.Reason
 	}{
-		{"nothing changed", noon, claims, w.issuers[usualID], 0, true, reason.Allowed},
-		{"the last moment", noon.Add(time.Minute + skew - 1), claims, w.issuers[usualID], 0, true, reason.Allowed},
-		{"expired, skew included", noon.Add(time.Minute + skew), claims, w.issuers[usualID], 0, true, reason.TokenExpired},
-		{"the clock was set back", noon.Add(-2 * time.Hour), claims, w.issuers[usualID], 0, true, reason.TokenNotYetValid},
-		{"the issuer is not trusted here", noon, claims, nil, 0, false, reason.Allowed},
-		{"another issuer", noon, claims, issuer(func(i *Issuer) { i.ID += "/" }), 0, false, reason.Allowed},
-		{"another profile", noon, claims, issuer(func(i *Issuer) { i.Profile = RFC9068 }), 0, false, reason.Allowed},
-		{"the algorithm left the list", noon, claims, issuer(func(i *Issuer) { i.Algorithms = []string{"PS256"} }), 0, false, reason.Allowed},
-		{"the keys are gone or stale", noon, claims, issuer(func(i *Issuer) { i.Keys = gone }), 0, false, reason.Allowed},
-		{"the key was withdrawn", noon, &withdrawn, w.issuers[usualID], 0, false, reason.Allowed},
-		{"the limit was lowered", noon, claims, w.issuers[usualID], claims.Size - 1, false, reason.Allowed},
+		{"nothing changed", testTime, claims, w.issuers[usualID], 0, true, reason.Allowed},
+		{"the last moment", testTime.Add(time.Minute + skew - 1), claims, w.issuers[usualID], 0, true, reason.Allowed},
+		{"expired, skew included", testTime.Add(time.Minute + skew), claims, w.issuers[usualID], 0, true, reason.TokenExpired},
+		{"the clock was set back", testTime.Add(-2 * time.Hour), claims, w.issuers[usualID], 0, true, reason.TokenNotYetValid},
+		{"the issuer is not trusted here", testTime, claims, nil, 0, false, reason.Allowed},
+		{"another issuer", testTime, claims, issuer(func(i *Issuer) { i.ID += "/" }), 0, false, reason.Allowed},
+		{"another profile", testTime, claims, issuer(func(i *Issuer) { i.Profile = RFC9068 }), 0, false, reason.Allowed},
+		{"the algorithm left the list", testTime, claims, issuer(func(i *Issuer) { i.Algorithms = []string{"PS256"} }), 0, false, reason.Allowed},
+		{"the keys are gone or stale", testTime, claims, issuer(func(i *Issuer) { i.Keys = gone }), 0, false, reason.Allowed},
+		{"the key was withdrawn", testTime, &withdrawn, w.issuers[usualID], 0, false, reason.Allowed},
+		{"the limit was lowered", testTime, claims, w.issuers[usualID], claims.Size - 1, false, reason.Allowed},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
 			v := NewVerifier(Options{ClockSkew: skew, MaxBytes: row.bytes, Now: func() time.Time { return row.at }})
-			still, refusal := v.Still(row.claims, row.issuer)
+			still, refusal := v.Revalidate(row.claims, row.issuer)
 			got := reason.Allowed
 			if refusal != nil {
 				got = refusal.Reason
@@ -76,7 +76,7 @@ func TestARememberedTokenRestsOnEveryField(t *testing.T) {
 		"Profile":    func(i *Issuer) { i.Profile = RFC9068 },
 		"Algorithms": func(i *Issuer) { i.Algorithms = []string{"PS256"} },
 		// The same keys again, fetched by a source that inherited nothing.
-		"Keys": func(i *Issuer) { i.Keys = staticSource(usualID, mint.JWKS(w.keys["es"], w.keys["rs"])) },
+		"Keys": func(i *Issuer) { i.Keys = staticSource(usualID, jwttest.JWKS(w.keys["es"], w.keys["rs"])) },
 	}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Issuer]()) {
 		change := changes[field.Name]
@@ -86,7 +86,7 @@ func TestARememberedTokenRestsOnEveryField(t *testing.T) {
 		}
 		changed := *w.issuers[usualID]
 		change(&changed)
-		if still, _ := at(noon).Still(claims, &changed); still {
+		if still, _ := at(testTime).Revalidate(claims, &changed); still {
 			t.Errorf("Issuer.%s: the token is not verified anew", field.Name)
 		}
 	}
@@ -95,7 +95,7 @@ func TestARememberedTokenRestsOnEveryField(t *testing.T) {
 // TestAForgeryIsVerifiedOnce under one key, and anew under the next.
 func TestAForgeryIsVerifiedOnce(t *testing.T) {
 	w := newWorld()
-	v := at(noon)
+	v := at(testTime)
 	forged := newDraft(w, func(d *draft) { d.key = d.world.forger }).token()
 	for i, remembered := range []bool{false, true, true} {
 		_, refusal := v.Verify(t.Context(), forged, w.trusted)
@@ -106,7 +106,7 @@ func TestAForgeryIsVerifiedOnce(t *testing.T) {
 	// The issuer takes the forger's key under the same kid: what failed under
 	// the old key says nothing about the new one.
 	reused := *w.issuers[usualID]
-	reused.Keys = staticSource(usualID, mint.JWKS(w.forger))
+	reused.Keys = staticSource(usualID, jwttest.JWKS(w.forger))
 	claims, refusal := v.Verify(t.Context(), forged, func(string) *Issuer { return &reused })
 	if refusal != nil || claims == nil {
 		t.Errorf("under a new key: %+v", refusal)
@@ -120,7 +120,7 @@ func TestAForgeryIsVerifiedOnce(t *testing.T) {
 // TestForgeriesKeepTheirSpace: two that meet in one place forget, and are never
 // taken for each other.
 func TestForgeriesKeepTheirSpace(t *testing.T) {
-	var table forgeries
+	var table badSignatureCache
 	key, other := []*jwks.Key{new(jwks.Key)}, []*jwks.Key{new(jwks.Key)}
 	first, second := [32]byte{1, 31: 1}, [32]byte{1, 31: 2}
 	table.remember(first, key)

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // published is an authorization server that counts the fetches of its keys.
@@ -28,15 +28,15 @@ func (p *published) RoundTrip(request *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-func (p *published) publish(key *mint.Key) {
-	document := mint.JWKS(key)
+func (p *published) publish(key *jwttest.Key) {
+	document := jwttest.JWKS(key)
 	p.document.Store(&document)
 }
 
 // An issuer that puts a new key under an old kid is healed by the first
 // signature that fails; only failing signatures cause a fetch.
 func TestFailingSignatureAsksForTheKeysAgain(t *testing.T) {
-	old, renewed := mint.NewKey("ES256", "es"), mint.NewKey("ES256", "es")
+	old, renewed := jwttest.NewKey("ES256", "es"), jwttest.NewKey("ES256", "es")
 	synctest.Test(t, func(t *testing.T) {
 		server := &published{}
 		server.publish(old)
@@ -46,7 +46,7 @@ func TestFailingSignatureAsksForTheKeysAgain(t *testing.T) {
 		synctest.Wait()
 		issuer := &Issuer{ID: usualID, Algorithms: DefaultAlgorithms(), Keys: source}
 		verify := func(token string) reason.Reason {
-			_, refusal := at(noon).Verify(t.Context(), token, func(string) *Issuer { return issuer })
+			_, refusal := at(testTime).Verify(t.Context(), token, func(string) *Issuer { return issuer })
 			synctest.Wait()
 			if refusal == nil {
 				return reason.Allowed

@@ -55,12 +55,12 @@ type Options struct {
 
 // Verifier verifies tokens. It is safe for concurrent use.
 type Verifier struct {
-	maxBytes   int
-	skew       time.Duration
-	now        func() time.Time
-	gate       *gate
-	forgeries  *forgeries
-	algorithms map[string]algorithm
+	maxBytes      int
+	skew          time.Duration
+	now           func() time.Time
+	limiter       *limiter
+	badSignatures *badSignatureCache
+	algorithms    map[string]algorithm
 }
 
 // NewVerifier makes a verifier with these bounds.
@@ -72,17 +72,17 @@ func NewVerifier(o Options) *Verifier {
 		o.Now = time.Now
 	}
 	return &Verifier{
-		maxBytes:   o.MaxBytes,
-		skew:       o.ClockSkew,
-		now:        o.Now,
-		gate:       newGate(o.InFlight, o.Waiting),
-		forgeries:  new(forgeries),
-		algorithms: newAlgorithms(),
+		maxBytes:      o.MaxBytes,
+		skew:          o.ClockSkew,
+		now:           o.Now,
+		limiter:       newLimiter(o.InFlight, o.Waiting),
+		badSignatures: new(badSignatureCache),
+		algorithms:    newAlgorithms(),
 	}
 }
 
 // InFlight is the number of signatures being verified now.
-func (v *Verifier) InFlight() int { return v.gate.inFlight() }
+func (v *Verifier) InFlight() int { return v.limiter.inFlight() }
 
 // Refusal says why there are no claims.
 type Refusal struct {

@@ -10,9 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // What stands on the near side of each line is accepted.
@@ -33,18 +33,18 @@ func TestAccepted(t *testing.T) {
 		"token_use access":                        claim("token_use", "access"),
 		"payload typ Bearer":                      claim("typ", "Bearer"),
 		"b64 true":                                inHeader("b64", true),
-		"jku, x5u, x5c and jwk are ignored":       all(inHeader("jku", "https://evil.example.com"), inHeader("x5u", 1), inHeader("x5c", nil), inHeader("jwk", mint.NewKey("ES256", "").JWK())),
+		"jku, x5u, x5c and jwk are ignored":       all(inHeader("jku", "https://evil.example.com"), inHeader("x5u", 1), inHeader("x5c", nil), inHeader("jwk", jwttest.NewKey("ES256", "").JWK())),
 		"unknown header members are ignored":      inHeader("x", []any{map[string]any{"alg": "none"}}),
 		"no kid, and one key fits":                all(strict, inHeader("kid", gone)),
 		"no kid, and one key of several fits":     all(signedWith("ed", "EdDSA"), inHeader("kid", gone)),
 		"no kid, and one key fits by two names":   all(signedWith("rs", "RS256"), inHeader("kid", gone)),
-		"exp one second within the skew":          claim("exp", unix(noon.Add(-skew+time.Second))),
-		"exp a fraction within the skew":          number("exp", fmt.Sprintf("%d.01", unix(noon.Add(-skew)))),
+		"exp one second within the skew":          claim("exp", unix(testTime.Add(-skew+time.Second))),
+		"exp a fraction within the skew":          number("exp", fmt.Sprintf("%d.01", unix(testTime.Add(-skew)))),
 		"exp in the last second there is":         number("exp", "253402300799.5"),
 		"exp with an exponent":                    number("exp", "2.5e11"),
-		"nbf on the skew":                         claim("nbf", unix(noon.Add(skew))),
+		"nbf on the skew":                         claim("nbf", unix(testTime.Add(skew))),
 		"nbf negative":                            claim("nbf", -1),
-		"iat on the skew":                         claim("iat", unix(noon.Add(skew))),
+		"iat on the skew":                         claim("iat", unix(testTime.Add(skew))),
 		"no nbf, iat, sub, jti, client_id, scope": all(claim("nbf", gone), claim("iat", gone), claim("sub", gone), claim("jti", gone), claim("client_id", gone), claim("scope", gone)),
 		"aud is an array":                         claim("aud", []string{"a", "b"}),
 		"aud is empty: it will match nothing":     claim("aud", ""),
@@ -79,15 +79,15 @@ func nestedArrays(depth int) string {
 
 // J-1, J-5: every algorithm of the default list verifies, under a key of its own.
 func TestEveryAlgorithm(t *testing.T) {
-	rsa := mint.NewKey("RS256", "k")
+	rsa := jwttest.NewKey("RS256", "k")
 	for _, alg := range DefaultAlgorithms() {
 		t.Run(alg, func(t *testing.T) {
 			key := *rsa
 			if key.Alg = alg; alg[0] == 'E' {
-				key = *mint.NewKey(alg, "k")
+				key = *jwttest.NewKey(alg, "k")
 			}
-			issuer := &Issuer{ID: usualID, Algorithms: []string{alg}, Keys: staticSource(usualID, mint.JWKS(&key))}
-			claims, refusal := at(noon).Verify(t.Context(), key.Sign(goodClaims()), func(string) *Issuer { return issuer })
+			issuer := &Issuer{ID: usualID, Algorithms: []string{alg}, Keys: staticSource(usualID, jwttest.JWKS(&key))}
+			claims, refusal := at(testTime).Verify(t.Context(), key.Sign(goodClaims()), func(string) *Issuer { return issuer })
 			if refusal != nil {
 				t.Fatalf("refused as %v: %s", refusal.Reason, refusal.Detail)
 			}
@@ -102,7 +102,7 @@ func TestEmptyAlgorithmsAcceptNothing(t *testing.T) {
 	w := newWorld()
 	shut := *w.issuers[usualID]
 	shut.Algorithms = nil
-	_, refusal := at(noon).Verify(t.Context(), newDraft(w).token(), func(string) *Issuer { return &shut })
+	_, refusal := at(testTime).Verify(t.Context(), newDraft(w).token(), func(string) *Issuer { return &shut })
 	if refusal == nil || refusal.Reason != reason.AlgorithmNotAllowed {
 		t.Errorf("%+v", refusal)
 	}
@@ -119,8 +119,8 @@ func TestClaims(t *testing.T) {
 	want := &Claims{
 		Issuer: strictID, Subject: "alice", Client: "cli", ID: "t-1", KeyID: "es", Algorithm: "ES256", HeaderKeyID: &kid, Size: len(compact),
 		Scopes: []string{"mcp:read", "mcp:write"}, Profile: RFC9068,
-		Expiry:   noon.Add(time.Minute + 500*time.Millisecond),
-		IssuedAt: noon.Add(-time.Minute), NotBefore: noon.Add(-time.Minute),
+		Expiry:   testTime.Add(time.Minute + 500*time.Millisecond),
+		IssuedAt: testTime.Add(-time.Minute), NotBefore: testTime.Add(-time.Minute),
 		All: map[string]any{
 			"iss": strictID, "aud": "https://mcp.example.com/mcp", "sub": "alice",
 			"client_id": "cli", "jti": "t-1", "scope": "mcp:read mcp:write",
@@ -241,7 +241,7 @@ func TestKeysUnavailable(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	verify := func(alterations ...alteration) reason.Reason {
-		_, refusal := at(noon).Verify(ctx, newDraft(w, alterations...).token(), func(string) *Issuer { return &keyless })
+		_, refusal := at(testTime).Verify(ctx, newDraft(w, alterations...).token(), func(string) *Issuer { return &keyless })
 		return refusal.Reason
 	}
 	if got := verify(); got != reason.KeysUnavailable {
@@ -257,7 +257,7 @@ func TestKeysUnavailable(t *testing.T) {
 
 func TestOverloaded(t *testing.T) {
 	w := newWorld()
-	v := NewVerifier(Options{InFlight: 1, Now: func() time.Time { return noon }})
+	v := NewVerifier(Options{InFlight: 1, Now: func() time.Time { return testTime }})
 	verify := func(alterations ...alteration) reason.Reason {
 		_, refusal := v.Verify(t.Context(), newDraft(w, alterations...).token(), w.trusted)
 		if refusal == nil {
@@ -265,7 +265,7 @@ func TestOverloaded(t *testing.T) {
 		}
 		return refusal.Reason
 	}
-	busy, _ := v.gate.enter(t.Context(), usualID)
+	busy, _ := v.limiter.acquire(t.Context(), usualID)
 	if v.InFlight() != 1 {
 		t.Errorf("%d in flight", v.InFlight())
 	}
@@ -294,7 +294,7 @@ func TestOverloaded(t *testing.T) {
 func TestLimitOfBytes(t *testing.T) {
 	w := newWorld()
 	token := newDraft(w).token()
-	now := func() time.Time { return noon }
+	now := func() time.Time { return testTime }
 	exact := NewVerifier(Options{MaxBytes: len(token), Now: now})
 	if _, refusal := exact.Verify(t.Context(), token, w.trusted); refusal != nil {
 		t.Errorf("%+v", refusal)
@@ -329,9 +329,9 @@ func TestExpiredWhileItWaited(t *testing.T) {
 	looks := 0
 	v := NewVerifier(Options{Now: func() time.Time {
 		looks++
-		return noon.Add(time.Duration(looks-1) * time.Hour)
+		return testTime.Add(time.Duration(looks-1) * time.Hour)
 	}})
-	claims, refusal := v.Verify(t.Context(), newDraft(w, claim("exp", noon.Add(time.Minute).Unix())).token(), w.trusted)
+	claims, refusal := v.Verify(t.Context(), newDraft(w, claim("exp", testTime.Add(time.Minute).Unix())).token(), w.trusted)
 	if claims != nil || refusal.Reason != reason.TokenExpired {
 		t.Errorf("got %v, %+v", claims, refusal)
 	}

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // Examples written from the RFCs. RFC 7515, appendix A: the payload of A.1 to
@@ -146,12 +146,12 @@ func TestTokensOfTheRFCs(t *testing.T) {
 // The access token of RFC 9068, section 2.2 and figure 2, under a key of ours.
 func TestTokenOfRFC9068(t *testing.T) {
 	const iss = "https://authorization-server.example.com/"
-	key := mint.NewKey("RS256", "RjEwOwOA")
+	key := jwttest.NewKey("RS256", "RjEwOwOA")
 	token := key.SignRaw(
 		[]byte(`{"typ":"at+JWT","alg":"RS256","kid":"RjEwOwOA"}`),
 		[]byte(`{"iss":"`+iss+`","sub":"5ba552d67","aud":"https://rs.example.com/","exp":1639528912,"iat":1618354090,"jti":"dbe39bf3a3ba4238a513f51d6e1691c4","client_id":"s6BhdRkqt3","scope":"openid profile reademail"}`))
 	for _, profile := range []Profile{Standard, RFC9068} {
-		issuer := &Issuer{ID: iss, Profile: profile, Algorithms: []string{"RS256"}, Keys: staticSource(iss, mint.JWKS(key))}
+		issuer := &Issuer{ID: iss, Profile: profile, Algorithms: []string{"RS256"}, Keys: staticSource(iss, jwttest.JWKS(key))}
 		trusted := func(string) *Issuer { return issuer }
 		claims, refusal := at(time.Unix(1618354090, 0)).Verify(t.Context(), token, trusted)
 		if refusal != nil || claims.Client != "s6BhdRkqt3" || len(claims.Scopes) != 3 {

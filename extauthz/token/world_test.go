@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
 	"github.com/doorward/doorward/extauthz/jwks"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 const (
@@ -19,36 +19,36 @@ const (
 const skew = 30 * time.Second
 
 // noon is when every token here is looked at.
-var noon = time.Date(2026, time.November, 23, 12, 0, 0, 0, time.UTC)
+var testTime = time.Date(2026, time.November, 23, 12, 0, 0, 0, time.UTC)
 
 // world is two issuers that are trusted and one forger who is not. Both issuers
 // have a key with the kid "es".
 type world struct {
-	keys      map[string]*mint.Key // of the usual issuer, by kid
-	strictKey *mint.Key
-	forger    *mint.Key
+	keys      map[string]*jwttest.Key // of the usual issuer, by kid
+	strictKey *jwttest.Key
+	forger    *jwttest.Key
 	issuers   map[string]*Issuer
 }
 
 // newWorld is made once: RSA keys are slow to come by.
 var newWorld = sync.OnceValue(func() *world {
-	rsa := mint.NewKey("RS256", "rs")
-	pss := *mint.NewKey("PS256", "ps")
+	rsa := jwttest.NewKey("RS256", "rs")
+	pss := *jwttest.NewKey("PS256", "ps")
 	open := *rsa
 	open.ID = "rsa-any" // published without alg: it serves RS* and PS*
-	keys := map[string]*mint.Key{"rs": rsa, "ps": &pss, "rsa-any": &open}
+	keys := map[string]*jwttest.Key{"rs": rsa, "ps": &pss, "rsa-any": &open}
 	for kid, alg := range map[string]string{"es": "ES256", "es384": "ES384", "es512": "ES512", "ed": "EdDSA"} {
-		keys[kid] = mint.NewKey(alg, kid)
+		keys[kid] = jwttest.NewKey(alg, kid)
 	}
-	w := &world{keys: keys, strictKey: mint.NewKey("ES256", "es"), forger: mint.NewKey("ES256", "es")}
+	w := &world{keys: keys, strictKey: jwttest.NewKey("ES256", "es"), forger: jwttest.NewKey("ES256", "es")}
 	w.issuers = map[string]*Issuer{
 		usualID:  {ID: usualID, Algorithms: DefaultAlgorithms(), Keys: usualSource(keys)},
-		strictID: {ID: strictID, Profile: RFC9068, Algorithms: []string{"ES256"}, Keys: staticSource(strictID, mint.JWKS(w.strictKey))},
+		strictID: {ID: strictID, Profile: RFC9068, Algorithms: []string{"ES256"}, Keys: staticSource(strictID, jwttest.JWKS(w.strictKey))},
 	}
 	return w
 })
 
-func usualSource(keys map[string]*mint.Key) *jwks.Source {
+func usualSource(keys map[string]*jwttest.Key) *jwks.Source {
 	var set []map[string]any
 	for kid, key := range keys {
 		jwk := key.JWK()
@@ -78,7 +78,7 @@ func at(now time.Time) *Verifier {
 // verify looks at a token at noon.
 func (w *world) verify(t *testing.T, token string) (*Claims, *Refusal) {
 	t.Helper()
-	claims, refusal := asBearer(at(noon).Verify(t.Context(), token, w.trusted))
+	claims, refusal := asBearer(at(testTime).Verify(t.Context(), token, w.trusted))
 	if (claims == nil) == (refusal == nil) {
 		t.Fatalf("claims %v and refusal %v: want exactly one", claims, refusal)
 	}
@@ -91,7 +91,7 @@ func asBearer(claims *Claims, refusal *Refusal) (*Claims, *Refusal) {
 	if refusal != nil {
 		return claims, refusal
 	}
-	_, refusal = NewBinder(BinderOptions{}).Prove(context.Background(), ReadConfirmation(claims.All), Presentation{Scheme: SchemeBearer}, DPoPOff, ProofRules{})
+	_, refusal = NewPossessionVerifier(PossessionOptions{}).Verify(context.Background(), ReadConfirmation(claims.All), Presentation{Scheme: SchemeBearer}, DPoPOff, ProofRules{})
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -101,7 +101,7 @@ func asBearer(claims *Claims, refusal *Refusal) (*Claims, *Refusal) {
 // draft is a token in the making: whole and good, until a test alters it.
 type draft struct {
 	world  *world
-	key    *mint.Key
+	key    *jwttest.Key
 	header map[string]any
 	claims map[string]any
 	raw    func(header, payload []byte) string // instead of key.SignRaw
@@ -129,8 +129,8 @@ func goodClaims() map[string]any {
 	return map[string]any{
 		"iss": usualID, "aud": "https://mcp.example.com/mcp", "sub": "alice",
 		"client_id": "cli", "jti": "t-1", "scope": "mcp:read mcp:write",
-		"iat": noon.Add(-time.Minute).Unix(), "nbf": noon.Add(-time.Minute).Unix(),
-		"exp": noon.Add(time.Minute).Unix(),
+		"iat": testTime.Add(-time.Minute).Unix(), "nbf": testTime.Add(-time.Minute).Unix(),
+		"exp": testTime.Add(time.Minute).Unix(),
 	}
 }
 

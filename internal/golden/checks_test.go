@@ -19,7 +19,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 const (
@@ -84,7 +84,7 @@ type call struct {
 }
 
 // tokens signs what each call presents.
-type tokens struct{ key, foreign *mint.Key }
+type tokens struct{ key, foreign *jwttest.Key }
 
 func (k tokens) good(changes ...func(map[string]any)) string {
 	now := time.Now().Unix()
@@ -132,14 +132,14 @@ func (k tokens) calls() []call {
 		{name: "no_credentials by Basic", scheme: "Basic", token: "eDp5"},
 		{name: "no_credentials for DPoP alone", path: "/strict"},
 		{name: "token_malformed", token: "abc"},
-		{name: "algorithm_not_allowed", token: mint.NewKey("HS256", "key-1").Sign(map[string]any{"iss": issuer})},
+		{name: "algorithm_not_allowed", token: jwttest.NewKey("HS256", "key-1").Sign(map[string]any{"iss": issuer})},
 		{name: "type_not_allowed", token: k.key.SignAs(map[string]any{"alg": "ES256", "typ": "id_token"}, map[string]any{"iss": issuer})},
 		{name: "issuer_unknown", token: k.good(set("iss", "https://elsewhere.example.com"))},
 		{name: "claims_missing", token: k.good(set("aud", nil))},
 		{name: "token_expired", token: k.good(set("exp", past))},
 		{name: "token_not_yet_valid", token: k.good(set("nbf", time.Now().Add(time.Hour).Unix()))},
 		{name: "keys_unavailable", token: k.good(set("iss", dead))},
-		{name: "key_unknown", token: mint.NewKey("ES256", "key-9").Sign(map[string]any{
+		{name: "key_unknown", token: jwttest.NewKey("ES256", "key-9").Sign(map[string]any{
 			"iss": issuer, "aud": mcp, "sub": "a", "exp": time.Now().Add(time.Hour).Unix()})},
 		{name: "signature_invalid", token: k.foreign.Sign(map[string]any{
 			"iss": issuer, "aud": mcp, "sub": "a", "exp": time.Now().Add(time.Hour).Unix()})},
@@ -216,8 +216,8 @@ func (rawCodec) Unmarshal(data []byte, v any) error {
 // looks at what that process says of itself.
 func TestAnswers(t *testing.T) {
 	binary, folder := build(t), t.TempDir()
-	keys := tokens{mint.NewKey("ES256", "key-1"), mint.NewKey("ES256", "key-1")}
-	write(t, folder, "jwks.json", string(mint.JWKS(keys.key)))
+	keys := tokens{jwttest.NewKey("ES256", "key-1"), jwttest.NewKey("ES256", "key-1")}
+	write(t, folder, "jwks.json", string(jwttest.JWKS(keys.key)))
 	write(t, folder, "policy/team.rego", rules)
 	write(t, folder, "policy/broken.rego", broken)
 	write(t, folder, "revocations.json", `{"serial": 1, "revoked": [{"issuer": "`+issuer+`", "jti": "revoked-1"}]}`)

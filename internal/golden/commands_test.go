@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 const mistakes = `version: 2
@@ -63,8 +63,8 @@ func execute(t *testing.T, binary, folder, stdin string, args ...string) result 
 // findings.
 func TestCommands(t *testing.T) {
 	binary, folder := build(t), t.TempDir()
-	keys := tokens{mint.NewKey("ES256", "key-1"), mint.NewKey("ES256", "key-1")}
-	write(t, folder, "jwks.json", string(mint.JWKS(keys.key)))
+	keys := tokens{jwttest.NewKey("ES256", "key-1"), jwttest.NewKey("ES256", "key-1")}
+	write(t, folder, "jwks.json", string(jwttest.JWKS(keys.key)))
 	write(t, folder, "policy/team.rego", rules)
 	write(t, folder, "policy/broken.rego", broken)
 	write(t, folder, "policy/team_test.rego", "package authz_test\n\nimport data.doorward.testing\n\ntest_x if true\n")

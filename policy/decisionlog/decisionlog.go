@@ -136,7 +136,7 @@ func (o Options) open() (sink, error) {
 func start(o Options, to sink, pace pace) *Log {
 	q := newQueue(o.Buffer, o.Dropped)
 	w := &writer{
-		queue: q, to: to, pace: pace, told: newTold(o.Log.With(slog.String("to", o.To))),
+		queue: q, to: to, pace: pace, told: newFailureLog(o.Log.With(slog.String("to", o.To))),
 		closing: make(chan struct{}), ended: make(chan struct{}),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -151,7 +151,7 @@ func start(o Options, to sink, pace pace) *Log {
 
 // Takes reports whether the event of a decision is wanted: of a denial always,
 // of an allow as the dice fall. Ask once a decision, before its event is made.
-func (l *Log) Takes(allowed bool) bool {
+func (l *Log) Logs(allowed bool) bool {
 	if !allowed || l.sample >= 1 {
 		return true
 	}

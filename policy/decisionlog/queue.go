@@ -14,7 +14,7 @@ type queue struct {
 	dropped func(allowed bool)
 
 	mu              sync.Mutex // never held while anything is waited for
-	denials, allows lane
+	denials, allows list
 	taken           []*entry // being delivered: denials, then allows
 	takenWeight     int
 	number          uint64
@@ -24,7 +24,7 @@ type queue struct {
 
 // lane is entries in their order, linked by their next, and what they weigh. A
 // list has no step that takes longer than another, whatever it holds.
-type lane struct {
+type list struct {
 	first, last *entry
 	weight      int
 }
@@ -77,7 +77,7 @@ func (q *queue) makeRoom(e *entry) bool {
 func (q *queue) take() []*entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, from := range []*lane{&q.denials, &q.allows} {
+	for _, from := range []*list{&q.denials, &q.allows} {
 		for from.first != nil && q.takenWeight < batchBytes {
 			e := from.shift()
 			q.taken = append(q.taken, e)
@@ -121,7 +121,7 @@ func (q *queue) abandon() (allows, denials int) {
 		lose(e)
 	}
 	q.taken, q.takenWeight = nil, 0
-	for _, from := range []*lane{&q.denials, &q.allows} {
+	for _, from := range []*list{&q.denials, &q.allows} {
 		for from.first != nil {
 			lose(from.shift())
 		}
@@ -143,14 +143,14 @@ func (q *queue) drop(e *entry) {
 
 func (q *queue) held() int { return q.denials.weight + q.allows.weight + q.takenWeight }
 
-func (q *queue) laneOf(e *entry) *lane {
+func (q *queue) laneOf(e *entry) *list {
 	if e.Allowed {
 		return &q.allows
 	}
 	return &q.denials
 }
 
-func (l *lane) push(e *entry) {
+func (l *list) push(e *entry) {
 	if l.first == nil {
 		l.first = e
 	} else {
@@ -160,7 +160,7 @@ func (l *lane) push(e *entry) {
 	l.weight += e.weight
 }
 
-func (l *lane) unshift(e *entry) {
+func (l *list) unshift(e *entry) {
 	if l.first == nil {
 		l.last = e
 	}
@@ -168,7 +168,7 @@ func (l *lane) unshift(e *entry) {
 	l.weight += e.weight
 }
 
-func (l *lane) shift() *entry {
+func (l *list) shift() *entry {
 	e := l.first
 	l.first, e.next = e.next, nil
 	l.weight -= e.weight

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/doorward/doorward/outbound"
+	"github.com/doorward/doorward/internal/outbound"
 )
 
 // service posts batches to URL/logs as OPA does: a JSON array of events,

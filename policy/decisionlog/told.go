@@ -8,7 +8,7 @@ import (
 
 // told writes the service's own log about this one: a line when something
 // changed, and none for its going on.
-type told struct {
+type failureLog struct {
 	log *slog.Logger
 
 	mu       sync.Mutex
@@ -17,19 +17,19 @@ type told struct {
 	overflow bool   // more were lost since the look before
 }
 
-func newTold(log *slog.Logger) *told { return &told{log: log} }
+func newFailureLog(log *slog.Logger) *failureLog { return &failureLog{log: log} }
 
-func (t *told) write(level slog.Level, message string, attrs ...slog.Attr) {
+func (t *failureLog) write(level slog.Level, message string, attrs ...slog.Attr) {
 	t.log.LogAttrs(context.Background(), level, message, attrs...)
 }
 
 // failed tells of the first failure after a success.
-func (t *told) failed(err error) { t.fail(err.Error()) }
+func (t *failureLog) failed(err error) { t.fail(err.Error()) }
 
 // stalled tells of a delivery that takes too long, be it that it ends well.
-func (t *told) stalled() { t.fail("what is written is not taken") }
+func (t *failureLog) stalled() { t.fail("what is written is not taken") }
 
-func (t *told) fail(problem string) {
+func (t *failureLog) fail(problem string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.failing {
@@ -40,7 +40,7 @@ func (t *told) fail(problem string) {
 }
 
 // delivered tells of the first success after a failure.
-func (t *told) delivered(lost uint64) {
+func (t *failureLog) delivered(lost uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.failing {
@@ -50,7 +50,7 @@ func (t *told) delivered(lost uint64) {
 }
 
 // losses tells that events are being dropped, when that begins.
-func (t *told) losses(lost uint64) {
+func (t *failureLog) losses(lost uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	overflow := lost > t.lost
@@ -60,6 +60,6 @@ func (t *told) losses(lost uint64) {
 	t.lost, t.overflow = lost, overflow
 }
 
-func (t *told) abandoned(allows, denials int) {
+func (t *failureLog) abandoned(allows, denials int) {
 	t.write(slog.LevelError, "events of decisions were not delivered before the end", slog.Int("allows", allows), slog.Int("denials", denials))
 }

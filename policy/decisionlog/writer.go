@@ -10,7 +10,7 @@ type writer struct {
 	queue   *queue
 	to      sink
 	pace    pace
-	told    *told
+	told    *failureLog
 	closing chan struct{} // closed when the log is
 	ended   chan struct{} // closed when run is over
 }

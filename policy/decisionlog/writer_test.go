@@ -281,7 +281,7 @@ func TestSampling(t *testing.T) {
 		{1, ^uint64(0), true, true},
 	} {
 		l := &Log{sample: row.share, random: func() uint64 { return row.dice }}
-		if got := l.Takes(row.allowed); got != row.want {
+		if got := l.Logs(row.allowed); got != row.want {
 			t.Errorf("share %v, dice %x, allowed %v: %v", row.share, row.dice, row.allowed, got)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"github.com/doorward/doorward/benchmarks/traffic"
-	"github.com/doorward/doorward/envoy/rig/mint"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 const (
@@ -19,12 +19,12 @@ const (
 // TestTheRules: a comparison with a service that judges wrongly would measure
 // nothing.
 func TestTheRules(t *testing.T) {
-	key, stranger := mint.NewKey("ES256", "known"), mint.NewKey("ES256", "known")
-	s, err := newService(t.Context(), map[string]any{"jwks": string(mint.JWKS(key)), "issuer": issuer, "audience": audience})
+	key, stranger := jwttest.NewKey("ES256", "known"), jwttest.NewKey("ES256", "known")
+	s, err := newService(t.Context(), map[string]any{"jwks": string(jwttest.JWKS(key)), "issuer": issuer, "audience": audience})
 	if err != nil {
 		t.Fatal(err)
 	}
-	sign := func(by *mint.Key, changes map[string]any) string {
+	sign := func(by *jwttest.Key, changes map[string]any) string {
 		claims := map[string]any{"iss": issuer, "sub": "alice", "aud": audience, "client_id": "app", "scope": "mcp:read", "exp": time.Now().Add(time.Hour).Unix()}
 		maps.Copy(claims, changes)
 		return by.Sign(claims)

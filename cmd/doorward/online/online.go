@@ -9,9 +9,9 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/doorward/doorward/cmd/doorward/config"
 	"github.com/doorward/doorward/extauthz/jwks"
-	"github.com/doorward/doorward/policy/bundles"
+	"github.com/doorward/doorward/internal/bundles"
+	"github.com/doorward/doorward/internal/config"
 )
 
 // Keys fetches the keys of all issuers at once; the answers are in their order.

@@ -323,7 +323,7 @@ func requirements() []requirement {
 		},
 		{
 			"T-3", "SHOULD", "Local listeners are bound to loopback.", "MCP, transports",
-			[]string{"cmd/doorward/config:TestDefaults", "envoy:TestHardening/admin is on loopback"},
+			[]string{"internal/config:TestDefaults", "envoy:TestHardening/admin is on loopback"},
 			"",
 		},
 		{

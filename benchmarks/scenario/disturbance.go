@@ -1,0 +1,92 @@
+// Package disturbance answers one question: what do requests on known keys feel
+// while something is wrong around them? It runs doorward with an authorization
+// server of its own, sends good and disturbing traffic over gRPC, lets things
+// happen meanwhile, and draws what came of it.
+//
+// What happens, when, and at which rates, is data: the commands have plans.
+package scenario
+
+import (
+	"strings"
+	"time"
+
+	"github.com/doorward/doorward/benchmarks/authority"
+	"github.com/doorward/doorward/benchmarks/server"
+)
+
+// Windows are the lengths of a measurement's parts.
+type Windows struct{ Warm, Before, During, After time.Duration }
+
+// Total is how long a measurement takes.
+func (w Windows) Total() time.Duration { return w.Warm + w.Before + w.During + w.After }
+
+// Good is the traffic that should notice nothing.
+type Good struct {
+	Rate       float64 // requests a second, evenly spaced
+	Pool       int     // tokens that come again and again
+	FreshEvery int     // one of so many requests brings a token never seen; 0 for none
+}
+
+// Stage is what an event can change.
+type Testbed struct {
+	Authority *authority.Server
+	Tokens    *authority.Tokens
+	Service   *server.Service
+}
+
+// Event is something that happens.
+type Event struct {
+	At    time.Duration // from the start of the disturbance
+	Label string        // in the picture
+	Do    func(*Testbed) error
+}
+
+// Disturbance is one thing that goes wrong while good traffic goes on.
+type Scenario struct {
+	Title     string   // of its panel; what is before the colon is its name
+	Traffic   string   // what the disturbing requests are; "" where there are none
+	Note      string   // what is to be seen in the panel
+	Refresh   string   // configuration of the key refresh; "" for the defaults
+	Extra     []string // further lines of doorward's configuration
+	CPUs      string   // processors for doorward, as a list for taskset; "" for all
+	Good      Good
+	Rate      float64 // disturbing requests a second, at random intervals
+	Instead   bool    // before it, as many good ones come in their place
+	Windows   Windows
+	Rotations int
+	Events    []Event
+	Token     func(t *authority.Tokens, at time.Duration) string // the one to send at a time since the start
+}
+
+// Name is the first word or two of the title.
+func (d *Scenario) Name() string {
+	name, _, _ := strings.Cut(d.Title, ":")
+	return name
+}
+
+// Nothing happens: the event only marks a moment.
+func Nothing(*Testbed) error { return nil }
+
+// PublishNewer publishes the n-th of the newer keys and takes the one before
+// away. The key of the good traffic stays: their tokens have not expired.
+func PublishNewer(s *Testbed, n int) error {
+	s.Authority.Publish(s.Tokens.Known, s.Tokens.Newer[n])
+	return nil
+}
+
+// Rotate publishes the newer keys one after the other, one every so often.
+func Rotate(rotations int, every time.Duration) []Event {
+	var events []Event
+	for i := range rotations {
+		events = append(events, Event{time.Duration(i) * every, "new key", func(s *Testbed) error { return PublishNewer(s, i) }})
+	}
+	return events
+}
+
+// Become is an event's work: the authorization server changes its mood.
+func SetBehaviour(m authority.Behaviour) func(*Testbed) error {
+	return func(s *Testbed) error {
+		s.Authority.SetBehaviour(m)
+		return nil
+	}
+}

@@ -1,0 +1,179 @@
+package bundles
+
+import (
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/doorward/doorward/internal/outbound"
+)
+
+// Options say where one bundle comes from and who may have written it. They can
+// be compared with ==: a bundle whose options stay keeps its [Source].
+type Options struct {
+	Name string // in logs, metrics and the places of problems
+
+	// URL is https://host/path, or oci://registry/repository:tag. File is the
+	// path of a .tar.gz. One of them is set.
+	URL, File string
+
+	// Key is the PEM of the public key that must have signed, with Algorithm
+	// (RS256 and its like) and for Scope. With InsecureUnsigned there is none,
+	// and nothing is verified.
+	Key, Algorithm, Scope string
+	InsecureUnsigned      bool
+
+	TokenFile         string // a bearer token, read at every request; for oci:// it holds user:password
+	CertFile, KeyFile string // a client certificate and its key, read at every handshake
+	AWS               string // "environment", "metadata" or "web_identity": where AWS credentials come from
+	Region            string // for AWS; "" where the environment tells
+	CAPEM             string // certificates trusted instead of the system's roots
+	InsecureHTTPHosts string // the hosts that may be spoken to without TLS, "loopback" too, with spaces between
+
+	PollMin, PollMax time.Duration // between two requests, in whole seconds
+	LongPoll         time.Duration // how long the server may hold a request, in whole seconds; 0: not at all
+
+	Revocations string // the path of a revocation list below data; "" for none
+}
+
+// Problem is one finding of [Options.Check]. Path is a configuration key below
+// the bundle's entry, like "polling.min".
+type Problem struct {
+	Path, Message string
+	Warning       bool
+}
+
+// Check finds what is wrong with the options, without the network.
+func (o Options) Check() []Problem {
+	var problems []Problem
+	problem := func(path, message string) { problems = append(problems, Problem{Path: path, Message: message}) }
+	if !regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`).MatchString(o.Name) {
+		problem("name", "is no short name: write up to 64 of a-z, 0-9, - and _")
+	}
+	if o.URL != "" {
+		problems = append(problems, o.checkURL()...)
+	}
+	if o.Key != "" {
+		if why := keyFault(o.Key, o.Algorithm); why != "" {
+			problem("verification.key_file", why)
+		}
+	}
+	if o.InsecureUnsigned {
+		problems = append(problems, Problem{Path: "insecure_unsigned", Warning: true, Message: "nothing shows who wrote this bundle, and it decides who may do what: sign it, and write verification"})
+	}
+	if o.AWS == "metadata" && o.Region == "" {
+		problem("aws.region", "is missing: the metadata service does not tell it, write one such as eu-central-1")
+	}
+	problems = append(problems, o.checkTimes()...)
+	if o.Revocations != "" && !regexp.MustCompile(`^[^/]+(/[^/]+)*$`).MatchString(o.Revocations) {
+		problem("revocations", "is no path below data: write one such as security/revocations")
+	}
+	return problems
+}
+
+func (o Options) checkURL() []Problem {
+	u, err := url.Parse(o.URL)
+	fault := ""
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "":
+		fault = "is no absolute URL: write https://host/path or oci://registry/repository:tag"
+	case u.User != nil:
+		fault = "holds user information: leave it out, and write token_file"
+	case u.Fragment != "" || strings.Contains(o.URL, "#"):
+		fault = "has a fragment: leave it out"
+	case u.Scheme == "oci" && !regexp.MustCompile(`^/[^:@]+([:@].+)$`).MatchString(u.Path):
+		fault = "names no tag or digest: write oci://registry/repository:tag"
+	case u.Scheme == "s3":
+		fault = "is s3://: write the bucket's https:// URL and aws: {credentials: …}"
+	case u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "oci":
+		fault = "is neither https:// nor oci://: use one of them, or file for a file"
+	case u.Scheme == "http" && !o.mayBePlain(u):
+		fault = "is not https: use https, or name its host in insecure_http_hosts"
+	case o.LongPoll > 0 && u.Scheme == "oci":
+		return []Problem{{Path: "long_poll", Message: "is not there for oci://: use polling"}}
+	}
+	if fault != "" {
+		return []Problem{{Path: "url", Message: fault}}
+	}
+	if u.Scheme == "http" || u.Scheme == "oci" && o.mayBePlain(u) {
+		return []Problem{{Path: "url", Warning: true, Message: "plain http: whoever is on the way can hold bundles back: use https outside of tests"}}
+	}
+	return nil
+}
+
+func (o Options) checkTimes() []Problem {
+	var problems []Problem
+	for _, t := range []struct {
+		path      string
+		value     time.Duration
+		low, high time.Duration
+	}{
+		{"polling.min", o.PollMin, time.Second, 24 * time.Hour},
+		{"polling.max", o.PollMax, time.Second, 24 * time.Hour},
+		{"long_poll", o.LongPoll, 0, 10 * time.Minute},
+	} {
+		if t.value < t.low || t.value > t.high || t.value%time.Second != 0 {
+			problems = append(problems, Problem{Path: t.path, Message: fmt.Sprintf("is %v: write whole seconds from %v to %v", t.value, max(t.low, time.Second), t.high)})
+		}
+	}
+	if o.PollMin > o.PollMax {
+		problems = append(problems, Problem{Path: "polling.min", Message: fmt.Sprintf("%v is longer than polling.max, %v: make it shorter", o.PollMin, o.PollMax)})
+	}
+	return problems
+}
+
+// keyFault says what is wrong with a public key, "" for nothing. A private key
+// has no place here.
+func keyFault(text, algorithm string) string {
+	const write = ": give a PEM block of type PUBLIC KEY, as openssl pkey -pubout writes it"
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return "holds no PEM block" + write
+	}
+	if strings.Contains(block.Type, "PRIVATE") {
+		return "holds a private key" + write
+	}
+	var key any
+	var err error
+	switch block.Type {
+	case "PUBLIC KEY":
+		key, err = x509.ParsePKIXPublicKey(block.Bytes)
+	case "RSA PUBLIC KEY":
+		key, err = x509.ParsePKCS1PublicKey(block.Bytes)
+	default:
+		return fmt.Sprintf("holds a PEM block of type %q", block.Type) + write
+	}
+	if err != nil {
+		return "holds a key that cannot be read" + write
+	}
+	elliptic := strings.HasPrefix(algorithm, "ES")
+	switch key.(type) {
+	case *rsa.PublicKey:
+		if elliptic {
+			return "holds an RSA key, which does not go with " + algorithm + ": write algorithm: RS256"
+		}
+	case *ecdsa.PublicKey:
+		if !elliptic {
+			return "holds an EC key, which does not go with " + algorithm + ": write algorithm: ES256"
+		}
+	default:
+		return "holds a key that is neither RSA nor EC" + write
+	}
+	return ""
+}
+
+// Place is where the bundle comes from, without a query: that may be a secret.
+func (o Options) Location() string {
+	place, _, _ := strings.Cut(o.URL, "?")
+	return place + o.File
+}
+
+func (o Options) mayBePlain(u *url.URL) bool {
+	return outbound.MayBePlain(u, strings.Fields(o.InsecureHTTPHosts))
+}

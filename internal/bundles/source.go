@@ -1,0 +1,226 @@
+package bundles
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/bundle"
+	"github.com/open-policy-agent/opa/v1/download"
+	"github.com/open-policy-agent/opa/v1/plugins"
+)
+
+// Source keeps the latest usable bundle of one place. [Source.Status] may be
+// called from any number of goroutines; [Source.Run] is called once.
+type Source struct {
+	options Options
+	log     *slog.Logger
+	arrived func()
+
+	mu      sync.Mutex
+	latest  *Bundle
+	success time.Time
+	failure failure
+}
+
+// Status is what is known of a bundle.
+type Status struct {
+	Latest *Bundle // the last one that was verified and says what it must; nil before the first
+
+	// LastSuccess is when Latest was last known to be what the place has.
+	LastSuccess time.Time
+
+	// Problem is why Latest is not what the place has now, or may not be; "" for
+	// no reason. Refused says that the bundle there was read and is no good.
+	Problem string
+	Refused bool
+}
+
+// NewSource makes a Source for options without problems. log gets one line per
+// event, never one per request. arrived is called after each new bundle; it
+// must not wait.
+func NewSource(o Options, log *slog.Logger, arrived func()) *Source {
+	return &Source{options: o, log: log.With(slog.String("bundle", o.Name)), arrived: arrived}
+}
+
+// Status is the state now.
+func (s *Source) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Status{Latest: s.latest, LastSuccess: s.success, Problem: s.failure.String(), Refused: s.failure.refused}
+}
+
+// Run follows the place until ctx ends.
+func (s *Source) Run(ctx context.Context) {
+	if s.options.File != "" {
+		s.watch(ctx)
+		return
+	}
+	d, clean, err := s.downloader(plugins.TriggerPeriodic)
+	if err != nil {
+		s.fail(failure{what: "cannot be downloaded", detail: err.Error()})
+		return
+	}
+	defer clean()
+	d.Start(ctx)
+	<-ctx.Done()
+	d.Stop(context.WithoutCancel(ctx))
+}
+
+// Fetch looks once for the bundle of o, as the first look of a [Source] does,
+// and says what that Source would say of it. The options are without problems.
+func Fetch(ctx context.Context, o Options) Status {
+	s := NewSource(o, slog.New(slog.DiscardHandler), func() {})
+	if o.File != "" {
+		s.readIfChanged(&watched{})
+		return s.Status()
+	}
+	d, clean, err := s.downloader(plugins.TriggerManual)
+	if err != nil {
+		s.fail(failure{what: "cannot be downloaded", detail: err.Error()})
+		return s.Status()
+	}
+	defer clean()
+	defer d.Stop(context.WithoutCancel(ctx))
+	if d.Trigger(ctx) != nil && ctx.Err() != nil {
+		s.fail(failure{what: "cannot be fetched: there was not time enough"})
+	}
+	return s.Status()
+}
+
+// downloader is what both of OPA's downloaders have in common.
+type downloader interface {
+	Start(context.Context)
+	Trigger(context.Context) error
+	Stop(context.Context)
+}
+
+// downloader composes OPA's parts; clean removes what it keeps on disk.
+func (s *Source) downloader(trigger plugins.TriggerMode) (d downloader, clean func(), err error) {
+	clean = func() {}
+	u, err := url.Parse(s.options.URL)
+	if err != nil {
+		return nil, clean, err
+	}
+	client, err := newClient(s.options, u)
+	if err != nil {
+		return nil, clean, err
+	}
+	config, err := s.options.polling(trigger)
+	if err != nil {
+		return nil, clean, err
+	}
+	parsing := ast.ParserOptions{RegoVersion: ast.RegoV1}
+	if u.Scheme != "oci" {
+		return download.New(config, client, u.RequestURI()).
+			WithCallback(s.updated).
+			WithBundleVerificationConfig(s.options.verification()).
+			WithBundleParserOpts(parsing), clean, nil
+	}
+	folder, err := os.MkdirTemp("", "doorward-oci-*")
+	if err != nil {
+		return nil, clean, fmt.Errorf("%w: an OCI artifact is kept in a folder for temporary files, let TMPDIR name one that can be written", err)
+	}
+	clean = func() { _ = os.RemoveAll(folder) } // what is left is the system's to clear
+	return download.NewOCI(config, client, strings.TrimPrefix(s.options.URL, "oci://"), folder).
+		WithCallback(s.updated).
+		WithBundleVerificationConfig(s.options.verification()).
+		WithBundleParserOpts(parsing), clean, nil
+}
+
+func (o Options) polling(trigger plugins.TriggerMode) (download.Config, error) {
+	whole := func(d time.Duration) *int64 {
+		seconds := int64(d / time.Second)
+		return &seconds
+	}
+	config := download.Config{Trigger: &trigger}
+	config.Polling.MinDelaySeconds, config.Polling.MaxDelaySeconds = whole(o.PollMin), whole(o.PollMax)
+	if o.LongPoll > 0 {
+		config.Polling.LongPollingTimeoutSeconds = whole(o.LongPoll)
+	}
+	return config, config.ValidateAndInjectDefaults()
+}
+
+// updated is told of every answer. It never returns an error: OPA's downloader
+// would ask again at once, and be told that nothing has changed.
+func (s *Source) updated(ctx context.Context, update download.Update) error {
+	if ctx.Err() == nil { // not stopped
+		s.answered(update)
+	}
+	return nil
+}
+
+func (s *Source) answered(update download.Update) {
+	switch {
+	case update.Error != nil:
+		s.fail(explain(update.Error))
+	case update.Bundle == nil:
+		s.unchanged()
+	default:
+		s.evaluate(update.Bundle)
+	}
+}
+
+// judge takes what OPA has read, if it says what it must.
+func (s *Source) evaluate(read *bundle.Bundle) {
+	b, err := accept(s.options.Name, read)
+	if err != nil {
+		s.fail(failure{what: err.Error(), refused: true, stays: true})
+		return
+	}
+	s.arrive(b)
+}
+
+func (s *Source) arrive(b *Bundle) {
+	s.mu.Lock()
+	news := !b.Same(s.latest)
+	s.latest, s.success = b, time.Now()
+	s.recover()
+	s.mu.Unlock()
+	if news {
+		s.arrived()
+	}
+}
+
+// unchanged is the answer that the place still has what it had. What it had may
+// be a bundle that was refused.
+func (s *Source) unchanged() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure.stays {
+		return
+	}
+	s.success = time.Now()
+	s.recover()
+}
+
+// recover is called under the lock.
+func (s *Source) recover() {
+	if s.failure != (failure{}) {
+		s.failure = failure{}
+		s.log.Info("the bundle can be used again")
+	}
+}
+
+// fail notes why there is nothing new, and says it once.
+func (s *Source) fail(f failure) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failure.stays && !f.refused {
+		return // the refusal of what is there is the better news
+	}
+	if f.what != s.failure.what || f.refused && f.detail != s.failure.detail {
+		said := "the bundle there is of no use"
+		if s.latest != nil {
+			said += ": the one before stays"
+		}
+		s.log.Error(said, slog.String("problem", f.String()))
+	}
+	s.failure = f
+}

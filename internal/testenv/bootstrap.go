@@ -1,0 +1,199 @@
+package testenv
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/stream/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
+	authzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/health_check/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	managerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/resource_monitors/downstream_connections/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+const (
+	managerFilter = "envoy.filters.network.http_connection_manager"
+	authzFilter   = "envoy.filters.http.ext_authz"
+)
+
+// Bootstrap is an Envoy configuration of the shape of envoy.yaml, taken apart:
+// the parts that tests look at or change stand beside the whole that they came
+// from. Manager and Authz are copies until [Bootstrap.JSON] puts them back.
+type Bootstrap struct {
+	Whole    *bootstrapv3.Bootstrap
+	Listener *listenerv3.Listener             // the only one, inside Whole
+	Manager  *managerv3.HttpConnectionManager // the listener's
+	Host     *routev3.VirtualHost             // the first one, inside Manager
+	Authz    *authzv3.ExtAuthz                // the manager's
+}
+
+// ParseBootstrap reads an Envoy configuration in YAML. An unknown field or
+// extension is an error, as it is to Envoy.
+func ParseBootstrap(text []byte) (*Bootstrap, error) {
+	var generic any
+	if err := yaml.Unmarshal(text, &generic); err != nil {
+		return nil, fmt.Errorf("no YAML: %w", err)
+	}
+	asJSON, err := json.Marshal(generic)
+	if err != nil {
+		return nil, fmt.Errorf("YAML that JSON cannot express: %w", err)
+	}
+	b := &Bootstrap{
+		Whole:   &bootstrapv3.Bootstrap{},
+		Manager: &managerv3.HttpConnectionManager{},
+		Authz:   &authzv3.ExtAuthz{},
+	}
+	if err := protojson.Unmarshal(asJSON, b.Whole); err != nil {
+		return nil, fmt.Errorf("no Envoy bootstrap: %w", err)
+	}
+	return b, b.takeApart()
+}
+
+func (b *Bootstrap) takeApart() error {
+	listeners := b.Whole.GetStaticResources().GetListeners()
+	if len(listeners) != 1 {
+		return fmt.Errorf("%d listeners instead of one", len(listeners))
+	}
+	b.Listener = listeners[0]
+	packed, err := b.managerConfig()
+	if err != nil {
+		return err
+	}
+	if err := packed.UnmarshalTo(b.Manager); err != nil {
+		return fmt.Errorf("%s: %w", managerFilter, err)
+	}
+	hosts := b.Manager.GetRouteConfig().GetVirtualHosts()
+	if len(hosts) == 0 {
+		return fmt.Errorf("no virtual host")
+	}
+	b.Host = hosts[0]
+	if packed, err = b.authzConfig(); err != nil {
+		return err
+	}
+	if err := packed.UnmarshalTo(b.Authz); err != nil {
+		return fmt.Errorf("%s: %w", authzFilter, err)
+	}
+	return nil
+}
+
+func (b *Bootstrap) managerConfig() (*anypb.Any, error) {
+	for _, chain := range b.Listener.GetFilterChains() {
+		for _, filter := range chain.GetFilters() {
+			if filter.GetName() == managerFilter {
+				return filter.GetTypedConfig(), nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("no filter %s", managerFilter)
+}
+
+func (b *Bootstrap) authzConfig() (*anypb.Any, error) {
+	for _, filter := range b.Manager.GetHttpFilters() {
+		if filter.GetName() == authzFilter {
+			return filter.GetTypedConfig(), nil
+		}
+	}
+	return nil, fmt.Errorf("no filter %s", authzFilter)
+}
+
+// JSON puts the parts back together, as a configuration that Envoy reads from
+// a file whose name ends in .json.
+func (b *Bootstrap) JSON() ([]byte, error) {
+	packed, err := b.authzConfig()
+	if err != nil {
+		return nil, err
+	}
+	if err := packed.MarshalFrom(b.Authz); err != nil {
+		return nil, fmt.Errorf("%s: %w", authzFilter, err)
+	}
+	if packed, err = b.managerConfig(); err != nil {
+		return nil, err
+	}
+	if err := packed.MarshalFrom(b.Manager); err != nil {
+		return nil, fmt.Errorf("%s: %w", managerFilter, err)
+	}
+	return protojson.Marshal(b.Whole)
+}
+
+// Cluster is the cluster of that name, inside Whole; nil if there is none.
+func (b *Bootstrap) Cluster(name string) *clusterv3.Cluster {
+	for _, cluster := range b.Whole.GetStaticResources().GetClusters() {
+		if cluster.GetName() == name {
+			return cluster
+		}
+	}
+	return nil
+}
+
+// Endpoint is where a cluster of one endpoint leads, inside Whole; nil if
+// there is no such cluster.
+func (b *Bootstrap) Endpoint(cluster string) *corev3.SocketAddress {
+	for _, locality := range b.Cluster(cluster).GetLoadAssignment().GetEndpoints() {
+		for _, endpoint := range locality.GetLbEndpoints() {
+			return endpoint.GetEndpoint().GetAddress().GetSocketAddress()
+		}
+	}
+	return nil
+}
+
+// addReplicas puts further doorwards beside the first, as the comment in
+// envoy.yaml shows it.
+func (b *Bootstrap) addReplicas(addresses []string) error {
+	for _, address := range addresses {
+		locality := b.Cluster("doorward").GetLoadAssignment().GetEndpoints()[0]
+		next := proto.CloneOf(locality.GetLbEndpoints()[0])
+		if err := point(next.GetEndpoint().GetAddress().GetSocketAddress(), address); err != nil {
+			return err
+		}
+		locality.LbEndpoints = append(locality.LbEndpoints, next)
+	}
+	return nil
+}
+
+// Patient is an edit for tests on a busy machine: the same configuration, but
+// nobody gives up within a second. The demo runs without it.
+func WithLongTimeouts(b *Bootstrap) error {
+	b.Authz.GetGrpcService().Timeout = durationpb.New(20 * time.Second)
+	for _, cluster := range b.Whole.GetStaticResources().GetClusters() {
+		cluster.ConnectTimeout = durationpb.New(20 * time.Second)
+		for _, check := range cluster.GetHealthChecks() {
+			check.Timeout = durationpb.New(20 * time.Second)
+		}
+	}
+	return nil
+}
+
+// Pack wraps a message as Envoy's typed_config and typed_per_filter_config
+// want it. It panics on a message that cannot be encoded, which is a fault of
+// the test.
+func Pack(message proto.Message) *anypb.Any {
+	packed, err := anypb.New(message)
+	if err != nil {
+		panic(err)
+	}
+	return packed
+}
+
+// ContextExtensions is the typed_per_filter_config of a route that hands these
+// values to the Check, as {"resource": "weather"} to name the resource.
+func ContextExtensions(values map[string]string) map[string]*anypb.Any {
+	settings := &authzv3.CheckSettings{ContextExtensions: values}
+	return map[string]*anypb.Any{authzFilter: Pack(&authzv3.ExtAuthzPerRoute{
+		Override: &authzv3.ExtAuthzPerRoute_CheckSettings{CheckSettings: settings},
+	})}
+}

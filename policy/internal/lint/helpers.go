@@ -1,0 +1,255 @@
+package lint
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// helpers are the rules and functions of all modules, by their path below data.
+type helpers map[string][]*ast.Rule
+
+func newHelpers(modules map[string]*ast.Module, files []string) helpers {
+	all := helpers{}
+	for _, file := range files {
+		for _, rule := range modules[file].Rules {
+			path := rule.Ref().GroundPrefix().String()
+			all[path] = append(all[path], rule)
+		}
+	}
+	return all
+}
+
+// use is a helper where a rule reads or calls it.
+type use struct {
+	rules []*ast.Rule
+	args  []*ast.Term // of a function
+}
+
+// uses are the helpers in a line or a term, outside of comprehensions. A
+// function that is built in, or that nobody defines, is none.
+func (r *reader) uses(e any) []use {
+	var all []use
+	note := func(term *ast.Term, args []*ast.Term) {
+		if rules := r.defined(term); len(rules) > 0 {
+			all = append(all, use{rules, args})
+		}
+	}
+	var visitor *ast.GenericVisitor
+	call := func(function *ast.Term, args []*ast.Term) {
+		note(function, args)
+		for _, arg := range args {
+			visitor.Walk(arg)
+		}
+	}
+	visitor = ast.NewGenericVisitor(func(x any) bool {
+		switch x := x.(type) {
+		case *ast.ArrayComprehension, *ast.SetComprehension, *ast.ObjectComprehension, *ast.Every:
+			return true
+		case *ast.Expr:
+			if x.IsCall() {
+				call(x.OperatorTerm(), x.Operands())
+				return true
+			}
+		case *ast.Term:
+			if inner, isCall := x.Value.(ast.Call); isCall {
+				call(inner[0], inner[1:])
+				return true
+			}
+			note(x, nil)
+		}
+		return false
+	})
+	visitor.Walk(e)
+	return all
+}
+
+// defined are the definitions of what a term names, of a function or a rule; nil
+// for a variable, a built-in function and a path of input.
+func (r *reader) defined(t *ast.Term) []*ast.Rule {
+	ref, isRef := t.Value.(ast.Ref)
+	if name, isVar := t.Value.(ast.Var); isVar {
+		ref, isRef = ast.Ref{ast.NewTerm(name)}, true
+	}
+	if !isRef {
+		return nil
+	}
+	head, isVar := ref[0].Value.(ast.Var)
+	switch {
+	case !isVar || r.local[head]:
+		return nil
+	case ref[0].Equal(ast.DefaultRootDocument):
+	case r.imported[head] != nil:
+		ref = r.imported[head].Concat(ref[1:])
+	default:
+		ref = r.rule.Module.Package.Path.Append(ast.StringTerm(string(head))).Concat(ref[1:])
+	}
+	ref = ref.GroundPrefix()
+	for length := len(ref); length > 2; length-- {
+		if rules := r.helpers[ref[:length].String()]; len(rules) > 0 {
+			return rules
+		}
+	}
+	return nil
+}
+
+// inside reads one definition of a helper as it is used here: an argument that
+// is given a path of input stands for it.
+func (r *reader) inside(rule *ast.Rule, args []*ast.Term) *reader {
+	given := map[ast.Var]ast.Ref{}
+	for i, argument := range rule.Head.Args[:min(len(rule.Head.Args), len(args))] {
+		name, isVar := argument.Value.(ast.Var)
+		if !isVar {
+			continue
+		}
+		if path, ok := r.path(args[i]); ok {
+			given[name] = path
+		}
+	}
+	return newReader(rule, r.helpers, r.known, r.found, given)
+}
+
+// total is true for a helper that has a value where none of its bodies holds, be
+// it of its own or from somebody else's default.
+func total(rules []*ast.Rule) bool {
+	return slices.ContainsFunc(rules, func(rule *ast.Rule) bool {
+		return rule.Else != nil || rule.Default && rule.Head.Value != nil && rule.Head.Value.Value.Compare(ast.Boolean(false)) != 0
+	})
+}
+
+// trail is the way from a rule that asks for more to where it falls silent.
+type trail struct {
+	name    string        // of the rule: deny, scopes or warn
+	at      *ast.Location // the line of that rule
+	readers []*reader     // it, and the helpers on the way
+	tested  presence
+	seen    map[string]bool // helpers that were looked at in the same way, and what was said
+}
+
+// into is the trail that goes on in a helper, false where it was there before.
+func (t trail) into(r *reader, wanted bool) (trail, bool) {
+	key := fmt.Sprint(r.rule.Location, wanted, r.bindings())
+	if t.seen[key] {
+		return t, false
+	}
+	t.seen[key] = true
+	t.readers = append(slices.Clone(t.readers), r)
+	return t, true
+}
+
+// bindings are what the arguments of a function stand for.
+func (r *reader) bindings() string {
+	var all []string
+	for _, argument := range r.rule.Head.Args {
+		if name, isVar := argument.Value.(ast.Var); isVar {
+			all = append(all, r.alias[name].String())
+		}
+	}
+	return strings.Join(all, ",")
+}
+
+// holds follows a body that must hold for the rule to speak.
+func (r *reader) holds(t trail, body ast.Body) {
+	for _, e := range body {
+		if len(e.With) > 0 {
+			continue
+		}
+		line := t
+		if len(t.readers) == 1 {
+			line.at = e.Location
+		}
+		if undefinedWhenMissing(e) {
+			r.missing(line, r.needs(e, line.seen))
+		}
+		for _, u := range r.uses(e) {
+			switch {
+			case e.Negated:
+				r.fails(line, u)
+			case !total(u.rules):
+				r.each(line, u, true, (*reader).holds)
+			}
+		}
+	}
+}
+
+// fails follows a helper that must not hold for the rule to speak: what is
+// missing there lets it speak, but for a helper that must not hold in turn.
+func (r *reader) fails(t trail, u use) {
+	r.each(t, u, false, func(inner *reader, t trail, body ast.Body) {
+		for _, e := range body {
+			if len(e.With) > 0 {
+				continue
+			}
+			for _, u := range inner.uses(e) {
+				if !e.Negated {
+					inner.fails(t, u)
+				} else if !total(u.rules) {
+					inner.each(t, u, true, (*reader).holds)
+				}
+			}
+		}
+	})
+}
+
+// each reads every definition of a helper in a function.
+func (r *reader) each(t trail, u use, wanted bool, read func(*reader, trail, ast.Body)) {
+	for _, rule := range u.rules {
+		inner := r.inside(rule, u.args)
+		if next, first := t.into(inner, wanted); first && !rule.Default {
+			read(inner, next, rule.Body)
+		}
+	}
+}
+
+// needs are the paths without which a line has no value: those that it names,
+// and those of the helpers that it reads, where those have but one definition.
+func (r *reader) needs(e any, seen map[string]bool) []ast.Ref {
+	all := r.within(e)
+	if expr, isExpr := e.(*ast.Expr); isExpr && expr.Negated && expr.IsCall() {
+		e = ast.ArrayTerm(expr.Operands()...) // that the function itself fails is what the line asks for
+	}
+	for _, u := range r.uses(e) {
+		if len(u.rules) != 1 || total(u.rules) {
+			continue
+		}
+		inner := r.inside(u.rules[0], u.args)
+		key := fmt.Sprint(inner.rule.Location, "needed", inner.bindings())
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
+		for _, line := range inner.rule.Body {
+			if !line.Negated && len(line.With) == 0 {
+				all = append(all, inner.needs(line, seen)...)
+			}
+		}
+		if value := inner.rule.Head.Value; value != nil {
+			all = append(all, inner.needs(value, seen)...)
+		}
+	}
+	return all
+}
+
+// missing warns of paths without which the rule at the beginning of a trail says
+// nothing, as far as nobody asks for them.
+func (r *reader) missing(t trail, paths []ast.Ref) {
+	for _, ref := range paths {
+		asked := t.tested.has(ref) || slices.ContainsFunc(t.readers, func(on *reader) bool { return on.guarded(ref) })
+		if !r.optional(ref) || asked {
+			continue
+		}
+		reads := ""
+		if first := t.readers[0]; r != first {
+			reads = fmt.Sprintf(", which %s reads (%s:%d),", r.rule.Head.Ref(), path.Base(r.rule.Location.File), r.rule.Location.Row)
+		}
+		key := fmt.Sprint(t.at, ref, reads)
+		if t.seen[key] {
+			continue
+		}
+		t.seen[key] = true
+		t.readers[0].warn(t.at, `%s%s may be missing, and then this %s is silent: write require["NAME"] if … for what must hold, or one more rule with `+"`not %s`", ref, reads, t.name, ref)
+	}
+}
