@@ -35,7 +35,7 @@ const (
 	patience   = 60 * time.Second // for whatever should happen within moments, on a machine that is busy
 )
 
-// noon is the time at every door: tokens are valid or not for ever.
+// testTime is the time at every door: tokens are valid or not for ever.
 var testTime = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // claims are those of a good token for the weather, after changes; nil deletes.
@@ -51,7 +51,7 @@ func claims(changes ...map[string]any) map[string]any {
 	return all
 }
 
-// house is a real Envoy with doorward at its door.
+// environment is a real Envoy with doorward at its door.
 type environment struct {
 	envoy    *testenv.Envoy
 	doorward *extauthz.Server
@@ -62,7 +62,7 @@ type environment struct {
 // edit changes one thing of the shipped configuration.
 type edit func(*testenv.Bootstrap)
 
-// openHouse runs the shipped envoy.yaml with these edits before an upstream.
+// startEnvironment runs the shipped envoy.yaml with these edits before an upstream.
 func startEnvironment(t *testing.T, upstream string, edits ...edit) *environment {
 	t.Helper()
 	testenv.RequireEnvoy(t)
@@ -109,7 +109,7 @@ func withPatience(t *testing.T) context.Context {
 	return ctx
 }
 
-// ask is one request as it stands on the wire: nothing is tidied up.
+// clientRequest is one request as it stands on the wire: nothing is tidied up.
 type clientRequest struct {
 	method, host, path string // "": GET, mcp.example.com, /mcp
 	headers            [][2]string

@@ -14,7 +14,7 @@ import (
 	"github.com/doorward/doorward/extauthz/token"
 )
 
-// admitted remembers verified tokens, so that a signature is verified once and
+// tokenCache remembers verified tokens, so that a signature is verified once and
 // not at every request. It can make an answer faster, never different: what the
 // claims rest on (time, the key's life, the issuer and its rules) is read at
 // every hit, and neither binding proofs nor revocation nor the audience are
@@ -24,7 +24,7 @@ type tokenCache struct {
 	evictions *stats.Counter
 }
 
-// known is a verified token.
+// cachedToken is a verified token.
 type cachedToken struct {
 	claims  *token.Claims
 	verdict atomic.Pointer[cachedVerdict] // the last verdict over it; nil before the first
@@ -50,7 +50,7 @@ func weight(claims *token.Claims) uint32 {
 	return uint32(min(entry+scope*len(claims.Scopes)+decodedSize(claims.All), most)) //nolint:gosec // bounded in the line itself
 }
 
-// held is about what a decoded JSON value takes, in bytes.
+// decodedSize is about what a decoded JSON value takes, in bytes.
 func decodedSize(value any) int {
 	const word, member, object = 16, 64, 320
 	total := word

@@ -9,7 +9,7 @@ import (
 	"github.com/doorward/doorward/extauthz/token"
 )
 
-// stands looks at what no memory of a token may skip: whether it was revoked,
+// checkPossession looks at what no memory of a token may skip: whether it was revoked,
 // and whether the client that presents it is the one it was issued to. Without
 // a refusal it stands, bound as the string says.
 func (s *Server) checkPossession(ctx context.Context, state *numberedState, req *request, res *resource.Resource, presented credential, claims *token.Claims) (string, *token.Refusal) {

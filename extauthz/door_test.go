@@ -37,7 +37,7 @@ const (
 	receiveMax  = 1 << 20
 )
 
-// noon is the time of every door: tokens are valid or not for ever.
+// testTime is the time of every door: tokens are valid or not for ever.
 var testTime = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // plan is what a test may change about a door before it opens.
@@ -59,7 +59,7 @@ type plan struct {
 	subject     bool
 }
 
-// door is the service as Envoy sees it: over gRPC, from outside.
+// testService is the service as Envoy sees it: over gRPC, from outside.
 type testService struct {
 	client   authv3.AuthorizationClient
 	conn     *grpc.ClientConn
@@ -228,7 +228,7 @@ func claims(changes ...map[string]any) map[string]any {
 
 func (d *testService) token(changes ...map[string]any) string { return d.key.Sign(claims(changes...)) }
 
-// ask is one request of a client, as Envoy describes it.
+// clientRequest is one request of a client, as Envoy describes it.
 type clientRequest struct {
 	method, host, path string
 	headers            [][2]string
@@ -282,7 +282,7 @@ func (a clientRequest) request(http *authv3.AttributeContext_HttpRequest) *authv
 	}}
 }
 
-// said is an answer in the words of a test.
+// wireAnswer is an answer in the words of a test.
 type wireAnswer struct {
 	reason    string
 	status    int

@@ -15,7 +15,7 @@ import (
 // denials is a number, not a full disk.
 const perSecond = 10
 
-// journal writes one line per denial: what was wrong and what to do about it.
+// denialLog writes one line per denial: what was wrong and what to do about it.
 // Whatever a client, a token or a rule that repeats them may have put there is
 // redacted and bounded. A line is composed when it is written: most of a flood
 // costs a count.
@@ -64,7 +64,7 @@ func (j *denialLog) panicked(fault any) {
 	}
 }
 
-// admit takes one line from the quota of kind. The first line of a second
+// allow takes one line from the quota of kind. The first line of a second
 // starts a timer that ends it and tells what was left out.
 func (j *denialLog) allow(kind string) bool {
 	j.mu.Lock()

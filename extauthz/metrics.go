@@ -26,7 +26,7 @@ type Metrics struct {
 	factory      promauto.Factory
 }
 
-// tally is where an answer is counted: among those of its resource and reason,
+// counters is where an answer is counted: among those of its resource and reason,
 // and at each rule of the team that denied or warned.
 type counters struct {
 	checks   prometheus.Counter
@@ -121,7 +121,7 @@ func durations() []float64 {
 	}
 }
 
-// tally looks up what a verdict may keep, so that it is looked up once.
+// countersFor looks up what a verdict may keep, so that it is looked up once.
 func (m *Metrics) countersFor(resource string, why reason.Reason, decision *policy.Decision) *counters {
 	return &counters{m.checks.WithLabelValues(resource, why.String()), m.duration.WithLabelValues(resource), m.rulesOf(resource, decision)}
 }

@@ -28,7 +28,7 @@ const (
 	maxVerdictBytes = maxVerdictEntry - 512 // key, answer and decision
 )
 
-// pinnable appends to key what a pin of this Check is found by. It is false
+// verdictKey appends to key what a pin of this Check is found by. It is false
 // where the answer must not be kept: the rules read what no two requests share,
 // or the request carries what the answer has to take off it by name.
 func (r *request) verdictKey(key []byte, state *numberedState, res *resource.Resource, binding string, judge *policy.Evaluator) ([]byte, bool) {
@@ -79,12 +79,12 @@ func (h headers) appendValues(key []byte, name string) []byte {
 	return append(key, 0)
 }
 
-// forges reports a header that could pass for one of ours.
+// hasForgedHeader reports a header that could pass for one of ours.
 func (r *request) hasForgedHeader(policyHeaders []string) bool {
 	return slices.ContainsFunc(r.headers, func(h header) bool { return isReservedName(h.name, policyHeaders) })
 }
 
-// passesForOurs sees every spelling that a server takes for one of ours, or for
+// isReservedName sees every spelling that a server takes for one of ours, or for
 // a rule's. All our names begin with "x-".
 func isReservedName(name string, policyHeaders []string) bool {
 	if len(name) < 2 || name[0] != 'x' || isAlphanumeric(name[1]) {
@@ -98,7 +98,7 @@ func isReservedName(name string, policyHeaders []string) bool {
 
 func isAlphanumeric(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
 
-// pinned is the verdict that was pinned under key, or nil.
+// cachedVerdict is the verdict that was pinned under key, or nil.
 func (k *cachedToken) cachedVerdict(key []byte) *verdict {
 	if last := k.verdict.Load(); last != nil && last.key == string(key) {
 		return last.verdict
@@ -106,7 +106,7 @@ func (k *cachedToken) cachedVerdict(key []byte) *verdict {
 	return nil
 }
 
-// keep pins v under key, with its answer and what it was made of.
+// cacheVerdict pins v under key, with its answer and what it was made of.
 func (k *cachedToken) cacheVerdict(key []byte, v *verdict) {
 	if len(v.encoded)+len(key)+v.decision.Size() <= maxVerdictBytes {
 		k.verdict.Store(&cachedVerdict{string(key), v})

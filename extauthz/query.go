@@ -59,7 +59,7 @@ func hidesToken(raw string) bool {
 	return false
 }
 
-// mayBe sees by its length alone that a spelling is no escape of name, so that
+// mayEncode sees by its length alone that a spelling is no escape of name, so that
 // most parameters are not decoded at all.
 func mayEncode(spelling, name string) bool {
 	return len(spelling) >= len(name) && len(spelling) <= 3*len(name)

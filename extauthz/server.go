@@ -64,7 +64,7 @@ type Server struct {
 	log        *denialLog
 }
 
-// inForce is a State and its number: no two have the same, so that a verdict
+// numberedState is a State and its number: no two have the same, so that a verdict
 // which is kept says which one it was made under.
 type numberedState struct {
 	*State
@@ -136,7 +136,7 @@ func (s *Server) answerTo(ctx context.Context, in incoming) (answer []byte) {
 	return answer
 }
 
-// judge reads what arrived and brings it to its verdict. Neither is ever nil.
+// decodeAndCheck reads what arrived and brings it to its verdict. Neither is ever nil.
 func (s *Server) decodeAndCheck(ctx context.Context, state *numberedState, in incoming, start time.Time) (*request, *verdict) {
 	if in.fault != "" {
 		return &request{}, refuse(reason.Internal, in.fault)
@@ -224,7 +224,7 @@ func (state *State) find(req *request) (*resource.Resource, *verdict) {
 	return res, nil
 }
 
-// trusted finds an issuer by `iss`, among those trusted for res alone: another
+// trustedIssuer finds an issuer by `iss`, among those trusted for res alone: another
 // resource's issuer is as unknown here as a stranger (AU-6).
 func (state *State) trustedIssuer(res *resource.Resource, iss string) *token.Issuer {
 	if !slices.Contains(res.Issuers, iss) {

@@ -48,7 +48,7 @@ func (v *verdict) name() string {
 	return v.resource.Name
 }
 
-// strips reports whether the decision takes every credential off the request:
+// removesCredentials reports whether the decision takes every credential off the request:
 // the Authorization header always, a query token where the request has one. A
 // decision that does not is no allow (PT-1).
 func removesCredentials(d policy.Decision, in *request) bool {

@@ -17,7 +17,7 @@ import (
 // is told.
 const ServiceName = "envoy.service.auth.v3.Authorization"
 
-// arrival is one Check as it came: its bytes, which are ours and never change,
+// incoming is one Check as it came: its bytes, which are ours and never change,
 // what a caller in Go said in their place, or why there is neither.
 type incoming struct {
 	wire  []byte
@@ -37,7 +37,7 @@ func (in incoming) decode(reference bool) (*attributes, bool) {
 	}
 }
 
-// departure is an answer as it goes onto the wire.
+// noOutcome is an answer as it goes onto the wire.
 type noOutcome []byte
 
 // codec hands the bytes of a Check through, and is grpc-go's own for everything

@@ -108,7 +108,7 @@ func (t *team) trespasses(b Bundle) []Problem {
 	return problems
 }
 
-// inTheWay is how many of the keys lead to a value that is in the way: one at
+// conflictsWith is how many of the keys lead to a value that is in the way: one at
 // their end, or one on the way that is no object. 0: the place is free.
 func conflictsWith(document any, keys []string) int {
 	for i, key := range keys {
@@ -147,7 +147,7 @@ func merged(a, b map[string]any) map[string]any {
 	return all
 }
 
-// unaided are the problems that a missing bundle cannot cure: it may bring the
+// withoutLibrary are the problems that a missing bundle cannot cure: it may bring the
 // functions that a file calls, and the rules that read others.
 func withoutLibrary(problems []Problem) []Problem {
 	return slices.DeleteFunc(problems, func(p Problem) bool {

@@ -116,7 +116,7 @@ func build(ctx context.Context, src Sources, t team, c contract) (*Engine, []Pro
 	return e, append(problems, e.evaluatedPackages(ctx, store, src, c)...)
 }
 
-// hear prepares the judges: the common one, and one for each package that is a
+// evaluatedPackages prepares the judges: the common one, and one for each package that is a
 // resource's own.
 func (e *Engine) evaluatedPackages(ctx context.Context, store storage.Store, src Sources, c contract) []Problem {
 	authz := evaluatedPackagesOf(e.compiler, c, teamPackage)

@@ -37,7 +37,7 @@ type contract struct {
 	problems []Problem
 }
 
-// promise is that of one package.
+// contractTerms is that of one package.
 type contractTerms struct {
 	requirements []string // sorted
 	headers      []string // sorted

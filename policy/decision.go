@@ -106,7 +106,7 @@ type Strip struct {
 	Headers, Query []string
 }
 
-// Note is one word of a team's rules: an element of `deny` or `warn`, or a
+// Message is one word of a team's rules: an element of `deny` or `warn`, or a
 // requirement that is not met.
 type Message struct {
 	Rule string // as in [Decision]: "authz.deny", "authz.warn", "authz.require.NAME"

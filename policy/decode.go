@@ -38,7 +38,7 @@ type decoder struct {
 	element                ast.Value // the last that was looked at
 }
 
-// said is the decision with what the team's rules said.
+// teamOutput is the decision with what the team's rules said.
 type teamOutput struct {
 	outcome Outcome
 	strip   Strip

@@ -10,7 +10,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
-// Ground is a place in the policy that a decision rests on.
+// Trace is a place in the policy that a decision rests on.
 type Trace struct {
 	Rule string // without "data.": "doorward.audience.matches", "authz.require.office"
 	File string // as it was read; a built-in file begins with "doorward:"
@@ -21,7 +21,7 @@ type Trace struct {
 	Failed string
 }
 
-// Explain decides as [Judge.Decide] does, and tells why. The first ground is
+// Explain decides as [Evaluator.Decide] does, and tells why. The first ground is
 // the answer of decision.rego that applied; where a resource's own package is
 // heard too, that of each which came to the decision. Those after it are what
 // they rest on: each rule of deny that said no, and every definition of each
@@ -41,7 +41,7 @@ func (j *Evaluator) Explain(ctx context.Context, in Input) (Decision, []Trace, e
 	return d, w.grounds(&d), nil
 }
 
-// witness sees an evaluation and keeps how far each rule got.
+// tracer sees an evaluation and keeps how far each rule got.
 type tracer struct {
 	visits  []*visit
 	running map[uint64]*visit // by OPA's number of the query
@@ -151,7 +151,7 @@ func reasonsOf(d *Decision, home string) []string {
 	}
 }
 
-// speaks is true for a rule that is no set, and for one that gave an element of
+// denies is true for a rule that is no set, and for one that gave an element of
 // deny which the decision tells.
 func (v *visit) denies(d *Decision) bool {
 	return !v.set || slices.ContainsFunc(d.Denials, func(n Message) bool { return v.path == n.Rule && v.said(n.Code, n.Message) })

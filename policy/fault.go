@@ -17,7 +17,7 @@ import (
 type fault struct {
 	error
 	at      *ast.Location // nil: the rule is known by its name alone
-	rule    string        // as in [Note]
+	rule    string        // as in [Message]
 	element ast.Value     // of that rule, or the name of a header: nil where there is none
 }
 

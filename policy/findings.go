@@ -27,7 +27,7 @@ func findings(t team, src Sources) []Problem {
 	return append(problems, unevaluated(t)...)
 }
 
-// unheard warns about a package beside authz which nobody reads: mostly its name
+// unevaluated warns about a package beside authz which nobody reads: mostly its name
 // is misspelt, or it was written for something else. ([unread] knows of those
 // below authz.)
 func unevaluated(t team) []Problem {
@@ -164,7 +164,7 @@ func suggestCode(code string) string {
 	return `"` + good + `"`
 }
 
-// behind finds the errors that an unknown or refused function hides: the
+// relativeTo finds the errors that an unknown or refused function hides: the
 // compiler ends with those, before it looks at types.
 func relativeTo(errs ast.Errors, modules map[string]*ast.Module) ast.Errors {
 	if !slices.ContainsFunc(errs, func(e *ast.Error) bool { return strings.HasPrefix(e.Message, "undefined function ") }) {

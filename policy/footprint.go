@@ -89,7 +89,7 @@ func (p part) depth() int {
 	}
 }
 
-// leaf is one thing that a decision can read: a part, or what stands in it
+// dependency is one thing that a decision can read: a part, or what stands in it
 // under some names.
 type dependency struct {
 	part  part
@@ -106,11 +106,11 @@ func newDependency(p part, below []string) dependency {
 	return l
 }
 
-// footprint is everything of `input` that a decision can read, sorted by path.
+// inputDeps is everything of `input` that a decision can read, sorted by path.
 // No leaf holds another.
 type inputDeps []dependency
 
-// newFootprint finds the leaves of paths below `input`. A path that ends above
+// newInputDeps finds the leaves of paths below `input`. A path that ends above
 // a part stands for all parts below it; one that no input has is left out. The
 // objects that every input has are always there.
 func newInputDeps(paths [][]string) inputDeps {

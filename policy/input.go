@@ -18,7 +18,7 @@ type Input struct {
 
 // Request is `input.request`: the request as the client sent it.
 //
-// Query and Headers may hold only what [Judge.Reads] names: a decision reads no
+// Query and Headers may hold only what [Evaluator.Reads] names: a decision reads no
 // more of them.
 type Request struct {
 	ID              string              // id: the x-request-id; may be absent

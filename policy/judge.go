@@ -10,7 +10,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage"
 )
 
-// Found says where a decision comes from.
+// CacheResult says where a decision comes from.
 type CacheResult uint8
 
 // Where decisions come from.
@@ -20,7 +20,7 @@ const (
 	Uncacheable                    // the rules were evaluated, as they must be each time
 )
 
-// Judge decides about the requests for one resource, or for all that have no
+// Evaluator decides about the requests for one resource, or for all that have no
 // package of their own. It never changes and is safe for concurrent use.
 type Evaluator struct {
 	engine    *Engine
@@ -33,7 +33,7 @@ type Evaluator struct {
 	prefix    []byte // of every key: no other judge of this engine has it
 }
 
-// voice is one package that is heard, and what its decisions rest on.
+// teamRules is one package that is heard, and what its decisions rest on.
 type teamRules struct {
 	pkg       string
 	headers   []string // those that its rules declare
@@ -54,7 +54,7 @@ func (v teamRules) label(code string) string {
 	return ""
 }
 
-// listen reads the rules that make the decisions of a package.
+// evaluatedPackagesOf reads the rules that make the decisions of a package.
 func evaluatedPackagesOf(compiler *ast.Compiler, c contract, pkg string) teamRules {
 	v := teamRules{pkg: pkg, headers: c.packages[pkg].headers, decision: append(packageFolder(pkg), ast.InternedTerm("decision"))}
 	rules := reached(compiler, v.decision)

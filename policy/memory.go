@@ -9,7 +9,7 @@ import (
 	"github.com/maypok86/otter/v2/stats"
 )
 
-// Memory remembers decisions, so that what was asked before is not evaluated
+// DecisionCache remembers decisions, so that what was asked before is not evaluated
 // again. It can make a decision faster, never different: an entry holds for the
 // one policy it was made by, and for the very values that this policy can read.
 // Neither errors nor timeouts are remembered.
@@ -31,7 +31,7 @@ type memo struct {
 	decision Decision
 }
 
-// NewMemory makes a Memory that holds nothing until SetMaximum is called.
+// NewDecisionCache makes a Memory that holds nothing until SetMaximum is called.
 func NewDecisionCache() *DecisionCache {
 	evictions := stats.NewCounter()
 	return &DecisionCache{

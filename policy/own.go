@@ -21,7 +21,7 @@ import (
 // of each, for all judges.
 func shared() []string { return []string{"audience", "passthrough"} }
 
-// home is where the built-in rules for one package stand below data.
+// packageFolder is where the built-in rules for one package stand below data.
 func packageFolder(pkg string) ast.Ref {
 	root := ast.Ref{ast.DefaultRootDocument, ast.InternedTerm(ownPackage)}
 	if pkg == teamPackage {

@@ -62,7 +62,7 @@ func waiting(missing []string) *Engine {
 }
 
 // Missing lists the bundles that the policy was compiled without, in the order
-// of [Sources]. While there is one, every [Judge.Decide] fails.
+// of [Sources]. While there is one, every [Evaluator.Decide] fails.
 func (e *Engine) Missing() []string { return slices.Clone(e.missing) }
 
 // For is the judge of a resource, by its name. Resources without a package of

@@ -60,7 +60,7 @@ func withoutElse(rule *ast.Rule) *ast.Rule {
 	return &alone
 }
 
-// obstacle is a place in a rule that keeps decisions which rest on it from
+// conflict is a place in a rule that keeps decisions which rest on it from
 // being remembered, or from being found again.
 type conflict struct {
 	at     *ast.Location
@@ -68,7 +68,7 @@ type conflict struct {
 	narrow bool // remembered all the same, for one token alone
 }
 
-// obstacles finds those of a rule, which reads these paths.
+// conflicts finds those of a rule, which reads these paths.
 func conflicts(rule *ast.Rule, paths [][]string) []conflict {
 	all := calls(rule)
 	switch {
@@ -85,14 +85,14 @@ func conflicts(rule *ast.Rule, paths [][]string) []conflict {
 	return all
 }
 
-// whole is true for a path that reads all of a part.
+// entireInput is true for a path that reads all of a part.
 func entireInput(p part) func([]string) bool {
 	return func(path []string) bool {
 		return hasPrefix(p.path(), path) || p.depth() == 0 && hasPrefix(path, p.path())
 	}
 }
 
-// hinders is true for what keeps a decision from being remembered at all.
+// blocks is true for what keeps a decision from being remembered at all.
 func (o conflict) blocks() bool { return !o.narrow }
 
 // calls finds the built-in functions in a rule that are not known to give the

@@ -24,7 +24,7 @@ type Suite struct {
 	Compiler *ast.Compiler          // with the built-ins and the schema of [Compile]; it has compiled nothing
 }
 
-// Heard is a package that is judged, and the query for the decision about it.
+// EvaluatedPackage is a package that is judged, and the query for the decision about it.
 type EvaluatedPackage struct{ Package, Query string }
 
 // LoadSuite reads what [Compile] reads, and the tests beside it. The builders
@@ -67,7 +67,7 @@ func LoadSuite(src Sources, builders fs.FS) (*Suite, []Problem) {
 	return suite, problems
 }
 
-// heardBelow are the packages below authz that say something which a resource
+// outputPackagesBelow are the packages below authz that say something which a resource
 // could name them for, each under its own name.
 func outputPackagesBelow(t team) map[string]string {
 	packages := map[string]string{}

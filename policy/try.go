@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// Door is one resource with an issuer of its tokens, for [Engine.Try].
+// Target is one resource with an issuer of its tokens, for [Engine.SelfTest].
 type Target struct {
 	Resource Resource
 	Issuer   string
 }
 
-// Try asks for a decision on a few fixed requests to each door, each within
+// SelfTest asks for a decision on a few fixed requests to each door, each within
 // the given time, before real ones are asked. Any decision will do; a problem
 // is told, once, of each rule that fails, never ends, or says something of the
 // wrong shape. An engine that waits for a bundle is not tried.

@@ -14,11 +14,11 @@ import (
 	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
-// Thinks is how long the authorization server takes for an answer. One that
+// AnswersSlowly is how long the authorization server takes for an answer. One that
 // answers at once would hide who waits for it.
 const AnswersSlowly = 250 * time.Millisecond
 
-// Mood is how the authorization server meets a request.
+// Behaviour is how the authorization server meets a request.
 type Behaviour string
 
 // The moods.
@@ -106,7 +106,7 @@ func (a *Server) keySet(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(set) // who leaves before the answer needs none
 }
 
-// Become changes the mood for the requests to come.
+// SetBehaviour changes the mood for the requests to come.
 func (a *Server) SetBehaviour(m Behaviour) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

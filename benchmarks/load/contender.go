@@ -18,7 +18,7 @@ import (
 	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
-// contender is one ext_authz service.
+// target is one ext_authz service.
 type target struct {
 	name    string
 	program string       // of ours
@@ -45,7 +45,7 @@ func parsePeer(text string) (target, error) {
 	return target{name: name, command: strings.Fields(rest[:comma]), address: rest[comma+1:], form: traffic.Mapped, most: slowRate}, nil
 }
 
-// stage is what stands around every service.
+// testbed is what stands around every service.
 type testbed struct {
 	folder, cpus string
 	programs     map[string]string // by name
@@ -56,7 +56,7 @@ type testbed struct {
 	gogc         string // GOGC as doorward sets it where the environment says nothing
 }
 
-// openStage builds the programs, and opens an authorization server with a pool
+// openTestbed builds the programs, and opens an authorization server with a pool
 // of good tokens.
 func openTestbed(ctx context.Context, folder, cpus string, progress io.Writer) (*testbed, error) {
 	_, _ = fmt.Fprintln(progress, "Building doorward and its peers ...")

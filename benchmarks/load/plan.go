@@ -38,7 +38,7 @@ const slowRate = 2000
 // (cmd/doorward/collector.go): a part of its GC setting.
 const heapFloor = 16 << 20
 
-// contenders are every service, in the order of a round.
+// targets are every service, in the order of a round.
 var targets = []target{
 	{name: empty, program: "empty"},
 	{name: emptyShipped, program: "empty", shippedGC: true},
@@ -115,7 +115,7 @@ func newPlan(quick bool, peers []target) plan {
 	return p
 }
 
-// trouble is one way of disturbing good traffic, as a share of it.
+// scenarioPlan is one way of disturbing good traffic, as a share of it.
 type scenarioPlan struct {
 	title, traffic string
 	share          float64       // disturbing requests among all, while it lasts
@@ -131,7 +131,7 @@ type scenarioPlan struct {
 // keysWithin has doorward look for new keys as often as it may.
 const keysWithin = "{min: 1s, max: 2s, max_stale: 10m}"
 
-// troubles are what happens while good traffic is at half of the capacity.
+// scenarios are what happens while good traffic is at half of the capacity.
 var scenarios = []scenarioPlan{
 	{title: "Rotation: a new key every 2 s, and the one before it is withdrawn", every: 2 * time.Second, label: "new key", do: scenario.PublishNewer},
 	{

@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// spread is the middle of some rounds, and their ends.
+// summary is the middle of some rounds, and their ends.
 type summary struct {
 	median, low, high float64
 	rounds            int
 }
 
-// spreadOf is the zero spread for no rounds at all.
+// summarize is the zero spread for no rounds at all.
 func summarize(values []float64) summary {
 	if len(values) == 0 {
 		return summary{}

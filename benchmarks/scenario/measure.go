@@ -120,7 +120,7 @@ func newSender(ctx context.Context, address string, due []time.Duration, tokens 
 	return &sender{traffic.Sender{Due: due, Call: client.Cycle(encoded)}, client}, nil
 }
 
-// happen does what the plan has, in time.
+// runEvents does what the plan has, in time.
 func (d *Scenario) runEvents(ctx context.Context, zero time.Time, stage *Testbed) error {
 	for _, event := range d.Events {
 		timer := time.NewTimer(time.Until(zero.Add(event.At)))

@@ -21,7 +21,7 @@ const TeamPolicy = `package authz
 deny contains {"code": "no_deletes", "message": "nothing is deleted here"} if input.request.method == "DELETE"
 `
 
-// DoorOptions are what differs between the doorwards of the benchmarks.
+// ServiceOptions are what differs between the doorwards of the benchmarks.
 type ServiceOptions struct {
 	Program  string
 	Folder   string   // for its files; made where it is not there
@@ -66,14 +66,14 @@ func (o ServiceOptions) configuration(grpc, http string) string {
 	return strings.Join(append(lines, o.Extra...), "\n") + "\n"
 }
 
-// Door is a running doorward.
+// Service is a running doorward.
 type Service struct {
 	*Process
 	GRPC, HTTP string // host:port
 	TeamFile   string // the team's one rule
 }
 
-// OpenDoor runs doorward until Stop. It returns when doorward is ready; the
+// StartService runs doorward until Stop. It returns when doorward is ready; the
 // error quotes its log.
 func StartService(ctx context.Context, o ServiceOptions) (*Service, error) {
 	addresses, err := testenv.FreeAddresses(2)

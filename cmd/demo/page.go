@@ -42,7 +42,7 @@ func (p *page) printf(format string, args ...any) {
 	_, _ = fmt.Fprintf(p.out, format, args...) // who closed the page does not read it
 }
 
-// say begins a part of the page.
+// println begins a part of the page.
 func (p *page) println(heading string) { p.printf("\n%s\n", p.paint(bold, heading)) }
 
 func (p *page) text(lines ...string) {

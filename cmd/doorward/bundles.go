@@ -84,7 +84,7 @@ func (b *bundleSources) latest(wanted []bundles.Options) map[string]*bundles.Bun
 	return have
 }
 
-// judged notes which of the latest bundles are not in force and why, and says
+// recordRefusals notes which of the latest bundles are not in force and why, and says
 // each refusal once.
 func (b *bundleSources) recordRefusals(refused map[string]string, inForce *revision) {
 	b.mu.Lock()

@@ -99,7 +99,7 @@ func (d *decisions) open(cfg config.DecisionLog, insecureHosts []string) (opened
 	return next, err
 }
 
-// adopt makes next the log in force, for Checks that run no longer than lastUse.
+// activate makes next the log in force, for Checks that run no longer than lastUse.
 // The one before ends when no Check that began with it can still run.
 func (d *decisions) activate(next openedLog, lastUse time.Duration) {
 	d.mu.Lock()

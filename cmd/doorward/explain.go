@@ -102,7 +102,7 @@ func (x *explanation) run(cmd *cobra.Command) error {
 	return r.end()
 }
 
-// tell prints problems where check does. Warnings beside a good configuration
+// printStep prints problems where check does. Warnings beside a good configuration
 // go to stderr, so that what is on stdout is the explanation alone.
 func printStep(cmd *cobra.Command, plan *revision, problems config.Problems) error {
 	out := cmd.ErrOrStderr()

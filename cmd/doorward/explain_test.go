@@ -21,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// noon is when explain is asked, so that nothing it says depends on the day.
+// testTime is when explain is asked, so that nothing it says depends on the day.
 var testTime = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 const weatherConfig = `
@@ -86,7 +86,7 @@ func claimsAt(changes map[string]any) map[string]any {
 	return all
 }
 
-// heard is what a run of explain left behind.
+// commandResult is what a run of explain left behind.
 type commandResult struct {
 	code           int
 	stdout, stderr string

@@ -15,7 +15,7 @@ import (
 // A generation is a configuration, the files it names and one version of each
 // bundle, together. Whatever changes, a new one is made and tried as a whole.
 
-// generate makes the next generation for cfg, of the newest bundles. A bundle that
+// rollout makes the next generation for cfg, of the newest bundles. A bundle that
 // cannot be served is left out in favour of the one in force, so that it keeps
 // nothing else from changing. The plan is nil where that does not help.
 func (s *service) rollout(ctx context.Context, cfg *config.Config) (*revision, config.Problems) {
@@ -112,7 +112,7 @@ func (s *service) changed(have map[string]*bundles.Bundle) []string {
 	return names
 }
 
-// given is a revocation list from a bundle, as it was written and as it was read.
+// staticRevocations is a revocation list from a bundle, as it was written and as it was read.
 type staticRevocations struct {
 	text string
 	list *revocation.List

@@ -37,7 +37,7 @@ func newIssuers(log *slog.Logger, metrics *metrics, readiness *readiness) *issue
 	return i
 }
 
-// adopt brings the sources in line with wanted: what is new starts, what is
+// activate brings the sources in line with wanted: what is new starts, what is
 // unchanged stays. It returns what a Check reads, and retire, which ends the
 // sources that nobody needs and is to be called once no new Check can.
 func (i *issuers) activate(ctx context.Context, wanted []config.Issuer) (trusted map[string]*token.Issuer, retire func()) {

@@ -34,7 +34,7 @@ func colourful(out io.Writer, noColor string) bool {
 	return isFile && noColor == "" && term.IsTerminal(int(file.Fd()))
 }
 
-// narrative is a report as a person reads it.
+// textRenderer is a report as a person reads it.
 type textRenderer struct {
 	text    strings.Builder
 	colours bool

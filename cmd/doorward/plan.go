@@ -12,7 +12,7 @@ import (
 	"github.com/doorward/doorward/rego"
 )
 
-// plan is a configuration and its policy, both without errors: what serve will
+// revision is a configuration and its policy, both without errors: what serve will
 // put in force.
 type revision struct {
 	config      *config.Config
@@ -39,7 +39,7 @@ func (p *revision) verifier(now func() time.Time) *token.Verifier {
 // source reads a configuration; it is called again at every reload.
 type source func() (*config.Config, config.Problems)
 
-// generator makes a plan of a configuration and of the bundles there are.
+// buildRevision makes a plan of a configuration and of the bundles there are.
 type buildRevision func(context.Context, *config.Config) (*revision, config.Problems)
 
 // load reads configuration and policy. The plan is nil if any problem is an
@@ -53,7 +53,7 @@ func load(ctx context.Context, read source, generate buildRevision) (*revision, 
 	return next, append(problems, faults...)
 }
 
-// alone composes before any bundle has come.
+// withoutBundles composes before any bundle has come.
 func (w watcher) withoutBundles(ctx context.Context, cfg *config.Config) (*revision, config.Problems) {
 	return w.compose(ctx, cfg, nil, staticRevocations{})
 }
@@ -118,7 +118,7 @@ func asProblems(faults []policy.Problem, packages config.Packages) config.Proble
 	return problems
 }
 
-// judged is what rules are held against: a constant that no resource and no
+// policyTargets is what rules are held against: a constant that no resource and no
 // issuer has is worth a warning. Nothing is known of a configuration with errors.
 func policyTargets(cfg *config.Config) (resources []policy.Resource, issuers []string) {
 	if cfg == nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/doorward/doorward/extauthz/token"
 )
 
-// question is the request that explain is asked about, as a client would send
+// explainRequest is the request that explain is asked about, as a client would send
 // it.
 type explainRequest struct {
 	method, scheme, host string
@@ -25,7 +25,7 @@ type explainRequest struct {
 	source               string // IP address that the request comes from; "" for none
 }
 
-// newQuestion reads method, URL and headers. Its errors are mistakes of usage.
+// newExplainRequest reads method, URL and headers. Its errors are mistakes of usage.
 func newExplainRequest(method, url string, headers []string) (*explainRequest, error) {
 	q := &explainRequest{method: method, headers: map[string]string{}}
 	scheme, rest, absolute := strings.Cut(url, "://")

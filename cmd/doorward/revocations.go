@@ -42,7 +42,7 @@ func newRevocations(log *slog.Logger, registry prometheus.Registerer) *revocatio
 	return r
 }
 
-// adopt returns the living list of a plan: the given one, else that of the file
+// activate returns the living list of a plan: the given one, else that of the file
 // at path, else nil. It fails, with the list before still in force, where a new
 // file cannot be read.
 func (r *revocations) activate(ctx context.Context, path string, given *revocation.List) (*revocation.Source, error) {

@@ -17,7 +17,7 @@ import (
 	"github.com/doorward/doorward/policy"
 )
 
-// short are the flags of the form without a file.
+// inlineFlags are the flags of the form without a file.
 type inlineFlags struct {
 	resource                          string
 	issuers, scopes, policy, insecure []string

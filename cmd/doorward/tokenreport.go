@@ -78,7 +78,7 @@ func date(at, now time.Time) *dateReport {
 	return &dateReport{at.UTC().Format(time.RFC3339), relativeTime(at, now)}
 }
 
-// away tells how far a date lies from now. What is centuries off is cut at the
+// relativeTime tells how far a date lies from now. What is centuries off is cut at the
 // longest duration there is, some 292 years.
 func relativeTime(at, now time.Time) string {
 	switch gap := at.Sub(now).Round(time.Second); {

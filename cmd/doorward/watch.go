@@ -24,7 +24,7 @@ import (
 // within 5 s.
 const lookEvery = time.Second
 
-// watched is what a start and every reload read.
+// watcher is what a start and every reload read.
 type watcher struct {
 	paths  []string    // configuration files and folders; none in the short form
 	flags  inlineFlags // the configuration of the short form
@@ -67,7 +67,7 @@ func (w watcher) load(ctx context.Context, inForce *config.Config, generate buil
 	return next, problems, before
 }
 
-// look goes by content: a mounted ConfigMap changes by a swapped symbolic link,
+// fingerprint goes by content: a mounted ConfigMap changes by a swapped symbolic link,
 // where neither name nor time of the file need change. The problems are part
 // of it, so that a file that was missing is seen to arrive. While the
 // configuration cannot be read, the one in force says which files matter.
@@ -216,7 +216,7 @@ func (s *service) await(missing []string) {
 	s.log.Warn("the changed configuration waits for a bundle: the one before stays in force", slog.String("missing", strings.Join(missing, ", ")))
 }
 
-// adopt puts a plan in force, or fails with the one before still in force. A
+// activate puts a plan in force, or fails with the one before still in force. A
 // Check that runs finishes with the state it began with.
 func (s *service) activate(ctx context.Context, next *revision) error {
 	cfg := next.config

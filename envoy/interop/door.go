@@ -27,7 +27,7 @@ const (
 	settled = 10500 * time.Millisecond
 )
 
-// door is what stands around one authorization server: doorward as a process,
+// service is what stands around one authorization server: doorward as a process,
 // a real Envoy with the shipped configuration, and an MCP server.
 type service struct {
 	program, folder string
@@ -43,7 +43,7 @@ type service struct {
 	mcp             *testenv.MCPServer
 }
 
-// newDoor finds addresses and a folder of its own; spare is one more address,
+// newService finds addresses and a folder of its own; spare is one more address,
 // for the authorization server.
 func newService(o options, folder, name, profile string) (d *service, spare string, err error) {
 	d = &service{program: o.doorward, folder: filepath.Join(folder, name), profile: profile}

@@ -108,7 +108,7 @@ func refuse(w http.ResponseWriter, denied *authv3.DeniedHttpResponse) {
 		w.Header().Add(option.GetHeader().GetKey(), option.GetHeader().GetValue())
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(denied.GetBody())) // the client may be gone
+	_, _ = w.Write([]byte(denied.GetBody())) //nolint:gosec // JSON of ours; the client may be gone
 }
 
 // forward is the request for the wrapped handler: what the answer removes is

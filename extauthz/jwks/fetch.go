@@ -218,7 +218,7 @@ func (f *fetcher) status(req *http.Request, res *http.Response) string {
 	return words
 }
 
-// place is a URL as it may be shown; see [outbound.Place].
+// place is a URL as it may be shown; see [outbound.Location].
 func place(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil {

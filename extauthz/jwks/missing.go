@@ -105,7 +105,7 @@ func (s *Source) nextAttempt() <-chan struct{} {
 	return s.attempt
 }
 
-// Suspect says that a signature failed under a known key: the issuer may have
+// RequestRefresh says that a signature failed under a known key: the issuer may have
 // put a new key under the old id. It asks for one refetch, under the same rate
 // limit as unknown ids, and never waits for it. A static source has nowhere to
 // ask.
@@ -115,7 +115,7 @@ func (s *Source) RequestRefresh() {
 	s.fetchOnce()
 }
 
-// ask has Run fetch at once, unless a fetch is under way or asked for already.
+// fetchOnce has Run fetch at once, unless a fetch is under way or asked for already.
 // False: the rate limit does not allow it. The caller holds mu.
 func (s *Source) fetchOnce() bool {
 	if s.asked {

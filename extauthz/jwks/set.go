@@ -86,7 +86,7 @@ func (s *Set) Lookup(kid *string, alg string) ([]*Key, reason.Reason) {
 	return nil, reason.AlgorithmNotAllowed
 }
 
-// crowded says that a header without kid may mean too many keys. No fetch makes
+// ambiguousKeys says that a header without kid may mean too many keys. No fetch makes
 // them fewer, as far as anybody can know.
 func (s *Set) ambiguousKeys(kid *string, alg string) bool {
 	return kid == nil && len(s.fitting[alg]) > maxCandidates

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// shelf keeps one issuer's last good set in a file, so that a service which
+// diskCache keeps one issuer's last good set in a file, so that a service which
 // starts while the authorization server is down has keys at once. Whoever can
 // write the file can add keys: the folder is doorward's alone. It is used by
 // one goroutine.
@@ -23,20 +23,20 @@ type diskCache struct {
 	outdated bool
 }
 
-// shelved is the content of the file.
+// diskEntry is the content of the file.
 type diskEntry struct {
 	Trust   trust           `json:"trust"`
 	Fetched time.Time       `json:"fetched"` // when the fetch began
 	JWKS    json.RawMessage `json:"jwks"`    // as the issuer sent it
 }
 
-// newShelf names the file by a digest: an issuer is a URL, and no file name.
+// newDiskCache names the file by a digest: an issuer is a URL, and no file name.
 func newDiskCache(dir, issuer string) diskCache {
 	name := sha256.Sum256([]byte(issuer))
 	return diskCache{dir: dir, name: hex.EncodeToString(name[:]) + ".json"}
 }
 
-// put replaces the file in one step. Where it cannot, there is to be none: the
+// write replaces the file in one step. Where it cannot, there is to be none: the
 // one before may hold a key that the issuer has withdrawn since.
 func (s *diskCache) write(k diskEntry) error {
 	if s.dir == "" {
@@ -62,7 +62,7 @@ func (s *diskCache) replace(k diskEntry) error {
 	return replaceFile(folder, s.name, content)
 }
 
-// take reads the file back, for options that hold the trust in it. No file is
+// read reads the file back, for options that hold the trust in it. No file is
 // no error and nothing. A file that cannot be replaced now is nothing either:
 // the run before may have failed to replace it too.
 func (s *diskCache) read(o Options) (kept diskEntry, err error) {
@@ -95,7 +95,7 @@ func (s *diskCache) read(o Options) (kept diskEntry, err error) {
 	return kept, nil
 }
 
-// drop takes the file away. While it cannot, the file is outdated.
+// remove takes the file away. While it cannot, the file is outdated.
 func (s *diskCache) remove() error {
 	if s.dir == "" {
 		return nil
@@ -116,7 +116,7 @@ func (s *diskCache) settle() error {
 	return s.remove()
 }
 
-// warm starts with the keys of the last run, for as long as they would have
+// loadDiskCache starts with the keys of the last run, for as long as they would have
 // served then. They are no proof that a key does not exist: see conclusive.
 func (s *Source) loadDiskCache(now time.Time) {
 	kept, err := s.disk.read(s.options)

@@ -71,7 +71,7 @@ func NewSource(path string, log *slog.Logger, loaded func(serial int64, entries 
 	return s, nil
 }
 
-// NewGiven makes a Source that has no file: it begins with list, and changes
+// NewStaticSource makes a Source that has no file: it begins with list, and changes
 // when [Source.Give] is called. log and loaded are as for [NewSource].
 func NewStaticSource(list *List, log *slog.Logger, loaded func(serial int64, entries int, ok bool)) *Source {
 	if log == nil {
@@ -83,7 +83,7 @@ func NewStaticSource(list *List, log *slog.Logger, loaded func(serial int64, ent
 }
 
 // Give puts list in force, which is to follow the one before ([List.Follows]).
-// It is for one goroutine, and for a Source of [NewGiven].
+// It is for one goroutine, and for a Source of [NewStaticSource].
 func (s *Source) Give(list *List) { s.activate(list, digest{}) }
 
 // Current is the list in force, never nil. It takes no lock. A list does not
@@ -124,7 +124,7 @@ func (s *Source) readIfChanged() {
 	}
 }
 
-// untouched says that the file at the end of all links looks as it did when it
+// unchanged says that the file at the end of all links looks as it did when it
 // was last read.
 func (s *Source) unchanged() bool {
 	now, err := os.Stat(s.path)

@@ -57,7 +57,7 @@ type Presentation struct {
 	Attempt string
 }
 
-// BinderOptions are the bounds of a [Binder]. The zero value is usable.
+// PossessionOptions are the bounds of a [PossessionVerifier]. The zero value is usable.
 type PossessionOptions struct {
 	Now    func() time.Time // nil: time.Now
 	Random io.Reader        // for nonces; nil: crypto/rand.Reader
@@ -72,7 +72,7 @@ type PossessionOptions struct {
 	Waiting  int // more that may wait for a slot of their token's issuer; zero: none
 }
 
-// Binder tells whether the client that presents a token is the one it was
+// PossessionVerifier tells whether the client that presents a token is the one it was
 // issued to. It remembers the proofs it accepted, so there is one for the life
 // of the process; another replica does not know them. What the process before
 // it accepted is lost, so that for a while after the start a proof must carry a
@@ -88,7 +88,7 @@ type PossessionVerifier struct {
 	nonces     nonces
 }
 
-// NewBinder makes a binder that has seen no proof yet.
+// NewPossessionVerifier makes a binder that has seen no proof yet.
 func NewPossessionVerifier(o PossessionOptions) *PossessionVerifier {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -111,7 +111,7 @@ func NewPossessionVerifier(o PossessionOptions) *PossessionVerifier {
 // InFlight is the number of proofs whose signature is being verified now.
 func (b *PossessionVerifier) InFlight() int { return b.limiter.inFlight() }
 
-// Prove gives how the token of p is bound, or the reason for which it must not
+// Verify gives how the token of p is bound, or the reason for which it must not
 // be used; exactly one of the two is there. The token itself was verified
 // before, and c was read from its claims. ctx bounds the wait for a turn at the
 // signature. The refusal names no issuer; where it is for want of a nonce, it

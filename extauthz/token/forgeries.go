@@ -9,7 +9,7 @@ import (
 	"github.com/doorward/doorward/extauthz/jwks"
 )
 
-// forgeries remembers tokens whose signature failed, each once, under the very
+// badSignatureCache remembers tokens whose signature failed, each once, under the very
 // keys it failed with: of all refusals the only one that is dear to find out,
 // and true as long as the keys are the same objects. It is a table of a fixed
 // size, apart from everything that was verified: garbage can only push out

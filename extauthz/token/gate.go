@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// gate bounds the signatures that are verified at once, and how many more wait
+// limiter bounds the signatures that are verified at once, and how many more wait
 // for their turn: a flood of fresh forged tokens must not take the processor
 // from everybody else, so that a slot rests after each of them.
 //
@@ -28,7 +28,7 @@ type limiter struct {
 	queues map[string]*issuerQueue // by the issuer's ID; only configured issuers have one
 }
 
-// lane is the part of a gate that one issuer's tokens go through.
+// issuerQueue is the part of a gate that one issuer's tokens go through.
 type issuerQueue struct {
 	gate    *limiter
 	slots   chan struct{} // as many as there are turns; taken, or at rest
@@ -73,7 +73,7 @@ type turn struct {
 	suspect bool // it is one of those that lanes have in which a slot rests
 }
 
-// enter takes a slot and a turn; false means that there was none and too many
+// acquire takes a slot and a turn; false means that there was none and too many
 // wait already, or that ctx ended first. Each true needs one leave or rest.
 func (g *limiter) acquire(ctx context.Context, issuer string) (turn, bool) {
 	t := turn{lane: g.queueOf(issuer)}
@@ -136,10 +136,10 @@ func (l *issuerQueue) takeSlot(ctx context.Context) bool {
 	return take(ctx, l.slots)
 }
 
-// queued is how many wait for each slot at most while forgeries come.
+// queuePerSlot is how many wait for each slot at most while forgeries come.
 const queuePerSlot = 16
 
-// mayWait says whether one more may wait, which is counted already. Once most
+// queueLimit says whether one more may wait, which is counted already. Once most
 // slots rest, forgeries come faster than they are verified, and a long queue
 // lets nobody through who would not get through with a short one: all wait
 // longer, and what each of them holds, with its stack, is looked through by
@@ -167,12 +167,12 @@ func (t turn) end() {
 	}
 }
 
-// restsFor is how many times as long as its signature took a slot rests after a
+// cooldownFactor is how many times as long as its signature took a slot rests after a
 // forgery. With two slots a core, forgeries get an eighth of the processors. A
 // genuine token makes no slot rest.
 const cooldownFactor = 15
 
-// longestRest bounds it, for each key that was tried: what took long may have
+// maxCooldown bounds it, for each key that was tried: what took long may have
 // been held up by others. It is enough for 2.7 ms, and the dearest key there is,
 // of the curve P-521, takes one or two.
 const maxCooldown = 40 * time.Millisecond

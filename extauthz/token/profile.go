@@ -51,7 +51,7 @@ func (p Profile) acceptsType(typ *string) bool {
 	return false
 }
 
-// betrayedByClaims looks for what an access token does not have: claims of ID
+// hasClaimsOfOtherKind looks for what an access token does not have: claims of ID
 // tokens (OpenID Connect Core, sections 2 and 3.3.2.11) and of security events
 // (RFC 8417, section 2.2), and the marks of Amazon Cognito (token_use) and of
 // Keycloak (typ in the payload).

@@ -15,7 +15,7 @@ const (
 	// still send it again; a Check is answered within a few seconds.
 	retryWindow = 10 * time.Second
 
-	// afterlife is how much longer than it is fresh a proof is remembered, so
+	// retention is how much longer than it is fresh a proof is remembered, so
 	// that a clock that is set back by that much troubles nobody.
 	retention = time.Minute
 

@@ -6,7 +6,7 @@ import (
 	"github.com/doorward/doorward/extauthz/reason"
 )
 
-// Still judges claims that [Verifier.Verify] gave for the same token before,
+// Revalidate judges claims that [Verifier.Verify] gave for the same token before,
 // without its signature. issuer is the one trusted now for the claims' issuer,
 // or nil. False means that something the claims rest on has changed: the token
 // must be verified anew. With true, the refusal is nil or says that the token's

@@ -15,7 +15,7 @@
 //
 // Nothing here knows the resource: whether the audience is right, whether the
 // scopes suffice and what a team's policy says is decided later, over
-// [Claims.All]. Whoever remembers claims asks [Verifier.Still] before using them
+// [Claims.All]. Whoever remembers claims asks [Verifier.Revalidate] before using them
 // again; of refusals only a failed signature is remembered, here.
 //
 // # Order
@@ -120,7 +120,7 @@ type Claims struct {
 // once. ctx bounds the wait for keys and for a turn at the signature.
 //
 // The audience is present and well-formed, and is not compared with anything.
-// Whether a token that carries cnf is proven is for [Binder.Prove] to say.
+// Whether a token that carries cnf is proven is for [PossessionVerifier.Verify] to say.
 func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss string) *Issuer) (*Claims, *Refusal) {
 	var nobody *Issuer
 	jws, flaw := parse(compact, v.maxBytes)

@@ -18,7 +18,7 @@ const (
 
 const skew = 30 * time.Second
 
-// noon is when every token here is looked at.
+// testTime is when every token here is looked at.
 var testTime = time.Date(2026, time.November, 23, 12, 0, 0, 0, time.UTC)
 
 // world is two issuers that are trusted and one forger who is not. Both issuers

@@ -26,7 +26,7 @@ func (f failure) String() string {
 	return f.what + ": " + f.detail
 }
 
-// opaSays puts OPA's words, which are not typed errors, into ours.
+// opaMessage puts OPA's words, which are not typed errors, into ours.
 var opaMessage = []struct{ part, means string }{
 	{"missing .signatures.json", "is not signed: sign it where it is built, with opa build --signing-key or opa sign"},
 	{"verification key not provided", "is signed, and insecure_unsigned is set: write verification with the key instead"},

@@ -168,7 +168,7 @@ func keyFault(text, algorithm string) string {
 	return ""
 }
 
-// Place is where the bundle comes from, without a query: that may be a secret.
+// Location is where the bundle comes from, without a query: that may be a secret.
 func (o Options) Location() string {
 	place, _, _ := strings.Cut(o.URL, "?")
 	return place + o.File

@@ -167,7 +167,7 @@ func (s *Source) answered(update download.Update) {
 	}
 }
 
-// judge takes what OPA has read, if it says what it must.
+// evaluate takes what OPA has read, if it says what it must.
 func (s *Source) evaluate(read *bundle.Bundle) {
 	b, err := accept(s.options.Name, read)
 	if err != nil {

@@ -2,7 +2,7 @@ package config
 
 import "os"
 
-// Beside names what stands beside a configuration for others to judge.
+// LocalFiles names what stands beside a configuration for others to judge.
 type LocalFiles struct {
 	PolicyPaths    []string // those that are there
 	Packages       Packages // the resources' own, those that are well formed
@@ -12,7 +12,7 @@ type LocalFiles struct {
 	places         map[string]place
 }
 
-// ReadBeside finds it as far as the configuration can be read, whatever else is
+// ReadLocalFiles finds it as far as the configuration can be read, whatever else is
 // wrong with it: a person wants to hear of every problem at once.
 func ReadLocalFiles(paths []string) LocalFiles {
 	r := newReader()

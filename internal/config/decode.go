@@ -161,7 +161,7 @@ func (r *reader) wrongType(n *yaml.Node, path, want, fix string) {
 
 func (r *reader) at(n *yaml.Node) place { return place{r.file, n.Line, n.Column} }
 
-// beside is a file name seen from the file that is being read.
+// localFiles is a file name seen from the file that is being read.
 func (r *reader) localFiles(name string) string {
 	if filepath.IsAbs(name) {
 		return name

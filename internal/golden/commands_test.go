@@ -48,7 +48,7 @@ type result struct {
 
 func execute(t *testing.T, binary, folder, stdin string, args ...string) result {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), binary, args...) //nolint:gosec // built by this test
+	command := exec.CommandContext(t.Context(), binary, args...)
 	command.Dir, command.Stdin = folder, strings.NewReader(stdin)
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr

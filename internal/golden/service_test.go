@@ -26,7 +26,7 @@ type service struct {
 // serve starts the binary and returns once it answers.
 func serve(t *testing.T, binary, configuration string) *service {
 	t.Helper()
-	s := &service{command: exec.Command(binary, "serve", "--config", configuration)} //nolint:gosec // built by this test
+	s := &service{command: exec.Command(binary, "serve", "--config", configuration)}
 	stderr, err := s.command.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -108,7 +108,7 @@ func filled(v any) any {
 	return some
 }
 
-// watch is a tracer that keeps the last line of the test which was false, and
+// tracer is a tracer that keeps the last line of the test which was false, and
 // what was false in rules on the way there.
 type tracer struct {
 	test  *ast.Location
@@ -137,7 +137,7 @@ type frame struct {
 	with   []*ast.With
 }
 
-// falsehood is a line that was false, and what its sides came to.
+// unmetExpression is a line that was false, and what its sides came to.
 type unmetExpression struct {
 	at     *ast.Location
 	values string

@@ -100,7 +100,7 @@ func blocking(problems []policy.Problem) []policy.Problem {
 	return slices.DeleteFunc(slices.Clone(problems), func(p policy.Problem) bool { return p.Warning })
 }
 
-// judge puts a result of OPA's runner into our words.
+// evaluate puts a result of OPA's runner into our words.
 func evaluate(ctx context.Context, suite *policy.Suite, result *tester.Result) Result {
 	r := Result{
 		Name: strings.TrimPrefix(result.Package, "data.") + "." + result.Name, Output: string(result.Output),

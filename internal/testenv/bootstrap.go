@@ -165,7 +165,7 @@ func (b *Bootstrap) addReplicas(addresses []string) error {
 	return nil
 }
 
-// Patient is an edit for tests on a busy machine: the same configuration, but
+// WithLongTimeouts is an edit for tests on a busy machine: the same configuration, but
 // nobody gives up within a second. The demo runs without it.
 func WithLongTimeouts(b *Bootstrap) error {
 	b.Authz.GetGrpcService().Timeout = durationpb.New(20 * time.Second)

@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// Journal keeps what a process writes, line by line, and lets a reader wait
+// LogBuffer keeps what a process writes, line by line, and lets a reader wait
 // for a line. The zero value is empty and ready.
 type LogBuffer struct {
 	mu      sync.Mutex

@@ -26,7 +26,7 @@ type MCPServer struct {
 	seen []ReceivedRequest
 }
 
-// Seen is one request as it arrived at the MCP server.
+// ReceivedRequest is one request as it arrived at the MCP server.
 type ReceivedRequest struct {
 	Method string
 	Host   string

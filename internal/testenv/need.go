@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// NeedEnvoy skips a test where there is no Envoy binary; where
+// RequireEnvoy skips a test where there is no Envoy binary; where
 // DOORWARD_REQUIRE_ENVOY is 1, as in `make test`, that is a failure instead, so
 // that no run passes by leaving out what matters.
 func RequireEnvoy(t testing.TB) {

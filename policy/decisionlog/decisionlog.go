@@ -149,7 +149,7 @@ func start(o Options, to sink, pace pace) *Log {
 	}
 }
 
-// Takes reports whether the event of a decision is wanted: of a denial always,
+// Logs reports whether the event of a decision is wanted: of a denial always,
 // of an allow as the dice fall. Ask once a decision, before its event is made.
 func (l *Log) Logs(allowed bool) bool {
 	if !allowed || l.sample >= 1 {

@@ -22,7 +22,7 @@ type queue struct {
 	closed          bool
 }
 
-// lane is entries in their order, linked by their next, and what they weigh. A
+// list is entries in their order, linked by their next, and what they weigh. A
 // list has no step that takes longer than another, whatever it holds.
 type list struct {
 	first, last *entry

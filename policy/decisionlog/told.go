@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// told writes the service's own log about this one: a line when something
+// failureLog writes the service's own log about this one: a line when something
 // changed, and none for its going on.
 type failureLog struct {
 	log *slog.Logger

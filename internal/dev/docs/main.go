@@ -32,7 +32,7 @@ func write(root string) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		path := filepath.Join(root, "docs", name)
-		if err := os.WriteFile(path, content, 0o644); err != nil { //nolint:gosec // documentation is public
+		if err := os.WriteFile(path, content, 0o644); err != nil {
 			return err
 		}
 	}

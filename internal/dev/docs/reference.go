@@ -51,7 +51,7 @@ func referencePage(root string) ([]byte, error) {
 }
 
 func output(ctx context.Context, folder, name string, args ...string) (string, error) {
-	command := exec.CommandContext(ctx, name, args...) //nolint:gosec // go, and the binary that it made
+	command := exec.CommandContext(ctx, name, args...)
 	command.Dir = folder
 	text, err := command.Output()
 	var exit *exec.ExitError

@@ -1,4 +1,4 @@
-// Package mint makes keys and signed tokens for tests and the demo. It answers
+// Package jwttest makes keys and signed tokens for tests and the demo. It answers
 // one question: what would an authorization server with this key send?
 //
 // It signs with the standard library alone, so that what doorward accepts was
@@ -57,7 +57,7 @@ func newSecret(alg string) any {
 		rand.Read(secret) // never fails (Go 1.24 and later)
 		return secret
 	}
-	panic("mint: no such algorithm: " + alg)
+	panic("jwttest: no such algorithm: " + alg)
 }
 
 // Public is the public half: *rsa.PublicKey, *ecdsa.PublicKey or
@@ -156,7 +156,7 @@ func (k *Key) Signature(input []byte) []byte {
 		mac.Write(input)
 		return mac.Sum(nil)
 	}
-	panic(fmt.Sprintf("mint: a key of type %T cannot sign", k.secret))
+	panic(fmt.Sprintf("jwttest: a key of type %T cannot sign", k.secret))
 }
 
 func (k *Key) digest(input []byte) []byte {
@@ -175,14 +175,14 @@ func (k *Key) hash() crypto.Hash {
 	case "512":
 		return crypto.SHA512
 	}
-	panic("mint: no hash in algorithm " + k.Alg)
+	panic("jwttest: no hash in algorithm " + k.Alg)
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 func must[T any](value T, err error) T {
 	if err != nil {
-		panic(fmt.Sprintf("mint: %v", err))
+		panic(fmt.Sprintf("jwttest: %v", err))
 	}
 	return value
 }

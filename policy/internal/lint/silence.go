@@ -58,7 +58,7 @@ func (p presence) has(path ast.Ref) bool {
 	return false
 }
 
-// silence finds rules that ask for more (deny, scopes) and say nothing where
+// undefinedDenials finds rules that ask for more (deny, scopes) and say nothing where
 // what they look at is missing, be it in a helper that they read.
 func (r *reader) undefinedDenials(tested presence) {
 	name := r.rule.Head.Ref()[0].Value.String()
@@ -73,7 +73,7 @@ func (r *reader) undefinedDenials(tested presence) {
 	}
 }
 
-// falters is true for a line that is meant to hold for anything but something,
+// undefinedWhenMissing is true for a line that is meant to hold for anything but something,
 // and does not hold for nothing: `x != y`, an order, `x == false`, and `not f(x)`,
 // which Rego leaves undefined where x is.
 func undefinedWhenMissing(e *ast.Expr) bool {

@@ -1,4 +1,4 @@
-// Package disturbance answers one question: what do requests on known keys feel
+// Package scenario answers one question: what do requests on known keys feel
 // while something is wrong around them? It runs doorward with an authorization
 // server of its own, sends good and disturbing traffic over gRPC, lets things
 // happen meanwhile, and draws what came of it.
@@ -27,7 +27,7 @@ type Good struct {
 	FreshEvery int     // one of so many requests brings a token never seen; 0 for none
 }
 
-// Stage is what an event can change.
+// Testbed is what an event can change.
 type Testbed struct {
 	Authority *authority.Server
 	Tokens    *authority.Tokens
@@ -41,7 +41,7 @@ type Event struct {
 	Do    func(*Testbed) error
 }
 
-// Disturbance is one thing that goes wrong while good traffic goes on.
+// Scenario is one thing that goes wrong while good traffic goes on.
 type Scenario struct {
 	Title     string   // of its panel; what is before the colon is its name
 	Traffic   string   // what the disturbing requests are; "" where there are none
@@ -83,7 +83,7 @@ func Rotate(rotations int, every time.Duration) []Event {
 	return events
 }
 
-// Become is an event's work: the authorization server changes its mood.
+// SetBehaviour is an event's work: the authorization server changes its mood.
 func SetBehaviour(m authority.Behaviour) func(*Testbed) error {
 	return func(s *Testbed) error {
 		s.Authority.SetBehaviour(m)
