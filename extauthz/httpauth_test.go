@@ -34,7 +34,8 @@ func TestHTTPAuthAnswersAsCheckDoes(t *testing.T) {
 			compareHTTP(t, d, question)
 		})
 	}
-	if skipped > namedByMesh || len(compared) < len(reason.All())-4 { // internal, overloaded, misconfigured, and one to come
+	if skipped > namedByMesh ||
+		len(compared) < len(reason.All())-4 { // internal, overloaded, misconfigured, and one to come
 		t.Errorf("%d reasons compared, %d rows skipped", len(compared), skipped)
 	}
 }

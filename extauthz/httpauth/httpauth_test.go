@@ -83,8 +83,12 @@ func TestDescribeCertificate(t *testing.T) {
 // TestForward: names are removed in any case, what is set replaces what came,
 // and trailers do not get past the verdict.
 func TestForward(t *testing.T) {
-	r := httptest.NewRequest(http.MethodPost, "http://mcp.example.com/mcp?a=1&access_token=x&b=2&access%5Ftoken=y", http.NoBody)
-	const lowerCase = "authorization" // as another middleware may have written it
+	r := httptest.NewRequest(
+		http.MethodPost,
+		"http://mcp.example.com/mcp?a=1&access_token=x&b=2&access%5Ftoken=y",
+		http.NoBody,
+	)
+	lowerCase := strings.ToLower("Authorization") // as another middleware may have written it
 	r.Header[lowerCase] = []string{"Bearer t"}
 	r.Header["X_mcp_auth_subject"] = []string{"root"}
 	r.Header["X-Mcp-Auth-Subject"] = []string{"root", "root"}

@@ -16,7 +16,7 @@ var citation = regexp.MustCompile(`\b(?:TK|CH|PR|AU|PT|T|G|J|X)-\d{1,2}\b`)
 // the page does not list.
 func unknownCitations(root string) ([]string, error) {
 	known := map[string]bool{}
-	for _, r := range requirements() {
+	for _, r := range requirements {
 		known[r.id] = true
 	}
 	var unknown []string
@@ -56,7 +56,7 @@ tests cite these ids. MCP stands for the authorization and transport chapters of
 func requirementsPage(string) ([]byte, error) {
 	var page bytes.Buffer
 	page.WriteString(requirementsHead)
-	for _, r := range requirements() {
+	for _, r := range requirements {
 		fmt.Fprintf(&page, "| %s | %s | %s | %s | %s |\n", r.id, r.level, r.text, r.source, r.evidence())
 	}
 	return page.Bytes(), nil
