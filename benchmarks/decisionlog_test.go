@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/benchmarks/traffic"
-	"github.com/doorward/doorward/policy/decisionlog"
+	"github.com/doorward/doorward/internal/decisionlog"
 )
 
 // BenchmarkDecisionLog is a hot Check, from bytes to bytes, without and with the decision log. The

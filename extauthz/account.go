@@ -8,7 +8,7 @@ import (
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
-	"github.com/doorward/doorward/policy/redact"
+	"github.com/doorward/doorward/internal/redact"
 )
 
 // Fact is one thing that a refusal was about, for a person: redacted, and of a

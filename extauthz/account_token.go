@@ -9,7 +9,7 @@ import (
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
-	"github.com/doorward/doorward/policy/redact"
+	"github.com/doorward/doorward/internal/redact"
 )
 
 // token tells of a token that was read. What it says of itself is nobody's word

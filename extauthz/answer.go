@@ -8,7 +8,7 @@ import (
 	codepb "google.golang.org/genproto/googleapis/rpc/code"
 
 	"github.com/doorward/doorward/extauthz/reason"
-	"github.com/doorward/doorward/policy/redact"
+	"github.com/doorward/doorward/internal/redact"
 )
 
 // The numbers of the fields that an answer is written in.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
-	"github.com/doorward/doorward/policy/decisionlog"
+	"github.com/doorward/doorward/internal/decisionlog"
 )
 
 // decided gives a Check that began at start to the decision log: every one but

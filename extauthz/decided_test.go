@@ -16,7 +16,7 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/doorward/doorward/policy/decisionlog"
+	"github.com/doorward/doorward/internal/decisionlog"
 )
 
 // logged gives a door a decision log; what it returns ends the log and gives

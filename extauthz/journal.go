@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
-	"github.com/doorward/doorward/policy/redact"
+	"github.com/doorward/doorward/internal/redact"
 )
 
 // perSecond is how many lines a reason may write in a second; a flood of

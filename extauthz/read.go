@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/doorward/doorward/policy/redact"
+	"github.com/doorward/doorward/internal/redact"
 )
 
 // request is what a Check asks about, in our own words. Nothing after read and

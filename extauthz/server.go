@@ -25,8 +25,8 @@ import (
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/revocation"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/decisionlog"
 	"github.com/doorward/doorward/policy"
-	"github.com/doorward/doorward/policy/decisionlog"
 )
 
 // State is everything a Check decides by. It is never changed after

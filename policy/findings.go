@@ -8,7 +8,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
-	"github.com/doorward/doorward/policy/internal/lint"
+	"github.com/doorward/doorward/internal/lint"
 )
 
 // findings are what can be told about the team's rules without a request.

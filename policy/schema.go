@@ -8,7 +8,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/util"
 
-	"github.com/doorward/doorward/policy/internal/lint"
+	"github.com/doorward/doorward/internal/lint"
 )
 
 //go:embed input.schema.json

@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/doorward/doorward/internal/config"
-	"github.com/doorward/doorward/policy/decisionlog"
+	"github.com/doorward/doorward/internal/decisionlog"
 )
 
 // flushWithin is how long the events that wait at the end may take.

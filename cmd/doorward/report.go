@@ -10,8 +10,8 @@ import (
 
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/internal/redact"
 	"github.com/doorward/doorward/policy"
-	"github.com/doorward/doorward/policy/redact"
 )
 
 // report is what explain says of one request. As JSON it is an API, version 1:

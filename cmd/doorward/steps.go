@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/doorward/doorward/extauthz"
-	"github.com/doorward/doorward/policy/redact"
+	"github.com/doorward/doorward/internal/redact"
 )
 
 // addSteps says of each step what it found, and of the one that refused, why.

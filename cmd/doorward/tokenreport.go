@@ -5,7 +5,7 @@ import (
 
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/token"
-	"github.com/doorward/doorward/policy/redact"
+	"github.com/doorward/doorward/internal/redact"
 )
 
 // tokenReport is what the person who asks is shown of his own token. A member

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/doorward/doorward/policy/redact"
+	"github.com/doorward/doorward/internal/redact"
 )
 
 // Event is one decision. It has no room for a token, a header or a query; a

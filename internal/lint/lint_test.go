@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/opa/v1/ast"
 
-	"github.com/doorward/doorward/policy/internal/lint"
+	"github.com/doorward/doorward/internal/lint"
 )
 
 // configured is what a small configuration says.

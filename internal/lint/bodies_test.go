@@ -8,7 +8,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
 
-	"github.com/doorward/doorward/policy/internal/lint"
+	"github.com/doorward/doorward/internal/lint"
 )
 
 // Every body of three of these lines, against every value that tells them
