@@ -28,13 +28,12 @@ test: ## every test: unit, Rego, fuzz seeds, real Envoy, race detector on
 	cd deploy/release && go test .
 	@$(MAKE) --no-print-directory release DRY=1
 
-interop: ## oidc-provider, Keycloak (needs Node, Java 17, Maven; minutes), lighttpd and PHP where they are; ONLY=oidc|keycloak|readers, KEEP=1
+interop: ## minutes: oidc-provider (Node), Keycloak (Java 17, Maven), lighttpd and PHP, each skipped where missing; ONLY=oidc|keycloak|readers, KEEP=1
 	@./envoy/install
 	@./envoy/interop/install $(or $(ONLY),oidc keycloak)
-	@mkdir -p bin
-	@echo "Building doorward and interop (the first time takes a minute or two) ..."
-	@go build -trimpath -o bin/ ./cmd/doorward ./envoy/interop
-	@./bin/interop $(if $(ONLY),-only $(ONLY)) $(if $(KEEP),-keep) $(INTEROP_FLAGS)
+	@echo "Building doorward and its environment (the first time takes a minute or two) ..."
+	@go test -tags interop -run '^TestInterop$$' -count 1 -v -timeout $(if $(KEEP),0,30m) ./envoy/interop \
+		-args $(if $(ONLY),-only $(ONLY)) $(if $(KEEP),-keep) $(INTEROP_FLAGS)
 
 lint: $(LINT) ## vet and the linters of .golangci.yml
 	go vet ./...

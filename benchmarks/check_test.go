@@ -26,12 +26,12 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/doorward/doorward/benchmarks/server"
 	"github.com/doorward/doorward/benchmarks/traffic"
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/testenv"
 	"github.com/doorward/doorward/internal/testenv/jwttest"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
@@ -87,7 +87,7 @@ func (w *world) state(t testing.TB, cache int64) *extauthz.State {
 		t.Fatal(problems)
 	}
 	team := filepath.Join(t.TempDir(), "team.rego")
-	if err := os.WriteFile(team, []byte(server.TeamPolicy), 0o600); err != nil {
+	if err := os.WriteFile(team, []byte(testenv.TeamPolicy), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	memory := policy.NewDecisionCache()

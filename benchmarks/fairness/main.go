@@ -23,8 +23,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/doorward/doorward/benchmarks/server"
 	"github.com/doorward/doorward/benchmarks/traffic"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // Requests a second.
@@ -62,7 +62,7 @@ func (o options) work(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	programs, err := server.Build(ctx, folder, "cmd/doorward")
+	programs, err := testenv.Build(ctx, folder, "cmd/doorward")
 	if err != nil {
 		return err
 	}
@@ -109,11 +109,13 @@ func median[T float64 | time.Duration](values []T) T {
 }
 
 func (o options) measure(ctx context.Context, program string, w *world, kind kind) (*findings, error) {
-	door, err := server.StartService(ctx, server.ServiceOptions{Program: program, Folder: w.folder, Whole: w.configuration()})
+	door, err := testenv.StartDoorward(ctx, testenv.DoorwardOptions{
+		Program: program, Dir: w.folder, Config: configuration, Policy: testenv.TeamPolicy,
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer door.Stop()
+	defer func() { _ = door.Stop() }() // that it ended before shows in the answers
 	client, err := traffic.Dial(ctx, door.GRPC)
 	if err != nil {
 		return nil, err

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/doorward/doorward/benchmarks/server"
 	"github.com/doorward/doorward/benchmarks/traffic"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // TestEveryKindIsAForgery: a tiny measurement of each, with the real program. It
@@ -17,7 +17,7 @@ func TestEveryKindIsAForgery(t *testing.T) {
 		t.Skip("builds the whole binary")
 	}
 	folder := t.TempDir()
-	programs, err := server.Build(t.Context(), folder, "cmd/doorward")
+	programs, err := testenv.Build(t.Context(), folder, "cmd/doorward")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,17 +67,14 @@ func heavyJWK() map[string]any {
 	return map[string]any{"kty": "RSA", "kid": "heavy", "alg": "RS256", "n": encode(modulus), "e": encode([]byte{math.MaxInt32 >> 24, 0xff, 0xff, 0xff})}
 }
 
-func (w *world) configuration() []string {
-	return []string{
-		"issuers:",
-		"- {issuer: '" + goodIssuer + "', jwks_file: calm.json}",
-		"- {issuer: '" + badIssuer + "', jwks_file: flooded.json}",
-		"resources:",
-		"- {resource: '" + resource + "', name: benchmark, scopes: [mcp:read], dpop: optional}",
-		"policy: {paths: [policy/]}",
-		"drain: 0s",
-	}
-}
+const configuration = `issuers:
+- {issuer: '` + goodIssuer + `', jwks_file: calm.json}
+- {issuer: '` + badIssuer + `', jwks_file: flooded.json}
+resources:
+- {resource: '` + resource + `', name: benchmark, scopes: [mcp:read], dpop: optional}
+policy: {paths: [policy/]}
+drain: 0s
+`
 
 func claims(issuer string) map[string]any {
 	now := time.Now()

@@ -22,8 +22,8 @@ import (
 
 	"github.com/doorward/doorward/benchmarks/machine"
 	"github.com/doorward/doorward/benchmarks/scenario"
-	"github.com/doorward/doorward/benchmarks/server"
 	"github.com/doorward/doorward/benchmarks/traffic"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // Exit codes beside 0.
@@ -78,7 +78,7 @@ func (o options) work(ctx context.Context, progress io.Writer) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	where := machine.This(ctx)
 	_, _ = fmt.Fprintln(progress, "Building doorward ...")
-	programs, err := server.Build(ctx, folder, "cmd/doorward")
+	programs, err := testenv.Build(ctx, folder, "cmd/doorward")
 	if err != nil {
 		return err
 	}

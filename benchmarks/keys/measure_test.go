@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/benchmarks/scenario"
-	"github.com/doorward/doorward/benchmarks/server"
 	"github.com/doorward/doorward/benchmarks/traffic"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // TestOneFullMeasurement is a tiny one of each kind of disturbance, with the real
@@ -17,7 +17,7 @@ func TestOneFullMeasurement(t *testing.T) {
 		t.Skip("builds the whole binary")
 	}
 	folder := t.TempDir()
-	programs, err := server.Build(t.Context(), folder, "cmd/doorward")
+	programs, err := testenv.Build(t.Context(), folder, "cmd/doorward")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/benchmarks/authority"
-	"github.com/doorward/doorward/benchmarks/server"
+	"github.com/doorward/doorward/benchmarks/scenario"
 	"github.com/doorward/doorward/benchmarks/traffic"
 	"github.com/doorward/doorward/internal/testenv"
 	"github.com/doorward/doorward/internal/testenv/jwttest"
@@ -61,7 +61,7 @@ type testbed struct {
 func openTestbed(ctx context.Context, folder, cpus string, progress io.Writer) (*testbed, error) {
 	_, _ = fmt.Fprintln(progress, "Building doorward and its peers ...")
 	packages := []string{"cmd/doorward", "benchmarks/peers/empty", "benchmarks/peers/usual"}
-	built, err := server.Build(ctx, folder, packages...)
+	built, err := testenv.Build(ctx, folder, packages...)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (s *testbed) askGOGC(ctx context.Context) error {
 		return err
 	}
 	defer asked.stop()
-	percent, _, err := asked.door.Metric(ctx, "go_gc_gogc_percent")
+	percent, err := asked.door.Metric(ctx, "go_gc_gogc_percent")
 	s.gogc = fmt.Sprintf("GOGC=%.0f", percent)
 	return err
 }
@@ -100,8 +100,8 @@ func (s *testbed) askGOGC(ctx context.Context) error {
 // service is a contender at work.
 type service struct {
 	target
-	process *server.Process
-	door    *server.Service // nil for others than doorward
+	process *testenv.Process
+	door    *testenv.Doorward // nil for others than doorward
 	client  *traffic.Client
 	encoded [][]byte // requests with the tokens of the pool
 }
@@ -110,7 +110,7 @@ func (s *service) stop() {
 	if s.client != nil {
 		s.client.Close()
 	}
-	s.process.Stop()
+	_ = s.process.Stop() // a service that ended before refused requests, which are counted
 }
 
 // open starts a contender and has it answer one good request.
@@ -141,7 +141,8 @@ func (s *testbed) start(ctx context.Context, c target) (*service, error) {
 	if c.program == doorward {
 		return s.startDoor(ctx, c)
 	}
-	command := server.Command{
+	command := testenv.Command{
+		CPUs:    s.cpus,
 		Program: s.programs[c.program],
 		Env:     append([]string{"ISSUER=" + s.authority.URL, "AUDIENCE=" + authority.Resource, "JWKS=" + s.jwks}, c.env...),
 	}
@@ -162,22 +163,24 @@ func (s *testbed) start(ctx context.Context, c target) (*service, error) {
 	if c.program == "usual" {
 		command.Args = append(command.Args, "-jwks", s.jwks, "-issuer", s.authority.URL, "-audience", authority.Resource)
 	}
-	process, err := server.Start(ctx, command.On(s.cpus))
-	return &service{target: c, process: process}, err
+	process, err := testenv.Start(ctx, command)
+	if err != nil {
+		return nil, err
+	}
+	return &service{target: c, process: process}, nil
 }
 
 func (s *testbed) startDoor(ctx context.Context, c target) (*service, error) {
-	o := server.ServiceOptions{
-		Program: s.programs[c.program], Folder: filepath.Join(s.folder, "run", strings.ReplaceAll(c.name, " ", "-")),
-		Issuer: s.authority.URL, Resource: authority.Resource, Env: c.env, Extra: c.extra, CPUs: s.cpus,
-	}
+	o := scenario.Doorward(s.authority.URL, "", c.extra)
+	o.Program, o.Dir = s.programs[doorward], filepath.Join(s.folder, "run", strings.ReplaceAll(c.name, " ", "-"))
+	o.Env, o.CPUs = c.env, s.cpus
 	if c.flag != "" {
 		o.Args = []string{"--" + c.flag}
 	}
-	door, err := server.StartService(ctx, o)
+	door, err := testenv.StartDoorward(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	c.address = door.GRPC
-	return &service{target: c, process: door.Process, door: door}, nil
+	return &service{target: c, process: &door.Process, door: door}, nil
 }

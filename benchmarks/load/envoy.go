@@ -15,7 +15,6 @@ import (
 	managerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 
 	"github.com/doorward/doorward/benchmarks/authority"
-	"github.com/doorward/doorward/benchmarks/server"
 	"github.com/doorward/doorward/benchmarks/traffic"
 	"github.com/doorward/doorward/internal/testenv"
 )
@@ -207,6 +206,6 @@ func (g *gateway) use(ctx context.Context, after bool) (u use, err error) {
 			return u, err
 		}
 	}
-	u.envoy, err = server.CPU(g.envoy.PID())
+	u.envoy, err = g.envoy.CPU()
 	return u, err
 }

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/doorward/doorward/benchmarks/server"
 	"github.com/doorward/doorward/benchmarks/traffic"
 )
 
@@ -29,7 +28,7 @@ func (r *results) measureMemory(ctx context.Context, s *testbed, progress io.Wri
 	}
 	defer opened.stop()
 	m := &memory{}
-	if m.before, _, err = server.Memory(opened.process.PID); err != nil {
+	if m.before, _, err = opened.process.Memory(); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -50,13 +49,13 @@ func (r *results) measureMemory(ctx context.Context, s *testbed, progress io.Wri
 	}
 	_, m.took = traffic.Saturate(ctx, call, r.plan.distinct, 64)
 	m.offered, m.refused = int(offered.Load()), int(offered.Load()-allowed.Load())
-	if m.now, m.most, err = server.Memory(opened.process.PID); err != nil {
+	if m.now, m.most, err = opened.process.Memory(); err != nil {
 		return err
 	}
-	if m.cache, _, err = opened.door.Metric(ctx, `doorward_cache_bytes{cache="token"}`); err != nil {
+	if m.cache, err = opened.door.Metric(ctx, `doorward_cache_bytes{cache="token"}`); err != nil {
 		return err
 	}
-	m.evicted, _, err = opened.door.Metric(ctx, `doorward_cache_evictions_total{cache="token"}`)
+	m.evicted, err = opened.door.Metric(ctx, `doorward_cache_evictions_total{cache="token"}`)
 	r.memory = m
 	return err
 }

@@ -6,8 +6,8 @@ import (
 
 	"github.com/doorward/doorward/benchmarks/authority"
 	"github.com/doorward/doorward/benchmarks/scenario"
-	"github.com/doorward/doorward/benchmarks/server"
 	"github.com/doorward/doorward/benchmarks/traffic"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // The good traffic.
@@ -137,7 +137,7 @@ var scenarios = []scenarioPlan{
 	{
 		title: "Reload: the team's policy changes every 2 s", every: 2 * time.Second, label: "new policy",
 		do: func(s *scenario.Testbed, n int) error {
-			return s.Service.WriteTeam(fmt.Sprintf("%s\n# change %d\n", server.TeamPolicy, n))
+			return s.Doorward.WritePolicy(fmt.Sprintf("%s\n# change %d\n", testenv.TeamPolicy, n))
 		},
 	},
 	{title: "Unknown keys: one request in ten names a key that nobody has", traffic: "tokens with a random kid", share: 0.1, label: "flood", token: (*authority.Tokens).Unknown},

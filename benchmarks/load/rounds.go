@@ -9,7 +9,6 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
-	"github.com/doorward/doorward/benchmarks/server"
 	"github.com/doorward/doorward/benchmarks/traffic"
 )
 
@@ -138,15 +137,15 @@ const gcMetric = "go_cpu_classes_gc_total_cpu_seconds_total"
 // use asks doorward first: what the question costs is not to count.
 func (s *service) use(ctx context.Context, after bool) (u use, err error) {
 	if after {
-		u.cpu, err = server.CPU(s.process.PID)
+		u.cpu, err = s.process.CPU()
 	}
 	if s.door != nil && err == nil {
 		var seconds float64
-		seconds, _, err = s.door.Metric(ctx, gcMetric)
+		seconds, err = s.door.Metric(ctx, gcMetric)
 		u.gc = time.Duration(seconds * float64(time.Second))
 	}
 	if !after && err == nil {
-		u.cpu, err = server.CPU(s.process.PID)
+		u.cpu, err = s.process.CPU()
 	}
 	return u, err
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/benchmarks/authority"
-	"github.com/doorward/doorward/benchmarks/server"
 	"github.com/doorward/doorward/benchmarks/traffic"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // seed of the gaps between disturbing requests: the same in every run.
@@ -41,13 +41,13 @@ func Measure(ctx context.Context, program, folder string, d Scenario, progress i
 	goodTokens := made.Mixed(len(goodTimes), d.Good.Pool, d.Good.FreshEvery)
 	otherTimes, otherTokens := d.others(made, goodTokens)
 
-	door, err := server.StartService(ctx, server.ServiceOptions{
-		Program: program, Folder: filepath.Join(folder, "doorward-run"), Issuer: issuer.URL, Resource: authority.Resource, Refresh: d.Refresh, Extra: d.Extra, CPUs: d.CPUs,
-	})
+	o := Doorward(issuer.URL, d.Refresh, d.Extra)
+	o.Program, o.Dir, o.CPUs = program, filepath.Join(folder, "doorward-run"), d.CPUs
+	door, err := testenv.StartDoorward(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	defer door.Stop()
+	defer func() { _ = door.Stop() }() // that it ended before shows in the answers
 	good, err := newSender(ctx, door.GRPC, goodTimes, goodTokens)
 	if err != nil {
 		return nil, err

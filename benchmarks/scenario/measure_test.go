@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -38,5 +39,14 @@ func TestOthersTakeThePlace(t *testing.T) {
 		if good < row.good*8/10 || good > row.good*12/10 || disturbing < 320 || disturbing > 480 {
 			t.Errorf("%s: %d good requests, not about %d, and %d disturbing ones, not about 400", row.intent, good, row.good, disturbing)
 		}
+	}
+}
+
+// TestConfiguration: what a scenario adds is where it belongs.
+func TestConfiguration(t *testing.T) {
+	plain := Doorward("http://127.0.0.1:1", "", nil).Config
+	full := Doorward("http://127.0.0.1:1", "{min: 1s}", []string{"decision_log: {}"}).Config
+	if strings.Contains(plain, "refresh") || !strings.Contains(full, "jwks.json\n  refresh: {min: 1s}\nresources:") || !strings.HasSuffix(full, "\ndecision_log: {}\n") {
+		t.Errorf("plain:\n%s\nfull:\n%s", plain, full)
 	}
 }

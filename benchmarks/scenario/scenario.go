@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/benchmarks/authority"
-	"github.com/doorward/doorward/benchmarks/server"
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // Windows are the lengths of a measurement's parts.
@@ -31,7 +31,7 @@ type Good struct {
 type Testbed struct {
 	Authority *authority.Server
 	Tokens    *authority.Tokens
-	Service   *server.Service
+	Doorward  *testenv.Doorward
 }
 
 // Event is something that happens.
@@ -89,4 +89,17 @@ func SetBehaviour(m authority.Behaviour) func(*Testbed) error {
 		s.Authority.SetBehaviour(m)
 		return nil
 	}
+}
+
+// Doorward is one with the keys and the resource of package authority and a
+// policy of one rule. refresh is how often it fetches the keys, in YAML, "" for
+// the defaults; more are lines of its configuration.
+func Doorward(issuer, refresh string, more []string) testenv.DoorwardOptions {
+	lines := []string{"issuers:", "- issuer: " + issuer, "  jwks_uri: " + issuer + "/jwks.json"}
+	if refresh != "" {
+		lines = append(lines, "  refresh: "+refresh)
+	}
+	lines = append(lines, "resources:", "- resource: "+authority.Resource, "  name: benchmark", "  scopes: [mcp:read]",
+		"policy: {paths: [policy/]}", "insecure_http_hosts: [loopback]", "drain: 0s")
+	return testenv.DoorwardOptions{Config: strings.Join(append(lines, more...), "\n") + "\n", Policy: testenv.TeamPolicy}
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // watchEvery is how often the access log is looked at.
@@ -19,8 +21,8 @@ func (p *parts) describe(page *page) {
 		{"MCP endpoint", p.resource},
 		{"Envoy " + p.about.version(), "admin interface " + p.envoy.AdminURL()},
 		{"", p.about.Options.Config},
-		{"doorward", fmt.Sprintf("pid %d, http://%s/readyz and /metrics", p.door.command.Process.Pid, p.door.address)},
-		{"", filepath.Join(p.folder, configFile) + " (a change takes effect within 5 s)"},
+		{"doorward", fmt.Sprintf("pid %d, http://%s/readyz and /metrics", p.door.PID, p.door.HTTP)},
+		{"", filepath.Join(p.folder, testenv.ConfigFile) + " (a change takes effect within 5 s)"},
 		{"", filepath.Join(p.folder, logFile)},
 		{"MCP server", "http://" + p.mcp.Address() + ", inside this process: it trusts whoever reaches it"},
 		{"authorization server", p.auth.Issuer() + ", inside this process: everybody gets a token"},
@@ -62,8 +64,8 @@ func (p *parts) watch(ctx context.Context, page *page) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-p.door.ended:
-			return fmt.Errorf("doorward: %w; its last lines:\n%s", p.door.gone(), lastLines(p.door.log.String()))
+		case <-p.door.Ended():
+			return fmt.Errorf("doorward: %w", p.door.Failure())
 		case <-tick.C:
 		}
 		fresh := p.envoy.AccessLog.String()[read:]

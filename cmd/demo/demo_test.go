@@ -139,7 +139,7 @@ func write(t *testing.T, script string) (path string) {
 }
 
 func differs(t *testing.T, program string) {
-	code, transcript, problems := once(t, otherwise(t, program, policyFile, "s/mcp:write/mcp:other/"), true)
+	code, transcript, problems := once(t, otherwise(t, program, testenv.PolicyFile, "s/mcp:write/mcp:other/"), true)
 	if code != exitFailure || problems != "" {
 		t.Errorf("exit %d, stderr %q", code, problems)
 	}
@@ -162,7 +162,7 @@ func differs(t *testing.T, program string) {
 }
 
 func failsToLogIn(t *testing.T, program string) {
-	code, transcript, _ := once(t, otherwise(t, program, configFile, "s/scopes: .mcp:read./scopes: [mcp:other]/"), false)
+	code, transcript, _ := once(t, otherwise(t, program, testenv.ConfigFile, "s/scopes: .mcp:read./scopes: [mcp:other]/"), false)
 	if code != exitFailure {
 		t.Errorf("exit %d", code)
 	}

@@ -48,7 +48,7 @@ func (p *parts) accessed(ctx context.Context, client string) (line accessLine, e
 func (p *parts) denied(ctx context.Context, requestID string) (line denialLine, err error) {
 	ctx, cancel := context.WithTimeout(ctx, logged)
 	defer cancel()
-	text, err := p.door.log.Wait(ctx, `"msg":"denied"`, fmt.Sprintf(`"request_id":%q`, requestID))
+	text, err := p.door.Log.Wait(ctx, `"msg":"denied"`, fmt.Sprintf(`"request_id":%q`, requestID))
 	if err != nil {
 		return line, fmt.Errorf("doorward's log: %w", err)
 	}

@@ -60,7 +60,7 @@ func TestHelp(t *testing.T) {
 func TestDoorwardThatCannotStart(t *testing.T) {
 	for name, row := range map[string]struct{ program, want string }{
 		"it is not there":  {filepath.Join(t.TempDir(), "none"), "build it with `make build`, or say where it is with -doorward"},
-		"it is no program": {write(t, "\x00"), "doorward could not be started: cannot run doorward: "},
+		"it is no program": {write(t, "\x00"), "doorward could not be started: cannot run program: "},
 		"it ends at once": {
 			write(t, "#!/bin/sh\necho first >&2; echo last words >&2; exit 3\n"),
 			"doorward could not be started: the process ended: exit status 3; its last lines:\n   first\n   last words\n",

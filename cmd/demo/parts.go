@@ -20,6 +20,41 @@ const (
 	curlSecret = "not-a-secret"
 )
 
+// logFile is where doorward's log is, in the folder of the run.
+const logFile = "doorward.log"
+
+// teamPolicy is a rule of a team: it requires more than the built-in rules do,
+// and cannot require less.
+const teamPolicy = `package authz
+
+# What lies under /mcp/admin needs one more scope.
+scopes contains "mcp:write" if startswith(input.request.path, "/mcp/admin")
+`
+
+// configuration is doorward's, with a comment on each line that needs one.
+func configuration(resource, issuer string) string {
+	var text strings.Builder
+	for _, line := range [][2]string{
+		{"# Envoy asks at grpc; health, metrics and metadata documents are at http."},
+		{"issuers:"},
+		{"- issuer: " + issuer, "its keys are discovered (RFC 8414)"},
+		{"resources:"},
+		{"- resource: " + resource, "tokens must be issued for exactly this"},
+		{"  name: demo"},
+		{"  scopes: [mcp:read]", "needed by every request"},
+		{"  metadata: {scopes_supported: [mcp:read, mcp:write]}"},
+		{"policy: {paths: [policy/]}", "rules of the team"},
+		{"insecure_http_hosts: [loopback]", "http:// is for this machine alone"},
+		{"drain: 0s", "no other replica waits to take over"},
+	} {
+		if line[1] != "" {
+			line[0] = fmt.Sprintf("%-40s # %s", line[0], line[1])
+		}
+		text.WriteString(line[0] + "\n")
+	}
+	return text.String()
+}
+
 // parts is everything that runs. What has not started is nil.
 type parts struct {
 	resource string // canonical URI of the one resource, as the client knows it
@@ -27,7 +62,7 @@ type parts struct {
 
 	auth  *testenv.AuthServer
 	mcp   *testenv.MCPServer
-	door  *doorward
+	door  *testenv.Doorward
 	envoy *testenv.Envoy
 	about envoyInfo
 }
@@ -87,15 +122,14 @@ func (p *parts) startMCP(addresses [portCount]string) (where string, err error) 
 }
 
 func (p *parts) startDoorward(ctx context.Context, program string, addresses [portCount]string) (where string, err error) {
-	settings := settings{
-		folder: p.folder, grpc: addresses[grpcPort], http: addresses[httpPort],
-		resource: p.resource, issuer: p.auth.Issuer(),
-	}
-	p.door, err = startDoorward(ctx, program, settings)
+	p.door, err = testenv.StartDoorward(ctx, testenv.DoorwardOptions{
+		Program: program, Dir: p.folder, GRPC: addresses[grpcPort], HTTP: addresses[httpPort],
+		Config: configuration(p.resource, p.auth.Issuer()), Policy: teamPolicy, LogFile: filepath.Join(p.folder, logFile),
+	})
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s (gRPC), http://%s", settings.grpc, settings.http), nil
+	return fmt.Sprintf("%s (gRPC), http://%s", p.door.GRPC, p.door.HTTP), nil
 }
 
 func (p *parts) startEnvoy(ctx context.Context, addresses [portCount]string) (where string, err error) {
@@ -146,12 +180,12 @@ func askEnvoy(ctx context.Context, admin string) (info envoyInfo, err error) {
 }
 
 func (p *parts) showConfiguration(page *page) {
-	page.println("All that doorward was told")
-	page.text(filepath.Join(p.folder, configFile) + ":")
-	for line := range strings.Lines(p.door.config) {
+	page.println("The whole configuration of doorward")
+	page.text(filepath.Join(p.folder, testenv.ConfigFile) + ":")
+	for line := range strings.Lines(p.door.Config) {
 		page.text(indent + strings.TrimRight(line, "\n"))
 	}
-	page.text(filepath.Join(p.folder, policyFile) + ":")
+	page.text(filepath.Join(p.folder, testenv.PolicyFile) + ":")
 	for line := range strings.Lines(teamPolicy) {
 		page.text(strings.TrimRight(indent+line, "\n "))
 	}
@@ -169,7 +203,7 @@ func (p *parts) stop(page *page) error {
 		}
 	}
 	end("Envoy", p.envoy != nil, func() error { return p.envoy.Stop() })
-	end("doorward", p.door != nil, func() error { return p.door.stop() })
+	end("doorward", p.door != nil, func() error { return p.door.Stop() })
 	end("the MCP server", p.mcp != nil, func() error { return p.mcp.Close() })
 	end("the authorization server", p.auth != nil, func() error { return p.auth.Close() })
 	end("", p.folder != "", func() error { return os.RemoveAll(p.folder) })

@@ -57,7 +57,7 @@ func (w *walk) nothingLeaked() {
 	w.upstream(&r)
 	r.row("operator", "Envoy's logs and doorward's are searched for tokens, too")
 	for name, text := range map[string]string{
-		"Envoy's access log": w.parts.envoy.AccessLog.String(), "Envoy's log": w.parts.envoy.Log.String(), "doorward's log": w.parts.door.log.String(),
+		"Envoy's access log": w.parts.envoy.AccessLog.String(), "Envoy's log": w.parts.envoy.Log.String(), "doorward's log": w.parts.door.Log.String(),
 	} {
 		if holdsAny(text, tokens) {
 			r.wrong = append(r.wrong, name+" holds a token")

@@ -1,9 +1,10 @@
-package main
+package interop
 
 import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -11,25 +12,27 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestExitCode(t *testing.T) {
+func TestVerdict(t *testing.T) {
 	well := row{server: "a", wanted: "200 allowed", got: "200 allowed"}
 	wrong := row{server: "a", wanted: "200 allowed", got: "401 key_unknown"}
-	noKeycloak := notRun{flag: halfKeycloak}
+	noKeycloak, noOIDC := notRun{flag: suiteKeycloak}, notRun{flag: suiteOIDC}
 	for _, test := range []struct {
 		name    string
 		results results
-		want    int
+		options options
+		failed  bool
 	}{
-		{"every step as wanted", results{rows: []row{well, well}}, 0},
-		{"one difference", results{rows: []row{well, wrong, well}}, exitFailure},
-		{"Keycloak cannot be run here", results{rows: []row{well}, notRun: []notRun{noKeycloak}}, 0},
-		{"Keycloak cannot be run here, and must", results{rows: []row{well}, notRun: []notRun{noKeycloak}, requireKeycloak: true}, exitFailure},
-		{"lighttpd or PHP is not installed", results{rows: []row{well}, notRun: []notRun{{flag: halfReaders}}}, 0},
-		{"oidc-provider is never left out", results{rows: []row{well}, notRun: []notRun{{flag: halfOIDC}}}, exitFailure},
-		{"nothing was run: nothing was shown", results{notRun: []notRun{noKeycloak}}, exitFailure},
+		{"every step as wanted", results{rows: []row{well, well}}, options{}, false},
+		{"one difference", results{rows: []row{well, wrong, well}}, options{}, true},
+		{"Keycloak cannot run here", results{rows: []row{well}, notRun: []notRun{noKeycloak}}, options{}, false},
+		{"Keycloak cannot run here, and must", results{rows: []row{well}, notRun: []notRun{noKeycloak}}, options{require: true}, true},
+		{"lighttpd or PHP is not installed", results{rows: []row{well}, notRun: []notRun{{flag: suiteReaders}}}, options{}, false},
+		{"Node is not installed", results{rows: []row{well}, notRun: []notRun{noOIDC}}, options{}, false},
+		{"Node is not installed, and oidc was asked for", results{rows: []row{well}, notRun: []notRun{noOIDC}}, options{only: suiteOIDC}, true},
+		{"nothing was run: nothing was shown", results{notRun: []notRun{noKeycloak}}, options{}, true},
 	} {
-		if got := test.results.exit(); got != test.want {
-			t.Errorf("%s: exit %d, want %d", test.name, got, test.want)
+		if err := test.results.verdict(test.options); (err != nil) != test.failed {
+			t.Errorf("%s: %v", test.name, err)
 		}
 	}
 }
@@ -40,7 +43,7 @@ func gives(got string, err error) func(context.Context) (outcome, error) {
 }
 
 func TestAStepThatFailsIsADifference(t *testing.T) {
-	h := &half{name: "server", steps: []step{
+	h := &suite{name: "server", steps: []step{
 		{name: "as wanted", wanted: "yes", do: gives("yes", nil)},
 		{name: "differs", wanted: "yes", do: gives("no", nil)},
 		{name: "fails, whatever it had got", wanted: "yes", do: gives("yes", errors.New("broken"))},
@@ -64,7 +67,7 @@ func gots(r *results) []string {
 	return all
 }
 
-// TestStepsThatAreNotTaken are counted as differences, since nobody knows.
+// TestStepsThatAreNotTaken are counted as differences.
 func TestStepsThatAreNotTaken(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	for _, test := range []struct {
@@ -74,14 +77,14 @@ func TestStepsThatAreNotTaken(t *testing.T) {
 		{"a vital step differs", step{wanted: "yes", vital: true, do: gives("no", nil)}},
 		{"interrupted", step{wanted: "no", do: func(context.Context) (outcome, error) { cancel(); return outcome{got: "no"}, nil }}},
 	} {
-		h := &half{steps: []step{test.first, {wanted: "yes", do: func(context.Context) (outcome, error) {
+		h := &suite{steps: []step{test.first, {wanted: "yes", do: func(context.Context) (outcome, error) {
 			t.Errorf("%s: the next step was taken", test.name)
 			return outcome{}, nil
 		}}}}
 		results := &results{}
 		h.run(ctx, &page{out: &bytes.Buffer{}}, results)
-		if diff := cmp.Diff([]string{"no", "not tried"}, gots(results)); diff != "" || results.exit() != exitFailure {
-			t.Errorf("%s: exit %d, got (-want +got):\n%s", test.name, results.exit(), diff)
+		if diff := cmp.Diff([]string{"no", "not tried"}, gots(results)); diff != "" || results.verdict(options{}) == nil {
+			t.Errorf("%s: %v, got (-want +got):\n%s", test.name, results.verdict(options{}), diff)
 		}
 	}
 }
@@ -98,7 +101,7 @@ func TestAStepHasAnEnd(t *testing.T) {
 
 func TestAServerThatIsMissingSaysWhy(t *testing.T) {
 	var out bytes.Buffer
-	h := &half{flag: halfKeycloak, name: "Keycloak", missing: "java is missing", steps: []step{{do: gives("", nil)}}}
+	h := &suite{flag: suiteKeycloak, name: "Keycloak", missing: "java is missing", steps: []step{{do: gives("", nil)}}}
 	results := &results{}
 	h.run(t.Context(), &page{out: &out}, results)
 	if err := h.stop(); err != nil || len(results.rows) > 0 {
@@ -117,7 +120,7 @@ func TestTable(t *testing.T) {
 			{server: "oidc", step: "a token", wanted: "200 allowed", got: "200 allowed", note: "5 ms"},
 			{server: "Keycloak", step: "starts", wanted: "up", got: "error: it did not\nlast lines"},
 		},
-		notRun: []notRun{{halfKeycloak, "Other", "some words that are longer than any step's name"}},
+		notRun: []notRun{{suiteKeycloak, "Other", "some words that are longer than any step's name"}},
 	}
 	p.table(results)
 	p.summary(results, 90*time.Second)
@@ -138,12 +141,12 @@ Other was not run: some words that are longer than any step's name
 
 func TestSummary(t *testing.T) {
 	for want, results := range map[string]*results{
-		"\n\x1b[32m✓ All 1 steps went as they should (1 s)\x1b[0m\n":            {rows: []row{{got: "a", wanted: "a"}}},
-		"\n\x1b[31m✗ 1 of 1 steps differed from what was wanted (1 s)\x1b[0m\n": {rows: []row{{got: "a", wanted: "b"}}},
-		"\nNothing was run (1 s)\nKeycloak was not run: java is missing\n":      {notRun: []notRun{{halfKeycloak, "Keycloak", "java is missing"}}},
+		"\n✓ All 1 steps went as they should (1 s)\n":                      {rows: []row{{got: "a", wanted: "a"}}},
+		"\n✗ 1 of 1 steps differed from what was wanted (1 s)\n":           {rows: []row{{got: "a", wanted: "b"}}},
+		"\nNothing was run (1 s)\nKeycloak was not run: java is missing\n": {notRun: []notRun{{suiteKeycloak, "Keycloak", "java is missing"}}},
 	} {
 		var out bytes.Buffer
-		(&page{out: &out, colour: true}).summary(results, time.Second)
+		(&page{out: &out}).summary(results, time.Second)
 		if diff := cmp.Diff(want, out.String()); diff != "" {
 			t.Errorf("summary (-want +got):\n%s", diff)
 		}
@@ -161,25 +164,33 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-func TestFlags(t *testing.T) {
+func TestOptions(t *testing.T) {
+	empty := t.TempDir()
 	for _, test := range []struct {
-		args, stderr string
-		want         int
+		only, problem string
+		want          []string
 	}{
-		{"-help", "Usage of interop", 0},
-		{"-only dex", "interop: -only dex is no half: oidc, keycloak or readers\n", exitUsage},
-		{"now", `interop: "now" is no flag`, exitUsage},
-		{"-fast", "flag provided but not defined: -fast", exitUsage},
-		// Nothing is installed in an empty folder: told, and a failure.
-		{"-only keycloak -tools " + t.TempDir(), "", exitFailure},
+		{"dex", "-only dex: write oidc, keycloak or readers", nil},
+		{"", "", []string{suiteReaders, suiteOIDC, suiteKeycloak}},
+		{suiteKeycloak, "", []string{suiteKeycloak}},
 	} {
-		var out, stderr bytes.Buffer
-		code := run(t.Context(), strings.Fields(test.args), &page{out: &out}, &stderr)
-		if code != test.want || !strings.HasPrefix(stderr.String(), test.stderr) {
-			t.Errorf("%s: exit %d, stderr %q", test.args, code, &stderr)
+		suites, err := options{only: test.only, tools: empty, folder: empty}.suites()
+		var flags []string
+		for _, s := range suites {
+			flags = append(flags, s.flag)
+			if s.flag != suiteReaders && s.missing == "" {
+				t.Errorf("%s: %s can run though it is not installed", test.only, s.flag)
+			}
 		}
-		if test.want == exitFailure && !strings.Contains(out.String(), "Nothing was run") {
-			t.Errorf("%s: the page says %q", test.args, &out)
+		if diff := cmp.Diff(test.want, flags); diff != "" || fmt.Sprint(err) != orNil(test.problem) {
+			t.Errorf("%s: %v, suites (-want +got):\n%s", test.only, err, diff)
 		}
 	}
+}
+
+func orNil(problem string) string {
+	if problem == "" {
+		return "<nil>"
+	}
+	return problem
 }

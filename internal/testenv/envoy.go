@@ -6,24 +6,14 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
-	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/doorward/doorward/envoy"
-)
-
-const (
-	startWithin = 30 * time.Second
-	stopWithin  = 5 * time.Second
-	pollEvery   = 20 * time.Millisecond
 )
 
 // EnvoyOptions says where an Envoy listens and who stands around it.
@@ -41,25 +31,21 @@ type EnvoyOptions struct {
 	Edit func(*Bootstrap) error
 }
 
-// Envoy is a running Envoy process.
+// Envoy is a running Envoy process. Its Log has warnings and worse.
 type Envoy struct {
+	Process
 	// AccessLog is what the shipped configuration logs, one JSON object a line.
 	AccessLog LogBuffer
-	// Log is Envoy's own log, warnings and worse.
-	Log LogBuffer
 
-	command       *exec.Cmd
 	dir           string
 	listen, admin string
-	stop          sync.Once
-	ended         chan struct{} // closed when the process is gone; then failure holds
-	failure       error
 }
 
 // StartEnvoy runs the shipped envoy.yaml in a real Envoy, and returns when it
-// accepts connections. ctx is for the start alone; the caller calls Stop. It fails with [ErrNoEnvoy] where
-// there is no binary, when a requested port is busy, and when Envoy refuses the
-// configuration or is not ready within 30 s or the time of ctx.
+// accepts connections. ctx is for the start alone; the caller calls Stop. It
+// fails with [ErrNoEnvoy] where there is no binary, when a requested port is
+// busy, and when Envoy refuses the configuration or is not ready within 30 s or
+// the time of ctx.
 func StartEnvoy(ctx context.Context, o EnvoyOptions) (*Envoy, error) {
 	binary, err := EnvoyBinary()
 	if err != nil {
@@ -73,15 +59,15 @@ func StartEnvoy(ctx context.Context, o EnvoyOptions) (*Envoy, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Envoy{dir: dir, ended: make(chan struct{})}
+	e := &Envoy{dir: dir}
 	if err := e.run(ctx, binary, config); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
-	if err := e.waitReady(ctx); err != nil {
-		_ = e.Stop() // what went wrong before says more
-		return nil, fmt.Errorf("envoy did not start: %w; it said:\n%s", err, e.Log.tail())
+	if err := e.Until(ctx, e.ready); err != nil {
+		_ = e.Stop() // the error above says more
+		return nil, fmt.Errorf("envoy did not start: %w", err)
 	}
 	return e, nil
 }
@@ -166,47 +152,18 @@ func (e *Envoy) run(ctx context.Context, binary string, config []byte) error {
 	if err := os.WriteFile(file, config, 0o600); err != nil {
 		return err
 	}
-	e.command = exec.CommandContext(context.WithoutCancel(ctx), binary,
-		"-c", file,
-		"--admin-address-path", e.adminFile(),
-		"--concurrency", "1",
-		"--disable-hot-restart",
-		"--file-flush-interval-msec", "20", // the access log: the default of 10 s is long for a reader who waits
-		"-l", "warning")
-	e.command.Stdout = &e.AccessLog
-	e.command.Stderr = &e.Log
-	e.command.SysProcAttr = processAttributes()
-	if err := e.command.Start(); err != nil {
-		return fmt.Errorf("cannot run Envoy: %w", err)
-	}
-	go func() {
-		e.failure = e.command.Wait()
-		close(e.ended)
-	}()
-	return nil
+	return e.start(ctx, Command{
+		Program: binary, output: &e.AccessLog,
+		Args: []string{
+			"-c", file, "--admin-address-path", e.adminFile(), "--concurrency", "1", "--disable-hot-restart",
+			"--file-flush-interval-msec", "20", // the access log: a test that waits for a line would wait for 10 s
+			"-l", "warning",
+		},
+	})
 }
 
 // adminFile is where Envoy writes the admin address that it got.
 func (e *Envoy) adminFile() string { return filepath.Join(e.dir, "admin.address") }
-
-// waitReady polls until Envoy serves, and learns the ports on the way.
-func (e *Envoy) waitReady(ctx context.Context) error {
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	for {
-		err := e.ready(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-e.ended:
-			return fmt.Errorf("the process ended: %w", e.failure)
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ctx.Err(), err)
-		}
-	}
-}
 
 func (e *Envoy) ready(ctx context.Context) error {
 	address, err := os.ReadFile(e.adminFile())
@@ -230,41 +187,8 @@ func (e *Envoy) URL() string { return "http://" + e.listen }
 // Address is the host:port of URL.
 func (e *Envoy) Address() string { return e.listen }
 
-// PID is the process, for those who ask the kernel about it.
-func (e *Envoy) PID() int { return e.command.Process.Pid }
-
 // AdminURL is the admin interface, without a path.
 func (e *Envoy) AdminURL() string { return "http://" + e.admin }
 
-// Stop ends the process: SIGTERM, and after 5 s SIGKILL. The error tells of a
-// process that had ended before, or had to be killed. Further calls do nothing.
-func (e *Envoy) Stop() error {
-	var err error
-	e.stop.Do(func() {
-		err = errors.Join(e.end(), os.RemoveAll(e.dir))
-	})
-	return err
-}
-
-func (e *Envoy) end() error {
-	select {
-	case <-e.ended:
-		return fmt.Errorf("envoy had ended already: %w", e.failure)
-	default:
-	}
-	patience := time.NewTimer(stopWithin)
-	defer patience.Stop()
-	if err := e.command.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("cannot stop Envoy: %w", err)
-	}
-	select {
-	case <-e.ended:
-		return nil
-	case <-patience.C:
-	}
-	if err := e.command.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("cannot kill Envoy: %w", err)
-	}
-	<-e.ended
-	return fmt.Errorf("envoy did not stop within %v and was killed", stopWithin)
-}
+// Stop ends the process as [Process.Stop] does, and removes its files.
+func (e *Envoy) Stop() error { return errors.Join(e.Process.Stop(), os.RemoveAll(e.dir)) }

@@ -14,62 +14,62 @@ import (
 type LogBuffer struct {
 	mu      sync.Mutex
 	text    bytes.Buffer
-	changed chan struct{} // closed at the next write; nil while nobody waits
+	changed chan struct{} // closed at the next write; nil while no reader waits
 }
 
-// Write adds to the journal and wakes whoever waits for a line.
-func (j *LogBuffer) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.changed != nil {
-		close(j.changed)
-		j.changed = nil
+// Write appends p and wakes the readers that wait for a line.
+func (b *LogBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
 	}
-	return j.text.Write(p)
+	return b.text.Write(p)
 }
 
 // String is everything written so far.
-func (j *LogBuffer) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
+func (b *LogBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
-// Wait returns the first whole line that holds all of parts, whether it is
-// there already or still to come. The error is that of ctx, and quotes the end
-// of the journal.
-func (j *LogBuffer) Wait(ctx context.Context, parts ...string) (string, error) {
+// Wait returns the first whole line that contains all of parts, written before
+// the call or after it. The error is that of ctx and quotes the last lines.
+func (b *LogBuffer) Wait(ctx context.Context, parts ...string) (string, error) {
 	for {
-		line, found, changed := j.find(parts)
+		line, found, changed := b.find(parts)
 		if found {
 			return line, nil
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return "", fmt.Errorf("no line with %q: %w; the last lines:\n%s", parts, ctx.Err(), j.tail())
+			return "", fmt.Errorf("no line with %q: %w; the last lines:\n%s", parts, ctx.Err(), b.Tail())
 		}
 	}
 }
 
-func (j *LogBuffer) find(parts []string) (line string, found bool, changed <-chan struct{}) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for line := range strings.Lines(j.text.String()) {
+func (b *LogBuffer) find(parts []string) (line string, found bool, changed <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for line := range strings.Lines(b.text.String()) {
 		whole := strings.HasSuffix(line, "\n")
 		missing := slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) })
 		if whole && !missing {
 			return strings.TrimSuffix(line, "\n"), true, nil
 		}
 	}
-	if j.changed == nil {
-		j.changed = make(chan struct{})
+	if b.changed == nil {
+		b.changed = make(chan struct{})
 	}
-	return "", false, j.changed
+	return "", false, b.changed
 }
 
-// tail is the last few lines, for error messages.
-func (j *LogBuffer) tail() string {
-	lines := strings.Split(strings.TrimSpace(j.String()), "\n")
-	return strings.Join(lines[max(0, len(lines)-8):], "\n")
+// Tail is the last eight lines, indented, for error messages.
+func (b *LogBuffer) Tail() string {
+	const indent = "   "
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	return indent + strings.Join(lines[max(0, len(lines)-8):], "\n"+indent)
 }

@@ -1,11 +1,19 @@
 //go:build !linux
 
-package rig
+package testenv
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+	"time"
+)
 
-// processAttributes puts the process into a group of its own, so that Ctrl-C
-// reaches us alone and the parts stop in order.
-func processAttributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true}
-}
+var errLinux = errors.New("the processor time and the memory of another process are read on Linux alone")
+
+func processAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// CPU needs Linux.
+func (*Process) CPU() (time.Duration, error) { return 0, errLinux }
+
+// Memory needs Linux.
+func (*Process) Memory() (now, highest int64, err error) { return 0, 0, errLinux }

@@ -1,55 +1,54 @@
-package main
+package interop
 
 import (
 	"context"
 	_ "embed"
-	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 //go:embed as.mjs
 var oidcProgram []byte
 
-// oidcServer is an oidc-provider process. Whatever happens to it, its address
-// stays the same.
+// oidcServer is an oidc-provider process. It keeps its address over restarts.
 type oidcServer struct {
 	address string
 	folder  string
-	process *process
+	process *testenv.Process
 	first   privateJWK // RS256
-	second  privateJWK // ES256: a rotation may well change the algorithm
+	second  privateJWK // ES256: a rotation may change the algorithm
 	removed string     // a token signed by the first key, good until that is removed
 	current string     // a good token
-	door    *service
+	service *service
 }
 
-// oidcHalf prepares the half of oidc-provider; nothing runs yet.
-func oidcHalf(o options, folder string) (*half, error) {
-	h := &half{flag: halfOIDC, name: "oidc-provider"}
+// oidcSuite prepares the steps with oidc-provider; nothing runs yet.
+func oidcSuite(o options) (*suite, error) {
+	h := &suite{flag: suiteOIDC, name: "oidc-provider"}
 	modules := filepath.Join(o.tools, "interop-node", "node_modules")
 	if _, err := exec.LookPath("node"); err != nil {
-		h.missing = "node is missing; Node 20 or newer will do"
+		h.missing = "it needs Node 20 or newer"
 	} else if _, err := os.Stat(filepath.Join(modules, "oidc-provider")); err != nil {
 		h.missing = "it is not installed; `envoy/interop/install oidc` does that"
 	}
 	if h.missing != "" {
 		return h, nil
 	}
-	door, address, err := newService(o, folder, h.flag, "rfc9068")
+	service, address, err := newService(o, h.flag, "rfc9068")
 	if err != nil {
 		return nil, err
 	}
-	door.issuer = "http://" + address
-	s := &oidcServer{address: address, folder: door.folder, door: door}
+	service.issuer = "http://" + address
+	s := &oidcServer{address: address, folder: service.folder, service: service}
 	if err := s.prepare(modules); err != nil {
 		return nil, err
 	}
-	h.door, h.steps = door, s.steps()
-	h.end = func() error { return s.process.stop() }
+	h.service, h.steps = service, s.steps()
+	h.end = func() error { return s.process.Stop() }
 	return h, nil
 }
 
@@ -77,24 +76,19 @@ func (s *oidcServer) up(ctx context.Context, keys ...privateJWK) error {
 	if err != nil {
 		return err
 	}
-	s.process, err = launch(ctx, "oidc-provider", s.folder, nil, "node", "as.mjs", port, file)
+	s.process, err = testenv.Start(ctx, testenv.Command{Program: "node", Args: []string{"as.mjs", port, file}, Dir: s.folder})
 	if err != nil {
 		return err
 	}
-	return s.process.until(ctx, func(ctx context.Context) error {
-		url := s.door.issuer + "/.well-known/oauth-authorization-server"
-		status, _, err := s.door.get(ctx, url)
-		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("%s: %d", url, status)
-		}
-		return err
+	return s.process.Until(ctx, func(ctx context.Context) error {
+		return s.service.answers(ctx, s.service.issuer+"/.well-known/oauth-authorization-server")
 	})
 }
 
 func (s *oidcServer) down() error {
 	old := s.process
 	s.process = nil
-	return old.stop()
+	return old.Stop()
 }
 
 func (s *oidcServer) restart(ctx context.Context, keys ...privateJWK) error {
@@ -113,11 +107,11 @@ func (s *oidcServer) token(ctx context.Context, client, resource, scope string) 
 	if scope != "" {
 		form = append(form, "scope", scope)
 	}
-	answer, err := ask(ctx, s.door.issuer+"/token", client, form...)
+	answer, err := ask(ctx, s.service.issuer+"/token", client, form...)
 	return answer.Access, err
 }
 
 // good is a token that must pass.
 func (s *oidcServer) good(ctx context.Context) (string, error) {
-	return s.token(ctx, "svc", s.door.resource, "mcp:read")
+	return s.token(ctx, "svc", s.service.resource, "mcp:read")
 }

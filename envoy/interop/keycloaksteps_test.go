@@ -1,4 +1,4 @@
-package main
+package interop
 
 import (
 	"context"
@@ -14,7 +14,7 @@ const keycloakStart = 4 * time.Minute
 // The names of token exchange (RFC 8693, sections 2.1 and 3).
 const (
 	grantExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
-	accessToken   = "urn:ietf:params:oauth:token-type:access_token" //nolint:gosec // a name, and no token
+	accessToken   = "urn:ietf:params:oauth:token-type:access_token"
 )
 
 // steps are what is tried with Keycloak, in this order.
@@ -22,7 +22,7 @@ func (k *keycloak) steps() []step {
 	return []step{
 		{name: "starts (the first time, it builds itself)", wanted: "up", within: keycloakStart, vital: true, do: k.starts},
 		{name: "realm, audience mappers, clients, a user", wanted: "made", vital: true, do: k.furnishes},
-		{name: "doorward discovers it; its RSA-OAEP key is skipped", wanted: "1 key, 1 skipped", vital: true, do: k.door.discovers},
+		{name: "doorward discovers it; its RSA-OAEP key is skipped", wanted: "1 key, 1 skipped", vital: true, do: k.service.discovers},
 		{name: "token of a service account", wanted: "200 allowed", vital: true, do: k.serviceAccount},
 		{name: "token of a user, audience beside account", wanted: "200 allowed", do: k.user},
 		{name: "ID token of that user", wanted: "401 type_not_allowed", do: k.identityToken},
@@ -35,7 +35,7 @@ func (k *keycloak) steps() []step {
 		{name: "taken down: a key id that nobody knows", wanted: "503 keys_unavailable", do: k.strangerWhileDown},
 		{name: "down: known keys go on, under load", wanted: "0 failed; ready, well, problem told", do: k.goesOn},
 		{name: "up again: a new token", wanted: "200 allowed", within: keycloakStart, do: k.recovers},
-		{name: "what reached the MCP server", wanted: "0 with a token, 0 without a name", do: k.door.leaks},
+		{name: "what reached the MCP server", wanted: "0 with a token, 0 without a name", do: k.service.leaks},
 	}
 }
 
@@ -44,7 +44,7 @@ func (k *keycloak) starts(ctx context.Context) (outcome, error) {
 }
 
 func (k *keycloak) furnishes(ctx context.Context) (outcome, error) {
-	return outcome{got: "made", note: k.door.issuer}, k.furnish(ctx)
+	return outcome{got: "made", note: k.service.issuer}, k.furnish(ctx)
 }
 
 func (k *keycloak) serviceAccount(ctx context.Context) (o outcome, err error) {
@@ -52,7 +52,7 @@ func (k *keycloak) serviceAccount(ctx context.Context) (o outcome, err error) {
 		return o, err
 	}
 	k.removed = k.current
-	return k.door.sendDescribed(ctx, k.current)
+	return k.service.sendDescribed(ctx, k.current)
 }
 
 // with sends the token of a service account with a scope.
@@ -62,7 +62,7 @@ func (k *keycloak) with(scope string) func(context.Context) (outcome, error) {
 		if err != nil {
 			return outcome{}, err
 		}
-		return k.door.sendDescribed(ctx, answer.Access)
+		return k.service.sendDescribed(ctx, answer.Access)
 	}
 }
 
@@ -77,14 +77,14 @@ func (k *keycloak) user(ctx context.Context) (outcome, error) {
 		return outcome{}, err
 	}
 	k.idToken = answer.ID
-	return k.door.sendDescribed(ctx, answer.Access)
+	return k.service.sendDescribed(ctx, answer.Access)
 }
 
 func (k *keycloak) identityToken(ctx context.Context) (outcome, error) {
 	if k.idToken == "" {
 		return outcome{}, errors.New("the login brought no ID token")
 	}
-	return k.door.sendDescribed(ctx, k.idToken)
+	return k.service.sendDescribed(ctx, k.idToken)
 }
 
 func (k *keycloak) userWithout(ctx context.Context) (outcome, error) {
@@ -92,7 +92,7 @@ func (k *keycloak) userWithout(ctx context.Context) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	return k.door.sendDescribed(ctx, answer.Access)
+	return k.service.sendDescribed(ctx, answer.Access)
 }
 
 // exchanges: a token of alice's that is for the gateway becomes one for the
@@ -102,16 +102,16 @@ func (k *keycloak) exchanges(ctx context.Context) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	before, err := k.door.send(ctx, subject.Access)
+	before, err := k.service.send(ctx, subject.Access)
 	if err != nil {
 		return outcome{}, err
 	}
 	answer, err := k.token(ctx, gateway, "grant_type", grantExchange, "subject_token", subject.Access, "subject_token_type", accessToken,
-		"requested_token_type", accessToken, "audience", k.door.resource, "scope", "exchanged mcp:read")
+		"requested_token_type", accessToken, "audience", k.service.resource, "scope", "exchanged mcp:read")
 	if err != nil {
 		return outcome{}, err
 	}
-	o, err := k.door.sendDescribed(ctx, answer.Access)
+	o, err := k.service.sendDescribed(ctx, answer.Access)
 	o.note += "; before the exchange " + before.got
 	return o, err
 }
@@ -122,7 +122,7 @@ func (k *keycloak) rotates(ctx context.Context) (outcome, error) {
 	if k.oldKeys, err = k.signingKeys(ctx); err != nil {
 		return outcome{}, err
 	}
-	return k.door.loadSettled(ctx, k.current, func(ctx context.Context) (outcome, error) {
+	return k.service.loadSettled(ctx, k.current, func(ctx context.Context) (outcome, error) {
 		if err := k.addKey(ctx); err != nil {
 			return outcome{}, err
 		}
@@ -132,7 +132,7 @@ func (k *keycloak) rotates(ctx context.Context) (outcome, error) {
 		if err := differentKeys(k.current, k.removed); err != nil {
 			return outcome{}, err
 		}
-		o, err := k.door.send(ctx, k.current)
+		o, err := k.service.send(ctx, k.current)
 		return outcome{got: "new key " + o.got, note: "first token by the new key " + o.note}, err
 	})
 }
@@ -155,26 +155,26 @@ func differentKeys(a, b string) error {
 
 // removes takes the old key's provider away, and waits for the refresh.
 func (k *keycloak) removes(ctx context.Context) (outcome, error) {
-	return k.door.load(ctx, k.current, func(ctx context.Context) (outcome, error) {
+	return k.service.load(ctx, k.current, func(ctx context.Context) (outcome, error) {
 		if _, err := k.administer(ctx, http.MethodDelete, "/"+realm+"/components/"+k.oldKeys, nil, nil); err != nil {
 			return outcome{}, err
 		}
-		return k.door.withdrawn(ctx, k.removed)
+		return k.service.withdrawn(ctx, k.removed)
 	})
 }
 
 func (k *keycloak) strangerWhileDown(ctx context.Context) (outcome, error) {
-	if err := k.door.settle(ctx); err != nil {
+	if err := k.service.settle(ctx); err != nil {
 		return outcome{}, err
 	}
 	if err := k.down(); err != nil {
 		return outcome{}, err
 	}
-	return k.door.sendStranger(ctx, k.current)
+	return k.service.sendStranger(ctx, k.current)
 }
 
 func (k *keycloak) goesOn(ctx context.Context) (outcome, error) {
-	return k.door.load(ctx, k.current, k.door.tellsOfOutage)
+	return k.service.load(ctx, k.current, k.service.tellsOfOutage)
 }
 
 func (k *keycloak) recovers(ctx context.Context) (outcome, error) {
@@ -187,7 +187,7 @@ func (k *keycloak) recovers(ctx context.Context) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	o, err := k.door.send(ctx, token)
+	o, err := k.service.send(ctx, token)
 	o.note = fmt.Sprintf("up in %.1f s", took.Seconds())
 	return o, err
 }

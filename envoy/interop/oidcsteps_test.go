@@ -1,4 +1,4 @@
-package main
+package interop
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 func (s *oidcServer) steps() []step {
 	return []step{
 		{name: "starts, with keys of ours", wanted: "up", vital: true, do: s.starts},
-		{name: "doorward discovers it (RFC 8414)", wanted: "1 key, 0 skipped", vital: true, do: s.door.discovers},
+		{name: "doorward discovers it (RFC 8414)", wanted: "1 key, 0 skipped", vital: true, do: s.service.discovers},
 		{name: "token for this resource", wanted: "200 allowed", vital: true, do: s.goodToken},
 		{name: "token for another resource", wanted: "401 audience_mismatch", do: s.with("svc", "http://127.0.0.1:9/mcp", "mcp:read")},
 		{name: "no resource asked for: an opaque token", wanted: "401 token_malformed", do: s.with("svc", "", "")},
@@ -23,12 +23,12 @@ func (s *oidcServer) steps() []step {
 		{name: "down: doorward restarts, with jwks_cache_dir", wanted: "ready; 200 allowed", do: s.startsWarm},
 		{name: "down: doorward restarts, without", wanted: "not ready, missing; 503", do: s.startsCold},
 		{name: "up again: it recovers by itself", wanted: "ready; 200 allowed", do: s.recovers},
-		{name: "what reached the MCP server", wanted: "0 with a token, 0 without a name", do: s.door.leaks},
+		{name: "what reached the MCP server", wanted: "0 with a token, 0 without a name", do: s.service.leaks},
 	}
 }
 
 func (s *oidcServer) starts(ctx context.Context) (outcome, error) {
-	return outcome{got: "up", note: s.door.issuer}, s.up(ctx, s.first)
+	return outcome{got: "up", note: s.service.issuer}, s.up(ctx, s.first)
 }
 
 // discovers starts the door and says what keys it found.
@@ -52,7 +52,7 @@ func (s *oidcServer) goodToken(ctx context.Context) (o outcome, err error) {
 		return o, err
 	}
 	s.removed = s.current
-	return s.door.sendDescribed(ctx, s.current)
+	return s.service.sendDescribed(ctx, s.current)
 }
 
 // sendDescribed sends a token and notes what it looks like.
@@ -73,7 +73,7 @@ func (s *oidcServer) with(client, resource, scope string) func(context.Context) 
 		if err != nil {
 			return outcome{}, err
 		}
-		o, err := s.door.send(ctx, token)
+		o, err := s.service.send(ctx, token)
 		o.note = fmt.Sprintf("%d characters", len(token))
 		return o, err
 	}
@@ -81,19 +81,19 @@ func (s *oidcServer) with(client, resource, scope string) func(context.Context) 
 
 // wrongScope: the resource is known only once the door has its address.
 func (s *oidcServer) wrongScope(ctx context.Context) (outcome, error) {
-	return s.with("svc", s.door.resource, "mcp:write")(ctx)
+	return s.with("svc", s.service.resource, "mcp:write")(ctx)
 }
 
 func (s *oidcServer) expires(ctx context.Context) (outcome, error) {
-	token, err := s.token(ctx, "brief", s.door.resource, "mcp:read")
+	token, err := s.token(ctx, "brief", s.service.resource, "mcp:read")
 	if err != nil {
 		return outcome{}, err
 	}
-	before, err := s.door.send(ctx, token)
+	before, err := s.service.send(ctx, token)
 	if err != nil {
 		return outcome{}, err
 	}
-	after, err := s.door.refused(ctx, token)
+	after, err := s.service.refused(ctx, token)
 	return outcome{got: before.got + ", then " + after.got, note: after.note}, err
 }
 
@@ -101,7 +101,7 @@ func (s *oidcServer) expires(ctx context.Context) (outcome, error) {
 // old key's tokens stay good, and the first one by the new key is what tells
 // doorward of it.
 func (s *oidcServer) rotates(ctx context.Context) (outcome, error) {
-	return s.door.loadSettled(ctx, s.current, func(ctx context.Context) (outcome, error) {
+	return s.service.loadSettled(ctx, s.current, func(ctx context.Context) (outcome, error) {
 		began := time.Now()
 		if err := s.restart(ctx, s.second, s.first); err != nil {
 			return outcome{}, err
@@ -111,7 +111,7 @@ func (s *oidcServer) rotates(ctx context.Context) (outcome, error) {
 		if s.current, err = s.good(ctx); err != nil {
 			return outcome{}, err
 		}
-		o, err := s.door.send(ctx, s.current)
+		o, err := s.service.send(ctx, s.current)
 		o.got = "new key " + o.got
 		o.note = fmt.Sprintf("restart %v, first token by the new key %s", millis(took), o.note)
 		return o, err
@@ -129,22 +129,22 @@ func (d *service) loadSettled(ctx context.Context, token string, happens func(co
 
 // removes restarts the server without the old key, and waits for the refresh.
 func (s *oidcServer) removes(ctx context.Context) (outcome, error) {
-	return s.door.load(ctx, s.current, func(ctx context.Context) (outcome, error) {
+	return s.service.load(ctx, s.current, func(ctx context.Context) (outcome, error) {
 		if err := s.restart(ctx, s.second); err != nil {
 			return outcome{}, err
 		}
-		return s.door.withdrawn(ctx, s.removed)
+		return s.service.withdrawn(ctx, s.removed)
 	})
 }
 
 func (s *oidcServer) strangerWhileDown(ctx context.Context) (outcome, error) {
-	if err := s.door.settle(ctx); err != nil {
+	if err := s.service.settle(ctx); err != nil {
 		return outcome{}, err
 	}
 	if err := s.down(); err != nil {
 		return outcome{}, err
 	}
-	return s.door.sendStranger(ctx, s.current)
+	return s.service.sendStranger(ctx, s.current)
 }
 
 func (d *service) sendStranger(ctx context.Context, like string) (outcome, error) {
@@ -156,7 +156,7 @@ func (d *service) sendStranger(ctx context.Context, like string) (outcome, error
 }
 
 func (s *oidcServer) goesOn(ctx context.Context) (outcome, error) {
-	return s.door.load(ctx, s.current, s.door.tellsOfOutage)
+	return s.service.load(ctx, s.current, s.service.tellsOfOutage)
 }
 
 // tellsOfOutage is what readyz says while the server is down.
@@ -180,10 +180,10 @@ func readiness(ready bool) string {
 }
 
 func (s *oidcServer) startsWarm(ctx context.Context) (outcome, error) {
-	if err := s.door.reopen(ctx, true); err != nil {
+	if err := s.service.reopen(ctx, true); err != nil {
 		return outcome{}, err
 	}
-	return s.door.readyAndGood(ctx, s.current)
+	return s.service.readyAndGood(ctx, s.current)
 }
 
 // readyAndGood waits until doorward is ready and sends a good token.
@@ -200,7 +200,7 @@ func (d *service) readyAndGood(ctx context.Context, token string) (outcome, erro
 // startsCold gives doorward three seconds, which it must not use to become
 // ready, and asks it all the same.
 func (s *oidcServer) startsCold(ctx context.Context) (outcome, error) {
-	if err := s.door.reopen(ctx, false); err != nil {
+	if err := s.service.reopen(ctx, false); err != nil {
 		return outcome{}, err
 	}
 	wait := time.NewTimer(3 * time.Second)
@@ -210,11 +210,11 @@ func (s *oidcServer) startsCold(ctx context.Context) (outcome, error) {
 	case <-ctx.Done():
 		return outcome{}, ctx.Err()
 	}
-	state, err := s.door.state(ctx)
+	state, err := s.service.state(ctx)
 	if err != nil {
 		return outcome{}, err
 	}
-	status, err := s.door.call(ctx, "/mcp/cold", s.current)
+	status, err := s.service.call(ctx, "/mcp/cold", s.current)
 	return outcome{got: fmt.Sprintf("%s, %s; %d", readiness(state.ready), state.state, status), note: state.problem}, err
 }
 
@@ -222,5 +222,5 @@ func (s *oidcServer) recovers(ctx context.Context) (outcome, error) {
 	if err := s.up(ctx, s.second); err != nil {
 		return outcome{}, err
 	}
-	return s.door.readyAndGood(ctx, s.current)
+	return s.service.readyAndGood(ctx, s.current)
 }

@@ -1,4 +1,4 @@
-package main
+package interop
 
 import (
 	"bytes"
@@ -14,6 +14,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/doorward/doorward/internal/testenv"
 )
 
 // keycloak is a Keycloak process. Its database lies in the folder of the run,
@@ -22,8 +24,8 @@ type keycloak struct {
 	script  string // kc.sh
 	address string
 	folder  string
-	process *process
-	door    *service
+	process *testenv.Process
+	service *service
 	oldKeys string // id of the component that made the realm's first signing key
 	current string // a good token
 	removed string // a token by the first key, good until that is removed
@@ -36,26 +38,26 @@ const (
 	password = "not-a-secret" // of a server on loopback that lives for minutes
 )
 
-// keycloakHalf prepares the half of Keycloak; nothing runs yet.
-func keycloakHalf(o options, folder string) (*half, error) {
-	h := &half{flag: halfKeycloak, name: "Keycloak"}
+// keycloakSuite prepares the steps with Keycloak; nothing runs yet.
+func keycloakSuite(o options) (*suite, error) {
+	h := &suite{flag: suiteKeycloak, name: "Keycloak"}
 	script := filepath.Join(o.tools, "keycloak", "bin", "kc.sh")
 	if _, err := exec.LookPath("java"); err != nil {
-		h.missing = "java is missing; it needs Java 17"
+		h.missing = "it needs Java 17"
 	} else if _, err := os.Stat(script); err != nil {
 		h.missing = "it is not installed; `envoy/interop/install keycloak` does that, with Maven"
 	}
 	if h.missing != "" {
 		return h, nil
 	}
-	door, address, err := newService(o, folder, h.flag, "standard")
+	service, address, err := newService(o, h.flag, "standard")
 	if err != nil {
 		return nil, err
 	}
-	door.issuer = "http://" + address + "/realms/" + realm
-	k := &keycloak{script: script, address: address, folder: door.folder, door: door}
-	h.door, h.steps = door, k.steps()
-	h.end = func() error { return k.process.stop() }
+	service.issuer = "http://" + address + "/realms/" + realm
+	k := &keycloak{script: script, address: address, folder: service.folder, service: service}
+	h.service, h.steps = service, k.steps()
+	h.end = func() error { return k.process.Stop() }
 	return h, nil
 }
 
@@ -65,32 +67,31 @@ func (k *keycloak) up(ctx context.Context, realm string) error {
 	if err != nil {
 		return err
 	}
-	k.process, err = launch(ctx, "Keycloak", k.folder,
-		[]string{"KC_BOOTSTRAP_ADMIN_USERNAME=" + admin, "KC_BOOTSTRAP_ADMIN_PASSWORD=" + password},
-		k.script, "start-dev", "--http-host="+host, "--http-port="+port, "--hostname=http://"+k.address, "--cache=local",
-		"--db-url=jdbc:h2:file:"+filepath.Join(k.folder, "h2", "keycloak")+";NON_KEYWORDS=VALUE")
+	k.process, err = testenv.Start(ctx, testenv.Command{
+		Program: k.script, Dir: k.folder,
+		Env: []string{"KC_BOOTSTRAP_ADMIN_USERNAME=" + admin, "KC_BOOTSTRAP_ADMIN_PASSWORD=" + password},
+		Args: []string{
+			"start-dev", "--http-host=" + host, "--http-port=" + port, "--hostname=http://" + k.address, "--cache=local",
+			"--db-url=jdbc:h2:file:" + filepath.Join(k.folder, "h2", "keycloak") + ";NON_KEYWORDS=VALUE",
+		},
+	})
 	if err != nil {
 		return err
 	}
-	return k.process.until(ctx, func(ctx context.Context) error {
-		url := "http://" + k.address + "/realms/" + realm + "/.well-known/openid-configuration"
-		status, _, err := k.door.get(ctx, url)
-		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("%s: %d", url, status)
-		}
-		return err
+	return k.process.Until(ctx, func(ctx context.Context) error {
+		return k.service.answers(ctx, "http://"+k.address+"/realms/"+realm+"/.well-known/openid-configuration")
 	})
 }
 
 func (k *keycloak) down() error {
 	old := k.process
 	k.process = nil
-	return old.stop()
+	return old.Stop()
 }
 
 // token asks the realm for one.
 func (k *keycloak) token(ctx context.Context, client string, form ...string) (tokens, error) {
-	return ask(ctx, k.door.issuer+"/protocol/openid-connect/token", client, form...)
+	return ask(ctx, k.service.issuer+"/protocol/openid-connect/token", client, form...)
 }
 
 // good is a token of a service account that must pass.
@@ -129,7 +130,7 @@ func (k *keycloak) administer(ctx context.Context, method, path string, body, ou
 
 func (k *keycloak) answered(request *http.Request, out any) (id string, err error) {
 	request.Close = true
-	response, err := k.door.client.Do(request)
+	response, err := k.service.client.Do(request)
 	if err != nil {
 		return "", err
 	}

@@ -1,4 +1,4 @@
-package server
+package testenv
 
 import (
 	"os"
@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// TestCPU: the clock of a process is what the kernel told it of itself before
-// and after, of all its threads.
+// TestCPU: the clock lies between what getrusage reports before and after.
 func TestCPU(t *testing.T) {
 	usage := func() (user, kernel time.Duration) {
 		var u syscall.Rusage
@@ -28,33 +27,33 @@ func TestCPU(t *testing.T) {
 	}
 	const coarse = 20 * time.Millisecond // getrusage may be a tick or two behind
 	before := own()
-	used, err := CPU(os.Getpid())
+	used, err := (&Process{PID: os.Getpid()}).CPU()
 	after := own()
 	if err != nil || used < before-coarse || used > after+coarse {
 		t.Errorf("%v, %v; by getrusage from %v to %v", used, err, before, after)
 	}
-	if used, err := CPU(gone(t)); err == nil {
+	if used, err := gone(t).CPU(); err == nil {
 		t.Errorf("a process that is not there used %v", used)
 	}
 }
 
 func TestMemory(t *testing.T) {
-	now, most, err := Memory(os.Getpid())
+	now, most, err := (&Process{PID: os.Getpid()}).Memory()
 	if err != nil || now < 1<<20 || most < now {
 		t.Errorf("%d now, %d at most, %v", now, most, err)
 	}
-	if _, _, err := Memory(gone(t)); err == nil {
+	if _, _, err := gone(t).Memory(); err == nil {
 		t.Error("a process that is not there holds memory")
 	}
 }
 
-// gone is the id of a process that has ended.
-func gone(t *testing.T) int {
+// gone is a process that has ended.
+func gone(t *testing.T) *Process {
 	t.Helper()
 	p, err := Start(t.Context(), Command{Program: "true"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.Stop()
-	return p.PID
+	return p
 }

@@ -1,4 +1,4 @@
-package main
+package interop
 
 import (
 	"context"
@@ -18,12 +18,12 @@ func (k *keycloak) furnish(ctx context.Context) error {
 		return err
 	}
 	for _, scope := range []object{
-		clientScope("mcp:read", audience("included.custom.audience", k.door.resource)),
-		clientScope("mcp:write", audience("included.custom.audience", k.door.resource)),
+		clientScope("mcp:read", audience("included.custom.audience", k.service.resource)),
+		clientScope("mcp:write", audience("included.custom.audience", k.service.resource)),
 		clientScope("other:read", audience("included.custom.audience", "http://127.0.0.1:9/mcp")),
 		// For the exchange: a token may be shown to the gateway, which may ask for one for the resource.
 		clientScope("via:gateway", audience("included.client.audience", gateway)),
-		clientScope("exchanged", audience("included.client.audience", k.door.resource)),
+		clientScope("exchanged", audience("included.client.audience", k.service.resource)),
 	} {
 		id, err := k.administer(ctx, http.MethodPost, "/"+realm+"/client-scopes", scope, nil)
 		if err != nil {
@@ -37,7 +37,7 @@ func (k *keycloak) furnish(ctx context.Context) error {
 		confidential("svc", object{"serviceAccountsEnabled": true}),
 		confidential("app", object{"directAccessGrantsEnabled": true}),
 		confidential(gateway, object{"attributes": object{"standard.token.exchange.enabled": "true"}}),
-		confidential(k.door.resource, object{}), // the audience of an exchange is a client
+		confidential(k.service.resource, object{}), // the audience of an exchange is a client
 	} {
 		if _, err := k.administer(ctx, http.MethodPost, "/"+realm+"/clients", client, nil); err != nil {
 			return err

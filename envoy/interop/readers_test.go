@@ -1,4 +1,4 @@
-package main
+package interop
 
 import (
 	"bufio"
@@ -23,21 +23,21 @@ import (
 //go:embed names.php
 var namesProgram []byte
 
-// readersServer is a lighttpd that runs PHP by CGI: the two that the models of
-// package readers are held against.
+// readersServer is a lighttpd that runs PHP by CGI; package readers has models of
+// both.
 type readersServer struct {
 	address, folder string
 	lighttpd, php   string // the programs
-	process         *process
+	process         *testenv.Process
 }
 
-// readersHalf prepares the half of lighttpd and PHP. There is no door in it: what
-// doorward removes is held against the models by its own tests.
-func readersHalf(_ options, folder string) (*half, error) {
-	h := &half{flag: halfReaders, name: "lighttpd and PHP"}
+// readersSuite prepares the steps with lighttpd and PHP. Doorward is not in it:
+// its own tests compare what it removes with the models.
+func readersSuite(o options) (*suite, error) {
+	h := &suite{flag: suiteReaders, name: "lighttpd and PHP"}
 	s := &readersServer{
-		folder:   filepath.Join(folder, halfReaders),
-		lighttpd: program("lighttpd", "/usr/sbin/lighttpd"), // Debian's place is not on everybody's path
+		folder:   filepath.Join(o.folder, suiteReaders),
+		lighttpd: program("lighttpd", "/usr/sbin/lighttpd"), // Debian's place is not on every PATH
 		php:      program("php-cgi"),
 	}
 	for name, path := range map[string]string{"lighttpd": s.lighttpd, "php-cgi": s.php} {
@@ -53,13 +53,13 @@ func readersHalf(_ options, folder string) (*half, error) {
 		{name: "names of headers, with every byte", wanted: asModelled, do: s.headers},
 		{name: "names of parameters, with every byte", wanted: asModelled, do: s.parameters},
 	}
-	h.end = func() error { return s.process.stop() }
+	h.end = func() error { return s.process.Stop() }
 	return h, nil
 }
 
 const asModelled = "as modelled"
 
-// program is the first of these that is there, "" if none is.
+// program is the first of names that is installed, "" where no one is.
 func program(names ...string) string {
 	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
@@ -87,11 +87,11 @@ func (s *readersServer) start(ctx context.Context) (outcome, error) {
 			return outcome{}, err
 		}
 	}
-	s.process, err = launch(ctx, "lighttpd", s.folder, nil, s.lighttpd, "-D", "-f", filepath.Join(s.folder, "lighttpd.conf"))
+	s.process, err = testenv.Start(ctx, testenv.Command{Program: s.lighttpd, Args: []string{"-D", "-f", filepath.Join(s.folder, "lighttpd.conf")}})
 	if err != nil {
 		return outcome{}, err
 	}
-	err = s.process.until(ctx, func(ctx context.Context) error {
+	err = s.process.Until(ctx, func(ctx context.Context) error {
 		_, _, err := s.ask(ctx, "x-a: 1", "")
 		return err
 	})

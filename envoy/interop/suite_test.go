@@ -1,0 +1,118 @@
+package interop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// suite is what is tried with one authorization server and a doorward of its own,
+// or with other servers and no doorward.
+type suite struct {
+	flag    string // as -only names it
+	name    string // as a person reads it
+	missing string // why it cannot run here; "" if it can
+	steps   []step
+	service *service
+	stopped bool
+	end     func() error // ends the authorization server
+}
+
+// step is one thing to try.
+type step struct {
+	name   string
+	wanted string
+	within time.Duration // 0 is a minute
+	vital  bool          // the steps after it depend on it
+	do     func(context.Context) (outcome, error)
+}
+
+// outcome is what a step found. The note is for a reader and is not compared.
+type outcome struct{ got, note string }
+
+// run takes the steps in order, and counts the rest as not tried once a vital
+// one failed or ctx has ended.
+func (s *suite) run(ctx context.Context, page *page, results *results) {
+	page.say(s.name)
+	if s.missing != "" {
+		page.text(indent + "not run: " + s.missing)
+		results.notRun = append(results.notRun, notRun{s.flag, s.name, s.missing})
+		return
+	}
+	stuck := false
+	for _, step := range s.steps {
+		if stuck {
+			results.rows = append(results.rows, row{server: s.name, step: step.name, wanted: step.wanted, got: "not tried"})
+			continue
+		}
+		row := step.take(ctx, s.name, page)
+		results.rows = append(results.rows, row)
+		stuck = ctx.Err() != nil || step.vital && !row.ok()
+	}
+}
+
+func (s step) take(ctx context.Context, server string, page *page) row {
+	within := s.within
+	if within == 0 {
+		within = time.Minute
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	page.begin(s.name)
+	began := time.Now()
+	o, err := s.do(ctx)
+	if err != nil {
+		o.got = "error: " + err.Error()
+	}
+	r := row{server: server, step: s.name, wanted: s.wanted, got: o.got, note: o.note, took: time.Since(began)}
+	page.end(r)
+	return r
+}
+
+// stop ends the clients before the servers that they use.
+func (s *suite) stop() error {
+	if s.missing != "" || s.stopped {
+		return nil
+	}
+	s.stopped = true
+	if s.service == nil {
+		return s.end()
+	}
+	return errors.Join(s.service.stop(), s.end())
+}
+
+// The suites, as -only names them.
+const (
+	suiteOIDC     = "oidc"
+	suiteKeycloak = "keycloak"
+	suiteReaders  = "readers"
+)
+
+// options are the flags of TestInterop and what it made of them.
+type options struct {
+	only     string // the flag of one suite; "" is all
+	require  bool   // a suite that cannot run is a failure
+	doorward string // path of the program
+	tools    string // where the servers are installed
+	folder   string // for the files of the run
+}
+
+// suites are those to run, in order.
+func (o options) suites() ([]*suite, error) {
+	if !slices.Contains([]string{"", suiteOIDC, suiteKeycloak, suiteReaders}, o.only) {
+		return nil, fmt.Errorf("-only %s: write oidc, keycloak or readers", o.only)
+	}
+	var suites []*suite
+	for _, prepare := range []func(options) (*suite, error){readersSuite, oidcSuite, keycloakSuite} {
+		s, err := prepare(o)
+		if err != nil {
+			return nil, err
+		}
+		if o.only == "" || o.only == s.flag {
+			suites = append(suites, s)
+		}
+	}
+	return suites, nil
+}
