@@ -11,7 +11,7 @@ import (
 
 const root = "../../.."
 
-// TestPagesAreFresh fails where a page differs from what the code says now.
+// TestPagesAreFresh fails where a page differs from what its generator writes now.
 func TestPagesAreFresh(t *testing.T) {
 	for name, page := range pages {
 		want, err := page(root)
@@ -29,8 +29,8 @@ func TestPagesAreFresh(t *testing.T) {
 	}
 }
 
-// TestCitationsAreListed: whoever reads an id in the code finds it in
-// docs/requirements.md.
+// TestCitationsAreListed fails where Go or Rego code cites an id that
+// docs/requirements.md does not list.
 func TestCitationsAreListed(t *testing.T) {
 	unknown, err := unknownCitations(root)
 	if err != nil {

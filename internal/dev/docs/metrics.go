@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// metric is what the code says of one.
+// metric is the help text and the labels of one metric.
 type metric struct {
 	help   string
 	labels []string
@@ -49,7 +49,7 @@ func writeMetrics(page *bytes.Buffer, root string) error {
 	return nil
 }
 
-// collectMetrics reads the calls of one function. Labels that stand in a
+// collectMetrics reads the calls of one function. Labels in a
 // variable are those of the function's only such list.
 func collectMetrics(declaration ast.Decl, found map[string]metric) {
 	listed := labelsIn(declaration)

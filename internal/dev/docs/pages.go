@@ -12,8 +12,8 @@ import (
 
 var citation = regexp.MustCompile(`\b(?:TK|CH|PR|AU|PT|T|G|J|X)-\d{1,2}\b`)
 
-// unknownCitations are the places in Go and Rego files that cite an id which
-// the page does not list.
+// unknownCitations lists the places in Go and Rego files that cite an id which
+// the page does not have.
 func unknownCitations(root string) ([]string, error) {
 	known := map[string]bool{}
 	for _, r := range requirements {
@@ -45,9 +45,9 @@ func unknownCitations(root string) ([]string, error) {
 const requirementsHead = generatedMark + `
 # Requirements
 
-What the standards ask of a resource server and of the gateway in front of it, as far as doorward answers for it. Code and
-tests cite these ids. MCP stands for the authorization and transport chapters of the Model Context Protocol, 2025-03-26 to
-2026-07-28.
+What the standards demand of a resource server and of the gateway in front of it. Code and tests cite these ids. MCP is
+the Model Context Protocol, 2025-03-26 to 2026-07-28, chapters authorization and transports. A test is written as
+folder:Test/subtest; text after a semicolon says what the tests do not cover.
 
 | id | level | requirement | source | tests |
 |---|---|---|---|---|
@@ -62,18 +62,18 @@ func requirementsPage(string) ([]byte, error) {
 	return page.Bytes(), nil
 }
 
-// evidence is the tests that hold a requirement, and what they cannot hold.
+// evidence lists the tests of a requirement and what they do not cover.
 func (r requirement) evidence() string {
 	var parts []string
 	for _, test := range r.tests {
 		parts = append(parts, "`"+test+"`")
 	}
 	text := strings.Join(parts, ", ")
-	if r.why == "" {
+	if r.note == "" {
 		return text
 	}
 	if text != "" {
 		text += "; "
 	}
-	return text + r.why
+	return text + r.note
 }

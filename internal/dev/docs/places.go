@@ -117,8 +117,10 @@ func receiver(expression ast.Expr) string {
 var (
 	codeSpan = regexp.MustCompile("`([^`\n]+)`")
 	fence    = regexp.MustCompile("(?ms)^ *```.*?^ *```$")
-	place    = regexp.MustCompile(`^((?:\.github|benchmarks|cmd|deploy|docs|envoy|examples|extauthz|internal|policy|rego)(?:/[\w.-]+)*/?)(?::([A-Za-z_][\w.]*))?(?:/.*)?$`)
+	place    = regexp.MustCompile(`^(` + folders + `(?:/[\w.-]+)*/?)(?::([A-Za-z_][\w.]*))?(?:/.*)?$`)
 )
+
+const folders = `(?:\.github|benchmarks|cmd|deploy|docs|envoy|examples|extauthz|internal|policy|rego)`
 
 // stalePlaces lists the code spans of a document that name a file, folder or
 // symbol which does not exist, each with the file that has the symbol now.

@@ -19,7 +19,8 @@ import (
 const referenceHead = generatedMark + `
 # Reference
 
-Every name that users type, read or scrape. Renaming one needs a reason and a line in CHANGELOG.md.
+Commands, configuration keys, reasons, headers and metrics. These names are promises: renaming one needs a reason and a
+line in CHANGELOG.md. [doorward.yaml](../envoy/doorward.yaml) is a sample with every key.
 
 `
 
@@ -63,7 +64,12 @@ func output(ctx context.Context, folder, name string, args ...string) (string, e
 
 // writeCommands prints the help of each command.
 func writeCommands(ctx context.Context, page *bytes.Buffer, binary string) error {
-	page.WriteString("## Commands\n\nUsage errors exit with 2. What a person reads goes to stdout, logs go to stderr.\n\n")
+	page.WriteString(quoted(`## Commands
+
+Exit codes: 0 success, 1 failure, 2 wrong usage, and 3 where 'explain' explains a refusal. Results go to standard
+output, logs and errors to standard error.
+
+`))
 	for _, name := range []string{"serve", "check", "explain", "test", "library", "schema", "version"} {
 		help, err := output(ctx, ".", binary, name, "--help")
 		if err != nil {
@@ -95,8 +101,14 @@ func writeKeys(ctx context.Context, page *bytes.Buffer, binary string) error {
 	if err := json.Unmarshal([]byte(text), &document); err != nil {
 		return err
 	}
-	page.WriteString("## Configuration\n\nFiles are watched by content: a change is in force within 5 s, unless the third column says that it needs a " +
-		"restart; one that is refused leaves the configuration in force.\n\n| key | value | reload | meaning |\n|---|---|---|---|\n")
+	page.WriteString(`## Configuration
+
+Files are watched by content. A change is in force within 5 s, except where the column "reload" says that it needs a
+restart. A change with an error is refused, and the configuration before it stays in force.
+
+| key | value | reload | meaning |
+|---|---|---|---|
+`)
 	document.writeRows(page, "")
 	page.WriteString("\n")
 	return nil
@@ -122,7 +134,7 @@ func (s *schema) writeRows(page *bytes.Buffer, prefix string) {
 	}
 }
 
-// values are the type or the possible values of a key, with its default.
+// values describes what a key takes: its type or possible values, and its default.
 func (s *schema) values() string {
 	text := "mapping"
 	switch {
@@ -145,12 +157,21 @@ func (s *schema) values() string {
 	return cell(text)
 }
 
+// quoted writes a raw string's single quotes as backquotes: inline code.
+func quoted(text string) string { return strings.ReplaceAll(text, "'", "`") }
+
 // cell keeps a text from breaking out of its table.
 func cell(text string) string { return strings.ReplaceAll(text, "|", "\\|") }
 
 func writeReasons(page *bytes.Buffer) {
-	page.WriteString("## Reasons\n\nA Check ends in one reason; it is in logs, metrics and dynamic metadata. From `misconfigured` on the order is the order " +
-		"in which they win: where several apply, the first is the answer.\n\n| reason | status | OAuth error | what the client reads |\n|---|---|---|---|\n")
+	page.WriteString(quoted(`## Reasons
+
+A Check ends in one reason, which is in logs, metrics and dynamic metadata. From 'misconfigured' on, the table is in the
+order of precedence: where several reasons apply, the first is the answer.
+
+| reason | status | OAuth error | description for the client |
+|---|---|---|---|
+`))
 	for _, r := range reason.All() {
 		fmt.Fprintf(page, "| `%s` | %d | %s | %s |\n", r, r.HTTPStatus(), r.OAuthError(), r.Description())
 	}
@@ -158,14 +179,20 @@ func writeReasons(page *bytes.Buffer) {
 }
 
 func writeHeaders(page *bytes.Buffer) {
-	page.WriteString(`## Headers and metadata
+	page.WriteString(quoted(`## Headers and metadata
 
-Set on an allowed request: ` + "`x-mcp-auth-issuer`, `x-mcp-auth-subject`, `x-mcp-auth-client`, `x-mcp-auth-scope`" + `, where the token has the
-claim, percent-encoded outside of visible ASCII, and the headers of a team's rules. Removed: ` + "`authorization`, `dpop`, `access_token`" + ` in the
-query, and every other header that a server could take for one of those that are set.
+Set on an allowed request, each where the token has the claim, percent-encoded outside of visible ASCII:
+'x-mcp-auth-issuer', 'x-mcp-auth-subject', 'x-mcp-auth-client', 'x-mcp-auth-scope'; also the headers of the policy.
 
-Dynamic metadata of every answer, in the namespace ` + "`envoy.filters.http.ext_authz`: `reason`, `resource`" + `, and once the token is
-verified ` + "`issuer`, `client_id`, `token_id`, `scope`, with `metadata_subject` also `subject`; `policy_code` and `policy_rule`" + ` of a denial.
+Removed from it: 'authorization', 'dpop', 'access_token' and 'access-token' in the query, and every other header that a
+server could take for one of those that are set.
 
-`)
+On a refusal: 'www-authenticate' for 'no_credentials' and for every reason with an OAuth error, 'dpop-nonce' with a new
+nonce, 'retry-after' with 503, and 'cache-control: no-store'. The body is JSON with 'error' and 'error_description', and 'code' of a 'deny' rule.
+
+Dynamic metadata of every answer, in the namespace 'envoy.filters.http.ext_authz': 'reason', and 'resource' once it is
+known. Once the token is verified 'issuer', 'client_id', 'token_id' and 'scope', with 'metadata_subject' also 'subject'.
+With 'policy_denied' also 'policy_code' and 'policy_rule'.
+
+`))
 }

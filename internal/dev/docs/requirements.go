@@ -1,12 +1,12 @@
 package main
 
-// requirement is one line of a standard that doorward answers for. Code and
+// requirement is one statement of a standard that applies to doorward. Code and
 // tests cite it by its id.
 type requirement struct {
 	id, level, text, source string
 
 	tests []string // folder:Test, folder:Test/subtest, or rego:test_name
-	why   string   // what the tests cannot hold, or why there are none
+	note  string   // what the tests do not cover, or why there is no test
 }
 
 // Tests that many requirements name.
@@ -22,12 +22,15 @@ const (
 // 2026-07-28.
 var requirements = []requirement{
 	{
-		"TK-1", "MUST", "An access token is validated at every request: time, resource, scope, policy.", "MCP, token handling; OAuth 2.1, 5.2",
+		"TK-1", "MUST", "An access token is validated at every request: time, resource, scope, policy.",
+		"MCP, token handling; OAuth 2.1, 5.2",
 		[]string{reasons + "TK-1: a good token", defects},
 		"",
 	},
 	{
-		"TK-2", "MUST", "Every HTTP request carries its own authorization, whatever its method; a connection or session proves nothing.", "MCP, token requirements",
+		"TK-2", "MUST",
+		"Every HTTP request carries its own authorization, under every method; a connection or session proves nothing.",
+		"MCP, token requirements",
 		[]string{"envoy:TestEveryRequestOfAConnectionIsJudged", "extauthz:TestEveryRequestIsJudgedAnew"},
 		"",
 	},
@@ -46,7 +49,8 @@ var requirements = []requirement{
 		"",
 	},
 	{
-		"TK-5", "MUST", "The authorization header is read: the scheme without case, then spaces, then a token68.", "OAuth 2.1, 5.1.1; RFC 9110, 11",
+		"TK-5", "MUST", "The authorization header is read: the scheme without case, then spaces, then a token68.",
+		"OAuth 2.1, 5.1.1; RFC 9110, 11",
 		[]string{reasons + "TK-5: the scheme has no case, and any number of spaces", "extauthz:TestCredential"},
 		"",
 	},
@@ -65,12 +69,14 @@ var requirements = []requirement{
 		"",
 	},
 	{
-		"TK-8", "MUST", "Only tokens for the own resource are accepted, and no other is passed on.", "MCP, token handling",
+		"TK-8", "MUST", "Only tokens for the own resource are accepted, and no other is passed on.",
+		"MCP, token handling",
 		[]string{reasons + "AU-1: for somebody else", upstream, "rego:test_pt2_all_credentials_leave"},
 		"",
 	},
 	{
-		"TK-9", "MUST", "Validation comes before any processing; a failure lets nothing through.", "MCP, access token privilege restriction",
+		"TK-9", "MUST", "Validation comes before any processing; a failure lets nothing through.",
+		"MCP, access token privilege restriction",
 		[]string{
 			"envoy:TestEveryReasonThroughEnvoy",
 			"envoy:TestHardening/fails closed",
@@ -84,7 +90,8 @@ var requirements = []requirement{
 		"",
 	},
 	{
-		"TK-11", "SHOULD", "Tokens and authorization headers are never logged; a client gets fixed descriptions.", "MCP, security tutorial",
+		"TK-11", "SHOULD", "Tokens and authorization headers are never logged; a client gets fixed descriptions.",
+		"MCP, security tutorial",
 		[]string{
 			"extauthz:TestNothingSecretIsWritten",
 			upstream,
@@ -95,7 +102,8 @@ var requirements = []requirement{
 	},
 
 	{
-		"CH-1", "MUST", "A 401 carries WWW-Authenticate with resource_metadata.", "MCP, authorization server location; RFC 9728, 5.1",
+		"CH-1", "MUST", "A 401 carries WWW-Authenticate with resource_metadata.",
+		"MCP, authorization server location; RFC 9728, 5.1",
 		[]string{
 			metadata + "CH-1, CH-6: each challenge names its own document",
 			"envoy:TestEveryReasonThroughEnvoy",
@@ -103,17 +111,20 @@ var requirements = []requirement{
 		"",
 	},
 	{
-		"CH-2", "MUST", "A challenge has a scheme and at least one parameter, each at most once.", "RFC 6750, 3; RFC 9110, 11.2",
+		"CH-2", "MUST", "A challenge has a scheme and at least one parameter, each at most once.",
+		"RFC 6750, 3; RFC 9110, 11.2",
 		[]string{"extauthz:TestChallengesParseForEveryConfiguration"},
 		"",
 	},
 	{
-		"CH-3", "SHOULD NOT", "No error code where the request showed no credential, or one of another scheme.", "RFC 6750, 3.1",
+		"CH-3", "SHOULD NOT", "No error code where the request showed no credential, or one of another scheme.",
+		"RFC 6750, 3.1",
 		[]string{reasons + "CH-3: no credential, no error code", reasons + "CH-3: another scheme"},
 		"",
 	},
 	{
-		"CH-4", "SHOULD", "A token that was shown and refused is answered with an error code.", "RFC 6750, 3.1; RFC 9068, 4",
+		"CH-4", "SHOULD", "A token that was shown and refused is answered with an error code.",
+		"RFC 6750, 3.1; RFC 9068, 4",
 		[]string{"envoy:TestEveryReasonThroughEnvoy", "extauthz:TestEveryReasonOnTheWire"},
 		"",
 	},
@@ -128,31 +139,36 @@ var requirements = []requirement{
 		"",
 	},
 	{
-		"CH-7", "SHOULD", "A 403 for scope carries error, scope and resource_metadata.", "MCP, runtime insufficient scope errors",
+		"CH-7", "SHOULD", "A 403 for scope carries error, scope and resource_metadata.",
+		"MCP, runtime insufficient scope errors",
 		[]string{reasons + "CH-7, CH-8: all scopes of the operation at once"},
 		"",
 	},
 	{
-		"CH-8", "SHOULD", "That scope names all that this operation needs, at once.", "MCP 2026-07-28, server scope management",
+		"CH-8", "SHOULD", "That scope names all that this operation needs, at once.",
+		"MCP 2026-07-28, server scope management",
 		[]string{reasons + "CH-7, CH-8: all scopes of the operation at once", "rego:test_scope_of_the_team"},
 		"",
 	},
 	{
-		"CH-9", "MUST", "A scope hierarchy counts when sufficiency is decided; what is emitted does not change by it.", "MCP 2026-07-28, step-up",
+		"CH-9", "MUST", "A scope hierarchy counts when sufficiency is decided; what is emitted does not change by it.",
+		"MCP 2026-07-28, step-up",
 		nil,
-		"not yet: doorward knows no hierarchy, so a token has to carry each scope by its own name; that is stricter, never looser",
+		"not yet: a token must carry each scope by its own name, which is stricter",
 	},
 	{
-		"CH-10", "SHOULD NOT", "offline_access stands in no challenge and in no scopes_supported.", "MCP 2026-07-28, refresh tokens",
+		"CH-10", "SHOULD NOT", "offline_access is in no challenge and in no scopes_supported.",
+		"MCP 2026-07-28, refresh tokens",
 		[]string{
 			"extauthz/resource:TestSpecProblems/offline_access (CH-10)",
 			"extauthz/resource:TestMetadataProblems",
 			"extauthz:TestNoChallengeAsksForOfflineAccess",
 		},
-		"in scopes_supported a warning alone: there are clients that ask for no refresh token without it",
+		"in scopes_supported it is a warning: some clients ask for a refresh token only where it is listed",
 	},
 	{
-		"CH-11", "grammar", "Parameters are quoted strings of the characters that RFC 6750 allows, on one line.", "RFC 9110, 5.6.4; RFC 6750, 3",
+		"CH-11", "grammar", "Parameters are quoted strings of the characters that RFC 6750 allows, on one line.",
+		"RFC 9110, 5.6.4; RFC 6750, 3",
 		[]string{"extauthz:TestChallengesParseForEveryConfiguration", "extauthz/resource:TestURLCharacters"},
 		"",
 	},
@@ -167,13 +183,15 @@ var requirements = []requirement{
 		"",
 	},
 	{
-		"CH-14", "note", "A gateway acts as origin server: it may consume the credential and own the challenge.", "RFC 9110, 3.7 and 11.6",
+		"CH-14", "note", "A gateway acts as origin server: it may consume the credential and own the challenge.",
+		"RFC 9110, 3.7 and 11.6",
 		nil,
-		"is about forward proxies: a gateway acts as origin server (RFC 9110, section 3.7)",
+		"no test: it permits what doorward does",
 	},
 
 	{
-		"PR-1", "MUST", "The protected resource metadata document names at least one authorization server.", "MCP, authorization server location; RFC 9728",
+		"PR-1", "MUST", "The protected resource metadata document names at least one authorization server.",
+		"MCP, authorization server location; RFC 9728",
 		[]string{
 			"extauthz/resource:TestSpecProblems/no issuer (PR-1)",
 			metadata + "PR-5, PR-12: the SDK accepts them",
@@ -186,7 +204,8 @@ var requirements = []requirement{
 		"",
 	},
 	{
-		"PR-3", "MUST", "It is served at the path form; at the bare form too, where one resource lives on the host.", "MCP, metadata discovery",
+		"PR-3", "MUST", "It is served at the path form; at the bare form too, where one resource lives on the host.",
+		"MCP, metadata discovery",
 		[]string{metadata + "PR-2, PR-3: which document a request means", "extauthz/resource:TestDocumentPath"},
 		"",
 	},
@@ -215,9 +234,10 @@ var requirements = []requirement{
 		"",
 	},
 	{
-		"PR-8", "OPTIONAL", "Further members may be published; jwks_uri would be the resource's own and is not.", "RFC 9728, 2",
+		"PR-8", "OPTIONAL", "Further members may be published; jwks_uri would be the resource's own and is not.",
+		"RFC 9728, 2",
 		[]string{"extauthz/resource:TestMetadataProblems", "extauthz:TestNoChallengeAsksForOfflineAccess"},
-		"in scopes_supported a warning alone: there are clients that ask for no refresh token without it",
+		"in scopes_supported it is a warning: some clients ask for a refresh token only where it is listed",
 	},
 	{
 		"PR-9", "MUST", "signed_metadata would have to be a JWS with iss; it is not published.", "RFC 9728, 2.2",
@@ -227,22 +247,25 @@ var requirements = []requirement{
 	{
 		"PR-10", "MUST", "Metadata URLs are served over TLS.", "RFC 9728, 7.1",
 		[]string{"envoy:TestCommentedExamples"},
-		"is for whoever deploys: envoy.yaml shows how",
+		"a task of the deployment: envoy.yaml shows how",
 	},
 	{
-		"PR-11", "practice", "The document is public: any origin may read it, and a preflight is answered.", "practice of the SDKs",
+		"PR-11", "practice", "The document is public: any origin may read it, and a preflight is answered.",
+		"practice of the SDKs",
 		[]string{metadata + "PR-6, PR-11: methods and headers", metadata + "PR-11: any page asks first"},
 		"",
 	},
 	{
-		"PR-12", "MUST", "The authorization servers named are those trusted for the resource.", "MCP, authorization server location",
+		"PR-12", "MUST", "The authorization servers named are those trusted for the resource.",
+		"MCP, authorization server location",
 		[]string{metadata + "PR-5, PR-12: the SDK accepts them", "envoy:TestTheSDKClientLogsInThroughTheDoor"},
 		"",
 	},
 	{
-		"PR-13", "compatibility", "Clients of 2025-03-26 look for authorization server metadata on the MCP host.", "MCP 2025-03-26",
+		"PR-13", "compatibility", "Clients of 2025-03-26 look for authorization server metadata on the MCP host.",
+		"MCP 2025-03-26",
 		[]string{metadata + "PR-13: no authorization server lives here"},
-		"404: optional, and of a revision whose clients know no resource metadata",
+		"answered with 404: the document is optional",
 	},
 
 	{
@@ -251,7 +274,8 @@ var requirements = []requirement{
 		"",
 	},
 	{
-		"AU-2", "MUST", "A token that does not name this server as its audience is refused.", "MCP, access token privilege restriction",
+		"AU-2", "MUST", "A token that does not name this server as its audience is refused.",
+		"MCP, access token privilege restriction",
 		[]string{reasons + "AU-2: no aud", "rego:test_au2_missing"},
 		"",
 	},
@@ -269,12 +293,14 @@ var requirements = []requirement{
 		"",
 	},
 	{
-		"AU-5", "SHOULD", "Scheme and host are compared without case, the path exactly, and never by prefix.", "MCP, canonical server URI",
+		"AU-5", "SHOULD", "Scheme and host are compared without case, the path exactly, and never by prefix.",
+		"MCP, canonical server URI",
 		[]string{"rego:test_au5_case_of_host", "rego:test_au5_longer_path", "extauthz/resource:TestURLProblems"},
 		"",
 	},
 	{
-		"AU-6", "MUST", "Keys belong to the issuer named in the token; another issuer's keys verify nothing.", "RFC 8725, 3.8; RFC 9068, 4",
+		"AU-6", "MUST", "A token verifies with keys of the issuer that it names, and with no others.",
+		"RFC 8725, 3.8; RFC 9068, 4",
 		[]string{reasons + "AU-6: another issuer", "envoy:TestKeysBelongToTheirIssuer"},
 		"",
 	},
@@ -285,7 +311,8 @@ var requirements = []requirement{
 	},
 
 	{
-		"PT-1", "MUST NOT", "The client's token is not passed to the server behind or further.", "MCP, access token privilege restriction",
+		"PT-1", "MUST NOT", "The client's token is not passed on to the MCP server.",
+		"MCP, access token privilege restriction",
 		[]string{
 			upstream,
 			reasons + "PT-1: a library without the passthrough rule",
@@ -299,19 +326,20 @@ var requirements = []requirement{
 		"",
 	},
 	{
-		"PT-3", "note", "Gateway and server may be one resource; the token is removed all the same.", "doorward",
+		"PT-3", "note", "Gateway and server may be one resource; the token is removed there too.", "doorward",
 		[]string{upstream, "policy:TestStripIsCheckedAgain"},
-		"the exception (insecure_forward_token) comes later",
+		"an exception (insecure_forward_token) is planned",
 	},
 	{
 		"PT-4", "note", "Another audience needs another token: token exchange.", "RFC 8693",
 		nil,
-		"comes later, with the half that guards a server's way out",
+		"planned, for requests that an MCP server makes itself",
 	},
 	{
-		"PT-5", "MUST", "Proxies with one client id at the authorization server ask each user for consent, by client.", "MCP, confused deputy",
+		"PT-5", "MUST", "Proxies with one client id at the authorization server ask each user for consent, by client.",
+		"MCP, confused deputy",
 		nil,
-		"does not apply: doorward is no OAuth proxy, it has no client id and no callback",
+		"does not apply: doorward is no OAuth proxy: it has no client id and no callback",
 	},
 
 	{
@@ -335,47 +363,53 @@ var requirements = []requirement{
 		"",
 	},
 	{
-		"T-5", "MUST", "MCP-Protocol-Version is the server's to judge.", "MCP, transports",
+		"T-5", "MUST", "The MCP server validates MCP-Protocol-Version.", "MCP, transports",
 		[]string{upstream + "/T-12: other headers"},
-		"is judged by the MCP server; it arrives there untouched",
+		"a task of the MCP server, which gets the header unchanged",
 	},
 	{
 		"T-6", "note", "GET and DELETE are authenticated, whatever the server makes of them.", "MCP, streamable HTTP",
 		[]string{"envoy:TestEveryRequestOfAConnectionIsJudged"},
-		"405 is the MCP server's answer, after ours",
+		"405 is an answer of the MCP server, after the Check",
 	},
 	{
-		"T-7", "MUST", "The server can bind a session to issuer and subject; headers under their names are ours alone.", "MCP, session hijacking",
+		"T-7", "MUST",
+		"The server can bind a session to issuer and subject; the identity headers come from doorward alone.",
+		"MCP, session hijacking",
 		[]string{upstream + "/forged headers", "extauthz:TestUpstreamSeesWhoAndNeverTheToken"},
-		"binding is the MCP server's; it learns who calls",
+		"the MCP server binds the session; it gets issuer and subject",
 	},
 	{
-		"T-8", "SHOULD", "State handles can be bound to the authenticated user by the same headers.", "MCP, security best practices",
+		"T-8", "SHOULD", "State handles can be bound to the authenticated user by the same headers.",
+		"MCP, security best practices",
 		[]string{upstream + "/forged headers"},
 		"as T-7",
 	},
 	{
-		"T-9", "MUST", "No 404 or 405 on an MCP path, and 400 for a malformed request only: clients fall back on them.", "MCP, backward compatibility",
+		"T-9", "MUST", "No 404 or 405 on an MCP path, and 400 for a malformed request only: clients fall back on them.",
+		"MCP, backward compatibility",
 		[]string{"envoy:TestStatusesOfRefusals"},
 		"",
 	},
 	{
 		"T-10", "MUST", "A failed header validation is an HTTP error.", "MCP 2026-07-28, server validation",
 		nil,
-		"comes with decisions about MCP methods and tools (T-11)",
+		"planned with decisions about MCP methods and tools (T-11)",
 	},
 	{
-		"T-11", "SHOULD", "Mcp-Method and Mcp-Name are trusted only where the server checks them against the body.", "MCP 2026-07-28, server validation",
+		"T-11", "SHOULD", "Mcp-Method and Mcp-Name are trusted only where the server checks them against the body.",
+		"MCP 2026-07-28, server validation",
 		nil,
-		"comes with decisions about MCP methods and tools: until then no built-in rule reads these headers",
+		"planned; until then no built-in rule reads these headers",
 	},
 	{
-		"T-12", "MUST", "Encoded header values are decoded before they are compared.", "MCP 2026-07-28, header encoding",
+		"T-12", "MUST", "Encoded header values are decoded before they are compared.",
+		"MCP 2026-07-28, header encoding",
 		[]string{upstream + "/T-12: other headers"},
-		"decoding comes with T-11; until then they arrive untouched",
+		"planned with T-11; until then the headers are passed on unchanged",
 	},
 	{
-		"T-13", "note", "A preflight carries no token: the CORS filter stands before ext_authz.", "Fetch; Envoy",
+		"T-13", "note", "A preflight carries no token: the CORS filter comes before ext_authz.", "Fetch; Envoy",
 		[]string{metadata + "T-13: CORS", "envoy:TestCORS", "envoy:TestFilterOrder"},
 		"",
 	},
@@ -391,17 +425,18 @@ var requirements = []requirement{
 		"",
 	},
 	{
-		"J-2", "MUST", "typ is at+jwt under the rfc9068 profile; other kinds of token are refused.", "RFC 9068, 4; RFC 8725, 3.11",
+		"J-2", "MUST", "typ is at+jwt under the rfc9068 profile; other kinds of token are refused.",
+		"RFC 9068, 4; RFC 8725, 3.11",
 		[]string{reasons + "J-2: an ID token", defects},
 		"",
 	},
 	{
-		"J-3", "MUST", "The required claims are there.", "RFC 9068, 2.2",
+		"J-3", "MUST", "The required claims are present.", "RFC 9068, 2.2",
 		[]string{reasons + "AU-2: no aud", defects, "extauthz/token:TestTokenOfRFC9068"},
 		"",
 	},
 	{
-		"J-4", "MUST", "exp and nbf are kept.", "RFC 7519, 4.1",
+		"J-4", "MUST", "exp and nbf are obeyed.", "RFC 7519, 4.1",
 		[]string{reasons + "TK-3: expired", reasons + "J-4: not yet", defects},
 		"",
 	},
@@ -436,7 +471,7 @@ var requirements = []requirement{
 	{
 		"J-10", "MUST", "The resource parameter becomes aud.", "RFC 9068, 3; RFC 8707, 2",
 		[]string{"envoy:TestTheSDKClientLogsInThroughTheDoor"},
-		"is a rule for authorization servers; the test has one that keeps it",
+		"a rule for authorization servers; the test has one that follows it",
 	},
 
 	{
@@ -445,16 +480,18 @@ var requirements = []requirement{
 		"",
 	},
 	{
-		"X-2", "MUST", "A DPoP proof is for this key, method, URL, token and moment.", "RFC 9449, 4.3",
+		"X-2", "MUST", "A DPoP proof is valid for one key, method, URL and token, for a short time and once.",
+		"RFC 9449, 4.3",
 		[]string{
 			reasons + "X-2: a bound token without a proof",
 			"extauthz:TestDPoP",
+			"extauthz/token:TestWhenANonceIsDemanded",
 			"envoy:TestBoundTokensThroughEnvoy",
 		},
-		"server nonces come later",
+		"",
 	},
 	{
-		"X-3", "MUST", "A certificate-bound token is held against the client's certificate.", "RFC 8705, 3",
+		"X-3", "MUST", "A certificate-bound token is compared with the client's certificate.", "RFC 8705, 3",
 		[]string{
 			"extauthz/token:TestEachDefectAlone/binding: mTLS (X-3)",
 			"extauthz:TestCertificateBoundTokens",
@@ -465,12 +502,12 @@ var requirements = []requirement{
 	{
 		"X-4", "MAY", "Step-up authentication is asked for with insufficient_user_authentication.", "RFC 9470",
 		nil,
-		"comes later: no MCP client knows insufficient_user_authentication",
+		"planned: no MCP client knows insufficient_user_authentication yet",
 	},
 	{
 		"X-5", "MAY", "Opaque tokens are introspected.", "RFC 7662",
 		[]string{reasons + "an opaque token"},
-		"comes later; until then an opaque token is refused",
+		"planned; until then an opaque token is refused",
 	},
 	{
 		"X-6", "MUST", "An identity assertion grant is no access token.", "ID-JAG",

@@ -35,7 +35,7 @@ func TestRequirements(t *testing.T) {
 		if row.id != want[i] {
 			t.Fatalf("row %d is %s instead of %s", i, row.id, want[i])
 		}
-		if len(row.tests) == 0 && row.why == "" {
+		if len(row.tests) == 0 && row.note == "" {
 			t.Errorf("%s has neither a test nor a reason", row.id)
 		}
 		for _, name := range row.tests {
