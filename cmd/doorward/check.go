@@ -10,8 +10,7 @@ import (
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/revocation"
 	"github.com/doorward/doorward/internal/config"
-	"github.com/doorward/doorward/policy"
-	"github.com/doorward/doorward/rego"
+	"github.com/doorward/doorward/internal/service"
 )
 
 func checkCommand() *cobra.Command {
@@ -44,18 +43,18 @@ var errNoConfig = fmt.Errorf("no --config PATH is given")
 func check(cmd *cobra.Command, paths []string, online bool) error {
 	cfg, problems := config.Load(paths)
 	beside := config.ReadLocalFiles(paths)
-	src := policy.Sources{Library: rego.Files, Paths: beside.PolicyPaths, Packages: beside.Packages.ByResource(), Missing: beside.Bundles}
-	src.Resources, src.Issuers = policyTargets(cfg)
+	src := service.PolicySources(cfg, beside.PolicyPaths, beside.Packages)
+	src.Missing = beside.Bundles
 	var there found
 	if online && cfg != nil { // else it is not known what to fetch
 		there = look(cmd.Context(), cfg)
 		there.add(&src, cfg.Bundles)
 		problems = append(problems, there.problems...)
 	}
-	engine, files, faults := compile(cmd.Context(), src, beside.Packages)
+	engine, files, faults := service.Compile(cmd.Context(), src, beside.Packages)
 	problems = append(problems, faults...)
 	if cfg != nil && engine != nil {
-		problems = append(problems, try(cmd.Context(), engine, cfg)...)
+		problems = append(problems, service.SelfTest(cmd.Context(), engine, cfg)...)
 	}
 	if info, err := os.Stat(beside.RevocationFile); err == nil && info.Mode().IsRegular() { // Load tells of any other
 		if _, err := revocation.NewSource(beside.RevocationFile, nil, nil); err != nil {
@@ -81,22 +80,11 @@ func check(cmd *cobra.Command, paths []string, online bool) error {
 		}
 	}
 	for _, res := range cfg.Resources.All() {
-		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n%s", res.Name, decisionsOf(engine, res.Name), rulesInForce(engine, res.Name)); err != nil {
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n%s", res.Name, service.DescribeDecisions(engine, res.Name), rulesInForce(engine, res.Name)); err != nil {
 			return &failure{err}
 		}
 	}
 	_, err := fmt.Fprintf(cmd.OutOrStdout(), "ok: %s, %s, %s\n", count(len(cfg.Resources.All()), "resource"),
 		count(len(cfg.Issuers), "issuer"), count(len(files), "policy file"))
 	return err
-}
-
-// decisionsOf tells whether the decisions for a resource are remembered.
-func decisionsOf(engine *policy.Engine, resource string) string {
-	switch {
-	case len(engine.Missing()) > 0:
-		return "decisions are those of bundles, which serve fetches, and check with --online"
-	case engine.For(resource).Cacheable():
-		return "decisions are remembered"
-	}
-	return "decisions are evaluated at every request, the warnings say why"
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/config"
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/service"
 )
 
 // keysWithin is how long explain waits for the keys of an issuer, besides the
@@ -83,19 +82,19 @@ func (x *explanation) run(cmd *cobra.Command) error {
 	if err := x.request.from(x.source); err != nil {
 		return err
 	}
-	plan, problems := load(cmd.Context(), func() (*config.Config, config.Problems) { return config.Load(x.paths) }, fetched)
-	if err := printStep(cmd, plan, problems); err != nil {
+	revision, problems := fetched(cmd.Context(), x.paths)
+	if err := printStep(cmd, revision, problems); err != nil {
 		return err
 	}
 	keySet, err := x.readToken()
 	if err != nil {
 		return &failure{err}
 	}
-	told, err := x.ask(cmd.Context(), plan, keySet)
+	told, err := x.ask(cmd.Context(), revision, keySet)
 	if err != nil {
 		return &failure{err}
 	}
-	r := x.report(told, plan)
+	r := x.report(told, revision)
 	if err := x.print(cmd.OutOrStdout(), r); err != nil {
 		return &failure{err}
 	}
@@ -104,9 +103,9 @@ func (x *explanation) run(cmd *cobra.Command) error {
 
 // printStep prints problems where check does. Warnings beside a good configuration
 // go to stderr, so that what is on stdout is the explanation alone.
-func printStep(cmd *cobra.Command, plan *revision, problems config.Problems) error {
+func printStep(cmd *cobra.Command, revision *service.Revision, problems config.Problems) error {
 	out := cmd.ErrOrStderr()
-	if plan == nil {
+	if revision == nil {
 		out = cmd.OutOrStdout()
 	}
 	for _, problem := range problems {
@@ -114,7 +113,7 @@ func printStep(cmd *cobra.Command, plan *revision, problems config.Problems) err
 			return &failure{err}
 		}
 	}
-	if plan == nil {
+	if revision == nil {
 		return &failure{errors.New(count(len(problems.Errors()), "problem"))}
 	}
 	return nil
@@ -144,27 +143,22 @@ func (x *explanation) readToken() (keySet []byte, err error) {
 }
 
 // ask brings the plan in force as serve would, without a port, and asks it.
-func (x *explanation) ask(ctx context.Context, p *revision, keySet []byte) (extauthz.Explanation, error) {
+func (x *explanation) ask(ctx context.Context, p *service.Revision, keySet []byte) (extauthz.Explanation, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	only := *p
-	only.config = x.narrowed(p.config, keySet)
-	s := newService(slog.New(slog.DiscardHandler), new(slog.LevelVar), io.Discard, watcher{memory: policy.NewDecisionCache()}, false)
-	// An explanation follows no start: what serve remembers is not its question.
-	s.binder = token.NewPossessionVerifier(token.PossessionOptions{Now: x.now, Since: time.Unix(0, 0)})
-	if err := s.activate(ctx, &only); err != nil {
+	only.Config = x.narrowed(p.Config, keySet)
+	checks, err := service.Offline(ctx, &only, x.now)
+	if err != nil {
 		return extauthz.Explanation{}, err
 	}
-	state := *s.checks.State()
-	state.Verifier = only.verifier(x.now)
-	s.checks.Swap(&state)
-	for _, issuer := range state.Issuers {
+	for _, issuer := range checks.State().Issuers {
 		x.keysProblem = awaitKeys(ctx, issuer)
 	}
-	if only.config.TrustClientAddress {
+	if only.Config.TrustClientAddress {
 		x.request.showClient()
 	}
-	return s.checks.Explain(ctx, x.request.check(), x.now), nil
+	return checks.Explain(ctx, x.request.check(), x.now), nil
 }
 
 // narrowed is the configuration with the one issuer that the token names, so

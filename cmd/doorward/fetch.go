@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/doorward/doorward/cmd/doorward/online"
 	"github.com/doorward/doorward/internal/bundles"
 	"github.com/doorward/doorward/internal/config"
+	"github.com/doorward/doorward/internal/service"
 	"github.com/doorward/doorward/policy"
 )
 
@@ -14,21 +16,26 @@ import (
 // serve gives each request 5 s, and discovery may take four.
 const onlineWithin = 25 * time.Second
 
-// fetched composes once, with the bundles that can be had now.
-func fetched(ctx context.Context, cfg *config.Config) (*revision, config.Problems) {
+// fetched reads the configuration and composes it with the bundles that can be
+// downloaded now.
+func fetched(ctx context.Context, paths []string) (*service.Revision, config.Problems) {
+	cfg, problems := config.Load(paths)
+	if cfg == nil {
+		return nil, problems
+	}
 	soon, cancel := context.WithTimeout(ctx, keysWithin)
 	defer cancel()
-	have, list, problems := arrivals(soon, cfg)
-	next, faults := watcher{}.compose(ctx, cfg, have, list)
-	for i := range problems {
-		problems[i].Warning = true // the request may need none of them
+	have, list, missing := arrivals(soon, cfg)
+	next, faults := service.Compose(ctx, cfg, service.Parts{Bundles: have, Revocations: list})
+	for i := range missing {
+		missing[i].Warning = true // the request may need none of them
 	}
-	return next, append(problems, faults...)
+	return next, slices.Concat(problems, missing, faults)
 }
 
 // arrivals fetches the bundles of cfg once, and leaves out those of no use.
 func arrivals(ctx context.Context, cfg *config.Config) (
-	have map[string]*bundles.Bundle, list staticRevocations, problems config.Problems,
+	have map[string]*bundles.Bundle, list service.Revocations, problems config.Problems,
 ) {
 	have = map[string]*bundles.Bundle{}
 	problem := func(o bundles.Options, message string) {
@@ -42,7 +49,7 @@ func arrivals(ctx context.Context, cfg *config.Config) (
 		}
 		if o.Revocations != "" {
 			var err error
-			if list, err = listIn(o, status.Latest, staticRevocations{}); err != nil {
+			if list, err = service.ReadRevocations(o, status.Latest, service.Revocations{}); err != nil {
 				problem(o, err.Error())
 				continue
 			}

@@ -143,7 +143,7 @@ policy: {bundles: [{name: weather, url: "%s/b.tar.gz", insecure_unsigned: true}]
 		content = release{serial: 7, rules: row.rules}.pack(t)
 		stdout.Reset()
 		code := run(t.Context(), []string{"check", "--online", "--config", f.path("doorward.yaml")}, &stdout, &stderr)
-		if code != row.code || !strings.Contains(stdout.String(), row.want) || strings.Contains(stdout.String(), "decisions are those of bundles") {
+		if code != row.code || !strings.Contains(stdout.String(), row.want) || strings.Contains(stdout.String(), "decisions depend on bundles") {
 			t.Errorf("%d\n%s%s", code, &stdout, &stderr)
 		}
 	}

@@ -6,9 +6,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
+
+// reloadState is what /readyz says of the configuration.
+type reloadState struct {
+	Hash       string
+	LastReload string `json:"last_reload"`
+	Problem    string
+}
 
 // inForce is what /readyz says of the configuration.
 func inForce(t *testing.T, p *program) reloadState {
@@ -82,13 +88,3 @@ func TestAReloadSaysWhatIsInForce(t *testing.T) {
 		t.Errorf("hashes: %s %s %s %s %s", first, second, third, fourth, fifth)
 	}
 }
-
-// TestTheShortFormHasAHash, of its flags.
-func TestTheShortFormHasAHash(t *testing.T) {
-	one, two := watcher{flags: inlineFlags{resource: "https://a.example"}, read: nothing}, watcher{flags: inlineFlags{resource: "https://b.example"}, read: nothing}
-	if a, b := one.fingerprint(nil), two.fingerprint(nil); a.hash() == b.hash() || a != one.fingerprint(nil) {
-		t.Errorf("%s %s", a.hash(), b.hash())
-	}
-}
-
-func nothing() (*config.Config, config.Problems) { return nil, nil }

@@ -11,6 +11,7 @@ import (
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/internal/redact"
+	"github.com/doorward/doorward/internal/service"
 	"github.com/doorward/doorward/policy"
 )
 
@@ -113,7 +114,7 @@ func (r *report) end() error {
 	}
 }
 
-func (x *explanation) report(told extauthz.Explanation, p *revision) *report {
+func (x *explanation) report(told extauthz.Explanation, p *service.Revision) *report {
 	r := &report{
 		Version:  1,
 		Insecure: x.insecureClaims != "",
@@ -124,7 +125,7 @@ func (x *explanation) report(told extauthz.Explanation, p *revision) *report {
 		Resource: told.Document,
 		Steps:    []stepReport{},
 		Token:    x.tokenReport(&told),
-		Accepted: accepted(&told, p.config.Resources),
+		Accepted: accepted(&told, p.Config.Resources),
 		Rules:    rules(told.RuleTraces),
 		Scopes:   scopes(&told),
 		Denials:  []denialReport{},

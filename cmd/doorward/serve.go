@@ -14,7 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/doorward/doorward/internal/config"
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/service"
 )
 
 // inlineFlags are the flags of the form without a file.
@@ -35,11 +35,11 @@ func serveCommand() *cobra.Command {
 			"  doorward serve --resource https://mcp.example.com/mcp --issuer https://as.example.com --scope mcp:read",
 		RunE: func(cmd *cobra.Command, more []string) error {
 			paths = append(paths, more...)
-			read, err := flags.source(paths)
+			source, err := flags.source(paths)
 			if err != nil {
 				return err
 			}
-			return serve(cmd, paths, flags, read, reference)
+			return serve(cmd, source, reference)
 		},
 	}
 	f := cmd.Flags()
@@ -56,27 +56,30 @@ func serveCommand() *cobra.Command {
 }
 
 // source is where the configuration comes from: files or flags, not both.
-func (s *inlineFlags) source(paths []string) (source, error) {
-	given := s.given()
+func (s *inlineFlags) source(paths []string) (service.Source, error) {
+	source := service.Source{Paths: paths, Flags: fmt.Sprint(*s)}
+	written := s.written()
 	switch {
-	case len(paths) > 0 && len(given) > 0:
-		return nil, fmt.Errorf("%s and --config exclude each other: write the value into the file", strings.Join(given, ", "))
+	case len(paths) > 0 && len(written) > 0:
+		return source, fmt.Errorf("%s and --config exclude each other: write the value into the file", strings.Join(written, ", "))
 	case len(paths) > 0:
-		return func() (*config.Config, config.Problems) { return config.Load(paths) }, nil
-	case len(given) == 0:
-		return nil, errors.New("give --config PATH, or --resource URI and --issuer URL")
+		source.Read = func() (*config.Config, config.Problems) { return config.Load(paths) }
+		return source, nil
+	case len(written) == 0:
+		return source, errors.New("the configuration is missing: write --config PATH, or --resource URI and --issuer URL")
 	case s.resource == "":
-		return nil, errors.New("--resource is missing: write the URL that clients use")
+		return source, errors.New("--resource is missing: write the URL that clients use")
 	case len(s.issuers) == 0:
-		return nil, errors.New("--issuer is missing: write the exact iss of its tokens")
+		return source, errors.New("--issuer is missing: write the exact iss of its tokens")
 	}
-	return func() (*config.Config, config.Problems) {
+	source.Read = func() (*config.Config, config.Problems) {
 		return config.FromFlags(s.resource, s.issuers, s.scopes, s.policy, s.insecure, s.grpcAddr, s.httpAddr)
-	}, nil
+	}
+	return source, nil
 }
 
-// given names the flags that somebody wrote.
-func (s *inlineFlags) given() []string {
+// written names the flags that the command line has.
+func (s *inlineFlags) written() []string {
 	var flags []string
 	for _, f := range []struct {
 		name    string
@@ -99,28 +102,30 @@ func (s *inlineFlags) given() []string {
 
 // serve runs the service until the command's context ends and the drain is
 // over.
-func serve(cmd *cobra.Command, paths []string, flags inlineFlags, read source, reference bool) error {
+func serve(cmd *cobra.Command, source service.Source, reference bool) error {
 	defer runtime.KeepAlive(tuneCollector())
-	// Taken before anything else: to a program that does not listen for it, a
-	// hangup is the end.
+	// Before anything else: SIGHUP ends a program that does not listen for it.
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	// Whoever reads our output may end before us: that is an error of a write,
-	// and not the end of the door.
+	// The process that reads our output may end before us: a write then fails,
+	// and the service goes on.
 	signal.Ignore(syscall.SIGPIPE)
-	files := watcher{paths: paths, flags: flags, read: read, memory: policy.NewDecisionCache()}
-	plan, problems, seen := files.load(cmd.Context(), nil, files.withoutBundles)
+	first, problems := service.Load(cmd.Context(), source)
 	var level slog.LevelVar
-	log := newLogger(cmd, plan, &level)
+	log := newLogger(cmd, first, &level)
 	for _, problem := range problems {
-		logProblem(log, problem)
+		service.LogProblem(log, problem)
 	}
-	if plan == nil {
+	if first == nil {
 		log.Error("the configuration was refused")
 		return &failure{}
 	}
-	if err := newService(log, &level, cmd.OutOrStdout(), files, reference).run(cmd.Context(), plan, seen, hangup); err != nil {
+	options := service.Options{
+		Log: log, Level: &level, Stdout: cmd.OutOrStdout(), Source: source,
+		Version: thisBuild().version, Commit: thisBuild().revision, ReferenceDecoder: reference,
+	}
+	if err := service.New(options, first).Run(cmd.Context(), hangup); err != nil {
 		log.Error("doorward cannot serve", slog.String("problem", err.Error()))
 		return &failure{}
 	}
@@ -128,13 +133,13 @@ func serve(cmd *cobra.Command, paths []string, flags inlineFlags, read source, r
 }
 
 // newLogger writes JSON for machines and text for a person at a terminal.
-func newLogger(cmd *cobra.Command, plan *revision, level *slog.LevelVar) *slog.Logger {
+func newLogger(cmd *cobra.Command, first *service.Revision, level *slog.LevelVar) *slog.Logger {
 	stderr := cmd.ErrOrStderr()
 	file, isFile := stderr.(*os.File)
 	text := isFile && term.IsTerminal(int(file.Fd()))
-	if plan != nil {
-		level.Set(plan.config.Log.Level)
-		if format := plan.config.Log.Format; format != "auto" {
+	if first != nil {
+		level.Set(first.Config.Log.Level)
+		if format := first.Config.Log.Format; format != "auto" {
 			text = format == "text"
 		}
 	}
@@ -143,12 +148,4 @@ func newLogger(cmd *cobra.Command, plan *revision, level *slog.LevelVar) *slog.L
 		return slog.New(slog.NewTextHandler(stderr, options))
 	}
 	return slog.New(slog.NewJSONHandler(stderr, options))
-}
-
-func logProblem(log *slog.Logger, problem config.Problem) {
-	if problem.Warning {
-		log.Warn("configuration", slog.String("warning", problem.String()))
-		return
-	}
-	log.Error("configuration", slog.String("problem", problem.String()))
 }

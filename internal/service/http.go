@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"encoding/json"
@@ -11,7 +11,7 @@ import (
 )
 
 // httpHandler serves health, metrics, and the RFC 9728 documents by Host.
-func (s *service) httpHandler() http.Handler {
+func (s *Service) httpHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]bool{"live": true})
@@ -30,7 +30,7 @@ func (s *service) httpHandler() http.Handler {
 	})
 }
 
-func (s *service) metadata(w http.ResponseWriter, r *http.Request, path string) {
+func (s *Service) metadata(w http.ResponseWriter, r *http.Request, path string) {
 	document := s.checks.State().Resources.Document(r.Method, r.Host, path)
 	for _, header := range document.Headers() {
 		w.Header().Set(header[0], header[1])
@@ -55,7 +55,7 @@ const (
 )
 
 // readyz names every issuer, every bundle and their states, whatever the answer is.
-func (s *service) readyz(w http.ResponseWriter, _ *http.Request) {
+func (s *Service) readyz(w http.ResponseWriter, _ *http.Request) {
 	type issuer struct {
 		Issuer  string `json:"issuer"`
 		State   string `json:"state"`

@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"context"
@@ -24,18 +24,32 @@ import (
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/config"
+	"github.com/doorward/doorward/policy"
 )
 
 // exitWithin is how long a stop may take from the signal on.
 const exitWithin = 15 * time.Second
 
-// service is the running program: the parts, and the plan in force.
-type service struct {
-	log     *slog.Logger
-	level   *slog.LevelVar
-	watched watcher
+// Options are what a service is made of.
+type Options struct {
+	Log    *slog.Logger
+	Level  *slog.LevelVar // of Log, which a reload sets
+	Stdout io.Writer      // for decision_log: {to: stdout}
+	Source Source         // what is read at the start and at every reload
 
-	referenceDecoder bool
+	Version, Commit string // of doorward, for the metrics, the log and the events of decisions
+
+	// ReferenceDecoder decodes Checks with the generated protobuf code.
+	ReferenceDecoder bool
+}
+
+// Service is one running doorward: the listeners, the sources of keys, bundles
+// and revocations, and the revision in force.
+type Service struct {
+	log     *slog.Logger
+	options Options
+	source  Source
+	cache   *policy.DecisionCache // of every revision
 
 	registry  *prometheus.Registry
 	metrics   *metrics
@@ -44,73 +58,75 @@ type service struct {
 	readiness *readiness
 	issuers   *issuers
 	binder    *token.PossessionVerifier
-	started   *config.Config // what the first plan said, for what only a start reads
+	first     *Revision
 
 	bundles     *bundleSources
 	revocations *revocations
 	decisions   *decisions
 	tls         tlsConfig
-	current     atomic.Pointer[revision]    // in force
+	current     atomic.Pointer[Revision]    // in force
 	reloaded    atomic.Pointer[reloadState] // of the last reload
-	refused     string                      // what was said of the last refused reload; the watcher's alone
-	waiting     bool                        // the configuration in the files waits for a bundle; the watcher's alone
+	refused     string                      // text of the last refusal; used by watch alone
+	waiting     bool                        // the configuration in the files waits for a bundle; used by watch alone
 }
 
-func newService(log *slog.Logger, level *slog.LevelVar, stdout io.Writer, watched watcher, reference bool) *service {
+// New makes a service of what [Load] returned. It does nothing until
+// [Service.Run].
+func New(o Options, first *Revision) *Service {
 	registry := newRegistry()
-	s := &service{
-		log: log, level: level, watched: watched, referenceDecoder: reference,
+	s := &Service{
+		log: o.Log, options: o, source: o.Source, first: first, cache: first.parts.Cache,
 		registry: registry,
-		metrics:  newMetrics(registry),
-		checks:   extauthz.New(log, extauthz.NewMetrics(registry)),
+		metrics:  newMetrics(o, registry),
+		checks:   extauthz.New(o.Log, extauthz.NewMetrics(registry)),
 		health:   health.NewServer(),
 
-		bundles:     newBundleSources(log),
-		revocations: newRevocations(log, registry),
-		decisions:   newDecisions(log, stdout, registry),
+		bundles:     newBundleSources(o.Log),
+		revocations: newRevocations(o.Log, registry),
+		decisions:   newDecisions(o, registry),
 	}
 	s.readiness = newReadiness(s.health)
-	s.issuers = newIssuers(log, s.metrics, s.readiness)
+	s.issuers = newIssuers(o.Log, s.metrics, s.readiness)
 	s.readiness.missing = s.missing
 	s.reloaded.Store(&reloadState{LastReload: reloadDone})
 	registry.MustRegister(newIssuerCollector(s.issuers.statuses))
 	registry.MustRegister(newBundleCollector(s.bundleStates))
 	registry.MustRegister(newHashCollector(s.hash))
 	registerInFlight(registry, s.checks)
-	registerMemory(registry, watched.memory)
+	registerMemory(registry, s.cache)
 	return s
 }
 
-// run serves until ctx ends, then drains. Fetches of keys and the watcher live
-// as long as it does.
-func (s *service) run(ctx context.Context, first *revision, seen digest, hangup <-chan os.Signal) error {
+// Run serves until ctx ends, then drains. It reloads when a signal arrives on
+// hangup. An error means that a port could not be opened, or failed.
+func (s *Service) Run(ctx context.Context, hangup <-chan os.Signal) error {
+	first := s.first
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer s.bundles.ended.Wait() // what they keep on disk goes with them
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	defer stop()
 	defer s.decisions.close()
-	s.started = first.config
 	s.binder = token.NewPossessionVerifier(token.PossessionOptions{
-		InFlight: first.config.Limits.SignaturesInFlight,
-		Waiting:  first.config.Limits.SignaturesWaiting,
+		InFlight: first.Config.Limits.SignaturesInFlight,
+		Waiting:  first.Config.Limits.SignaturesWaiting,
 	})
 	if err := s.activate(background, first); err != nil {
 		return err
 	}
 	s.metrics.reloaded(time.Now())
-	s.bundles.start(background, first.config.Bundles)
+	s.bundles.start(background, first.Config.Bundles)
 
-	listeners, err := listen(ctx, first.config.Listen)
+	listeners, err := listen(ctx, first.Config.Listen)
 	if err != nil {
 		return err
 	}
 	defer listeners.close()
-	grpcServer := s.grpcServer(first.config)
+	grpcServer := s.grpcServer(first.Config)
 	failed := make(chan error, 3)
 	s.serveHTTP(listeners, failed)
 	go func() { failed <- grpcServer.Serve(listeners.grpc) }()
-	watching.Go(func() { s.watch(background, hangup, seen) })
+	watching.Go(func() { s.watch(background, hangup, first.seen) })
 	s.readiness.start()
 	s.announce(first, listeners)
 	if inContainer(os.DirFS("/"), os.Getenv) {
@@ -126,7 +142,7 @@ func (s *service) run(ctx context.Context, first *revision, seen digest, hangup 
 	return nil
 }
 
-func (s *service) grpcServer(cfg *config.Config) *grpc.Server {
+func (s *Service) grpcServer(cfg *config.Config) *grpc.Server {
 	options := extauthz.ServerOptions(int(cfg.Limits.ReceiveBytes))
 	if cfg.Listen.TLS.CertFile != "" {
 		options = append(options, grpc.Creds(credentials.NewTLS(s.tls.server())))
@@ -138,7 +154,7 @@ func (s *service) grpcServer(cfg *config.Config) *grpc.Server {
 }
 
 // serveHTTP starts the listeners for people and machines that are not Envoy.
-func (s *service) serveHTTP(listeners *listeners, failed chan<- error) {
+func (s *Service) serveHTTP(listeners *listeners, failed chan<- error) {
 	start := func(listener net.Listener, handler http.Handler, write time.Duration) {
 		if listener == nil {
 			return
@@ -157,8 +173,8 @@ func (s *service) serveHTTP(listeners *listeners, failed chan<- error) {
 // drain tells the world that this replica goes, waits until it has heard, and
 // finishes what is in flight. A Check cannot last longer than its timeout; what
 // is still open after it is a health Watch, which ends with its client.
-func (s *service) drain(server *grpc.Server) {
-	cfg := s.current.Load().config
+func (s *Service) drain(server *grpc.Server) {
+	cfg := s.current.Load().Config
 	s.readiness.drain()
 	s.log.Info("draining: not ready from now on", slog.String("drain", cfg.Drain.String()))
 	<-time.After(cfg.Drain)
@@ -170,25 +186,25 @@ func (s *service) drain(server *grpc.Server) {
 }
 
 // describe says what is protected and what is trusted, one line each.
-func (s *service) describe(p *revision) {
-	for _, res := range p.config.Resources.All() {
+func (s *Service) describe(p *Revision) {
+	for _, res := range p.Config.Resources.All() {
 		s.log.Info("protecting", slog.String("resource", res.URI), slog.String("name", res.Name), list("also_at", res.AlsoAt),
 			list("audiences", res.Audiences), list("issuers", res.Issuers), list("scopes", res.Scopes),
-			slog.String("policy", decisionsOf(p.policy, res.Name)))
+			slog.String("policy", DescribeDecisions(p.Policy, res.Name)))
 	}
-	for _, issuer := range p.config.Issuers {
+	for _, issuer := range p.Config.Issuers {
 		s.log.Info("trusting", slog.String("issuer", issuer.Keys.Issuer), slog.String("profile", issuer.Profile.String()),
 			list("algorithms", issuer.Algorithms), slog.String("keys", keyOrigin(issuer.Keys)))
 	}
-	for _, b := range p.config.Bundles {
+	for _, b := range p.Config.Bundles {
 		s.log.Info("following a bundle", slog.String("bundle", b.Name), slog.String("from", b.Location()), slog.Bool("signed", !b.InsecureUnsigned))
 	}
 }
 
 // announce says what is in force, and where it is served.
-func (s *service) announce(p *revision, listeners *listeners) {
+func (s *Service) announce(p *Revision, listeners *listeners) {
 	s.describe(p)
-	s.log.Info("serving", slog.String("version", thisBuild().version), slog.String("grpc", address(listeners.grpc)),
+	s.log.Info("serving", slog.String("version", s.options.Version), slog.String("grpc", address(listeners.grpc)),
 		slog.String("http", address(listeners.http)), slog.Int("policy_files", len(p.policyFiles)), slog.String("configuration", p.hash))
 }
 
@@ -200,10 +216,10 @@ func list(name string, values []string) slog.Attr {
 }
 
 // bundleStates are those of the bundles in force.
-func (s *service) bundleStates() []bundleState { return s.bundles.states(s.current.Load()) }
+func (s *Service) bundleStates() []bundleState { return s.bundles.states(s.current.Load()) }
 
 // hash is that of the configuration in force; "" before the first.
-func (s *service) hash() string {
+func (s *Service) hash() string {
 	if now := s.current.Load(); now != nil {
 		return now.hash
 	}
@@ -211,12 +227,12 @@ func (s *service) hash() string {
 }
 
 // missing names the bundles without which no policy is in force.
-func (s *service) missing() []string {
+func (s *Service) missing() []string {
 	now := s.current.Load()
 	if now == nil {
 		return nil
 	}
-	return now.policy.Missing()
+	return now.Policy.Missing()
 }
 
 // keyOrigin is where an issuer's keys come from, in a word.

@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"regexp"
@@ -34,12 +34,11 @@ func newRegistry() *prometheus.Registry {
 	return registry
 }
 
-func newMetrics(registry *prometheus.Registry) *metrics {
+func newMetrics(o Options, registry *prometheus.Registry) *metrics {
 	factory := promauto.With(registry)
-	b := thisBuild()
 	factory.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "doorward_build_info", Help: "Always 1; the labels say what was built.",
-	}, []string{"version", "revision", "goversion"}).WithLabelValues(b.version, b.revision, runtime.Version()).Set(1)
+	}, []string{"version", "revision", "goversion"}).WithLabelValues(o.Version, o.Commit, runtime.Version()).Set(1)
 	return &metrics{
 		refreshes: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "doorward_jwks_refreshes_total", Help: "Fetches of an issuer's keys, by result, and by cause where they failed.",

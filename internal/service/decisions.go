@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"context"
@@ -30,6 +30,7 @@ type decisions struct {
 	stdout  io.Writer
 	dropped *prometheus.CounterVec
 	id      string // of this process, in every event
+	version string // of doorward, in every event
 
 	mu      sync.Mutex
 	current openedLog
@@ -46,9 +47,9 @@ type openedLog struct {
 	insecureHosts    []string
 }
 
-func newDecisions(log *slog.Logger, stdout io.Writer, registry prometheus.Registerer) *decisions {
+func newDecisions(o Options, registry prometheus.Registerer) *decisions {
 	d := &decisions{
-		log: log, stdout: stdout, id: rand.Text(),
+		log: o.Log, stdout: o.Stdout, id: rand.Text(), version: o.Version,
 		dropped: promauto.With(registry).NewCounterVec(prometheus.CounterOpts{
 			Name: "doorward_decision_log_dropped_total", Help: "Events of decisions that were not logged, for want of room or of a place that takes them.",
 		}, []string{"verdict"}),
@@ -86,7 +87,7 @@ func (d *decisions) open(cfg config.DecisionLog, insecureHosts []string) (opened
 		To: cfg.To, Standard: d.stdout,
 		TokenFile: cfg.TokenFile, CAFile: cfg.CAFile, CertFile: cfg.CertFile, KeyFile: cfg.KeyFile, InsecureHTTPHosts: insecureHosts,
 		Claims: cfg.Claims, SampleAllows: cfg.SampleAllows, Buffer: int(cfg.Buffer),
-		Labels: map[string]string{"id": d.id, "version": thisBuild().version},
+		Labels: map[string]string{"id": d.id, "version": d.version},
 		Log:    d.log,
 		Dropped: func(allowed bool) {
 			if allowed {

@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"context"
@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/policy"
 )
@@ -24,13 +23,16 @@ import (
 // within 5 s.
 const lookEvery = time.Second
 
-// watcher is what a start and every reload read.
-type watcher struct {
-	paths  []string    // configuration files and folders; none in the short form
-	flags  inlineFlags // the configuration of the short form
-	read   source
-	memory *policy.DecisionCache // of every policy that is loaded
+// Source is where a configuration comes from: files, or the flags of the short
+// form.
+type Source struct {
+	Paths []string // configuration files and folders; empty for the short form
+	Flags string   // the flags of the short form, for the hash
+	Read  func() (*config.Config, config.Problems)
 }
+
+// compose makes a revision of a configuration and of the bundles that are there.
+type compose func(context.Context, *config.Config) (*Revision, config.Problems)
 
 // digest is one number for all that a load would read.
 type digest struct {
@@ -48,12 +50,31 @@ func (d digest) hash() string { return hex.EncodeToString(d.said[:8]) }
 // until the next look.
 const changing = "changing"
 
+// Load reads and composes the first revision, before any bundle has arrived. It
+// is nil if a problem is an error; the problems are complete in either case.
+func Load(ctx context.Context, source Source) (*Revision, config.Problems) {
+	parts := Parts{Cache: policy.NewDecisionCache()}
+	first, problems, seen := source.load(ctx, nil, func(ctx context.Context, cfg *config.Config) (*Revision, config.Problems) {
+		return Compose(ctx, cfg, parts)
+	})
+	if first != nil {
+		first.seen = seen
+	}
+	return first, problems
+}
+
 // load reads configuration and policy, and returns what it saw. Where a file
 // changed meanwhile, that is a digest which no files have, so that the next
 // look loads again.
-func (w watcher) load(ctx context.Context, inForce *config.Config, generate buildRevision) (*revision, config.Problems, digest) {
+func (w Source) load(ctx context.Context, inForce *config.Config, compose compose) (*Revision, config.Problems, digest) {
 	before := w.fingerprint(inForce)
-	next, problems := load(ctx, w.read, generate)
+	cfg, problems := w.Read()
+	var next *Revision
+	if cfg != nil {
+		var faults config.Problems
+		next, faults = compose(ctx, cfg)
+		problems = append(problems, faults...)
+	}
 	after, hash := w.fingerprint(inForce), before.hash()
 	if after.said != before.said {
 		hash = changing
@@ -71,9 +92,9 @@ func (w watcher) load(ctx context.Context, inForce *config.Config, generate buil
 // where neither name nor time of the file need change. The problems are part
 // of it, so that a file that was missing is seen to arrive. While the
 // configuration cannot be read, the one in force says which files matter.
-func (w watcher) fingerprint(inForce *config.Config) digest {
-	cfg, problems := w.read()
-	names, err := config.Files(w.paths)
+func (w Source) fingerprint(inForce *config.Config) digest {
+	cfg, problems := w.Read()
+	names, err := config.Files(w.Paths)
 	if cfg == nil {
 		cfg = inForce
 	}
@@ -83,7 +104,7 @@ func (w watcher) fingerprint(inForce *config.Config) digest {
 		names, named, err = slices.Concat(names, policies), cfg.Files, errors.Join(err, alsoErr)
 	}
 	sum := sha256.New()
-	note(sum, fmt.Sprint(w.flags))
+	note(sum, w.Flags)
 	noteFiles(sum, names)
 	seen := digest{said: [sha256.Size]byte(sum.Sum(nil))}
 	noteFiles(sum, named)
@@ -116,7 +137,7 @@ func noteFiles(sum hash.Hash, names []string) {
 // watch is the one goroutine that decides what is in force: it reloads on
 // SIGHUP and whenever the files have changed since seen, and takes up bundles
 // as they arrive.
-func (s *service) watch(ctx context.Context, hangup <-chan os.Signal, seen digest) {
+func (s *Service) watch(ctx context.Context, hangup <-chan os.Signal, seen digest) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
@@ -126,7 +147,7 @@ func (s *service) watch(ctx context.Context, hangup <-chan os.Signal, seen diges
 		case <-hangup:
 			s.refused = "" // whoever asks is told again
 		case <-ticker.C:
-			if s.watched.fingerprint(s.current.Load().config) == seen {
+			if s.source.fingerprint(s.current.Load().Config) == seen {
 				continue
 			}
 		case <-s.bundles.arrived:
@@ -141,11 +162,11 @@ func (s *service) watch(ctx context.Context, hangup <-chan os.Signal, seen diges
 
 // reload puts the files as they are now in force, or keeps what is in force
 // and says what is wrong with them.
-func (s *service) reload(ctx context.Context) digest {
-	next, problems, seen := s.watched.load(ctx, s.current.Load().config, s.rollout)
-	s.waiting = next != nil && len(next.policy.Missing()) > 0 && len(s.missing()) == 0
+func (s *Service) reload(ctx context.Context) digest {
+	next, problems, seen := s.source.load(ctx, s.current.Load().Config, s.rollout)
+	s.waiting = next != nil && len(next.Policy.Missing()) > 0 && len(s.missing()) == 0
 	if s.waiting { // a policy that is whole is not given up for one that is not
-		s.await(next.policy.Missing())
+		s.await(next.Policy.Missing())
 		s.renew(ctx)
 		return seen
 	}
@@ -161,24 +182,24 @@ func (s *service) reload(ctx context.Context) digest {
 		return seen
 	}
 	for _, problem := range problems {
-		logProblem(s.log, problem)
+		LogProblem(s.log, problem)
 	}
 	s.refused = ""
 	s.reloaded.Store(&reloadState{LastReload: reloadDone})
 	s.metrics.reloaded(time.Now())
-	s.bundles.retire(next.config.Bundles)
-	if keys := s.started.RestartKeys(next.config); len(keys) > 0 {
+	s.bundles.retire(next.Config.Bundles)
+	if keys := s.first.Config.RestartKeys(next.Config); len(keys) > 0 {
 		s.log.Warn("these settings take effect after a restart: " + strings.Join(keys, ", "))
 	}
 	s.describe(next)
 	s.log.Info("the changed configuration is in force", slog.String("configuration", next.hash),
-		slog.Int("resources", len(next.config.Resources.All())), slog.Int("issuers", len(next.config.Issuers)),
+		slog.Int("resources", len(next.Config.Resources.All())), slog.Int("issuers", len(next.Config.Issuers)),
 		slog.Int("policy_files", len(next.policyFiles)))
 	return seen
 }
 
 // refuse keeps what is in force. The same refusal again is told once.
-func (s *service) refuse(problems config.Problems) {
+func (s *Service) refuse(problems config.Problems) {
 	s.metrics.reloadOK.Set(0)
 	s.reloaded.Store(&reloadState{LastReload: reloadRefused, Problem: firstOf(problems)})
 	said := fmt.Sprint(problems)
@@ -187,7 +208,7 @@ func (s *service) refuse(problems config.Problems) {
 	}
 	s.refused = said
 	for _, problem := range problems {
-		logProblem(s.log, problem)
+		LogProblem(s.log, problem)
 	}
 	s.log.Error("the changed configuration was refused: the one before stays in force")
 }
@@ -198,14 +219,18 @@ func firstOf(problems config.Problems) string {
 	if len(wrong) == 0 {
 		return ""
 	}
-	if more := len(wrong) - 1; more > 0 {
-		return fmt.Sprintf("%s (and %s: see the log)", wrong[0], count(more, "more problem"))
+	switch more := len(wrong) - 1; more {
+	case 0:
+		return wrong[0].String()
+	case 1:
+		return wrong[0].String() + " (and 1 more problem: see the log)"
+	default:
+		return fmt.Sprintf("%s (and %d more problems: see the log)", wrong[0], more)
 	}
-	return wrong[0].String()
 }
 
 // await keeps what is in force until a bundle is there. It is told once.
-func (s *service) await(missing []string) {
+func (s *Service) await(missing []string) {
 	s.metrics.reloadOK.Set(0)
 	said := "waits for " + strings.Join(missing, ", ")
 	s.reloaded.Store(&reloadState{LastReload: reloadWaits, Problem: said})
@@ -216,55 +241,11 @@ func (s *service) await(missing []string) {
 	s.log.Warn("the changed configuration waits for a bundle: the one before stays in force", slog.String("missing", strings.Join(missing, ", ")))
 }
 
-// activate puts a plan in force, or fails with the one before still in force. A
-// Check that runs finishes with the state it began with.
-func (s *service) activate(ctx context.Context, next *revision) error {
-	cfg := next.config
-	if err := fitToKeepKeys(cfg.JWKSCacheDir); err != nil {
-		return err
+// LogProblem logs a problem of the configuration.
+func LogProblem(log *slog.Logger, problem config.Problem) {
+	if problem.Warning {
+		log.Warn("configuration", slog.String("warning", problem.String()))
+		return
 	}
-	certificate, err := readTLS(cfg.Listen.TLS)
-	if err != nil {
-		return err
-	}
-	decisions, err := s.decisions.open(cfg.DecisionLog, cfg.InsecureHTTPHosts)
-	if err != nil {
-		return err
-	}
-	revocations, err := s.revocations.activate(ctx, cfg.RevocationFile, next.revocations.list)
-	if err != nil {
-		s.decisions.discard(decisions)
-		return err
-	}
-	// From here on nothing fails.
-	if certificate != nil { // whether the port speaks TLS is settled at the start
-		s.tls.current.Store(certificate)
-	}
-	s.watched.memory.SetMaximum(int64(cfg.Limits.DecisionCache))
-	trusted, retire := s.issuers.activate(ctx, cfg.Issuers)
-	s.level.Set(cfg.Log.Level)
-	s.checks.Swap(&extauthz.State{
-		Resources:       cfg.Resources,
-		Issuers:         trusted,
-		Verifier:        next.verifier(time.Now),
-		Policy:          next.policy,
-		Possession:      s.binder,
-		Proofs:          cfg.Proofs,
-		Revocations:     revocations,
-		Decisions:       decisions.Log,
-		TokenCache:      int64(cfg.Limits.TokenCache),
-		CheckTimeout:    cfg.Limits.CheckTimeout,
-		MetadataSubject: cfg.MetadataSubject,
-
-		TrustClientAddress: cfg.TrustClientAddress,
-
-		ReferenceDecoder: s.referenceDecoder,
-	})
-	s.decisions.activate(decisions, cfg.Limits.CheckTimeout)
-	before := s.current.Swap(next)
-	s.metrics.policyLoaded.Set(seconds(time.Now()))
-	retire()
-	s.bundles.activated(before, next)
-	s.readiness.review()
-	return nil
+	log.Error("configuration", slog.String("problem", problem.String()))
 }

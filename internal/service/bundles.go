@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"context"
@@ -86,13 +86,13 @@ func (b *bundleSources) latest(wanted []bundles.Options) map[string]*bundles.Bun
 
 // recordRefusals notes which of the latest bundles are not in force and why, and says
 // each refusal once.
-func (b *bundleSources) recordRefusals(refused map[string]string, inForce *revision) {
+func (b *bundleSources) recordRefusals(refused map[string]string, inForce *Revision) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, name := range sortedKeys(refused) {
 		if b.refused[name] != refused[name] {
 			said := "the bundle was refused, and none is in force"
-			if inForce != nil && inForce.bundles[name] != nil {
+			if inForce != nil && inForce.parts.Bundles[name] != nil {
 				said = "the bundle was refused: the one before stays in force"
 			}
 			b.log.Error(said, slog.String("bundle", name), slog.String("problem", refused[name]))
@@ -113,16 +113,16 @@ type bundleState struct {
 }
 
 // states are those of the bundles of the plan in force, in its order.
-func (b *bundleSources) states(p *revision) []bundleState {
+func (b *bundleSources) states(p *Revision) []bundleState {
 	if p == nil {
 		return nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var all []bundleState
-	for _, o := range p.config.Bundles {
+	for _, o := range p.Config.Bundles {
 		state := bundleState{Bundle: o.Name, State: "missing"}
-		if active := p.bundles[o.Name]; active != nil {
+		if active := p.parts.Bundles[o.Name]; active != nil {
 			state.State, state.Revision, state.Serial = "active", active.Revision, active.Serial
 		}
 		refusal := b.refused[o.Name]
@@ -148,10 +148,10 @@ func (b *bundleSources) states(p *revision) []bundleState {
 }
 
 // activated says which bundles of a plan were not in force before it.
-func (b *bundleSources) activated(before, now *revision) {
-	for _, o := range now.config.Bundles {
-		bundle := now.bundles[o.Name]
-		if bundle == nil || before != nil && bundle.Same(before.bundles[o.Name]) {
+func (b *bundleSources) activated(before, now *Revision) {
+	for _, o := range now.Config.Bundles {
+		bundle := now.parts.Bundles[o.Name]
+		if bundle == nil || before != nil && bundle.Same(before.parts.Bundles[o.Name]) {
 			continue
 		}
 		attrs := []any{slog.String("bundle", o.Name), list("roots", bundle.Content.Roots)}

@@ -1,0 +1,61 @@
+package service
+
+import (
+	"context"
+	"time"
+
+	"github.com/doorward/doorward/extauthz"
+)
+
+// activate puts a plan in force, or fails with the one before still in force. A
+// Check that runs finishes with the state it began with.
+func (s *Service) activate(ctx context.Context, next *Revision) error {
+	cfg := next.Config
+	if err := fitToKeepKeys(cfg.JWKSCacheDir); err != nil {
+		return err
+	}
+	certificate, err := readTLS(cfg.Listen.TLS)
+	if err != nil {
+		return err
+	}
+	decisions, err := s.decisions.open(cfg.DecisionLog, cfg.InsecureHTTPHosts)
+	if err != nil {
+		return err
+	}
+	revocations, err := s.revocations.activate(ctx, cfg.RevocationFile, next.parts.Revocations.list)
+	if err != nil {
+		s.decisions.discard(decisions)
+		return err
+	}
+	// From here on nothing fails.
+	if certificate != nil { // whether the port speaks TLS is settled at the start
+		s.tls.current.Store(certificate)
+	}
+	s.cache.SetMaximum(int64(cfg.Limits.DecisionCache))
+	trusted, retire := s.issuers.activate(ctx, cfg.Issuers)
+	s.options.Level.Set(cfg.Log.Level)
+	s.checks.Swap(&extauthz.State{
+		Resources:       cfg.Resources,
+		Issuers:         trusted,
+		Verifier:        next.Verifier(time.Now),
+		Policy:          next.Policy,
+		Possession:      s.binder,
+		Proofs:          cfg.Proofs,
+		Revocations:     revocations,
+		Decisions:       decisions.Log,
+		TokenCache:      int64(cfg.Limits.TokenCache),
+		CheckTimeout:    cfg.Limits.CheckTimeout,
+		MetadataSubject: cfg.MetadataSubject,
+
+		TrustClientAddress: cfg.TrustClientAddress,
+
+		ReferenceDecoder: s.options.ReferenceDecoder,
+	})
+	s.decisions.activate(decisions, cfg.Limits.CheckTimeout)
+	before := s.current.Swap(next)
+	s.metrics.policyLoaded.Set(seconds(time.Now()))
+	retire()
+	s.bundles.activated(before, next)
+	s.readiness.review()
+	return nil
+}

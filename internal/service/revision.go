@@ -1,0 +1,139 @@
+package service
+
+import (
+	"context"
+	"time"
+
+	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/bundles"
+	"github.com/doorward/doorward/internal/config"
+	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/rego"
+)
+
+// Revision is a configuration and its compiled policy, both without errors. It
+// is what a [Service] activates. It never changes.
+type Revision struct {
+	Config *config.Config
+	Policy *policy.Engine
+
+	parts       Parts
+	policyFiles []string
+	hash        string // of the files; bundles have revisions of their own
+	seen        digest // of all that was read; set by [Load] alone
+}
+
+// Parts are what a policy is compiled from besides the configuration.
+type Parts struct {
+	// Bundles are by name. A bundle of the configuration that is missing here
+	// makes a revision that decides nothing.
+	Bundles map[string]*bundles.Bundle
+	// Revocations are the list in one of the bundles.
+	Revocations Revocations
+	// Cache remembers decisions; nil remembers nothing.
+	Cache *policy.DecisionCache
+}
+
+// Compose compiles the policy of a configuration and tests it on fixed requests
+// to every resource. The revision is nil if a problem is an error.
+func Compose(ctx context.Context, cfg *config.Config, parts Parts) (*Revision, config.Problems) {
+	src := PolicySources(cfg, cfg.PolicyPaths, cfg.Packages)
+	src.Cache = parts.Cache
+	for _, o := range cfg.Bundles {
+		if b := parts.Bundles[o.Name]; b != nil {
+			src.Bundles = append(src.Bundles, b.Content)
+		} else {
+			src.Missing = append(src.Missing, o.Name)
+		}
+	}
+	engine, files, problems := Compile(ctx, src, cfg.Packages)
+	if engine == nil {
+		return nil, problems
+	}
+	if failed := SelfTest(ctx, engine, cfg); len(failed) > 0 {
+		return nil, append(problems, failed...)
+	}
+	return &Revision{Config: cfg, Policy: engine, policyFiles: files, parts: parts}, problems
+}
+
+// Verifier verifies tokens within the limits of the revision, at the time that
+// now returns.
+func (r *Revision) Verifier(now func() time.Time) *token.Verifier {
+	return token.NewVerifier(token.Options{
+		MaxBytes:  int(r.Config.Limits.TokenBytes),
+		ClockSkew: r.Config.ClockSkew,
+		InFlight:  r.Config.Limits.SignaturesInFlight,
+		Waiting:   r.Config.Limits.SignaturesWaiting,
+		Now:       now,
+	})
+}
+
+// Compile compiles a policy and lists the files that it was compiled from. The
+// engine is nil if a problem is an error.
+func Compile(ctx context.Context, src policy.Sources, packages config.Packages) (*policy.Engine, []string, config.Problems) {
+	engine, faults := policy.Compile(ctx, src)
+	problems := Problems(faults, packages)
+	files, err := policy.Files(src.Paths)
+	if err != nil && engine != nil { // removed since it was compiled
+		return nil, nil, append(problems, config.Problem{File: "policy.paths", Message: err.Error()})
+	}
+	return engine, files, problems
+}
+
+// SelfTest evaluates the policy on fixed requests to every resource.
+func SelfTest(ctx context.Context, engine *policy.Engine, cfg *config.Config) config.Problems {
+	var targets []policy.Target
+	for _, res := range cfg.Resources.All() {
+		targets = append(targets, policy.Target{Resource: policyResource(res), Issuer: res.Issuers[0]})
+	}
+	return Problems(engine.SelfTest(ctx, cfg.Limits.CheckTimeout, targets), cfg.Packages)
+}
+
+// Problems are findings about a policy as problems of the configuration. A
+// finding about a resource's own package is placed where packages names it.
+func Problems(findings []policy.Problem, packages config.Packages) config.Problems {
+	var problems config.Problems
+	for _, f := range findings {
+		if f.Resource != "" {
+			problems = append(problems, packages.Problem(f.Resource, f.Message))
+			continue
+		}
+		problems = append(problems, config.Problem{
+			File: f.File, Line: f.Line, Column: f.Column, Message: f.Message, Warning: f.Warning,
+		})
+	}
+	return problems
+}
+
+// PolicySources are the team's files and the built-in rules. With a cfg, rules
+// are compared with its resources and issuers too; nil compares nothing.
+func PolicySources(cfg *config.Config, paths []string, packages config.Packages) policy.Sources {
+	src := policy.Sources{Library: rego.Files, Paths: paths, Packages: packages.ByResource()}
+	if cfg == nil {
+		return src
+	}
+	for _, r := range cfg.Resources.All() {
+		src.Resources = append(src.Resources, policyResource(r))
+	}
+	for _, i := range cfg.Issuers {
+		src.Issuers = append(src.Issuers, i.Keys.Issuer)
+	}
+	return src
+}
+
+// policyResource is a resource as rules see it.
+func policyResource(r *resource.Resource) policy.Resource {
+	return policy.Resource{Name: r.Name, URI: r.URI, Audiences: r.Audiences, Scopes: r.Scopes, Labels: r.Labels}
+}
+
+// DescribeDecisions says whether the decisions for a resource are cached.
+func DescribeDecisions(engine *policy.Engine, resource string) string {
+	switch {
+	case len(engine.Missing()) > 0:
+		return "decisions depend on bundles, which only serve and check --online download"
+	case engine.For(resource).Cacheable():
+		return "decisions are remembered"
+	}
+	return "decisions are evaluated at every request, the warnings say why"
+}
