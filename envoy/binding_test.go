@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/internal/testenv"
 	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
@@ -69,7 +68,7 @@ func TestBoundTokensThroughEnvoy(t *testing.T) {
 
 	t.Run("a forged x-forwarded-client-cert", func(t *testing.T) {
 		p := standard(key)
-		p.resources[0].ClientCertificate = resource.CertificateXFCC
+		p.resources[0].ClientCertificate = "xfcc"
 		h.doorward.Swap(p.state(t))
 		sum := sha256.Sum256([]byte("the certificate of somebody else"))
 		stolen := bearer(key.Sign(claims(map[string]any{"cnf": map[string]any{"x5t#S256": base64.RawURLEncoding.EncodeToString(sum[:])}})))

@@ -27,9 +27,9 @@ func TestTheSDKClientLogsInThroughTheDoor(t *testing.T) {
 		sessions bool
 		dpop     string
 	}{
-		"without sessions":       {false, resource.DPoPOff},
-		"with sessions":          {true, resource.DPoPOff},
-		"where DPoP is optional": {false, resource.DPoPOptional},
+		"without sessions":       {false, "off"},
+		"with sessions":          {true, "off"},
+		"where DPoP is optional": {false, "optional"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			behind, err := testenv.StartMCPServer(testenv.MCPServerOptions{Sessions: row.sessions})
@@ -86,7 +86,7 @@ func TestAClientWithoutDPoPGivesUp(t *testing.T) {
 	t.Cleanup(func() { _ = office.Close() })
 	h := startEnvironment(t, behind.address)
 	endpoint := h.envoy.URL() + "/mcp"
-	h.doorward.Swap(guarding(t, endpoint, office, resource.DPoPRequired).state(t))
+	h.doorward.Swap(guarding(t, endpoint, office, "required").state(t))
 	login, err := testenv.Login(nil)
 	if err != nil {
 		t.Fatal(err)

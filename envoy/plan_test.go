@@ -107,7 +107,7 @@ func revoking(id string) func(*testing.T, *plan) {
 }
 
 func takingDPoP(_ *testing.T, p *plan) {
-	p.resources[0].DPoP, p.resources[0].ProofAlgorithms = resource.DPoPOptional, []string{"ES256"}
+	p.resources[0].DPoP, p.resources[0].ProofAlgorithms = "optional", []string{"ES256"}
 }
 
 func team(rule string) func(*testing.T, *plan) {

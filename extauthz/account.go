@@ -153,7 +153,7 @@ func (a *account) scopes() {
 // audience compares a verified aud with what would have matched. That a token
 // for somebody else should be trusted is never a way out.
 func (a *account) audience() {
-	res, all := a.v.resource, token.Texts(a.v.claims.All["aud"])
+	res, all := a.v.resource, a.v.claims.Audience()
 	a.list("audience", all)
 	a.list("accepted", append([]string{res.URI}, res.Audiences...))
 	in := func(match func(audience string) bool) bool { return slices.ContainsFunc(all, match) }

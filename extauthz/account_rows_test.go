@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
-	"github.com/doorward/doorward/extauthz/resource"
 	tokens "github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
@@ -176,7 +175,7 @@ func keyAccounts() []accountRow {
 	mode := func(dpop string) func(*plan) {
 		return func(p *plan) { p.resources[0].DPoP, p.resources[0].ProofAlgorithms = dpop, []string{"ES256"} }
 	}
-	xfcc := func(p *plan) { p.resources[0].ClientCertificate = resource.CertificateXFCC }
+	xfcc := func(p *plan) { p.resources[0].ClientCertificate = "xfcc" }
 	return []accountRow{
 		{
 			"a key that is not there", nil, func(*testService) clientRequest { return bearer(jwttest.NewKey("ES256", "key-2").Sign(claims())) }, reason.KeyUnknown,

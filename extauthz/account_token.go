@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
-	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/redact"
 )
@@ -187,7 +186,7 @@ func (a *account) key() {
 // unproven goes by what the token demands and how it was presented, in the
 // order in which that is judged.
 func (a *account) unproven() {
-	demanded := token.ReadConfirmation(a.v.claims.All)
+	demanded := a.v.claims.Confirmation()
 	byDPoP := strings.EqualFold(a.scheme, token.SchemeDPoP)
 	a.put("dpop", a.v.resource.DPoP)
 	switch {
@@ -199,7 +198,7 @@ func (a *account) unproven() {
 		a.advise("the token is bound to a DPoP key, and the resource takes no DPoP: set dpop: optional there")
 	case demanded.Thumbprint != "" && !byDPoP:
 		a.advise("the token is bound to a DPoP key and was sent as Bearer: have the client send it as DPoP, with a proof")
-	case demanded.Thumbprint == "" && a.v.resource.DPoP == resource.DPoPRequired:
+	case demanded.Thumbprint == "" && a.v.resource.RequiresDPoP():
 		a.advise("the resource has dpop: required, and the token is bound to no key: have the client ask for one with a DPoP proof (RFC 9449)")
 	case demanded.Certificate != "":
 		a.certificate()
@@ -209,7 +208,7 @@ func (a *account) unproven() {
 func (a *account) certificate() {
 	where := "set include_peer_certificate in Envoy"
 	shown := a.req.sourceCertificate != ""
-	if a.v.resource.ClientCertificate == resource.CertificateXFCC {
+	if a.v.resource.ReadsXFCC() {
 		where = "have the proxy before it write x-forwarded-client-cert"
 		shown = len(a.req.headers.values("x-forwarded-client-cert")) > 0
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/revocation"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/clientcert"
 )
 
 // checkPossession looks at what no memory of a token may skip: whether it was revoked,
@@ -16,7 +17,7 @@ func (s *Server) checkPossession(ctx context.Context, state *numberedState, req 
 	if revoked(state.Revocations, claims) {
 		return "", &token.Refusal{Reason: reason.TokenRevoked, Issuer: claims.Issuer}
 	}
-	demanded := token.ReadConfirmation(claims.All)
+	demanded := claims.Confirmation()
 	shown := presentation(req, presented, res, demanded)
 	shown.Issuer = claims.Issuer
 	if demanded.Thumbprint != "" { // a proof may wait for its turn at a signature
@@ -24,7 +25,7 @@ func (s *Server) checkPossession(ctx context.Context, state *numberedState, req 
 		defer cancel()
 		ctx = bounded
 	}
-	binding, refusal := state.Possession.Verify(ctx, demanded, shown, dpopMode(res), state.Proofs)
+	binding, refusal := state.Possession.Verify(ctx, demanded, shown, token.DPoPMode(res.DPoP), state.Proofs)
 	if refusal != nil {
 		refusal.Issuer = claims.Issuer
 	}
@@ -56,29 +57,14 @@ func presentation(req *request, presented credential, res *resource.Resource, de
 	}
 	if demanded.Thumbprint != "" {
 		shown.Proofs, shown.Attempt = req.headers.values("dpop"), req.attempt.name()
-		for _, target := range res.Targets(req.path) {
-			if normal, ok := token.TargetURI(target); ok {
-				shown.URLs = append(shown.URLs, normal)
-			}
-		}
+		shown.URLs = res.Targets(req.path)
 	}
 	switch {
 	case demanded.Certificate == "":
-	case res.ClientCertificate == resource.CertificateXFCC:
-		shown.CertificateSHA256, shown.HasCertificate = token.ReadXFCC(req.headers.values("x-forwarded-client-cert"))
+	case res.ReadsXFCC():
+		shown.CertificateSHA256, shown.HasCertificate = clientcert.ReadXFCC(req.headers.values("x-forwarded-client-cert"))
 	default:
-		shown.CertificateSHA256, shown.HasCertificate = token.ReadClientCertificate(req.sourceCertificate)
+		shown.CertificateSHA256, shown.HasCertificate = clientcert.ReadSource(req.sourceCertificate)
 	}
 	return shown
-}
-
-func dpopMode(res *resource.Resource) token.DPoPMode {
-	switch res.DPoP {
-	case resource.DPoPRequired:
-		return token.DPoPRequired
-	case resource.DPoPOptional:
-		return token.DPoPOptional
-	default:
-		return token.DPoPOff
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/doorward/doorward/extauthz/reason"
-	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
 )
 
@@ -35,7 +34,7 @@ func (v *verdict) schemes() []string {
 	switch {
 	case !v.resource.TakesDPoP():
 		return []string{token.SchemeBearer}
-	case v.resource.DPoP == resource.DPoPRequired, v.scheme == token.SchemeDPoP, v.binding == token.BindingDPoP:
+	case v.resource.RequiresDPoP(), v.scheme == token.SchemeDPoP, v.binding == "dpop":
 		return []string{token.SchemeDPoP}
 	case v.reason == reason.NoCredentials, v.reason == reason.BindingUnproven && v.boundToKey():
 		return []string{token.SchemeBearer, token.SchemeDPoP}
@@ -44,7 +43,7 @@ func (v *verdict) schemes() []string {
 }
 
 func (v *verdict) boundToKey() bool {
-	return v.claims != nil && token.ReadConfirmation(v.claims.All).Thumbprint != ""
+	return v.claims != nil && v.claims.Confirmation().Thumbprint != ""
 }
 
 // challenge is one line, made from the reason and configured values alone:
@@ -80,7 +79,7 @@ func (v *verdict) challengedScope() string {
 	case reason.InvalidRequest, reason.DPoPProofInvalid, reason.DPoPNonceRequired:
 		return ""
 	case reason.InsufficientScope:
-		isOffline := func(scope string) bool { return scope == resource.OfflineAccess }
+		isOffline := func(scope string) bool { return scope == "offline_access" }
 		return strings.Join(slices.DeleteFunc(slices.Clone(v.decision.Scopes), isOffline), " ")
 	default:
 		return strings.Join(v.resource.Scopes, " ")

@@ -222,7 +222,7 @@ func TestSchemesOfChallenges(t *testing.T) {
 // lists it, nor because a policy needs it.
 func TestNoChallengeAsksForOfflineAccess(t *testing.T) {
 	listed := func(p *plan) {
-		p.resources[0].Metadata = map[string]any{"scopes_supported": []any{"mcp:read", resource.OfflineAccess}}
+		p.resources[0].Metadata = map[string]any{"scopes_supported": []any{"mcp:read", "offline_access"}}
 	}
 	d := startService(t, append(useTempFolder(t, team(`scopes contains "offline_access"`)), listed)...)
 	for want, question := range map[string]clientRequest{

@@ -47,7 +47,7 @@ type Explanation struct {
 	Document   string        // name of the resource of a metadata document
 	Issuer     string        // a configured issuer
 	Claims     *token.Claims // verified
-	Binding    string        // one of the token.Binding constants
+	Binding    string        // as [token.PossessionVerifier.Verify] returns it
 	PolicyRan  bool          // whether the policy was
 	Decision   policy.Decision
 	RuleTraces []policy.Trace

@@ -218,7 +218,7 @@ func (state *State) find(req *request) (*resource.Resource, *verdict) {
 	switch {
 	case res == nil:
 		return nil, refuse(reason.Misconfigured, "context_extensions names a resource that is not configured")
-	case !res.At(req.authority) || !resource.SafePath(req.path):
+	case !res.At(req.authority) || resource.PathFault(req.path) != "":
 		return nil, refuse(reason.NoResource, "the mesh named the resource, but authority or path are not fit for it")
 	}
 	return res, nil

@@ -62,7 +62,7 @@ func check(cmd *cobra.Command, paths []string, online bool) error {
 		}
 	}
 	if info, err := os.Stat(beside.JWKSCacheDir); err == nil && info.IsDir() { // the same
-		for _, fault := range jwks.CheckFolder(beside.JWKSCacheDir) {
+		for _, fault := range (jwks.Options{CacheDir: beside.JWKSCacheDir}).CheckCacheDir() {
 			problems = append(problems, beside.Unusable("jwks_cache_dir", fault))
 		}
 	}

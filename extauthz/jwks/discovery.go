@@ -17,7 +17,7 @@ func (f *fetcher) uri(ctx context.Context) (string, *failure) {
 	if f.configuredURI != "" {
 		return f.configuredURI, nil
 	}
-	if f.discoveredURI != "" && time.Since(f.discoveredAt) < f.silent {
+	if f.discoveredURI != "" && time.Since(f.discoveredAt) < f.defaultLifetime {
 		return f.discoveredURI, nil
 	}
 	uri, failed := f.discover(ctx)
@@ -35,7 +35,7 @@ func (f *fetcher) uri(ctx context.Context) (string, *failure) {
 // not there.
 func (f *fetcher) discover(ctx context.Context) (string, *failure) {
 	var worst *failure
-	for _, place := range DiscoveryURLs(f.issuer) {
+	for _, place := range discoveryURLs(f.issuer) {
 		answer, failed := f.get(ctx, place, "")
 		if failed == nil {
 			var uri string
@@ -43,21 +43,23 @@ func (f *fetcher) discover(ctx context.Context) (string, *failure) {
 				return uri, nil
 			}
 		}
-		if worst == nil || worst.result != ResultInvalid {
+		if worst == nil || worst.result != resultInvalid {
 			worst = failed
 		}
-		if failed.result == ResultNetwork {
+		if failed.result == resultNetwork {
 			break
 		}
 	}
 	return "", worst
 }
 
-// DiscoveryURLs lists where an issuer's metadata may be: RFC 8414, section 3.1
-// (between host and path), the same for OpenID Connect (RFC 8414, section 5),
-// and OpenID Connect Discovery 1.0, section 4 (after the path). It is empty for an issuer that
-// is no URL.
-func DiscoveryURLs(issuer string) []string {
+// DiscoveryURLs returns the URLs at which a [Source] looks for the issuer's
+// metadata, in order: RFC 8414, section 3.1 (between host and path), the same
+// for OpenID Connect (section 5), and OpenID Connect Discovery 1.0, section 4
+// (after the path). It is nil where Issuer is not a URL.
+func (o Options) DiscoveryURLs() []string { return discoveryURLs(o.Issuer) }
+
+func discoveryURLs(issuer string) []string {
 	u, err := url.Parse(issuer)
 	if err != nil {
 		return nil
@@ -82,7 +84,7 @@ func (f *fetcher) readMetadata(at string, body []byte) (string, *failure) {
 		return "", notJSON(at)
 	}
 	bad := func(what string) (string, *failure) {
-		return "", invalid(CauseMetadata, "the metadata at %s %s", place(at), what)
+		return "", invalid(causeMetadata, "the metadata at %s %s", place(at), what)
 	}
 	if err != nil {
 		return bad("is refused: " + err.Error())
@@ -110,6 +112,6 @@ func wrongIssuer(place, there, configured string) *failure {
 	if strings.TrimRight(there, "/") == strings.TrimRight(configured, "/") {
 		advice = "they differ in the last slash, and must be equal byte for byte: " + advice
 	}
-	return invalid(CauseWrongIssuer, "the metadata at %s is of the issuer %s, and %s is configured: %s",
+	return invalid(causeWrongIssuer, "the metadata at %s is of the issuer %s, and %s is configured: %s",
 		place, outbound.Clean(strconv.Quote(there)), strconv.Quote(configured), advice)
 }

@@ -78,7 +78,7 @@ func TestWellKnown(t *testing.T) {
 		}},
 	}
 	for _, row := range rows {
-		if diff := cmp.Diff(row.want, DiscoveryURLs(row.issuer)); diff != "" {
+		if diff := cmp.Diff(row.want, Options{Issuer: row.issuer}.DiscoveryURLs()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", row.issuer, diff)
 		}
 	}
@@ -114,26 +114,26 @@ func TestMetadataIsRefused(t *testing.T) {
 		problem string // in it; ISSUER stands for the configured one
 	}{
 		{
-			"another issuer's (J-8)", func(i, k string) string { return metadata(i+"2", k) }, CauseWrongIssuer,
+			"another issuer's (J-8)", func(i, k string) string { return metadata(i+"2", k) }, causeWrongIssuer,
 			`is of the issuer "ISSUER2", and "ISSUER" is configured: write the issuer exactly as there if that is the one you trust`,
 		},
 		{
-			"a slash more is another issuer", func(i, k string) string { return metadata(i+"/", k) }, CauseWrongIssuer,
+			"a slash more is another issuer", func(i, k string) string { return metadata(i+"/", k) }, causeWrongIssuer,
 			`is of the issuer "ISSUER/", and "ISSUER" is configured: they differ in the last slash, and must be equal byte for byte: write`,
 		},
-		{"an issuer of any length, with anything in it", func(_, k string) string { return metadata("a\n"+strings.Repeat("b", 1000), k) }, CauseWrongIssuer, `is of the issuer "a\nbbb`},
-		{"no issuer", func(_, k string) string { return `{"jwks_uri":"` + k + `"}` }, CauseMetadata, "names no issuer"},
-		{"issuer in another case", func(i, k string) string { return `{"Issuer":"` + i + `","jwks_uri":"` + k + `"}` }, CauseMetadata, "names no issuer"},
-		{"issuer is an array", func(i, k string) string { return `{"issuer":["` + i + `"],"jwks_uri":"` + k + `"}` }, CauseMetadata, "names no issuer"},
-		{"issuer twice", func(i, k string) string { return `{"issuer":"evil","issuer":"` + i + `","jwks_uri":"` + k + `"}` }, CauseMetadata, "is refused: a member name stands twice"},
-		{"no JSON", func(string, string) string { return "<html>" }, CauseNotJSON, "is no JSON"},
-		{"no jwks_uri", func(i, _ string) string { return `{"issuer":"` + i + `"}` }, CauseMetadata, "has no jwks_uri"},
-		{"jwks_uri is a number", func(i, _ string) string { return `{"issuer":"` + i + `","jwks_uri":7}` }, CauseMetadata, "has no jwks_uri"},
-		{"jwks_uri without TLS", func(i, _ string) string { return metadata(i, "http://keys.example.com/") }, CauseMetadata, "has a jwks_uri that is not https"},
-		{"jwks_uri relative", func(i, _ string) string { return metadata(i, "/jwks") }, CauseMetadata, "has a jwks_uri that is no absolute URL"},
-		{"jwks_uri is a file", func(i, _ string) string { return metadata(i, "file:///etc/keys") }, CauseMetadata, "has a jwks_uri that is no absolute URL"},
+		{"an issuer of any length, with anything in it", func(_, k string) string { return metadata("a\n"+strings.Repeat("b", 1000), k) }, causeWrongIssuer, `is of the issuer "a\nbbb`},
+		{"no issuer", func(_, k string) string { return `{"jwks_uri":"` + k + `"}` }, causeMetadata, "names no issuer"},
+		{"issuer in another case", func(i, k string) string { return `{"Issuer":"` + i + `","jwks_uri":"` + k + `"}` }, causeMetadata, "names no issuer"},
+		{"issuer is an array", func(i, k string) string { return `{"issuer":["` + i + `"],"jwks_uri":"` + k + `"}` }, causeMetadata, "names no issuer"},
+		{"issuer twice", func(i, k string) string { return `{"issuer":"evil","issuer":"` + i + `","jwks_uri":"` + k + `"}` }, causeMetadata, "is refused: a member name stands twice"},
+		{"no JSON", func(string, string) string { return "<html>" }, causeNotJSON, "is no JSON"},
+		{"no jwks_uri", func(i, _ string) string { return `{"issuer":"` + i + `"}` }, causeMetadata, "has no jwks_uri"},
+		{"jwks_uri is a number", func(i, _ string) string { return `{"issuer":"` + i + `","jwks_uri":7}` }, causeMetadata, "has no jwks_uri"},
+		{"jwks_uri without TLS", func(i, _ string) string { return metadata(i, "http://keys.example.com/") }, causeMetadata, "has a jwks_uri that is not https"},
+		{"jwks_uri relative", func(i, _ string) string { return metadata(i, "/jwks") }, causeMetadata, "has a jwks_uri that is no absolute URL"},
+		{"jwks_uri is a file", func(i, _ string) string { return metadata(i, "file:///etc/keys") }, causeMetadata, "has a jwks_uri that is no absolute URL"},
 		{
-			"a redirect", func(string, string) string { return "redirect" }, CauseStatus,
+			"a redirect", func(string, string) string { return "redirect" }, causeStatus,
 			// The later places answer 404, and tell no less.
 			"answered with status 404: no metadata is there, compare issuer with the iss of its tokens, or write jwks_uri",
 		},
@@ -146,7 +146,7 @@ func TestMetadataIsRefused(t *testing.T) {
 			s.pages["/elsewhere"] = metadata(issuer, s.URL+"/jwks")
 
 			_, failed := s.fetcher("/t/1").keySet(t.Context())
-			if failed == nil || failed.cause != row.cause || (failed.result == ResultStatus) != (row.cause == CauseStatus) ||
+			if failed == nil || failed.cause != row.cause || (failed.result == resultStatus) != (row.cause == causeStatus) ||
 				!strings.Contains(failed.problem, strings.ReplaceAll(row.problem, "ISSUER", issuer)) ||
 				!strings.Contains(failed.problem, s.URL) || len(failed.problem) > 1000 {
 				t.Fatalf("%+v", failed)

@@ -16,12 +16,12 @@ import (
 type events struct {
 	log *slog.Logger
 
-	mu          sync.Mutex
-	lastSkipped []Skipped
-	told        []outbound.Cause // causes logged since the last success
-	settled     bool             // the back-off reached its ceiling since then
-	shelfTold   bool
-	lastCrowded string
+	mu              sync.Mutex
+	lastSkipped     []Skipped
+	loggedCauses    []outbound.Cause // causes logged since the last success
+	settled         bool             // the back-off reached its ceiling since then
+	diskCacheLogged bool
+	lastCrowded     string
 }
 
 func newEvents(log *slog.Logger, issuer string) *events {
@@ -77,8 +77,8 @@ func (e *events) failed(f *failure, next time.Duration, atCeiling bool) {
 		slog.String("next_try_in", next.Round(time.Millisecond).String()),
 	}
 	switch {
-	case !slices.Contains(e.told, f.cause):
-		e.told = append(e.told, f.cause)
+	case !slices.Contains(e.loggedCauses, f.cause):
+		e.loggedCauses = append(e.loggedCauses, f.cause)
 		e.write(slog.LevelWarn, "fetch of keys failed", attrs...)
 	case atCeiling && !e.settled:
 		e.write(slog.LevelWarn, "fetch of keys keeps failing", attrs...)
@@ -89,32 +89,32 @@ func (e *events) failed(f *failure, next time.Duration, atCeiling bool) {
 func (e *events) succeeded() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.told) > 0 {
+	if len(e.loggedCauses) > 0 {
 		e.write(slog.LevelInfo, "fetch of keys recovered")
 	}
-	e.told, e.settled = nil, false
+	e.loggedCauses, e.settled = nil, false
 }
 
 // shelf tells of a folder that does not keep; the service goes on without.
-func (e *events) shelf(err error) {
+func (e *events) diskCacheFailed(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.shelfTold {
+	if !e.diskCacheLogged {
 		e.write(slog.LevelWarn, "keys are not kept over a restart", slog.String("cause", err.Error()))
 	}
-	e.shelfTold = true
+	e.diskCacheLogged = true
 }
 
 // refusedShelf tells that keys of the last run are there and are not taken.
-func (e *events) refusedShelf(err error) {
+func (e *events) diskCacheRefused(err error) {
 	e.write(slog.LevelWarn, "kept keys are not used", slog.String("cause", err.Error()))
 }
 
-// unused is how many keys of the last set are not used.
-func (e *events) unused() int {
+// unused returns the keys of the last set that are not used.
+func (e *events) unused() []Skipped {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.lastSkipped)
+	return e.lastSkipped // replaced as a whole, never changed
 }
 
 func (e *events) stale() {

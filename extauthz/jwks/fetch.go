@@ -20,39 +20,38 @@ import (
 // fetchTimeout bounds one HTTP exchange, body included.
 const fetchTimeout = 5 * time.Second
 
-// The results that [Environment.Refreshed] gets.
+// The values of [Refresh.Result], which metrics show.
 const (
-	ResultOK          = "ok"           // a key set came
-	ResultNotModified = "not_modified" // the issuer confirmed the one we have (304)
-	ResultNetwork     = "network"      // no answer, or not all of it, within its time
-	ResultStatus      = "status"       // an answer with another status, redirects among them
-	ResultKept        = "kept"         // the set of the last run was taken from CacheDir
-	ResultInvalid     = "invalid"      // an answer that breaks the rules: content, size, issuer, URL, no usable key
+	resultOK          = "ok"           // a key set came
+	resultNotModified = "not_modified" // the issuer confirmed the one we have (304)
+	resultNetwork     = "network"      // no answer, or not all of it, within its time
+	resultStatus      = "status"       // an answer with another status, redirects among them
+	resultKept        = "kept"         // the set of the last run was taken from CacheDir
+	resultInvalid     = "invalid"      // an answer that breaks the rules: content, size, issuer, URL, no usable key
 )
 
 // The causes of a failed fetch, besides those of package outbound. Each belongs
-// to one result: [CauseStatus] to [ResultStatus], the others and
-// [outbound.TooLarge] to [ResultInvalid], and the rest of outbound's to
-// [ResultNetwork].
+// to one result: causeStatus to resultStatus, the others and [outbound.TooLarge]
+// to resultInvalid, and the rest of outbound's to resultNetwork.
 const (
-	CauseStatus      outbound.Cause = "status"        // an answer with another status, redirects among them
-	CauseWrongIssuer outbound.Cause = "wrong_issuer"  // the metadata is another issuer's
-	CauseNotJSON     outbound.Cause = "not_json"      // the answer is no JSON
-	CauseMetadata    outbound.Cause = "bad_metadata"  // the metadata breaks RFC 8414, or has no jwks_uri that may be used
-	CauseKeySet      outbound.Cause = "bad_key_set"   // the key set breaks RFC 7517, or our bounds
-	CauseNoKey       outbound.Cause = "no_usable_key" // the key set has no key that can be used
+	causeStatus      outbound.Cause = "status"        // an answer with another status, redirects among them
+	causeWrongIssuer outbound.Cause = "wrong_issuer"  // the metadata is another issuer's
+	causeNotJSON     outbound.Cause = "not_json"      // the answer is no JSON
+	causeMetadata    outbound.Cause = "bad_metadata"  // the metadata breaks RFC 8414, or has no jwks_uri that may be used
+	causeKeySet      outbound.Cause = "bad_key_set"   // the key set breaks RFC 7517, or our bounds
+	causeNoKey       outbound.Cause = "no_usable_key" // the key set has no key that can be used
 )
 
 // failure is why a fetch brought no keys.
 type failure struct {
-	result    string // ResultNetwork, ResultStatus or ResultInvalid
+	result    string // resultNetwork, resultStatus or resultInvalid
 	cause     outbound.Cause
 	problem   string // a sentence: the URL without its query, what is wrong, what to do
 	withdraws bool   // the issuer answered by the rules, and with no usable key
 }
 
 func invalid(cause outbound.Cause, form string, values ...any) *failure {
-	return &failure{result: ResultInvalid, cause: cause, problem: fmt.Sprintf(form, values...)}
+	return &failure{result: resultInvalid, cause: cause, problem: fmt.Sprintf(form, values...)}
 }
 
 // download is what a fetch brought.
@@ -67,18 +66,18 @@ type download struct {
 
 func (d download) result() string {
 	if d.set == nil {
-		return ResultNotModified
+		return resultNotModified
 	}
-	return ResultOK
+	return resultOK
 }
 
 // fetcher speaks HTTP to one issuer. It is used by one goroutine.
 type fetcher struct {
-	issuer        string
-	configuredURI string
-	insecureHosts []string
-	silent        time.Duration // lifetime of an answer that names none, and of a discovery
-	client        *outbound.Client
+	issuer          string
+	configuredURI   string
+	insecureHosts   []string
+	defaultLifetime time.Duration // lifetime of an answer that names none, and of a discovery
+	client          *outbound.Client
 
 	discoveredURI string    // "": discovery comes first
 	discoveredAt  time.Time //
@@ -87,10 +86,10 @@ type fetcher struct {
 
 func newFetcher(o Options, transport http.RoundTripper) *fetcher {
 	return &fetcher{
-		issuer:        o.Issuer,
-		configuredURI: o.JWKSURI,
-		insecureHosts: o.InsecureHTTPHosts,
-		silent:        o.refresh().max,
+		issuer:          o.Issuer,
+		configuredURI:   o.JWKSURI,
+		insecureHosts:   o.InsecureHTTPHosts,
+		defaultLifetime: o.refresh().max,
 		client: outbound.New(outbound.Rules{
 			URL:               cmp.Or(o.JWKSURI, o.Issuer),
 			InsecureHTTPHosts: o.InsecureHTTPHosts,
@@ -141,9 +140,9 @@ func (f *fetcher) read(uri string, a *answer) (download, *failure) {
 	case err != nil && !json.Valid(a.body):
 		return download{}, notJSON(uri)
 	case err != nil:
-		return download{}, invalid(CauseKeySet, "%s is %v", place(uri), err)
+		return download{}, invalid(causeKeySet, "%s is %v", place(uri), err)
 	case set.Len() == 0:
-		failed := invalid(CauseNoKey, "%s has no usable key among %d: "+
+		failed := invalid(causeNoKey, "%s has no usable key among %d: "+
 			"it needs a public RSA, EC or Ed25519 key for signatures", place(uri), len(skipped))
 		failed.withdraws = true
 		return download{skipped: skipped}, failed
@@ -153,7 +152,7 @@ func (f *fetcher) read(uri string, a *answer) (download, *failure) {
 }
 
 func notJSON(uri string) *failure {
-	return invalid(CauseNotJSON, "%s is no JSON: look for an error page, a login, or a proxy in between", place(uri))
+	return invalid(causeNotJSON, "%s is no JSON: look for an error page, a login, or a proxy in between", place(uri))
 }
 
 // answer is a 200 with its body, or a 304.
@@ -168,7 +167,7 @@ type answer struct {
 func (f *fetcher) get(ctx context.Context, uri, etag string) (*answer, *failure) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, uri, nil)
 	if err != nil {
-		return nil, invalid(CauseMetadata, "a URL cannot be read: %s", outbound.Clean(strconv.Quote(uri)))
+		return nil, invalid(causeMetadata, "a URL cannot be read: %s", outbound.Clean(strconv.Quote(uri)))
 	}
 	req.Header.Set("Accept", "application/json, application/jwk-set+json")
 	req.Header.Set("User-Agent", "doorward")
@@ -184,7 +183,7 @@ func (f *fetcher) get(ctx context.Context, uri, etag string) (*answer, *failure)
 	case res.StatusCode == http.StatusNotModified && etag != "":
 		return &answer{header: res.Header, notModified: true}, nil
 	case res.StatusCode != http.StatusOK:
-		return nil, &failure{result: ResultStatus, cause: CauseStatus, problem: place(uri) + " " + f.status(req, res)}
+		return nil, &failure{result: resultStatus, cause: causeStatus, problem: place(uri) + " " + f.status(req, res)}
 	}
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
@@ -196,9 +195,9 @@ func (f *fetcher) get(ctx context.Context, uri, etag string) (*answer, *failure)
 // broken is an exchange that brought no whole answer.
 func (f *fetcher) broken(uri string, err error) *failure {
 	cause, words := f.client.Explain(err)
-	failed := &failure{result: ResultNetwork, cause: cause, problem: place(uri) + " " + words}
+	failed := &failure{result: resultNetwork, cause: cause, problem: place(uri) + " " + words}
 	if cause == outbound.TooLarge {
-		failed.result = ResultInvalid
+		failed.result = resultInvalid
 	}
 	return failed
 }
@@ -230,7 +229,7 @@ func place(uri string) string {
 // lifetime reads how long an answer is fresh (RFC 9111, section 4.2). One that
 // cannot be read is not fresh at all (section 4.2.1).
 func (f *fetcher) lifetime(h http.Header) time.Duration {
-	lifetime := f.silent
+	lifetime := f.defaultLifetime
 	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
 		name, value, _ := strings.Cut(strings.ToLower(strings.TrimSpace(directive)), "=")
 		switch name {

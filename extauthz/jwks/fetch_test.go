@@ -34,44 +34,44 @@ func TestFetchRefuses(t *testing.T) {
 				return
 			}
 			fmt.Fprint(w, keys)
-		}, ResultStatus, CauseStatus, "answered with status 308, a redirect to http://HOST/moved: none is followed, write jwks_uri: the URL of the key set itself"},
+		}, resultStatus, causeStatus, "answered with status 308, a redirect to http://HOST/moved: none is followed, write jwks_uri: the URL of the key set itself"},
 		{"a redirect that cannot be read", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "http://[:bad")
 			w.WriteHeader(http.StatusFound)
-		}, ResultStatus, CauseStatus, "answered with status 302: none is followed, write jwks_uri: the URL of the key set itself"},
+		}, resultStatus, causeStatus, "answered with status 302: none is followed, write jwks_uri: the URL of the key set itself"},
 		{"another success", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusAccepted)
 			fmt.Fprint(w, keys)
-		}, ResultStatus, CauseStatus, "answered with status 202"},
+		}, resultStatus, causeStatus, "answered with status 202"},
 		{"a body over 1 MiB", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, keys, strings.Repeat(" ", maxDocument))
-		}, ResultInvalid, outbound.TooLarge, "sent more than 1 MiB"},
+		}, resultInvalid, outbound.TooLarge, "sent more than 1 MiB"},
 		{"a body over 1 MiB once unpacked", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			packed := gzip.NewWriter(w)
 			fmt.Fprint(packed, keys, strings.Repeat(" ", maxDocument))
 			packed.Close()
-		}, ResultInvalid, outbound.TooLarge, "sent more than 1 MiB"},
+		}, resultInvalid, outbound.TooLarge, "sent more than 1 MiB"},
 		{"a body that breaks off", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "9999")
 			fmt.Fprint(w, keys)
-		}, ResultNetwork, outbound.BrokenOff, "broke off its answer"},
+		}, resultNetwork, outbound.BrokenOff, "broke off its answer"},
 		{"headers without end", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Long", strings.Repeat("x", 128<<10))
 			fmt.Fprint(w, keys)
-		}, ResultNetwork, outbound.Unreachable, "cannot be reached: net/http: server response headers exceeded 65536 bytes; aborted"},
-		{"hanging up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, ResultNetwork, outbound.BrokenOff, "broke off its answer"},
+		}, resultNetwork, outbound.Unreachable, "cannot be reached: net/http: server response headers exceeded 65536 bytes; aborted"},
+		{"hanging up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, resultNetwork, outbound.BrokenOff, "broke off its answer"},
 		{
 			"an error page", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
-			ResultInvalid, CauseNotJSON, "is no JSON: look for an error page, a login, or a proxy in between",
+			resultInvalid, causeNotJSON, "is no JSON: look for an error page, a login, or a proxy in between",
 		},
 		{
 			"JSON, and no key set", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") },
-			ResultInvalid, CauseKeySet, "is not a JWK Set: keys is not an array",
+			resultInvalid, causeKeySet, "is not a JWK Set: keys is not an array",
 		},
 		{
 			"no usable key", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"keys":[{"kty":"oct","k":"AAAA"}]}`) },
-			ResultInvalid, CauseNoKey, "has no usable key among 1: it needs a public RSA, EC or Ed25519 key for signatures",
+			resultInvalid, causeNoKey, "has no usable key among 1: it needs a public RSA, EC or Ed25519 key for signatures",
 		},
 	}
 	for _, row := range rows {
@@ -81,7 +81,7 @@ func TestFetchRefuses(t *testing.T) {
 			uri := server.URL + "/jwks"
 			o := Options{Issuer: server.URL, JWKSURI: uri + "?secret=1", InsecureHTTPHosts: []string{"loopback"}}
 			got, failed := newFetcher(o, nil).keySet(t.Context())
-			want := &failure{row.result, row.cause, uri + " " + strings.ReplaceAll(row.problem, "HOST", server.Listener.Addr().String()), row.cause == CauseNoKey}
+			want := &failure{row.result, row.cause, uri + " " + strings.ReplaceAll(row.problem, "HOST", server.Listener.Addr().String()), row.cause == causeNoKey}
 			if diff := cmp.Diff(want, failed, cmp.AllowUnexported(failure{})); diff != "" {
 				t.Fatalf("%+v (-want +got):\n%s", got, diff)
 			}

@@ -15,15 +15,20 @@ import (
 
 // maxShelved bounds a file of kept keys, in bytes. A key set is at most 1 MiB,
 // and written as JSON inside JSON no byte of it takes more than six.
-const maxShelved = 8 * maxDocument
+const maxDiskEntry = 8 * maxDocument
 
 // shelfFile is the name of a file of ours: see [newShelf].
-var shelfFile = regexp.MustCompile(`^[0-9a-f]{64}\.json$`)
+var diskCacheFile = regexp.MustCompile(`^[0-9a-f]{64}\.json$`)
 
-// CheckFolder finds why a folder is not fit for [Options.CacheDir]: a user who
-// can write there can add keys, so the folder and the files of keys in it are to
-// be doorward's alone. Each fault says what to do. Nothing is written.
-func CheckFolder(dir string) []string {
+// CheckCacheDir returns why CacheDir cannot be used, each fault with its fix. A
+// user who can write there can add keys, so the folder and the files of keys in
+// it must belong to the user of this process. It writes nothing, and returns nil
+// where CacheDir is "".
+func (o Options) CheckCacheDir() []string {
+	if o.CacheDir == "" {
+		return nil
+	}
+	dir := o.CacheDir
 	folder, err := openFolder(dir)
 	if err != nil {
 		return []string{err.Error()}
@@ -38,10 +43,10 @@ func CheckFolder(dir string) []string {
 		return append(faults, fmt.Sprintf("%s cannot be listed (%v): chmod 700 it", dir, err))
 	}
 	for _, entry := range entries {
-		if !shelfFile.MatchString(entry.Name()) {
+		if !diskCacheFile.MatchString(entry.Name()) {
 			continue
 		}
-		if err := fitFile(folder, entry.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := checkFile(folder, entry.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			faults = append(faults, err.Error())
 		}
 	}
@@ -68,7 +73,7 @@ func openFolder(dir string) (*os.Root, error) {
 	case !os.SameFile(named, opened):
 		err = fmt.Errorf("%s was replaced meanwhile", dir)
 	default:
-		err = owned(dir, opened, "chmod 700 it")
+		err = checkOwner(dir, opened, "chmod 700 it")
 	}
 	if err != nil {
 		return nil, errors.Join(err, folder.Close())
@@ -77,7 +82,7 @@ func openFolder(dir string) (*os.Root, error) {
 }
 
 // fitFile says why a file in the folder is not one that doorward alone wrote.
-func fitFile(folder *os.Root, name string) error {
+func checkFile(folder *os.Root, name string) error {
 	path := filepath.Join(folder.Name(), name)
 	info, err := folder.Lstat(name)
 	switch {
@@ -85,15 +90,15 @@ func fitFile(folder *os.Root, name string) error {
 		return err
 	case !info.Mode().IsRegular(): // to open a pipe would wait for its writer
 		return fmt.Errorf("%s is %s: remove it", path, kindOf(info.Mode()))
-	case info.Size() > maxShelved:
-		return fmt.Errorf("%s is larger than %d MiB: remove it", path, maxShelved>>20)
+	case info.Size() > maxDiskEntry:
+		return fmt.Errorf("%s is larger than %d MiB: remove it", path, maxDiskEntry>>20)
 	}
-	return owned(path, info, "remove it, or chmod 600 it")
+	return checkOwner(path, info, "remove it, or chmod 600 it")
 }
 
 // readFile reads a file that is fit.
 func readFile(folder *os.Root, name string) ([]byte, error) {
-	if err := fitFile(folder, name); err != nil {
+	if err := checkFile(folder, name); err != nil {
 		return nil, err
 	}
 	file, err := folder.Open(name)
@@ -101,7 +106,7 @@ func readFile(folder *os.Root, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, maxShelved))
+	return io.ReadAll(io.LimitReader(file, maxDiskEntry))
 }
 
 // replaceFile puts content in the place of a file in one step.
@@ -125,7 +130,7 @@ func replaceFile(folder *os.Root, name string, content []byte) error {
 }
 
 // owned refuses what another user could have written.
-func owned(path string, info fs.FileInfo, fix string) error {
+func checkOwner(path string, info fs.FileInfo, fix string) error {
 	if about, ok := info.Sys().(*syscall.Stat_t); !ok || int(about.Uid) != os.Geteuid() {
 		owner := "an unknown user"
 		if ok {

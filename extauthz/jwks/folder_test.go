@@ -50,7 +50,7 @@ var unfit = []struct {
 		must(t, os.Remove(file))
 		must(t, os.Mkdir(file, 0o700))
 	}, "is a folder"},
-	{"the file: too large", func(t *testing.T, _, file string) { must(t, os.Truncate(file, maxShelved+1)) }, "is larger than 8 MiB"},
+	{"the file: too large", func(t *testing.T, _, file string) { must(t, os.Truncate(file, maxDiskEntry+1)) }, "is larger than 8 MiB"},
 }
 
 func give(t *testing.T, name string) {
@@ -70,11 +70,11 @@ func TestAFolderOfOthersIsRefused(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start(t, shelvedOptions(dir), &issuer{keys: setOf(ed25519JWK("a"))}).stop()
 				file := onlyFile(t, dir)
-				if faults := CheckFolder(dir); len(faults) > 0 {
+				if faults := (Options{CacheDir: dir}).CheckCacheDir(); len(faults) > 0 {
 					t.Fatalf("a good folder: %q", faults)
 				}
 				row.spoil(t, dir, file)
-				if faults := CheckFolder(dir); len(faults) != 1 || !strings.Contains(faults[0], row.words) || !strings.Contains(faults[0], dir) {
+				if faults := (Options{CacheDir: dir}).CheckCacheDir(); len(faults) != 1 || !strings.Contains(faults[0], row.words) || !strings.Contains(faults[0], dir) {
 					t.Errorf("check says %q, want %q", faults, row.words)
 				}
 				next := start(t, shelvedOptions(dir), &issuer{down: true})
@@ -91,7 +91,7 @@ func TestOtherFilesInTheFolder(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "README"), nil, 0o600))
 	must(t, os.Chmod(filepath.Join(dir, "README"), 0o666))
-	if faults := CheckFolder(dir); len(faults) > 0 {
+	if faults := (Options{CacheDir: dir}).CheckCacheDir(); len(faults) > 0 {
 		t.Errorf("%q", faults)
 	}
 }

@@ -12,9 +12,9 @@ import (
 // The ways in which a document can fail to be the JSON object it should be.
 // Fixed words: they go to logs, and nothing of the document may.
 var (
-	errNotUTF8   = errors.New("not valid UTF-8")
-	errNotObject = errors.New("not a JSON object")
-	errDuplicate = errors.New("a member name stands twice")
+	errNotUTF8       = errors.New("not valid UTF-8")
+	errNotObject     = errors.New("not a JSON object")
+	errDuplicateName = errors.New("a member name stands twice")
 )
 
 // members reads one JSON object strictly: UTF-8 throughout, no name twice
@@ -40,7 +40,7 @@ func members(doc []byte) (map[string]json.RawMessage, error) {
 			return nil, errNotObject
 		}
 		if _, again := found[name]; again {
-			return nil, errDuplicate
+			return nil, errDuplicateName
 		}
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {

@@ -41,7 +41,7 @@ type Options struct {
 	// that names no max-age is asked every RefreshMax. Zero: 1 minute, 1 hour.
 	RefreshMin, RefreshMax time.Duration
 	// CacheDir is a folder that keeps the last good set over a restart; see
-	// [CheckFolder]. "": none.
+	// [Options.CheckCacheDir]. "": none.
 	CacheDir string
 	// MaxStale is how long the last good keys serve after the last successful
 	// fetch. Zero: 24 hours.

@@ -32,7 +32,7 @@ func TestOutageBackoff(t *testing.T) {
 		if s.mustFind("a").Withdrawn() {
 			t.Error("an outage withdrew a key")
 		}
-		if got := s.Status(); got.State != StateReady || got.Problem != keysURI+" refused the connection: nothing listens there" || got.Cause != outbound.Refused {
+		if got := s.Status(); got.State != stateReady || got.Problem != keysURI+" refused the connection: nothing listens there" || got.Cause != outbound.Refused {
 			t.Errorf("%+v", got)
 		}
 		last := i.seen()[i.fetches()-1].at
@@ -111,7 +111,7 @@ func TestStaleness(t *testing.T) {
 		if s.Set() != nil || !key.Withdrawn() {
 			t.Fatal("served after MaxStale")
 		}
-		if got := s.Status(); got.State != StateStale || got.Keys != 0 {
+		if got := s.Status(); got.State != stateStale || got.Keys != 0 {
 			t.Errorf("%+v", got)
 		}
 		arrived := time.Now()
@@ -126,7 +126,7 @@ func TestStaleness(t *testing.T) {
 		if found := s.mustFind("a"); found == key || found.Withdrawn() {
 			t.Error("a withdrawn key came back")
 		}
-		if s.logged("keys are stale") != 1 || s.Status().State != StateReady {
+		if s.logged("keys are stale") != 1 || s.Status().State != stateReady {
 			t.Errorf("log:\n%s", s.log)
 		}
 	})
@@ -172,10 +172,10 @@ func TestEmptySetWithdraws(t *testing.T) {
 				if _, why := s.find("a"); why != reason.KeysUnavailable {
 					t.Errorf("find: %s", why)
 				}
-				if got := s.Status(); got.State != StateMissing || got.Cause != CauseNoKey {
+				if got := s.Status(); got.State != stateMissing || got.Cause != causeNoKey {
 					t.Errorf("%+v", got)
 				}
-				if last := s.lastReport(); last != (report{ResultInvalid, 0}) {
+				if last := s.lastReport(); last != (report{resultInvalid, 0}) {
 					t.Errorf("report %v", last)
 				}
 				if s.logged("every key withdrawn") != 1 || s.logged("key skipped") != row.skips {
@@ -196,11 +196,11 @@ func TestBrokenAnswersKeepTheKeys(t *testing.T) {
 		breaks func(i *issuer)
 		result string
 	}{
-		{"down", func(i *issuer) { i.down = true }, ResultNetwork},
-		{"an error page", func(i *issuer) { i.keys = []byte("<html>") }, ResultInvalid},
-		{"cut off", func(i *issuer) { i.keys = i.keys[:len(i.keys)-2] }, ResultInvalid},
-		{"500", func(i *issuer) { i.status = 500 }, ResultStatus},
-		{"too large", func(i *issuer) { i.keys = make([]byte, maxDocument+1) }, ResultInvalid},
+		{"down", func(i *issuer) { i.down = true }, resultNetwork},
+		{"an error page", func(i *issuer) { i.keys = []byte("<html>") }, resultInvalid},
+		{"cut off", func(i *issuer) { i.keys = i.keys[:len(i.keys)-2] }, resultInvalid},
+		{"500", func(i *issuer) { i.status = 500 }, resultStatus},
+		{"too large", func(i *issuer) { i.keys = make([]byte, maxDocument+1) }, resultInvalid},
 	}
 	for _, row := range rows {
 		t.Run(row.intent, func(t *testing.T) {

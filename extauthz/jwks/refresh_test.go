@@ -93,7 +93,7 @@ func TestETag(t *testing.T) {
 		if diff := cmp.Diff([]string{"", `"1"`, `"1"`}, sent); diff != "" {
 			t.Errorf("If-None-Match (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff([]report{{ResultOK, 1}, {ResultNotModified, 1}, {ResultOK, 1}}, s.reported(), cmp.AllowUnexported(report{})); diff != "" {
+		if diff := cmp.Diff([]report{{resultOK, 1}, {resultNotModified, 1}, {resultOK, 1}}, s.reported(), cmp.AllowUnexported(report{})); diff != "" {
 			t.Errorf("reports (-want +got):\n%s", diff)
 		}
 	})
@@ -124,7 +124,7 @@ func TestNotModifiedNeverConfirmsWhatWasRefused(t *testing.T) {
 				t.Fatalf("sent %s", r.ifNoneMatch)
 			}
 		}
-		if s.Set() != nil || s.Status().Cause != CauseNotJSON {
+		if s.Set() != nil || s.Status().Cause != causeNotJSON {
 			t.Errorf("%+v", s.Status())
 		}
 	})
@@ -133,7 +133,7 @@ func TestNotModifiedNeverConfirmsWhatWasRefused(t *testing.T) {
 func TestUnaskedNotModifiedIsAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := start(t, options(), &issuer{status: http.StatusNotModified})
-		if got := s.Status(); got.State != StateMissing || got.Problem != keysURI+" answered with status 304" {
+		if got := s.Status(); got.State != stateMissing || got.Problem != keysURI+" answered with status 304" {
 			t.Errorf("%+v", got)
 		}
 	})

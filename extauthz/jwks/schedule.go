@@ -80,7 +80,7 @@ func (s *Source) empty() {
 	s.drop()
 	s.mu.Unlock()
 	if err := s.disk.remove(); err != nil {
-		s.events.shelf(err)
+		s.events.diskCacheFailed(err)
 	}
 	s.events.emptied(withdrawn)
 }

@@ -82,7 +82,7 @@ func (s *diskCache) read(o Options) (kept diskEntry, err error) {
 		return kept, err
 	case json.Unmarshal(content, &kept) != nil:
 		err = fmt.Errorf("%s is not readable", s.name)
-	case !o.holds(kept.Trust):
+	case !o.accepts(kept.Trust):
 		err = fmt.Errorf("%s rests on an issuer, a place, a certificate authority or a permission "+
 			"that this configuration does not have", s.name)
 	}
@@ -121,7 +121,7 @@ func (s *diskCache) settle() error {
 func (s *Source) loadDiskCache(now time.Time) {
 	kept, err := s.disk.read(s.options)
 	if err != nil {
-		s.events.refusedShelf(err)
+		s.events.diskCacheRefused(err)
 	}
 	until := kept.Fetched.Add(s.refresh.maxStale)
 	if kept.JWKS == nil || kept.Fetched.After(now) || !now.Before(until) {
@@ -132,11 +132,11 @@ func (s *Source) loadDiskCache(now time.Time) {
 	}
 	set, _, err := Parse(kept.JWKS)
 	if err != nil || set.Len() == 0 {
-		s.events.refusedShelf(errors.New("no usable key set in " + s.disk.name))
+		s.events.diskCacheRefused(errors.New("no usable key set in " + s.disk.name))
 		return
 	}
 	s.publish(&snapshot{set: set, body: kept.JWKS, trust: kept.Trust, at: kept.Fetched, until: until})
-	s.notify(ResultKept, "", kept.Fetched)
+	s.notify(resultKept, "", kept.Fetched)
 }
 
 // keep puts away the set that the last fetch brought or confirmed.
@@ -151,6 +151,6 @@ func (s *Source) keep() {
 		return
 	}
 	if err := s.disk.write(diskEntry{snap.trust, snap.at, snap.body}); err != nil {
-		s.events.shelf(err)
+		s.events.diskCacheFailed(err)
 	}
 }

@@ -49,7 +49,7 @@ func TestKeysSurviveARestart(t *testing.T) {
 				if got := second.Set().Len(); got != row.keys {
 					t.Errorf("%d keys, want %d; log:\n%s", got, row.keys, second.log)
 				}
-				if kept := second.reported()[0].result == ResultKept; kept != (row.keys > 0) {
+				if kept := second.reported()[0].result == resultKept; kept != (row.keys > 0) {
 					t.Errorf("reported %v", second.reported())
 				}
 			})

@@ -37,8 +37,8 @@ type Environment struct {
 // Refresh is one finished attempt to fetch an issuer's keys.
 type Refresh struct {
 	Issuer string
-	Result string         // one of the Result constants
-	Cause  outbound.Cause // of a failure: one of the Cause constants, or outbound's; "" for none
+	Result string         // "ok", "not_modified", "kept" (read from CacheDir), "network", "status" or "invalid"
+	Cause  outbound.Cause // of a failure, such as "timeout" or "wrong_issuer"; "" for a success
 	Keys   int            // usable after it
 	At     time.Time      // when it began
 }
@@ -124,7 +124,7 @@ func NewSource(o Options, env Environment) *Source {
 func (s *Source) Inherit(old *Source) bool {
 	old.mu.Lock()
 	snap := old.usable(time.Now())
-	heir := snap != nil && s.options.holds(snap.trust)
+	heir := snap != nil && s.options.accepts(snap.trust)
 	if heir {
 		old.close()
 	}
@@ -231,21 +231,22 @@ func (s *Source) drop() {
 
 // The states of [Status].
 const (
-	StateMissing = "missing" // no usable keys yet, or the issuer published none
-	StateStale   = "stale"   // the last good keys are older than MaxStale
-	StateReady   = "well"    // keys are there, be the last refresh what it may
+	stateMissing = "missing" // no usable keys yet, or the issuer published none
+	stateStale   = "stale"   // the last good keys are older than MaxStale
+	stateReady   = "well"    // keys are there, be the last refresh what it may
 )
 
 // Status is what readyz tells of an issuer.
 type Status struct {
 	Issuer      string
-	State       string    // Missing, Stale or Well
+	State       string    // "well", "stale" or "missing"
 	Keys        int       // usable now
-	Skipped     int       // published, and not usable
+	Skipped     []Skipped // keys that are published and not used
+	Place       string    // URL of the key set without its query; "" for static keys, and without keys
 	LastSuccess time.Time // when the last successful fetch began; zero: none yet
 	// Problem is that of the last fetch, "" if it succeeded: a sentence with the
 	// URL (without its query), what is wrong, and what to do. Cause is the same
-	// for metrics: one of the Cause constants, or outbound's.
+	// for metrics, as in [Refresh].
 	Problem string
 	Cause   outbound.Cause
 	// NextTry is when the next fetch is due; a request for a key that is not
@@ -257,7 +258,10 @@ type Status struct {
 func (s *Source) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	status := Status{Issuer: s.issuer, State: StateMissing, Skipped: s.events.unused(), LastSuccess: s.success, NextTry: s.due}
+	status := Status{
+		Issuer: s.issuer, State: stateMissing, Skipped: s.events.unused(),
+		LastSuccess: s.success, NextTry: s.due,
+	}
 	if s.failure != nil {
 		status.Problem, status.Cause = s.failure.problem, s.failure.cause
 	}
@@ -265,9 +269,12 @@ func (s *Source) Status() Status {
 	switch {
 	case snap == nil:
 	case snap.stale(time.Now()):
-		status.State = StateStale
+		status.State = stateStale
 	default:
-		status.State, status.Keys = StateReady, snap.set.Len()
+		status.State, status.Keys = stateReady, snap.set.Len()
+		if snap.trust.From != "" {
+			status.Place = place(snap.trust.From)
+		}
 	}
 	return status
 }
@@ -296,7 +303,7 @@ func (s *Source) Run(ctx context.Context) {
 	for s.sleep(ctx, delay) {
 		delay = s.fetch(ctx)
 		if err := s.disk.settle(); err != nil {
-			s.events.shelf(err)
+			s.events.diskCacheFailed(err)
 		}
 	}
 }

@@ -40,14 +40,14 @@ func TestFirstFetch(t *testing.T) {
 		if s.Set().Len() != 2 || i.fetches() != 1 {
 			t.Fatalf("%d keys, %d fetches", s.Set().Len(), i.fetches())
 		}
-		want := Status{Issuer: issuerID, State: StateReady, Keys: 2, LastSuccess: time.Now(), NextTry: time.Now().Add(54 * time.Minute)}
+		want := Status{Issuer: issuerID, State: stateReady, Keys: 2, Place: issuerID + "/jwks.json", LastSuccess: time.Now(), NextTry: time.Now().Add(54 * time.Minute)}
 		if diff := cmp.Diff(want, s.Status()); diff != "" {
 			t.Errorf("status (-want +got):\n%s", diff)
 		}
 		if s.logged(`msg="keys loaded" issuer=https://as.example.com added=2 removed=0 keys=2`) != 1 {
 			t.Errorf("log:\n%s", s.log)
 		}
-		if diff := cmp.Diff([]report{{ResultOK, 2}}, s.reported(), cmp.AllowUnexported(report{})); diff != "" {
+		if diff := cmp.Diff([]report{{resultOK, 2}}, s.reported(), cmp.AllowUnexported(report{})); diff != "" {
 			t.Errorf("reports (-want +got):\n%s", diff)
 		}
 	})
@@ -105,7 +105,7 @@ func TestStatic(t *testing.T) {
 		if _, why := s.find("nobody"); why != reason.KeyUnknown || time.Since(arrived) != 0 {
 			t.Errorf("two days later: %s after %s", why, time.Since(arrived))
 		}
-		if s.Set().Len() != 2 || s.Status().State != StateReady || i.fetches() != 0 {
+		if s.Set().Len() != 2 || s.Status().State != stateReady || i.fetches() != 0 {
 			t.Error("static keys went stale or were fetched")
 		}
 		if skipped := s.Replace(setOf(ed25519JWK("a"), changes{"use": "enc"}.of(ed25519JWK("c")))); len(skipped) != 1 {

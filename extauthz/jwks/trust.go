@@ -28,7 +28,7 @@ func (o Options) trust(from string) trust {
 // be fetched from the same place, no certificate authority was taken away, and
 // the place may still be spoken to as it was (InsecureHTTPHosts). More
 // authorities and permissions than then change nothing for the set.
-func (o Options) holds(then trust) bool {
+func (o Options) accepts(then trust) bool {
 	now := o.trust(then.From)
 	for _, authority := range then.CAs {
 		if !slices.Contains(now.CAs, authority) {

@@ -97,7 +97,7 @@ func (t *Table) described(authority, path string) *Resource {
 		return nil
 	}
 	path, _, _ = strings.Cut(path, "?")
-	// Only paths of the configuration are keys, and those are all SafePath.
+	// Only paths of the configuration are keys, and those are all safe.
 	return s.documents[path[len(wellKnown):]]
 }
 
@@ -201,7 +201,7 @@ func encodeDocument(s Spec) ([]byte, error) {
 		members["dpop_signing_alg_values_supported"] = s.ProofAlgorithms
 		order = append(order, "dpop_signing_alg_values_supported")
 	}
-	if s.DPoP == DPoPRequired {
+	if s.RequiresDPoP() {
 		members["dpop_bound_access_tokens_required"] = true
 		order = append(order, "dpop_bound_access_tokens_required")
 	}

@@ -49,17 +49,17 @@ func TestDocumentBody(t *testing.T) {
 		},
 		{
 			"X-2: where DPoP is taken, the algorithms of proofs",
-			Spec{URI: "https://h.example", Issuers: []string{issuer}, DPoP: DPoPOptional, ProofAlgorithms: []string{"ES256"}},
+			Spec{URI: "https://h.example", Issuers: []string{issuer}, DPoP: "optional", ProofAlgorithms: []string{"ES256"}},
 			`{"resource":"https://h.example","authorization_servers":["https://as.example.com"],"bearer_methods_supported":["header"],"dpop_signing_alg_values_supported":["ES256"]}`,
 		},
 		{
 			"X-2: where DPoP is required, that too",
-			Spec{URI: "https://h.example", Issuers: []string{issuer}, DPoP: DPoPRequired, ProofAlgorithms: []string{"ES256"}},
+			Spec{URI: "https://h.example", Issuers: []string{issuer}, DPoP: "required", ProofAlgorithms: []string{"ES256"}},
 			`{"resource":"https://h.example","authorization_servers":["https://as.example.com"],"bearer_methods_supported":["header"],"dpop_signing_alg_values_supported":["ES256"],"dpop_bound_access_tokens_required":true}`,
 		},
 		{
 			"where it is off, nothing of it",
-			Spec{URI: "https://h.example", Issuers: []string{issuer}, DPoP: DPoPOff, ProofAlgorithms: []string{"ES256"}},
+			Spec{URI: "https://h.example", Issuers: []string{issuer}, DPoP: "off", ProofAlgorithms: []string{"ES256"}},
 			`{"resource":"https://h.example","authorization_servers":["https://as.example.com"],"bearer_methods_supported":["header"]}`,
 		},
 		{

@@ -190,7 +190,7 @@ func (l *location) readTail(s string) (spelling, broken []string) {
 	if path == "" {
 		return spelling, nil
 	}
-	if fault := pathFault(path); fault != "" {
+	if fault := PathFault(path); fault != "" {
 		broken = append(broken, fmt.Sprintf("has a path that matches no request, because it %s: write the path as servers see it after normalisation", fault))
 	}
 	if i := strings.IndexAny(path, "\"<>^`{|}[]"); i >= 0 {

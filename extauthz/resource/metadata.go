@@ -80,7 +80,7 @@ func (c *checker) scopeValues(at string, list []any) {
 			return
 		}
 		scopes = append(scopes, scope)
-		if scope == OfflineAccess {
+		if scope == offlineAccess {
 			c.warning(fmt.Sprintf("%s[%d]", at, i), "is offline_access, which the MCP authorization chapter advises against: "+
 				"leave it out, unless clients get no refresh token without it")
 		}

@@ -4,14 +4,12 @@ import (
 	"strings"
 )
 
-// SafePath tells whether a path, the bytes before the first '?', means the
-// same to everyone who reads it. A path that some server would rewrite before
-// it routes is not safe: it could be matched here as one resource's and be
-// served as another's.
-func SafePath(path string) bool { return pathFault(path) == "" }
-
-// pathFault says what makes a path unsafe, "" if nothing does.
-func pathFault(path string) string {
+// PathFault returns what makes a path unsafe to match, or "" for a safe one. The
+// path is what precedes the first '?'. Every server must read a safe path in the
+// same way: a path that a server would rewrite before routing could be matched
+// here as one resource's and be served as another's. The text continues "the
+// path".
+func PathFault(path string) string {
 	if !strings.HasPrefix(path, "/") {
 		return "does not begin with a slash"
 	}
@@ -116,7 +114,3 @@ func covers(prefix, path string) bool {
 	rest := path[len(prefix):]
 	return rest == "" || rest[0] == '/' || strings.HasSuffix(prefix, "/")
 }
-
-// PathFault says for a person what makes a path unsafe, "" for one that is
-// [SafePath].
-func PathFault(path string) string { return pathFault(path) }

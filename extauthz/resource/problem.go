@@ -163,16 +163,16 @@ func isGeneric(audience string) bool {
 	return !strings.ContainsAny(audience, ":.0123456789")
 }
 
-// OfflineAccess is a scope that asks the authorization server for a refresh
+// offlineAccess is a scope that asks the authorization server for a refresh
 // token. No resource has a use for it, and none asks for it in a challenge (MCP
 // authorization, "Refresh Tokens"); some clients ask for it only where the
 // metadata document lists it.
-const OfflineAccess = "offline_access"
+const offlineAccess = "offline_access"
 
 // scopes checks the scopes that a challenge names.
 func (c *checker) scopes(at string, scopes []string) {
 	for i, scope := range scopes {
-		if scope == OfflineAccess {
+		if scope == offlineAccess {
 			c.problem(fmt.Sprintf("%s[%d]", at, i), "is offline_access, which is between client and issuer: leave it out")
 		}
 	}

@@ -29,18 +29,15 @@ type Spec struct {
 	ClientCertificate string   // where a client certificate is read (RFC 8705): "source" or "xfcc"; "" means "source"
 }
 
-// The values of Spec.DPoP and Spec.ClientCertificate.
-const (
-	DPoPOff      = "off"
-	DPoPOptional = "optional"
-	DPoPRequired = "required"
+// TakesDPoP says whether the resource accepts the DPoP scheme.
+func (s Spec) TakesDPoP() bool { return s.DPoP == "optional" || s.RequiresDPoP() }
 
-	CertificateSource = "source" // of the connection, as Envoy attests it
-	CertificateXFCC   = "xfcc"   // x-forwarded-client-cert, where another proxy ends TLS
-)
+// RequiresDPoP says whether every token must be bound to a DPoP key.
+func (s Spec) RequiresDPoP() bool { return s.DPoP == "required" }
 
-// TakesDPoP tells whether the DPoP scheme is a credential here.
-func (s Spec) TakesDPoP() bool { return s.DPoP == DPoPOptional || s.DPoP == DPoPRequired }
+// ReadsXFCC says whether the client's certificate is read from
+// x-forwarded-client-cert, because another proxy terminates TLS.
+func (s Spec) ReadsXFCC() bool { return s.ClientCertificate == "xfcc" }
 
 // Resource is one checked resource. It comes from a [Table], is never changed
 // and must not be changed by who reads it.
@@ -130,12 +127,12 @@ func (t *Table) Named(nameOrURI string) *Resource { return t.named[nameOrURI] }
 // Find tells which resource a request is for: the one with the longest path on
 // that authority that is a whole-segment prefix of path, compared byte for
 // byte. path is what stands before the first '?'. The answer is nil, fail
-// closed, for an authority or path nobody owns, for one that is not
-// [SafePath], and for one that a reader who decodes escapes and ignores case
-// would give to a longer path than its bytes do.
+// closed, for an authority or path of no resource, for a path that is not safe
+// ([PathFault]), and for one that a server which decodes escapes and ignores
+// case would give to a longer path than its bytes do.
 func (t *Table) Find(authority, path string) *Resource {
 	s := t.site(authority)
-	if s == nil || !SafePath(path) {
+	if s == nil || PathFault(path) != "" {
 		return nil
 	}
 	return s.find(path)

@@ -98,7 +98,7 @@ func (i *Issuer) refusesAlgorithm(h header) flaw {
 
 // trial is a signature and the keys that may have made it: the one that kid
 // names, or without kid each that fits alg.
-type trial struct {
+type signatureCheck struct {
 	jws       compactJWS
 	algorithm algorithm
 	keys      []*jwks.Key
@@ -107,7 +107,7 @@ type trial struct {
 
 // signer is the key that the signature verifies under, or the refusal. One that
 // failed before under the same keys is not looked at again.
-func (v *Verifier) signer(ctx context.Context, compact string, t trial) (*jwks.Key, *Refusal) {
+func (v *Verifier) signer(ctx context.Context, compact string, t signatureCheck) (*jwks.Key, *Refusal) {
 	digest := sha256.Sum256([]byte(compact))
 	if v.badSignatures.known(digest, t.keys) {
 		refusal := t.issuer.refuse(reason.SignatureInvalid, "signature: did not verify before")
@@ -127,7 +127,7 @@ func (v *Verifier) signer(ctx context.Context, compact string, t trial) (*jwks.K
 // findSigner verifies a signature (RFC 7515, section 5.2, step 8) when its turn
 // comes. A failing one makes the source look whether the issuer reused the kid
 // for a new key: once, whatever the number of keys.
-func (v *Verifier) findSigner(ctx context.Context, t trial) (signer *jwks.Key, _ reason.Reason, _ flaw) {
+func (v *Verifier) findSigner(ctx context.Context, t signatureCheck) (signer *jwks.Key, _ reason.Reason, _ flaw) {
 	fit := 0
 	for _, key := range t.keys {
 		if t.fits(key) {
@@ -138,8 +138,8 @@ func (v *Verifier) findSigner(ctx context.Context, t trial) (signer *jwks.Key, _
 		t.issuer.Keys.RequestRefresh()
 		return nil, reason.SignatureInvalid, "signature: not of the length that key and alg demand"
 	}
-	entered, verified := v.limiter.try(ctx, t.issuer.ID, fit, func() bool {
-		signer = t.try()
+	entered, verified := v.limiter.verify(ctx, t.issuer.ID, fit, func() bool {
+		signer = t.verify()
 		return signer != nil
 	})
 	switch {
@@ -153,11 +153,11 @@ func (v *Verifier) findSigner(ctx context.Context, t trial) (signer *jwks.Key, _
 }
 
 // fits says that the signature has the length of this key's.
-func (t trial) fits(key *jwks.Key) bool {
+func (t signatureCheck) fits(key *jwks.Key) bool {
 	return len(t.jws.signature) == t.algorithm.signatureSize(key.Public)
 }
 
-func (t trial) try() *jwks.Key {
+func (t signatureCheck) verify() *jwks.Key {
 	for _, key := range t.keys {
 		if t.fits(key) && t.algorithm.verifier.Verify([]byte(t.jws.input), t.jws.signature, key.Public) == nil {
 			return key

@@ -12,25 +12,28 @@ import (
 	"github.com/doorward/doorward/extauthz/reason"
 )
 
-// DPoPMode is what a resource wants of DPoP (RFC 9449). A value that is none of
-// the three counts as DPoPRequired.
-type DPoPMode uint8
+// DPoPMode says whether a resource accepts or requires DPoP (RFC 9449). "" is
+// DPoPOff, and any other value counts as DPoPRequired.
+type DPoPMode string
 
-// The modes. The names are those of the configuration.
+// The modes, as the configuration names them.
 const (
-	DPoPOff      DPoPMode = iota // the scheme is not spoken here
-	DPoPOptional                 // bound tokens are proven, unbound ones are bearer tokens
-	DPoPRequired                 // every token must be bound to a DPoP key
+	DPoPOff      DPoPMode = "off"      // the resource does not accept the DPoP scheme
+	DPoPOptional DPoPMode = "optional" // bound tokens need a proof, unbound ones are bearer tokens
+	DPoPRequired DPoPMode = "required" // every token must be bound to a DPoP key
 )
 
-// The schemes of a [Presentation], and how a token turned out to be bound.
+// The schemes of a [Presentation].
 const (
 	SchemeBearer = "Bearer" // RFC 6750, section 2.1
 	SchemeDPoP   = "DPoP"   // RFC 9449, section 7.1
+)
 
-	BindingNone = "none" // whoever has the token may use it
-	BindingDPoP = "dpop" // a DPoP proof was given, and a certificate too where cnf names one
-	BindingMTLS = "mtls" // the client's certificate is the one in cnf
+// The bindings that [PossessionVerifier.Verify] returns.
+const (
+	bindingNone = "none"
+	bindingDPoP = "dpop"
+	bindingMTLS = "mtls"
 )
 
 // Presentation is what came with one request. It is never cached.
@@ -41,13 +44,13 @@ type Presentation struct {
 	Proofs  []string // the DPoP header, one value per occurrence (RFC 9449, section 4.1)
 	Method  string   // of the request, in its case
 
-	// URLs are the target URIs that this request has for its client, each as
-	// [TargetURI] gives it. They are made from configuration, not from headers
-	// that a client may write.
+	// URLs are the http and https URLs under which the client may have sent this
+	// request. Take them from configuration, never from headers that the client
+	// writes. A URL that can be read in two ways matches no proof.
 	URLs []string
 
-	// The SHA-256 of the client's certificate, where TLS asked for one: see
-	// [ReadClientCertificate] and [ReadXFCC].
+	// CertificateSHA256 is the digest of the client's certificate in DER (RFC
+	// 8705, section 3.1), where TLS asked for one.
 	CertificateSHA256 [sha256.Size]byte
 	HasCertificate    bool
 
@@ -84,8 +87,8 @@ type PossessionVerifier struct {
 	now        func() time.Time
 	limiter    *limiter
 	algorithms map[string]algorithm
-	replays    *replays
-	nonces     nonces
+	replays    *replayCache
+	nonces     nonceIssuer
 }
 
 // NewPossessionVerifier makes a binder that has seen no proof yet.
@@ -103,8 +106,8 @@ func NewPossessionVerifier(o PossessionOptions) *PossessionVerifier {
 		now:        o.Now,
 		limiter:    newLimiter(o.InFlight, o.Waiting),
 		algorithms: newAlgorithms(),
-		replays:    newReplays(o.Now, o.MaxBytes, o.PerKey),
-		nonces:     newNonces(o.Since, o.Random),
+		replays:    newReplayCache(o.Now, o.MaxBytes, o.PerKey),
+		nonces:     newNonceIssuer(o.Since, o.Random),
 	}
 }
 
@@ -120,7 +123,7 @@ func (b *PossessionVerifier) InFlight() int { return b.limiter.inFlight() }
 // An accepted proof is spent, whatever becomes of the request later.
 func (b *PossessionVerifier) Verify(ctx context.Context, c Confirmation, p Presentation, mode DPoPMode, rules ProofRules) (string, *Refusal) {
 	var nobody *Issuer
-	if flaw := c.unproven(p, mode); flaw != "" {
+	if flaw := c.failure(p, mode); flaw != "" {
 		return "", nobody.refuse(reason.BindingUnproven, flaw)
 	}
 	switch {
@@ -128,15 +131,15 @@ func (b *PossessionVerifier) Verify(ctx context.Context, c Confirmation, p Prese
 		if why, flaw := b.checkProof(ctx, c.Thumbprint, p, rules); why != reason.Allowed {
 			refusal := nobody.refuse(why, flaw)
 			if why == reason.DPoPNonceRequired {
-				refusal.Nonce = b.nonces.mint(rules, b.now())
+				refusal.Nonce = b.nonces.issue(rules, b.now())
 			}
 			return "", refusal
 		}
-		return BindingDPoP, nil
+		return bindingDPoP, nil
 	case c.Certificate != "":
-		return BindingMTLS, nil
+		return bindingMTLS, nil
 	}
-	return BindingNone, nil
+	return bindingNone, nil
 }
 
 // unproven finds what no proof in the DPoP header could mend: the client needs
@@ -144,19 +147,19 @@ func (b *PossessionVerifier) Verify(ctx context.Context, c Confirmation, p Prese
 // and 7.2; RFC 8705, section 3). A resource that requires DPoP refuses an
 // unbound token here too: a proof under any key would say nothing about it, so
 // it is the token that is invalid.
-func (c Confirmation) unproven(p Presentation, mode DPoPMode) flaw {
+func (c Confirmation) failure(p Presentation, mode DPoPMode) flaw {
 	switch {
 	case c.Unknown, c.Present && c.Thumbprint == "" && c.Certificate == "":
 		return "cnf: demands what cannot be proven here"
 	case p.Scheme != SchemeBearer && p.Scheme != SchemeDPoP:
 		return "scheme: neither Bearer nor DPoP"
-	case p.Scheme == SchemeDPoP && mode == DPoPOff:
+	case p.Scheme == SchemeDPoP && (mode == DPoPOff || mode == ""):
 		return "scheme DPoP: not enabled for this resource"
 	case p.Scheme == SchemeDPoP && c.Thumbprint == "":
 		return "scheme DPoP: the token is not bound to a key (no cnf.jkt)"
 	case p.Scheme == SchemeBearer && c.Thumbprint != "":
 		return "cnf.jkt: bound to a DPoP key, and presented as a bearer token"
-	case p.Scheme == SchemeBearer && mode != DPoPOff && mode != DPoPOptional:
+	case p.Scheme == SchemeBearer && mode != DPoPOff && mode != "" && mode != DPoPOptional:
 		return "cnf.jkt: absent, and this resource requires DPoP"
 	case c.Certificate != "" && !p.HasCertificate:
 		return "cnf.x5t#S256: the client's certificate is not known"

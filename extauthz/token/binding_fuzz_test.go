@@ -1,12 +1,10 @@
 package token
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -65,12 +63,12 @@ func FuzzHTU(f *testing.F) {
 		f.Add(seed[0], seed[1])
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
-		oneA, okA := TargetURI(a)
-		oneB, okB := TargetURI(b)
+		oneA, okA := targetURI(a)
+		oneB, okB := targetURI(b)
 		if !okA {
 			return
 		}
-		if again, ok := TargetURI(oneA); !ok || again != oneA {
+		if again, ok := targetURI(oneA); !ok || again != oneA {
 			t.Fatalf("%q became %q and then %q", a, oneA, again)
 		}
 		if diff := cmp.Diff(placeOf(t, a), placeOf(t, oneA)); diff != "" {
@@ -80,50 +78,6 @@ func FuzzHTU(f *testing.F) {
 			if diff := cmp.Diff(placeOf(t, a), placeOf(t, b)); diff != "" {
 				t.Errorf("%q and %q: %s", a, b, diff)
 			}
-		}
-	})
-}
-
-// xfccPair is one name=value of Envoy's grammar.
-const xfccPair = `([A-Za-z]+)=("(?:[ !#-\[\]-~]|\\[ -~])*"|[!#-+\--:<>-\[\]-~]*)`
-
-var (
-	xfccElement = regexp.MustCompile(`\A` + xfccPair + `(?:;` + xfccPair + `)*\z`)
-	xfccPairs   = regexp.MustCompile(xfccPair)
-)
-
-// The header says which certificate if and only if it is one element by the
-// grammar, with one Hash.
-func FuzzXFCC(f *testing.F) {
-	for _, seed := range []string{
-		"Hash=" + someHash,
-		"By=spiffe://a/b;hash=" + someHash + `;Subject="CN=x,O=Acme\, \"Inc\"";URI=`,
-		`Subject="\\";Hash="` + someHash + `"`,
-		"Hash=" + someHash + ",Hash=" + someHash,
-		`Subject=";Hash=` + someHash + `"`,
-		`Subject="a"b;Hash=` + someHash,
-		"", ";", ",", `="`, `"`,
-	} {
-		f.Add(seed, "", uint8(1))
-		f.Add(seed, seed, uint8(2))
-	}
-	f.Fuzz(func(t *testing.T, first, second string, values uint8) {
-		header := []string{first, second}[:values%3]
-		digest, ok := ReadXFCC(header)
-		var hashes []string
-		if len(header) == 1 && xfccElement.MatchString(first) {
-			for _, pair := range xfccPairs.FindAllStringSubmatch(first, -1) {
-				if strings.EqualFold(pair[1], "hash") {
-					hashes = append(hashes, strings.ToLower(strings.Trim(pair[2], `"`)))
-				}
-			}
-		}
-		want := len(hashes) == 1 && regexp.MustCompile(`\A[0-9a-f]{64}\z`).MatchString(hashes[0])
-		if ok != want {
-			t.Fatalf("%q: %v, want %v", header, ok, want)
-		}
-		if ok && hex.EncodeToString(digest[:]) != hashes[0] {
-			t.Errorf("%q: %x", header, digest)
 		}
 	})
 }
@@ -209,7 +163,7 @@ func FuzzReplays(f *testing.F) {
 	f.Add([]byte("an hour has 3600 seconds, and a proof ends after 300"))
 	f.Fuzz(func(t *testing.T, steps []byte) {
 		c := newClock()
-		r := newReplays(c.read, 6*proofBytes, 4)
+		r := newReplayCache(c.read, 6*proofBytes, 4)
 		last := map[string]time.Time{} // when what was accepted last stops being fresh
 		spent, setBack := map[string]bool{}, false
 		for _, step := range steps {
@@ -244,7 +198,7 @@ func FuzzReplays(f *testing.F) {
 	})
 }
 
-func checkBooks(t *testing.T, r *replays) {
+func checkBooks(t *testing.T, r *replayCache) {
 	t.Helper()
 	live, listed := 0, 0
 	for key, proofs := range r.live {

@@ -46,7 +46,7 @@ func TestReadConfirmation(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.intent, func(t *testing.T) {
-			if diff := cmp.Diff(row.want, ReadConfirmation(row.claims)); diff != "" {
+			if diff := cmp.Diff(row.want, readConfirmation(row.claims)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -77,10 +77,10 @@ func TestWhatProvesWhat(t *testing.T) {
 		"unknown": {Present: true, Unknown: true},
 		"partly":  {Present: true, Thumbprint: jkt, Certificate: x5t, Unknown: true},
 	}
-	modes := map[string]DPoPMode{"off": DPoPOff, "optional": DPoPOptional, "required": DPoPRequired, "7": 7}
+	modes := map[string]DPoPMode{"off": DPoPOff, "optional": DPoPOptional, "required": DPoPRequired, "": "", "7": "7"}
 	accepted := map[string]string{
-		"none Bearer off": "none", "none Bearer optional": "none",
-		"x5t Bearer off": "mtls", "x5t Bearer optional": "mtls",
+		"none Bearer off": "none", "none Bearer optional": "none", "none Bearer ": "none",
+		"x5t Bearer off": "mtls", "x5t Bearer optional": "mtls", "x5t Bearer ": "mtls",
 		"jkt DPoP optional": "dpop", "jkt DPoP required": "dpop", "jkt DPoP 7": "dpop",
 		"both DPoP optional": "dpop", "both DPoP required": "dpop", "both DPoP 7": "dpop",
 	}
@@ -118,7 +118,7 @@ func TestCertificateMustMatch(t *testing.T) {
 		has       bool
 		want      string
 	}{
-		{"the client's own", demanded, own, true, BindingMTLS},
+		{"the client's own", demanded, own, true, bindingMTLS},
 		{"none", demanded, [sha256.Size]byte{}, false, ""},
 		{"one that was not shown, whatever the digest says", demanded, own, false, ""},
 		{"none, and a digest of zeros is demanded", zero, [sha256.Size]byte{}, false, ""},
@@ -136,7 +136,7 @@ func TestCertificateMustMatch(t *testing.T) {
 			})
 			want := row.want
 			if want != "" && thumbprint != "" {
-				want = BindingDPoP
+				want = bindingDPoP
 			}
 			b := binderAt(newClock())
 			binding, refusal := x.prove(t, b)

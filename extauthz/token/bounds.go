@@ -6,11 +6,11 @@ import "time"
 // that is accepted, in bytes, and how far clocks may differ.
 func (v *Verifier) Bounds() (maxBytes int, skew time.Duration) { return v.maxBytes, v.skew }
 
-// Texts is a claim that is a string or an array of strings, as readClaims takes
-// aud; nil for any other.
-func Texts(claim any) []string {
-	r := reader{all: map[string]any{"": claim}}
-	return r.list("")
+// Audience returns aud (RFC 7519, section 4.1.3), which may be one string or an
+// array. Compare it with the resource: [Verifier.Verify] does not.
+func (c *Claims) Audience() []string {
+	r := claimReader{all: c.All}
+	return r.strings("aud")
 }
 
 // Now is the time by the clock that tokens are compared with.

@@ -18,20 +18,20 @@ const (
 // readClaims finds the claims that every profile or this one demands, and
 // checks the type of each that is read. Presence and type are all it looks at.
 func readClaims(payload map[string]any, profile Profile) (*Claims, flaw) {
-	r := reader{all: payload}
+	r := claimReader{all: payload}
 	r.require("iss", "aud", "exp")
 	if profile != Standard {
 		r.require("sub", "client_id", "iat", "jti") // RFC 9068, section 2.2
 	}
-	if len(r.list("aud")) == 0 { // RFC 7519, section 4.1.3
+	if len(r.strings("aud")) == 0 { // RFC 7519, section 4.1.3
 		r.fail("aud", "empty")
 	}
 	r.object("cnf")
 	claims := &Claims{
-		Issuer:    r.text("iss"),
-		Subject:   r.text("sub"),
+		Issuer:    r.string("iss"),
+		Subject:   r.string("sub"),
 		Client:    r.client(),
-		ID:        r.text("jti"),
+		ID:        r.string("jti"),
 		Scopes:    r.scopes(),
 		Profile:   profile,
 		Expiry:    r.date("exp"),
@@ -47,7 +47,7 @@ func readClaims(payload map[string]any, profile Profile) (*Claims, flaw) {
 
 // tooEarly compares nbf (RFC 7519, section 4.1.5) and iat with the latest time
 // that the clock may show.
-func (c *Claims) tooEarly(latest time.Time) flaw {
+func (c *Claims) checkNotBefore(latest time.Time) flaw {
 	if c.NotBefore.After(latest) {
 		return "nbf: in the future"
 	}
@@ -59,19 +59,19 @@ func (c *Claims) tooEarly(latest time.Time) flaw {
 
 // reader reads claims by name and remembers the first flaw. A claim that is
 // null is there, and of the wrong type.
-type reader struct {
+type claimReader struct {
 	all  map[string]any
 	flaw flaw
 }
 
 // fail takes only names and rules that are written in this file.
-func (r *reader) fail(name, rule string) {
+func (r *claimReader) fail(name, rule string) {
 	if r.flaw == "" {
 		r.flaw = flaw(name + ": " + rule)
 	}
 }
 
-func (r *reader) require(names ...string) {
+func (r *claimReader) require(names ...string) {
 	for _, name := range names {
 		if _, present := r.all[name]; !present {
 			r.fail(name, "absent")
@@ -80,7 +80,7 @@ func (r *reader) require(names ...string) {
 }
 
 // text is a string claim, "" where it is absent.
-func (r *reader) text(name string) string {
+func (r *claimReader) string(name string) string {
 	value, present := r.all[name]
 	text, ok := value.(string)
 	if present && !ok {
@@ -90,13 +90,13 @@ func (r *reader) text(name string) string {
 }
 
 // client is who asked for the token, by the names that servers use.
-func (r *reader) client() string { return r.firstText("client_id", "azp", "cid", "appid") }
+func (r *claimReader) client() string { return r.firstText("client_id", "azp", "cid", "appid") }
 
 // firstText is the first of these claims that is there; all are checked.
-func (r *reader) firstText(names ...string) string {
+func (r *claimReader) firstText(names ...string) string {
 	first, found := "", false
 	for _, name := range names {
-		text := r.text(name)
+		text := r.string(name)
 		if _, present := r.all[name]; present && !found {
 			first, found = text, true
 		}
@@ -106,19 +106,19 @@ func (r *reader) firstText(names ...string) string {
 
 // list is a claim that is a string or an array of strings; nil where it is
 // absent.
-func (r *reader) list(name string) []string {
+func (r *claimReader) strings(name string) []string {
 	value, present := r.all[name]
 	if text, ok := value.(string); ok {
 		return []string{text}
 	}
-	members, ok := texts(value)
+	members, ok := stringArray(value)
 	if present && !ok {
 		r.fail(name, "not a string or an array of strings")
 	}
 	return members
 }
 
-func (r *reader) object(name string) {
+func (r *claimReader) object(name string) {
 	value, present := r.all[name]
 	if _, ok := value.(map[string]any); present && !ok {
 		r.fail(name, "not an object")
@@ -128,24 +128,24 @@ func (r *reader) object(name string) {
 // scopes is scope (RFC 8693, section 4.2), else scp, which some servers write
 // as an array. A space alone parts scopes (RFC 6749, section 3.3), so that an
 // array member with a space in it is one scope that nobody asks for.
-func (r *reader) scopes() []string {
-	scope, scp := splitPayload(r.text("scope")), r.list("scp")
+func (r *claimReader) scopes() []string {
+	scope, scp := splitScope(r.string("scope")), r.strings("scp")
 	if _, present := r.all["scope"]; present {
 		return scope
 	}
 	if text, ok := r.all["scp"].(string); ok {
-		return splitPayload(text)
+		return splitScope(text)
 	}
 	return scp
 }
 
-func splitPayload(scope string) []string {
+func splitScope(scope string) []string {
 	return strings.FieldsFunc(scope, func(c rune) bool { return c == ' ' })
 }
 
 // date is a NumericDate (RFC 7519, section 2), the zero time where it is
 // absent. A fraction of a second is kept to about a microsecond.
-func (r *reader) date(name string) time.Time {
+func (r *claimReader) date(name string) time.Time {
 	value, present := r.all[name]
 	if !present {
 		return time.Time{}
@@ -165,7 +165,7 @@ func (r *reader) date(name string) time.Time {
 }
 
 // texts is an array whose members are all strings.
-func texts(value any) ([]string, bool) {
+func stringArray(value any) ([]string, bool) {
 	array, ok := value.([]any)
 	if !ok {
 		return nil, false

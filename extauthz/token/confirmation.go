@@ -20,11 +20,13 @@ type Confirmation struct {
 	Unknown     bool   // another member, a member of another shape, or none at all: nothing proves it here
 }
 
-// ReadConfirmation reads cnf out of verified claims. RFC 7800 would have a
-// member that is not understood ignored unless an application says otherwise;
-// this one does: an issuer that wanted more proof than can be given here must
-// not get less.
-func ReadConfirmation(claims map[string]any) Confirmation {
+// Confirmation returns what the token demands of the client that presents it,
+// for [PossessionVerifier.Verify]. RFC 7800, section 3.1, lets an application
+// demand that every member is understood; this one does, so that an issuer
+// which wants more proof than can be verified here does not get less.
+func (c *Claims) Confirmation() Confirmation { return readConfirmation(c.All) }
+
+func readConfirmation(claims map[string]any) Confirmation {
 	value, present := claims["cnf"]
 	if !present {
 		return Confirmation{}

@@ -31,7 +31,7 @@ type dpopProof struct {
 	jwk       map[string]any
 	id        string    // jti
 	method    string    // htm
-	target    string    // htu, as [TargetURI] gives it
+	target    string    // htu, as [targetURI] returns it
 	issued    time.Time // iat
 	nonce     string    // nonce, "" where it is absent or no string
 	tokenHash string    // ath
@@ -61,17 +61,17 @@ func (b *PossessionVerifier) checkProof(ctx context.Context, thumbprint string, 
 		return reason.DPoPProofInvalid, "proof: " + flaw
 	}
 	now := b.now()
-	if flaw := untimely(proof.issued, now, rules.ClockSkew); flaw != "" {
+	if flaw := checkProofTime(proof.issued, now, rules.ClockSkew); flaw != "" {
 		return reason.DPoPProofInvalid, "proof: " + flaw
 	}
-	if b.nonces.demanded(rules, now) && !b.nonces.holds(proof.nonce, rules, now) {
+	if b.nonces.required(rules, now) && !b.nonces.valid(proof.nonce, rules, now) {
 		return reason.DPoPNonceRequired, "proof: nonce: absent, too old or not of this deployment"
 	}
 	if len(proof.signature) != algorithm.signatureSize(key.Public) {
 		return reason.DPoPProofInvalid, "proof: signature: not of the length that jwk and alg demand"
 	}
 	flaw = "proof: signature: does not verify"
-	entered, verified := b.limiter.try(ctx, p.Issuer, 1, func() bool {
+	entered, verified := b.limiter.verify(ctx, p.Issuer, 1, func() bool {
 		if algorithm.verifier.Verify([]byte(proof.input), proof.signature, key.Public) != nil {
 			return false
 		}
@@ -137,13 +137,13 @@ func readProof(compact string) (dpopProof, flaw) {
 }
 
 func (d *dpopProof) readClaims(claims map[string]any) flaw {
-	r := reader{all: claims}
+	r := claimReader{all: claims}
 	r.require("jti", "htm", "htu", "iat", "ath")
-	d.id, d.method, d.tokenHash, d.issued = r.text("jti"), r.text("htm"), r.text("ath"), r.date("iat")
+	d.id, d.method, d.tokenHash, d.issued = r.string("jti"), r.string("htm"), r.string("ath"), r.date("iat")
 	if d.id == "" || len(d.id) > maxProofID {
 		r.fail("jti", "empty or over 256 bytes")
 	}
-	target, ok := TargetURI(r.text("htu"))
+	target, ok := targetURI(r.string("htu"))
 	if !ok {
 		r.fail("htu", "not a plain http or https URI")
 	}
@@ -183,7 +183,7 @@ func (d *dpopProof) mismatch(p Presentation) flaw {
 	switch {
 	case d.method != p.Method || p.Method == "": // methods have case (RFC 9110, section 9.1)
 		return "htm: not the method of the request"
-	case !slices.Contains(p.URLs, d.target):
+	case !slices.ContainsFunc(p.URLs, d.targets):
 		return "htu: not the URL of the request"
 	case d.tokenHash != base64.RawURLEncoding.EncodeToString(digest[:]):
 		return "ath: not the hash of the access token"
@@ -191,10 +191,15 @@ func (d *dpopProof) mismatch(p Presentation) flaw {
 	return ""
 }
 
-// untimely says why a proof issued then may not be used now, "" if it may (RFC
-// 9449, section 4.3, check 11). Clocks differ by skew, so it may come from the
-// future.
-func untimely(issued, now time.Time, skew time.Duration) flaw {
+// targets says whether the proof was made for a URL.
+func (d *dpopProof) targets(url string) bool {
+	target, ok := targetURI(url)
+	return ok && target == d.target
+}
+
+// checkProofTime compares iat with the clock (RFC 9449, section 4.3, check 11).
+// Clocks may differ by skew, so iat may lie that far ahead.
+func checkProofTime(issued, now time.Time, skew time.Duration) flaw {
 	switch age := now.Sub(issued); {
 	case age > proofWindow:
 		return "iat: over 5 minutes ago"

@@ -68,7 +68,7 @@ func TestProofAccepted(t *testing.T) {
 	for name, change := range rows {
 		t.Run(name, func(t *testing.T) {
 			binding, refusal := newExchange(change).prove(t, binderAt(newClock()))
-			if binding != BindingDPoP {
+			if binding != bindingDPoP {
 				t.Errorf("%+v", refusal)
 			}
 		})
@@ -84,7 +84,7 @@ func TestEveryProofAlgorithm(t *testing.T) {
 	for _, alg := range DefaultAlgorithms() {
 		t.Run(alg, func(t *testing.T) {
 			binding, refusal := newExchange(boundTo(newWorld().keys[keys[alg]], alg)).prove(t, binderAt(newClock()))
-			if binding != BindingDPoP {
+			if binding != bindingDPoP {
 				t.Errorf("%+v", refusal)
 			}
 		})
@@ -112,7 +112,7 @@ func TestProofsWaitTheirTurn(t *testing.T) {
 			t.Errorf("%s: %v", row.name, refusal.Reason)
 		}
 	}
-	busy.leave()
+	busy.release()
 	if _, refusal := b.Verify(t.Context(), x.confirmation, p, x.mode, x.rules); refusal != nil {
 		t.Errorf("afterwards: %+v", refusal)
 	}
@@ -183,7 +183,7 @@ func TestExamplesOfRFC9449(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			b := NewPossessionVerifier(PossessionOptions{Now: func() time.Time { return time.Unix(row.at, 0) }, Since: longAgo})
-			_, refusal := b.Verify(t.Context(), ReadConfirmation(cnf("jkt", rfcJKT)), Presentation{
+			_, refusal := b.Verify(t.Context(), readConfirmation(cnf("jkt", rfcJKT)), Presentation{
 				Scheme: SchemeDPoP, Compact: rfcToken, Proofs: []string{row.proof}, Method: row.method, URLs: []string{row.url},
 			}, DPoPRequired, ProofRules{})
 			if (refusal == nil) != (row.detail == "") || refusal != nil && !strings.Contains(refusal.Detail, row.detail) {

@@ -30,7 +30,7 @@ type limiter struct {
 
 // issuerQueue is the part of a gate that one issuer's tokens go through.
 type issuerQueue struct {
-	gate    *limiter
+	limiter *limiter
 	slots   chan struct{} // as many as there are turns; taken, or at rest
 	cooling atomic.Int64  // counted, since a slot that is handed over is taken before anybody works in it
 	waiting atomic.Int64
@@ -51,7 +51,7 @@ func newLimiter(inFlight, waiting int) *limiter {
 // try verifies a signature when the issuer's turn comes: verifies tries so many
 // keys at most and says whether one of them is the signer's. Where none is, the
 // slot rests. entered is false where too many wait already, or ctx ended first.
-func (g *limiter) try(ctx context.Context, issuer string, keys int, verifies func() bool) (entered, verified bool) {
+func (g *limiter) verify(ctx context.Context, issuer string, keys int, verifies func() bool) (entered, verified bool) {
 	turn, entered := g.acquire(ctx, issuer)
 	if !entered {
 		return false, false
@@ -59,9 +59,9 @@ func (g *limiter) try(ctx context.Context, issuer string, keys int, verifies fun
 	began := time.Now()
 	defer func() {
 		if verified {
-			turn.leave()
+			turn.release()
 		} else {
-			turn.rest(time.Since(began), keys)
+			turn.releaseAfterFailure(time.Since(began), keys)
 		}
 	}()
 	return true, verifies()
@@ -69,27 +69,27 @@ func (g *limiter) try(ctx context.Context, issuer string, keys int, verifies fun
 
 // turn is a place at the gate.
 type turn struct {
-	lane    *issuerQueue
+	queue   *issuerQueue
 	suspect bool // it is one of those that lanes have in which a slot rests
 }
 
 // acquire takes a slot and a turn; false means that there was none and too many
 // wait already, or that ctx ended first. Each true needs one leave or rest.
 func (g *limiter) acquire(ctx context.Context, issuer string) (turn, bool) {
-	t := turn{lane: g.queueOf(issuer)}
-	if !t.lane.takeSlot(ctx) {
+	t := turn{queue: g.queueOf(issuer)}
+	if !t.queue.takeSlot(ctx) {
 		return turn{}, false
 	}
-	t.suspect = t.lane.cooling.Load() > 0
+	t.suspect = t.queue.cooling.Load() > 0
 	if t.suspect && !take(ctx, g.suspect) {
-		<-t.lane.slots
+		<-t.queue.slots
 		return turn{}, false
 	}
 	if !take(ctx, g.turns) {
 		if t.suspect {
 			<-g.suspect
 		}
-		<-t.lane.slots
+		<-t.queue.slots
 		return turn{}, false
 	}
 	return t, true
@@ -116,7 +116,7 @@ func (g *limiter) queueOf(issuer string) *issuerQueue {
 	defer g.mu.Unlock()
 	l := g.queues[issuer]
 	if l == nil {
-		l = &issuerQueue{gate: g, slots: make(chan struct{}, cap(g.turns))}
+		l = &issuerQueue{limiter: g, slots: make(chan struct{}, cap(g.turns))}
 		g.queues[issuer] = l
 	}
 	return l
@@ -128,9 +128,9 @@ func (l *issuerQueue) takeSlot(ctx context.Context) bool {
 		return true
 	default:
 	}
-	defer l.gate.waiting.Add(-1)
+	defer l.limiter.waiting.Add(-1)
 	defer l.waiting.Add(-1)
-	if all, here := l.gate.waiting.Add(1), l.waiting.Add(1); !l.queueLimit(all, here) {
+	if all, here := l.limiter.waiting.Add(1), l.waiting.Add(1); !l.queueLimit(all, here) {
 		return false
 	}
 	return take(ctx, l.slots)
@@ -149,21 +149,21 @@ const queuePerSlot = 16
 // The short queue is each lane's own, whatever waits in others.
 func (l *issuerQueue) queueLimit(all, here int64) bool {
 	slots := int64(cap(l.slots))
-	if here <= min(l.gate.maxWaiting, queuePerSlot*slots) {
+	if here <= min(l.limiter.maxWaiting, queuePerSlot*slots) {
 		return true
 	}
-	return 2*l.cooling.Load() <= slots && all <= l.gate.maxWaiting
+	return 2*l.cooling.Load() <= slots && all <= l.limiter.maxWaiting
 }
 
-func (t turn) leave() {
+func (t turn) release() {
 	t.end()
-	<-t.lane.slots
+	<-t.queue.slots
 }
 
 func (t turn) end() {
-	<-t.lane.gate.turns
+	<-t.queue.limiter.turns
 	if t.suspect {
-		<-t.lane.gate.suspect
+		<-t.queue.limiter.suspect
 	}
 }
 
@@ -180,16 +180,16 @@ const maxCooldown = 40 * time.Millisecond
 // rest is a leave after work that took so long for nothing: the slot is free
 // for others only later. Where slots of several lanes rest, each rests longer,
 // so that forgeries under many names get no more than under one.
-func (t turn) rest(took time.Duration, keys int) {
+func (t turn) releaseAfterFailure(took time.Duration, keys int) {
 	t.end()
-	l := t.lane
+	l := t.queue
 	if l.cooling.Add(1) == 1 {
-		l.gate.cooling.Add(1)
+		l.limiter.cooling.Add(1)
 	}
-	pause := min(cooldownFactor*took, time.Duration(keys)*maxCooldown) * time.Duration(max(1, l.gate.cooling.Load()))
+	pause := min(cooldownFactor*took, time.Duration(keys)*maxCooldown) * time.Duration(max(1, l.limiter.cooling.Load()))
 	time.AfterFunc(pause, func() {
 		if l.cooling.Add(-1) == 0 {
-			l.gate.cooling.Add(-1)
+			l.limiter.cooling.Add(-1)
 		}
 		<-l.slots
 	})

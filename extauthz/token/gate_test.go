@@ -34,13 +34,13 @@ func TestGateBoundsBoth(t *testing.T) {
 			t.Errorf("%d in flight", g.inFlight())
 		}
 		for range 3 {
-			turn{lane: g.queueOf(here)}.leave()
+			turn{queue: g.queueOf(here)}.release()
 			if !<-entered {
 				t.Error("one that waited was refused")
 			}
 		}
-		turn{lane: g.queueOf(here)}.leave()
-		turn{lane: g.queueOf(here)}.leave()
+		turn{queue: g.queueOf(here)}.release()
+		turn{queue: g.queueOf(here)}.release()
 		g.isEmpty(t)
 	})
 }
@@ -74,12 +74,12 @@ func TestGateWaitsNoLongerThanTheCaller(t *testing.T) {
 			if <-entered {
 				t.Error("entered a full gate")
 			}
-			busy.leave()
+			busy.release()
 			free, ok := g.acquire(ctx, other)
 			if !ok {
 				t.Fatal("a free slot and a free turn need no time")
 			}
-			free.leave()
+			free.release()
 			g.isEmpty(t)
 		})
 	}
@@ -95,7 +95,7 @@ func TestWhoeverGivesUpLeavesNothingBehind(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			g := newLimiter(4, 10)
 			first, _ := g.acquire(t.Context(), here)
-			first.rest(maxCooldown, 1)
+			first.releaseAfterFailure(maxCooldown, 1)
 			var taken []turn
 			for range busy.turns {
 				turn, _ := g.acquire(t.Context(), busy.issuer)
@@ -107,7 +107,7 @@ func TestWhoeverGivesUpLeavesNothingBehind(t *testing.T) {
 				t.Errorf("entered, with %d turns taken %s", busy.turns, busy.issuer)
 			}
 			for _, turn := range taken {
-				turn.leave()
+				turn.release()
 			}
 			time.Sleep(maxCooldown)
 			synctest.Wait()
@@ -130,7 +130,7 @@ func (g *limiter) waits(t *testing.T, issuer string) time.Duration {
 	if !ok {
 		t.Fatal("refused")
 	}
-	defer turn.leave()
+	defer turn.release()
 	return time.Since(began)
 }
 
@@ -154,7 +154,7 @@ func TestASlotRestsAfterAForgery(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			g := newLimiter(1, 1)
-			entered, verified := g.try(t.Context(), here, row.keys, func() bool {
+			entered, verified := g.verify(t.Context(), here, row.keys, func() bool {
 				time.Sleep(row.took)
 				return row.verified
 			})
@@ -175,7 +175,7 @@ func TestAPanicGivesItsPlaceBack(t *testing.T) {
 		g := newLimiter(1, 1)
 		func() {
 			defer func() { _ = recover() }()
-			g.try(t.Context(), here, 1, func() bool { panic("a library's fault") })
+			g.verify(t.Context(), here, 1, func() bool { panic("a library's fault") })
 		}()
 		g.waits(t, here)
 		g.isEmpty(t)
@@ -201,7 +201,7 @@ func TestFewWaitWhileForgeriesCome(t *testing.T) {
 				g.acquire(t.Context(), here)
 			}
 			for range row.resting {
-				turn{lane: g.queueOf(here)}.rest(time.Second, 1)
+				turn{queue: g.queueOf(here)}.releaseAfterFailure(time.Second, 1)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			refused := 0

@@ -44,7 +44,7 @@ func readHeader(members map[string]any) (header, flaw) {
 }
 
 // noKey says what was not found where no key of the issuer's is allowed.
-func (h header) noKey() flaw {
+func (h header) keyNotFound() flaw {
 	if h.kid == nil {
 		return "kid: absent, and none of the issuer's keys fits alg, or more than four do"
 	}

@@ -28,7 +28,7 @@ func (c crowd) pass(t *testing.T, g *limiter, waited func(time.Duration)) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			began, wait := time.Now(), -time.Second
-			g.try(ctx, c.issuer, 1, func() bool {
+			g.verify(ctx, c.issuer, 1, func() bool {
 				wait = time.Since(began)
 				time.Sleep(c.takes)
 				return c.verified
@@ -113,7 +113,7 @@ func TestWhatFillsOneQueueLeavesRoomInAnother(t *testing.T) {
 		}
 		cancel()
 		synctest.Wait()
-		busy.leave()
+		busy.release()
 		g.isEmpty(t)
 	})
 }
@@ -130,7 +130,7 @@ func TestForgeriesUnderManyNamesGetNoMore(t *testing.T) {
 				for range 2 * slots {
 					go func() {
 						for began := time.Now(); time.Since(began) < span; {
-							g.try(t.Context(), string(rune('a'+name)), 1, func() bool {
+							g.verify(t.Context(), string(rune('a'+name)), 1, func() bool {
 								if now := working.Add(1); time.Since(began) > span/2 && now > most.Load() {
 									most.Store(now)
 								}

@@ -146,7 +146,7 @@ func TestATrialKeepsToTheLength(t *testing.T) {
 		t.Fatal(flaw)
 	}
 	counted := &paced{}
-	found := trial{compact, counted.of(newAlgorithms()["ES256"]), []*jwks.Key{{Public: longer.Public()}, {Public: own.Public()}}, nil}.try()
+	found := signatureCheck{compact, counted.of(newAlgorithms()["ES256"]), []*jwks.Key{{Public: longer.Public()}, {Public: own.Public()}}, nil}.verify()
 	if found == nil || found.Public != own.Public() || counted.tried.Load() != 1 {
 		t.Errorf("found %v after %d keys", found, counted.tried.Load())
 	}

@@ -35,15 +35,15 @@ const (
 )
 
 // nonces makes and reads the nonces of one process.
-type nonces struct {
+type nonceIssuer struct {
 	since   time.Time // of the wall clock: since when every accepted proof is remembered
 	process [nonceProcess]byte
 	secret  [sha256.Size]byte // where no key is shared
 }
 
 // newNonces takes what nobody else may know from random.
-func newNonces(since time.Time, random io.Reader) nonces {
-	n := nonces{since: since.Round(0)}
+func newNonceIssuer(since time.Time, random io.Reader) nonceIssuer {
+	n := nonceIssuer{since: since.Round(0)}
 	for _, bytes := range [][]byte{n.process[:], n.secret[:]} {
 		if _, err := io.ReadFull(random, bytes); err != nil {
 			panic("token: no randomness for nonces: " + err.Error()) // crypto/rand never fails
@@ -55,19 +55,19 @@ func newNonces(since time.Time, random io.Reader) nonces {
 // demanded tells whether a proof needs a nonce now. A proof that was accepted
 // before since, and forgotten, has an iat of at most since and the skew of
 // clocks, and is fresh for another proofWindow.
-func (n *nonces) demanded(rules ProofRules, now time.Time) bool {
+func (n *nonceIssuer) required(rules ProofRules, now time.Time) bool {
 	return rules.NonceAlways || !now.Round(0).After(n.since.Add(rules.ClockSkew+proofWindow))
 }
 
 // holds tells whether a nonce shows that its proof was made since then: it is
 // of this process, or of another one that shares a key and had our time or a
 // later one.
-func (n *nonces) holds(nonce string, rules ProofRules, now time.Time) bool {
+func (n *nonceIssuer) valid(nonce string, rules ProofRules, now time.Time) bool {
 	if len(nonce) != base64.RawURLEncoding.EncodedLen(nonceBytes) {
 		return false // also of line breaks, which the decoder would pass over
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(nonce)
-	if err != nil || len(raw) != nonceBytes || !n.genuine(raw, rules) {
+	if err != nil || len(raw) != nonceBytes || !n.authentic(raw, rules) {
 		return false
 	}
 	made := time.Unix(0, int64(binary.BigEndian.Uint64(raw))) //nolint:gosec // genuine: written by mint
@@ -76,7 +76,7 @@ func (n *nonces) holds(nonce string, rules ProofRules, now time.Time) bool {
 	return -rules.ClockSkew <= age && age <= nonceLifetime && (ours || !made.Before(n.since))
 }
 
-func (n *nonces) genuine(raw []byte, rules ProofRules) bool {
+func (n *nonceIssuer) authentic(raw []byte, rules ProofRules) bool {
 	claimed := raw[nonceTime+nonceProcess:]
 	for _, key := range n.keys(rules) {
 		if hmac.Equal(claimed, authenticate(key, raw[:nonceTime+nonceProcess])) {
@@ -87,14 +87,14 @@ func (n *nonces) genuine(raw []byte, rules ProofRules) bool {
 }
 
 // mint makes the nonce of this moment.
-func (n *nonces) mint(rules ProofRules, now time.Time) string {
+func (n *nonceIssuer) issue(rules ProofRules, now time.Time) string {
 	raw := binary.BigEndian.AppendUint64(make([]byte, 0, nonceBytes), uint64(now.UnixNano()))
 	raw = append(raw, n.process[:]...)
 	raw = append(raw, authenticate(n.keys(rules)[0], raw)...)
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-func (n *nonces) keys(rules ProofRules) [][]byte {
+func (n *nonceIssuer) keys(rules ProofRules) [][]byte {
 	if len(rules.NonceKeys) > 0 {
 		return rules.NonceKeys
 	}

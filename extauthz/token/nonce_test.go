@@ -178,7 +178,7 @@ func TestEachNonceDefect(t *testing.T) {
 func FuzzNonce(f *testing.F) {
 	c := newClock()
 	b, rules := started(c), ProofRules{ClockSkew: skew, NonceKeys: sharedKeys, NonceAlways: true}
-	made := b.nonces.mint(rules, c.read())
+	made := b.nonces.issue(rules, c.read())
 	f.Add(made, int64(0))
 	f.Add(made, int64(nonceLifetime+1))
 	f.Add(made+"A", int64(1))
@@ -198,7 +198,7 @@ func FuzzNonce(f *testing.F) {
 			want = want && age <= int64(5*time.Minute) && age >= -int64(skew)
 			want = want && (string(raw[8:16]) == string(b.nonces.process[:]) || int64(binary.BigEndian.Uint64(raw[:8])) >= testTime.UnixNano())
 		}
-		if got := b.nonces.holds(nonce, rules, now); got != want {
+		if got := b.nonces.valid(nonce, rules, now); got != want {
 			t.Errorf("%q, %v later: %v, want %v", nonce, time.Duration(later), got, want)
 		}
 	})

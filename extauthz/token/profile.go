@@ -26,7 +26,7 @@ func (p Profile) String() string {
 
 // otherKind finds what shows that a token is no access token (RFC 8725,
 // sections 3.11 and 3.12). Any profile but Standard is read as the strict one.
-func (p Profile) otherKind(h header, payload map[string]any) flaw {
+func (p Profile) rejectOtherType(h header, payload map[string]any) flaw {
 	if !p.acceptsType(h.typ) {
 		return "typ: not the type of an access token"
 	}

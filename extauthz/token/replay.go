@@ -56,7 +56,7 @@ func attempt(name, proof string) fingerprint {
 // hostile clients stop each other, and not everybody. Someone who has tokens
 // bound to very many keys can fill that too, and then every new proof is
 // refused until old ones end.
-type replays struct {
+type replayCache struct {
 	now      func() time.Time
 	maxBytes int
 	perKey   int
@@ -82,14 +82,14 @@ type acceptance struct {
 	issued  int64 // iat, in Unix nanoseconds
 }
 
-func newReplays(now func() time.Time, maxBytes, perKey int) *replays {
+func newReplayCache(now func() time.Time, maxBytes, perKey int) *replayCache {
 	if maxBytes <= 0 {
 		maxBytes = defaultReplayBytes
 	}
 	if perKey <= 0 {
 		perKey = defaultPerKey
 	}
-	return &replays{
+	return &replayCache{
 		now: now, maxBytes: maxBytes, perKey: perKey, start: now(), forgotten: math.MinInt64,
 		seen:   map[fingerprint]acceptance{},
 		live:   map[fingerprint]int{},
@@ -101,7 +101,7 @@ func newReplays(now func() time.Time, maxBytes, perKey int) *replays {
 // The clock is read again, under the lock: between the first look at iat and
 // this one, a wait for a turn may have outlasted both the proof and the memory
 // of its first use.
-func (r *replays) record(thumbprint, id string, issued time.Time, attempt fingerprint, skew time.Duration) flaw {
+func (r *replayCache) record(thumbprint, id string, issued time.Time, attempt fingerprint, skew time.Duration) flaw {
 	key, proof := fingerprintOf(thumbprint, ""), fingerprintOf(thumbprint, id)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,7 +109,7 @@ func (r *replays) record(thumbprint, id string, issued time.Time, attempt finger
 	elapsed := now.Sub(r.start)
 	r.sweep(elapsed)
 
-	if flaw := untimely(issued, now, skew); flaw != "" {
+	if flaw := checkProofTime(issued, now, skew); flaw != "" {
 		return flaw
 	}
 	if first, again := r.seen[proof]; again {
@@ -133,7 +133,7 @@ func (r *replays) record(thumbprint, id string, issued time.Time, attempt finger
 	return ""
 }
 
-func (r *replays) noRoom(key fingerprint) flaw {
+func (r *replayCache) noRoom(key fingerprint) flaw {
 	limit := r.maxBytes
 	if r.live[key] >= lightUse {
 		limit -= r.maxBytes / 4
@@ -147,11 +147,11 @@ func (r *replays) noRoom(key fingerprint) flaw {
 	return ""
 }
 
-func (r *replays) bytes() int { return len(r.seen)*proofBytes + len(r.live)*keyBytes }
+func (r *replayCache) bytes() int { return len(r.seen)*proofBytes + len(r.live)*keyBytes }
 
 // sweep forgets what is over, once a second. There are no more lists than
 // seconds in which a proof can end, some 11 minutes.
-func (r *replays) sweep(elapsed time.Duration) {
+func (r *replayCache) sweep(elapsed time.Duration) {
 	second := int64(elapsed / time.Second)
 	if second == r.swept {
 		return
@@ -168,7 +168,7 @@ func (r *replays) sweep(elapsed time.Duration) {
 	}
 }
 
-func (r *replays) forget(proof fingerprint) {
+func (r *replayCache) forget(proof fingerprint) {
 	key := r.seen[proof].key
 	r.forgotten = max(r.forgotten, r.seen[proof].issued)
 	delete(r.seen, proof)

@@ -138,7 +138,7 @@ func TestRetryIsNoReplay(t *testing.T) {
 // A retry does not make the time for the next one longer.
 func TestRetriesEnd(t *testing.T) {
 	c := newClock()
-	r := newReplays(c.read, 0, 0)
+	r := newReplayCache(c.read, 0, 0)
 	name := attempt("1", "proof")
 	for range 2 {
 		if flaw := r.record("key", "jti", testTime, name, proofWindow); flaw != "" {
@@ -156,7 +156,7 @@ func TestRetriesEnd(t *testing.T) {
 func TestProofsEnd(t *testing.T) {
 	for _, issued := range []time.Time{testTime.Add(-proofWindow), testTime, testTime.Add(proofWindow)} {
 		c := newClock()
-		r := newReplays(c.read, 0, 0)
+		r := newReplayCache(c.read, 0, 0)
 		expect := func(step, want string) {
 			t.Helper()
 			if flaw := r.record("key", "jti", issued, fingerprint{}, proofWindow); string(flaw) != want {
@@ -186,7 +186,7 @@ func TestProofsEnd(t *testing.T) {
 // where it was fresh; what is younger is not held up by that.
 func TestForgottenProofsStayDead(t *testing.T) {
 	c := newClock()
-	r := newReplays(c.read, 0, 0)
+	r := newReplayCache(c.read, 0, 0)
 	record := func(id string, issued time.Time) flaw { return r.record("key", id, issued, fingerprint{}, skew) }
 	if flaw := record("old", testTime.Add(-time.Minute)); flaw != "" {
 		t.Fatal(flaw)
@@ -212,7 +212,7 @@ func TestForgottenProofsStayDead(t *testing.T) {
 // A key may have so many live proofs and no more; others do not notice.
 func TestBudgetOfAKey(t *testing.T) {
 	c := newClock()
-	r := newReplays(c.read, 0, 3)
+	r := newReplayCache(c.read, 0, 3)
 	record := func(key, id string) flaw { return r.record(key, id, c.read(), fingerprint{}, proofWindow) }
 	for i := range 3 {
 		if flaw := record("busy", fmt.Sprint(i)); flaw != "" {
@@ -242,7 +242,7 @@ func TestBudgetOfAKey(t *testing.T) {
 func TestBudgetOfAll(t *testing.T) {
 	const full flaw = "jti: no room for another live proof"
 	c := newClock()
-	r := newReplays(c.read, 1<<20, 10_000)
+	r := newReplayCache(c.read, 1<<20, 10_000)
 	id := 0
 	fill := func(key string, most int) int { // until it is refused
 		for n := range most {
@@ -292,7 +292,7 @@ func TestBudgetOfAll(t *testing.T) {
 // A key takes room too.
 func TestRoomForKeys(t *testing.T) {
 	const keys = 5
-	r := newReplays(newClock().read, keys*(proofBytes+keyBytes), 0)
+	r := newReplayCache(newClock().read, keys*(proofBytes+keyBytes), 0)
 	for i := range keys + 1 {
 		if flaw := r.record(fmt.Sprint("key ", i), "jti", testTime, fingerprint{}, proofWindow); (flaw == "") != (i < keys) {
 			t.Errorf("key %d: %q", i, flaw)
@@ -302,7 +302,7 @@ func TestRoomForKeys(t *testing.T) {
 
 // A retry needs no room.
 func TestRetryInFullMemory(t *testing.T) {
-	r := newReplays(newClock().read, proofBytes+keyBytes, 0)
+	r := newReplayCache(newClock().read, proofBytes+keyBytes, 0)
 	name := attempt("1", "proof")
 	for range 2 {
 		if flaw := r.record("key", "jti", testTime, name, proofWindow); flaw != "" {
@@ -327,7 +327,7 @@ func TestReplayMemoryIsHonest(t *testing.T) {
 	}
 	for _, perKey := range []int{1, 8, 64} {
 		before := inUse()
-		r := newReplays(newClock().read, 0, 0)
+		r := newReplayCache(newClock().read, 0, 0)
 		for i := 0; ; i++ {
 			issued := testTime.Add(time.Duration(i%600-300) * time.Second)
 			if r.record(fmt.Sprint(i/perKey), fmt.Sprint(i), issued, fingerprint{}, proofWindow) != "" {

@@ -26,17 +26,17 @@ func (v *Verifier) Revalidate(claims *Claims, issuer *Issuer) (bool, *Refusal) {
 	if keys, _ := issuer.Keys.Set().Lookup(claims.HeaderKeyID, claims.Algorithm); !slices.Contains(keys, claims.Key) {
 		return false, nil
 	}
-	return true, v.outOfTime(claims, issuer)
+	return true, v.checkTime(claims, issuer)
 }
 
 // outOfTime compares the claims' dates with the clock (RFC 7519, sections 4.1.4
 // to 4.1.6); nil where they hold.
-func (v *Verifier) outOfTime(claims *Claims, issuer *Issuer) *Refusal {
+func (v *Verifier) checkTime(claims *Claims, issuer *Issuer) *Refusal {
 	now := v.now()
 	if !now.Before(claims.Expiry.Add(v.skew)) {
 		return issuer.refuse(reason.TokenExpired, "exp: passed")
 	}
-	if flaw := claims.tooEarly(now.Add(v.skew)); flaw != "" {
+	if flaw := claims.checkNotBefore(now.Add(v.skew)); flaw != "" {
 		return issuer.refuse(reason.TokenNotYetValid, flaw)
 	}
 	return nil

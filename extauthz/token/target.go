@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// TargetURI is the one spelling of an http or https URI that two of them are
+// targetURI is the one spelling of an http or https URI that two of them are
 // compared in, without query and fragment (RFC 9449, section 4.3, check 9; RFC
 // 3986, sections 6.2.2 and 6.2.3): scheme and host in lower case, no default
 // port, "/" for an empty path, escapes in upper case, and none of a character
 // that needs none. False means that it is no such URI, or that it could be read
 // in two ways: user information, a dot segment, a backslash, a host or port
 // that is not plain, a byte outside visible ASCII.
-func TargetURI(raw string) (string, bool) {
+func targetURI(raw string) (string, bool) {
 	scheme, rest, found := strings.Cut(raw, "://")
 	scheme = strings.ToLower(scheme)
 	if !found || scheme != "http" && scheme != "https" {

@@ -77,14 +77,14 @@ func TestTargetURI(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.intent, func(t *testing.T) {
-			got, ok := TargetURI(row.raw)
+			got, ok := targetURI(row.raw)
 			if !ok {
 				got = ""
 			}
 			if got != row.want {
 				t.Errorf("%q: %q, want %q", row.raw, got, row.want)
 			}
-			if again, _ := TargetURI(got); ok && again != got {
+			if again, _ := targetURI(got); ok && again != got {
 				t.Errorf("%q becomes %q the second time", got, again)
 			}
 		})

@@ -140,7 +140,7 @@ func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss 
 	if flaw := issuer.refusesAlgorithm(jws.header); flaw != "" {
 		return nil, issuer.refuse(reason.AlgorithmNotAllowed, flaw)
 	}
-	if flaw := issuer.profile().otherKind(jws.header, jws.payload); flaw != "" {
+	if flaw := issuer.profile().rejectOtherType(jws.header, jws.payload); flaw != "" {
 		return nil, issuer.refuse(reason.TypeNotAllowed, flaw)
 	}
 	if !named { // no issuer can be unknown that was never named
@@ -154,19 +154,19 @@ func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss 
 	if flaw != "" {
 		return nil, issuer.refuse(reason.ClaimsMissing, flaw)
 	}
-	if refusal := v.outOfTime(claims, issuer); refusal != nil {
+	if refusal := v.checkTime(claims, issuer); refusal != nil {
 		return nil, refusal
 	}
 
 	keys, why := issuer.Keys.Find(ctx, jws.header.kid, jws.header.alg)
 	if why != reason.Allowed {
-		return nil, issuer.refuse(why, jws.header.noKey())
+		return nil, issuer.refuse(why, jws.header.keyNotFound())
 	}
-	key, refusal := v.signer(ctx, compact, trial{jws, algorithm, keys, issuer})
+	key, refusal := v.signer(ctx, compact, signatureCheck{jws, algorithm, keys, issuer})
 	if refusal != nil {
 		return nil, refusal
 	}
-	if refusal := v.outOfTime(claims, issuer); refusal != nil { // the wait for keys may have been long
+	if refusal := v.checkTime(claims, issuer); refusal != nil { // the wait for keys may have been long
 		return nil, refusal
 	}
 	claims.Key, claims.KeyID = key, key.ID

@@ -137,7 +137,7 @@ func TestClaims(t *testing.T) {
 }
 
 func TestDateKeepsItsFraction(t *testing.T) {
-	r := reader{all: map[string]any{"exp": json.Number("-1.5")}}
+	r := claimReader{all: map[string]any{"exp": json.Number("-1.5")}}
 	if got := r.date("exp"); !got.Equal(time.Unix(-2, 5e8)) || r.flaw != "" {
 		t.Errorf("%v %q", got, r.flaw)
 	}
@@ -279,7 +279,7 @@ func TestOverloaded(t *testing.T) {
 	if got := verify(short); got != reason.SignatureInvalid {
 		t.Errorf("a signature that cannot verify needs no turn: %v", got)
 	}
-	busy.leave()
+	busy.release()
 	if got := verify(); got != reason.Allowed {
 		t.Error(got)
 	}

@@ -26,14 +26,14 @@ func ReadUnverified(compact string) (Unverified, bool) {
 	if flaw != "" {
 		return Unverified{}, false
 	}
-	r := reader{all: jws.payload} // its flaw is not looked at
+	r := claimReader{all: jws.payload} // its flaw is not looked at
 	u := Unverified{
 		Algorithm: jws.header.alg,
-		Issuer:    r.text("iss"),
-		Subject:   r.text("sub"),
+		Issuer:    r.string("iss"),
+		Subject:   r.string("sub"),
 		Client:    r.client(),
-		ID:        r.text("jti"),
-		Audience:  r.list("aud"),
+		ID:        r.string("jti"),
+		Audience:  r.strings("aud"),
 		Scopes:    r.scopes(),
 		Expiry:    r.date("exp"),
 		NotBefore: r.date("nbf"),

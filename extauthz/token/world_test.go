@@ -91,7 +91,7 @@ func asBearer(claims *Claims, refusal *Refusal) (*Claims, *Refusal) {
 	if refusal != nil {
 		return claims, refusal
 	}
-	_, refusal = NewPossessionVerifier(PossessionOptions{}).Verify(context.Background(), ReadConfirmation(claims.All), Presentation{Scheme: SchemeBearer}, DPoPOff, ProofRules{})
+	_, refusal = NewPossessionVerifier(PossessionOptions{}).Verify(context.Background(), readConfirmation(claims.All), Presentation{Scheme: SchemeBearer}, DPoPOff, ProofRules{})
 	if refusal != nil {
 		return nil, refusal
 	}

@@ -189,7 +189,7 @@ func (r *reader) checkResources() *resource.Table {
 			spec.ProofAlgorithms = token.DefaultAlgorithms()
 		}
 		specs = append(specs, spec)
-		if e.ClientCertificate == resource.CertificateXFCC {
+		if spec.ReadsXFCC() {
 			r.warn(at+".client_certificate", "believes x-forwarded-client-cert, which any client could write",
 				"have Envoy set it: forward_client_cert_details SANITIZE_SET, or SANITIZE where no client has a certificate")
 		}
@@ -212,7 +212,7 @@ func (r *reader) checkResources() *resource.Table {
 func (r *reader) checkNeighbours(table *resource.Table) {
 	for i, is := range r.doc.Issuers {
 		var paths []string
-		for _, place := range jwks.DiscoveryURLs(is.Issuer) {
+		for _, place := range (jwks.Options{Issuer: is.Issuer}).DiscoveryURLs() {
 			u, err := url.Parse(place)
 			if err == nil && table.IsMetadata(authorityOf(u), discoveryPath) {
 				paths = append(paths, u.EscapedPath())

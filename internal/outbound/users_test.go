@@ -75,7 +75,7 @@ func read(t *testing.T, name string) []byte {
 
 func tryKeys(t *testing.T, p place, o jwks.Options) string {
 	o.InsecureHTTPHosts, o.CAPEM = p.insecure, read(t, p.caFile)
-	return jwks.Try(t.Context(), o, jwks.Environment{}).Problem
+	return o.FetchOnce(t.Context()).Problem
 }
 
 func fetchBundle(t *testing.T, p place, o bundles.Options) string {

@@ -79,10 +79,7 @@ func (i *issuers) source(ctx context.Context, wanted jwks.Options, running *runn
 // fitToKeepKeys refuses a folder that others can write, before anything of it is
 // read. "" is none.
 func fitToKeepKeys(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	if faults := jwks.CheckFolder(dir); len(faults) > 0 {
+	if faults := (jwks.Options{CacheDir: dir}).CheckCacheDir(); len(faults) > 0 {
 		return fmt.Errorf("jwks_cache_dir is not usable: %s", strings.Join(faults, "; "))
 	}
 	return nil

@@ -111,7 +111,7 @@ func (c *issuerCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, status := range c.statuses() {
 		gauge(c.keys, float64(status.Keys), status.Issuer)
-		gauge(c.skipped, float64(status.Skipped), status.Issuer)
+		gauge(c.skipped, float64(len(status.Skipped)), status.Issuer)
 		if !status.LastSuccess.IsZero() {
 			gauge(c.lastSuccess, seconds(status.LastSuccess), status.Issuer)
 		}

@@ -15,26 +15,29 @@ import (
 )
 
 // Keys fetches the keys of all issuers at once; the answers are in their order.
-// Keys that are given are read, and nothing is fetched for them.
-func Keys(ctx context.Context, issuers []config.Issuer) []jwks.Trial {
-	return each(issuers, func(issuer config.Issuer) jwks.Trial {
-		return jwks.Try(ctx, issuer.Keys, jwks.Environment{})
+// Static keys are parsed; nothing is fetched for them.
+func Keys(ctx context.Context, issuers []config.Issuer) []jwks.Status {
+	return each(issuers, func(issuer config.Issuer) jwks.Status {
+		return issuer.Keys.FetchOnce(ctx)
 	})
 }
 
 // KeyProblems are what is wrong with the keys of an issuer, at the place where
 // the configuration names it: an error where there is none, and a warning for
 // each that is published and not used.
-func KeyProblems(issuer config.Issuer, trial jwks.Trial) config.Problems {
+func KeyProblems(issuer config.Issuer, keys jwks.Status) config.Problems {
 	at := config.Problem{File: issuer.File, Line: issuer.Line, Column: issuer.Column}
-	if trial.Problem != "" {
-		at.Message = fmt.Sprintf("no keys of %s: %s (%s)", trial.Issuer, trial.Problem, trial.Cause)
+	if keys.Problem != "" {
+		at.Message = fmt.Sprintf("no keys of %s: %s (%s)", keys.Issuer, keys.Problem, keys.Cause)
 		return config.Problems{at}
+	}
+	if keys.Place == "" { // static keys: the configuration's own check reports them
+		return nil
 	}
 	var problems config.Problems
 	at.Warning = true
-	for _, key := range trial.Skipped {
-		at.Message = fmt.Sprintf("key %d of %s is not used, its kid is %q: %s", key.Index, trial.Place, key.ID, key.Why)
+	for _, key := range keys.Skipped {
+		at.Message = fmt.Sprintf("key %d of %s is not used, its kid is %q: %s", key.Index, keys.Place, key.ID, key.Why)
 		problems = append(problems, at)
 	}
 	return problems
@@ -42,11 +45,11 @@ func KeyProblems(issuer config.Issuer, trial jwks.Trial) config.Problems {
 
 // KeyLine says in a line what came from an issuer without problems; "" where
 // nothing was to be fetched.
-func KeyLine(trial jwks.Trial) string {
-	if trial.Place == "" {
+func KeyLine(keys jwks.Status) string {
+	if keys.Place == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s: %d keys from %s", trial.Issuer, trial.Keys, trial.Place)
+	return fmt.Sprintf("%s: %d keys from %s", keys.Issuer, keys.Keys, keys.Place)
 }
 
 // Bundles fetches all bundles at once; the answers are in their order.

@@ -1,4 +1,8 @@
-package token
+// Package clientcert reads the client's certificate out of what Envoy attests of
+// the connection: source.certificate, or the header x-forwarded-client-cert.
+// Both functions return the SHA-256 of the certificate in DER (RFC 8705, section
+// 3.1), and false for everything that is not exactly in Envoy's format.
+package clientcert
 
 import (
 	"crypto/sha256"
@@ -9,11 +13,9 @@ import (
 	"strings"
 )
 
-// ReadClientCertificate gives the SHA-256 of the client's certificate (RFC
-// 8705, section 3.1: over its DER) as Envoy's source.certificate shows it: one
-// certificate in PEM, then URL-encoded. False means that it is not exactly
-// that; "" is how a client without a certificate looks.
-func ReadClientCertificate(pemURLEncoded string) ([sha256.Size]byte, bool) {
+// ReadSource reads source.certificate: one certificate in PEM, then URL-encoded.
+// It is "" for a client without a certificate, which returns false.
+func ReadSource(pemURLEncoded string) ([sha256.Size]byte, bool) {
 	var none [sha256.Size]byte
 	if strings.ContainsAny(pemURLEncoded, "\n +/=") { // Envoy escapes each of them
 		return none, false
@@ -34,21 +36,20 @@ func ReadClientCertificate(pemURLEncoded string) ([sha256.Size]byte, bool) {
 	return sha256.Sum256(block.Bytes), true
 }
 
-// isSequence says that DER is one SEQUENCE (RFC 5280, section 4.1) and nothing
-// behind it. What is in it TLS has verified.
+// isSequence says whether der is one SEQUENCE (RFC 5280, section 4.1) with nothing
+// after it. TLS has verified its content.
 func isSequence(der []byte) bool {
 	var value asn1.RawValue
 	rest, err := asn1.Unmarshal(der, &value)
-	return err == nil && len(rest) == 0 && value.Class == asn1.ClassUniversal && value.Tag == asn1.TagSequence && value.IsCompound
+	sequence := value.Class == asn1.ClassUniversal && value.Tag == asn1.TagSequence && value.IsCompound
+	return err == nil && len(rest) == 0 && sequence
 }
 
-// ReadXFCC gives the SHA-256 of the client's certificate as the values of
-// x-forwarded-client-cert show it, one per occurrence. There must be one
-// element in all: with several, the client's own is a matter of belief. In it
-// there must be one Hash, of 64 hexadecimal digits. Whatever does not read by
-// the letter of Envoy's documentation is false.
+// ReadXFCC reads the values of x-forwarded-client-cert, one per occurrence. There
+// must be one element in all, because nothing shows which of several is the
+// client's own, and one Hash of 64 hexadecimal digits in it.
 //
-// The header is worth something only where Envoy sanitises it.
+// Trust the header only where Envoy sanitises it.
 func ReadXFCC(header []string) ([sha256.Size]byte, bool) {
 	var none, digest [sha256.Size]byte
 	if len(header) != 1 {
@@ -79,8 +80,8 @@ func ReadXFCC(header []string) ([sha256.Size]byte, bool) {
 	return digest, true
 }
 
-// cutPair takes one name=value off an element. A quoted value comes as it
-// stands between the quotes.
+// cutPair takes one name=value off an element. Of a quoted value it returns the
+// text between the quotes.
 func cutPair(s string) (name, value, rest string, ok bool) {
 	name, rest, ok = strings.Cut(s, "=")
 	if !ok || name == "" || !lettersOnly(name) {

@@ -1,4 +1,4 @@
-package token
+package clientcert
 
 import (
 	"crypto/ed25519"
@@ -40,7 +40,7 @@ func pemOf(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
-func TestReadClientCertificate(t *testing.T) {
+func TestReadSource(t *testing.T) {
 	der := someCertificate()
 	good := pemOf("CERTIFICATE", der)
 	first, body, _ := strings.Cut(good, "\n")
@@ -82,7 +82,7 @@ func TestReadClientCertificate(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.intent, func(t *testing.T) {
-			digest, ok := ReadClientCertificate(row.value)
+			digest, ok := ReadSource(row.value)
 			want := [sha256.Size]byte{}
 			if row.want {
 				want = sha256.Sum256(der)
