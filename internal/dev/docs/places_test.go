@@ -150,3 +150,19 @@ func TestDependenciesAreExplained(t *testing.T) {
 		t.Errorf("ARCHITECTURE.md explains %q, go.mod requires %q", got, want)
 	}
 }
+
+// TestActionsArePinned fails where a workflow uses an action by a name that can
+// move, or does more than .ci/run.
+func TestActionsArePinned(t *testing.T) {
+	workflow := readDocument(t, ".github/workflows/ci.yml")
+	actions := regexp.MustCompile(`(?m)uses: (.*)$`).FindAllStringSubmatch(workflow, -1)
+	for _, action := range actions {
+		if !regexp.MustCompile(`^actions/[a-z-]+@[0-9a-f]{40} # v[0-9.]+$`).MatchString(action[1]) {
+			t.Errorf("%s is not pinned by a commit", action[1])
+		}
+	}
+	runs := regexp.MustCompile(`(?m)run: (.*)$`).FindAllStringSubmatch(workflow, -1)
+	if len(actions) == 0 || len(runs) != 1 || runs[0][1] != ".ci/run" {
+		t.Errorf("%d actions, commands %q", len(actions), runs)
+	}
+}
