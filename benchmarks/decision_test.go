@@ -29,7 +29,7 @@ headers["x-tenant"] := input.claims.tenant
 // decisionInput is a request that both rules allow; n tells tokens apart.
 func decisionInput(n int) policy.Input {
 	return policy.Input{
-		Request: policy.Request{
+		Request: &policy.RequestValues{
 			ID: strconv.Itoa(n), Method: "POST", Scheme: "https", Host: "mcp.example.com", Path: "/mcp",
 			Headers: map[string][]string{
 				"accept": {"application/json, text/event-stream"}, "content-type": {"application/json"},
@@ -148,8 +148,8 @@ func plainInput() map[string]any {
 	return map[string]any{
 		"version": 1,
 		"request": map[string]any{
-			"id": in.Request.ID, "method": in.Request.Method, "scheme": in.Request.Scheme, "host": in.Request.Host,
-			"path": in.Request.Path, "query": map[string]any{}, "headers": in.Request.Headers,
+			"id": in.Request.(*policy.RequestValues).ID, "method": in.Request.(*policy.RequestValues).Method, "scheme": in.Request.(*policy.RequestValues).Scheme, "host": in.Request.(*policy.RequestValues).Host,
+			"path": in.Request.(*policy.RequestValues).Path, "query": map[string]any{}, "headers": in.Request.(*policy.RequestValues).Headers,
 		},
 		"resource": map[string]any{
 			"name": in.Resource.Name, "uri": in.Resource.URI, "audiences": []any{}, "scopes": in.Resource.Scopes, "labels": in.Resource.Labels,

@@ -44,8 +44,9 @@ func BenchmarkStep(b *testing.B) {
 		}},
 		{"decide/cold", func(int) bool {
 			fresh++
-			asked := input
-			asked.Request.Method = "POST" + strconv.Itoa(fresh) // the team's rule reads it, and nobody asked this before
+			asked, request := input, *input.Request.(*policy.RequestValues)
+			request.Method = "POST" + strconv.Itoa(fresh) // the team's rule reads it, and no decision before had it
+			asked.Request = &request
 			decision, found, err := judge.Decide(ctx, asked)
 			return err == nil && decision.Outcome == policy.Allowed && found == policy.Evaluated
 		}},
@@ -79,7 +80,7 @@ func (w *world) input(claims *token.Claims) policy.Input {
 	}
 	resource := w.server.State().Resources.Find(traffic.Host, traffic.Path)
 	return policy.Input{
-		Request:  policy.Request{Method: "POST", Scheme: "https", Host: traffic.Host, Path: traffic.Path, Headers: headers},
+		Request:  &policy.RequestValues{Method: "POST", Scheme: "https", Host: traffic.Host, Path: traffic.Path, Headers: headers},
 		Resource: policy.Resource{Name: resource.Name, URI: resource.URI, Scopes: resource.Scopes},
 		Claims:   claims.All,
 		Token:    policy.Token{Issuer: claims.Issuer, Client: claims.Client, Scopes: claims.Scopes, Profile: "standard"},

@@ -7,29 +7,26 @@ import "net/netip"
 // writes there.
 const externalAddress = "x-envoy-external-address"
 
-// clientAddress is the IP address of the client, in its one spelling; "" where
-// it is not known. Where Envoy's header is trusted, only that header counts: the
-// peer would be a proxy, and a rule about networks would let everybody through.
+// clientAddress is the IP address of the client, in its canonical spelling; ""
+// where it is not known. Where Envoy's header is trusted, only that header
+// counts: the peer would be a proxy, and a rule about networks would let every
+// client through.
 func (r *request) clientAddress() string {
-	said := r.sourceAddress
+	spelled := r.sourceAddress
 	if r.trustsClientAddress {
 		value, present, more := r.headers.only(externalAddress)
 		if !present || more {
 			return ""
 		}
-		said = value
+		spelled = value
 	}
-	address, err := netip.ParseAddr(said)
+	address, err := netip.ParseAddr(spelled)
 	if err != nil || address.Zone() != "" {
 		return ""
 	}
-	return address.Unmap().String()
-}
-
-// appendClientAddress adds what clientAddress reads to the key of a pin.
-func (r *request) appendClientAddress(key []byte) []byte {
-	if r.trustsClientAddress {
-		return r.headers.appendValues(key, externalAddress)
+	var room [64]byte
+	if canonical := address.Unmap().AppendTo(room[:0]); string(canonical) != spelled {
+		return string(canonical)
 	}
-	return appendText(key, r.sourceAddress)
+	return spelled // as Envoy spells it, without a copy
 }

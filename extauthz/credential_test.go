@@ -8,7 +8,6 @@ import (
 
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/internal/testenv/readers"
-	"github.com/doorward/doorward/policy"
 )
 
 // TestCredential is every shape in which a header can hold none, one or two
@@ -101,7 +100,7 @@ func TestQueryTokens(t *testing.T) {
 			if got := hidesToken(row.query); got != row.hidden {
 				t.Errorf("hidden: %t", got)
 			}
-			if _, leaked := queryValues(row.query, policy.Reads{AllQuery: true})[queryToken]; leaked {
+			if _, leaked := allParameters(row.query)[queryToken]; leaked {
 				t.Error("a policy sees the token")
 			}
 		})
@@ -190,9 +189,12 @@ func FuzzQuery(f *testing.F) {
 		if got := hidesToken(raw); got != hidden {
 			t.Errorf("hidden: %v, want %v", got, hidden)
 		}
-		for name := range queryValues(raw, policy.Reads{AllQuery: true}) {
+		for name, want := range allParameters(raw) {
 			if name == queryToken {
 				t.Error("a policy sees the token")
+			}
+			if got := parametersNamed(raw, name); !slices.Equal(got, want) {
+				t.Errorf("%q by its name: %q, among all: %q", name, got, want)
 			}
 		}
 	})

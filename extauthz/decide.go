@@ -2,8 +2,6 @@ package extauthz
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
@@ -39,7 +37,7 @@ func (s *Server) evaluate(ctx context.Context, judge *policy.Evaluator, req *req
 	ctx, cancel := context.WithDeadline(ctx, req.until)
 	defer cancel()
 	start := time.Now()
-	decision, found, err := judge.Decide(ctx, policyInput(req, v, judge.Reads()))
+	decision, found, err := judge.Decide(ctx, policyInput(req, v))
 	s.metrics.decided(v.resource.Name, found, time.Since(start))
 	if err != nil {
 		v.reason, v.cause = reason.PolicyError, err.Error()
@@ -73,26 +71,12 @@ func outcomeReason(outcome policy.Outcome) reason.Reason {
 	}
 }
 
-// policyInput is the document a policy sees, as far as it reads the request.
-// Credentials are not in it.
-func policyInput(req *request, v *verdict, reads policy.Reads) policy.Input {
-	res, client := v.resource, ""
-	if reads.ClientAddress {
-		client = req.clientAddress()
-	}
+// policyInput is the document that a policy decides on. It reads the request
+// through [policy.Request]; the token itself is not in it.
+func policyInput(req *request, v *verdict) policy.Input {
+	res := v.resource
 	return policy.Input{
-		Request: policy.Request{
-			ID:              req.id,
-			Method:          req.method,
-			Scheme:          req.scheme,
-			Host:            req.authority,
-			Path:            req.path,
-			Query:           queryValues(req.rawQuery, reads),
-			Headers:         req.headers.plain(reads),
-			SourceAddress:   req.sourceAddress,
-			SourcePrincipal: req.sourcePrincipal,
-			ClientAddress:   client,
-		},
+		Request: req,
 		Resource: policy.Resource{
 			Name:      res.Name,
 			URI:       res.URI,
@@ -109,24 +93,4 @@ func policyInput(req *request, v *verdict, reads policy.Reads) policy.Input {
 			Binding: v.binding,
 		},
 	}
-}
-
-// plain are the headers that a policy reads, without Envoy's pseudo headers,
-// each as one value: both forms in which Envoy sends headers must give a policy
-// the same document. Package policy shows none that carries a credential.
-func (h headers) plain(reads policy.Reads) map[string][]string {
-	if !reads.AllHeaders && len(reads.Headers) == 0 {
-		return nil
-	}
-	plain := map[string][]string{}
-	for _, header := range h {
-		read := reads.AllHeaders || slices.Contains(reads.Headers, header.name)
-		if read && !strings.HasPrefix(header.name, ":") {
-			plain[header.name] = append(plain[header.name], header.value)
-		}
-	}
-	for name, values := range plain {
-		plain[name] = []string{strings.Join(values, ",")}
-	}
-	return plain
 }

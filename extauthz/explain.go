@@ -103,7 +103,7 @@ func (state *State) grounds(ctx context.Context, req *request, v *verdict) []pol
 	ctx, cancel := context.WithDeadline(ctx, state.deadline(ctx, time.Now()))
 	defer cancel()
 	judge := state.Policy.For(v.resource.Name)
-	again, grounds, err := judge.Explain(ctx, policyInput(req, v, judge.Reads()))
+	again, grounds, err := judge.Explain(ctx, policyInput(req, v))
 	if err != nil || again.Outcome != v.decision.Outcome || again.Rule != v.decision.Rule || again.Code != v.decision.Code {
 		return nil
 	}

@@ -28,55 +28,23 @@ const (
 	maxVerdictBytes = maxVerdictEntry - 512 // key, answer and decision
 )
 
-// verdictKey appends to key what a pin of this Check is found by. It is false
-// where the answer must not be kept: the rules read what no two requests share,
-// or the request carries what the answer has to take off it by name.
-func (r *request) verdictKey(key []byte, state *numberedState, res *resource.Resource, binding string, judge *policy.Evaluator) ([]byte, bool) {
-	reads := judge.Reads()
-	if !judge.Cacheable() || reads.AllHeaders || len(r.tokens) > 0 || r.hasForgedHeader(judge.HeaderNames()) {
+// verdictKey appends to key what a verdict of this Check is cached under: the
+// state, the resource, how the token is bound, and what the policy reads of the
+// request. It is false where the answer must not be cached: the policy reads what
+// no two requests share, or the answer removes something by the name that this
+// request gives it.
+func (r *request) verdictKey(
+	key []byte, state *numberedState, res *resource.Resource, binding string, judge *policy.Evaluator,
+) ([]byte, bool) {
+	if len(r.tokens) > 0 || r.hasForgedHeader(judge.HeaderNames()) {
 		return nil, false
 	}
 	key = binary.BigEndian.AppendUint64(key, state.number)
-	key = appendText(key, res.Name)
-	key = appendText(key, binding)
-	for _, part := range [...]struct {
-		read  bool
-		value string
-	}{
-		{reads.Method, r.method},
-		{reads.Scheme, r.scheme},
-		{reads.Host, r.authority},
-		{reads.Path, r.path},
-		{reads.AllQuery || len(reads.Query) > 0, r.rawQuery},
-		{reads.SourceAddress, r.sourceAddress},
-		{reads.SourcePrincipal, r.sourcePrincipal},
-	} {
-		if part.read {
-			key = appendText(key, part.value)
-		}
+	for _, text := range [...]string{res.Name, binding} {
+		key = append(binary.AppendUvarint(key, uint64(len(text))), text...)
 	}
-	if reads.ClientAddress {
-		key = r.appendClientAddress(key)
-	}
-	for _, name := range reads.Headers {
-		key = r.headers.appendValues(key, name)
-	}
-	return key, len(key) <= maxVerdictBytes
-}
-
-// appendText writes the length first, so that no two lists of texts are one.
-func appendText(key []byte, text string) []byte {
-	return append(binary.AppendUvarint(key, uint64(len(text))), text...)
-}
-
-// appendValues writes the values of one name, and where they end.
-func (h headers) appendValues(key []byte, name string) []byte {
-	for i := range h {
-		if h[i].name == name {
-			key = appendText(append(key, 1), h[i].value)
-		}
-	}
-	return append(key, 0)
+	key, ok := judge.AppendRequestKey(key, r)
+	return key, ok && len(key) <= maxVerdictBytes
 }
 
 // hasForgedHeader reports a header that could pass for one of ours.

@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/doorward/doorward/internal/folding"
-	"github.com/doorward/doorward/policy"
 )
 
 // queryToken is the parameter that RFC 6750, section 2.3 once allowed and
@@ -57,29 +56,6 @@ func hidesToken(raw string) bool {
 		}
 	}
 	return false
-}
-
-// mayEncode sees by its length alone that a spelling is no escape of name, so that
-// most parameters are not decoded at all.
-func mayEncode(spelling, name string) bool {
-	return len(spelling) >= len(name) && len(spelling) <= 3*len(name)
-}
-
-// queryValues is a query as far as a policy reads it: decoded, without tokens.
-func queryValues(raw string, reads policy.Reads) map[string][]string {
-	if !reads.AllQuery && len(reads.Query) == 0 {
-		return nil
-	}
-	values := map[string][]string{}
-	for spelled, value := range parameters(raw) {
-		read := func(name string) bool { return mayEncode(spelled, name) && unescape(spelled) == name }
-		if folding.Parameter(spelled, queryToken) || !reads.AllQuery && !slices.ContainsFunc(reads.Query, read) {
-			continue
-		}
-		name := unescape(spelled)
-		values[name] = append(values[name], unescape(value))
-	}
-	return values
 }
 
 // unescape percent-decodes; what cannot be decoded stays as it was spelled.

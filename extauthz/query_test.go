@@ -7,8 +7,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/doorward/doorward/policy"
 )
 
 func pathUnescape(t *testing.T, s string) string {
@@ -57,20 +55,37 @@ func TestJoinKey(t *testing.T) {
 	}
 }
 
-// TestPolicyIsShownWhatItReads and nothing else, however it is spelled.
-func TestPolicyIsShownWhatItReads(t *testing.T) {
-	const raw = "a=1&b=2&%61=3&access_token=t&c&access.token=t&&+access%5btoken=t"
-	for _, row := range []struct {
-		reads policy.Reads
-		want  map[string][]string
-	}{
-		{policy.Reads{}, nil},
-		{policy.Reads{Query: []string{"a", "z"}}, map[string][]string{"a": {"1", "3"}}},
-		{policy.Reads{Query: []string{"access_token", "b", "access.token"}}, map[string][]string{"b": {"2"}}},
-		{policy.Reads{AllQuery: true}, map[string][]string{"a": {"1", "3"}, "b": {"2"}, "c": {""}}},
+// TestPolicyReadsParameters: each under its decoded name, and no token in
+// whatever spelling.
+func TestPolicyReadsParameters(t *testing.T) {
+	r := &request{rawQuery: "a=1&b=2&%61=3&access_token=t&c&access.token=t&&+access%5btoken=t"}
+	for name, want := range map[string][]string{
+		"": nil, "z": nil, "a": {"1", "3"}, "b": {"2"}, "c": {""}, "access_token": nil, "access.token": nil,
 	} {
-		if diff := cmp.Diff(row.want, queryValues(raw, row.reads)); diff != "" {
-			t.Errorf("%+v (-want +got):\n%s", row.reads, diff)
+		if diff := cmp.Diff(want, parametersNamed(r.rawQuery, name)); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", name, diff)
 		}
 	}
+	if diff := cmp.Diff(map[string][]string{"a": {"1", "3"}, "b": {"2"}, "c": {""}}, allParameters(r.rawQuery)); diff != "" {
+		t.Errorf("all (-want +got):\n%s", diff)
+	}
+}
+
+// allParameters is the query as a policy reads it.
+func allParameters(raw string) map[string][]string {
+	all := map[string][]string{}
+	r := &request{rawQuery: raw}
+	for name, value, at := r.AnyParameter(0); at > 0; name, value, at = r.AnyParameter(at) {
+		all[name] = append(all[name], value)
+	}
+	return all
+}
+
+// parametersNamed are the values of one parameter as a policy reads it.
+func parametersNamed(raw, name string) (values []string) {
+	r := &request{rawQuery: raw}
+	for value, at := r.Parameter(name, 0); at > 0; value, at = r.Parameter(name, at) {
+		values = append(values, value)
+	}
+	return values
 }

@@ -62,7 +62,7 @@ func TestABundleTightens(t *testing.T) {
 		{"the files deny", "acme", "DELETE", policy.Denied, "authz.deny"},
 	} {
 		in := request()
-		in.Claims["tenant"], in.Request.Method = test.tenant, test.method
+		in.Claims["tenant"], requestOf(&in).Method = test.tenant, test.method
 		d, _, err := e.For("").Decide(t.Context(), in)
 		if err != nil || d.Outcome != test.want || d.Rule != test.rule {
 			t.Errorf("%s: %v by %q, %v", test.intent, d.Outcome, d.Rule, err)

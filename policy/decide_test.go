@@ -354,8 +354,8 @@ func TestDecideConcurrently(t *testing.T) {
 			for j := range 50 {
 				in := request()
 				want := policy.Denied
-				if in.Request.Headers["x-tenant"] = []string{"other"}; (i+j)%2 == 0 {
-					in.Request.Headers["x-tenant"], want = []string{"acme"}, policy.Allowed
+				if requestOf(&in).Headers["x-tenant"] = []string{"other"}; (i+j)%2 == 0 {
+					requestOf(&in).Headers["x-tenant"], want = []string{"acme"}, policy.Allowed
 				}
 				if got, err := decide(context.Background(), e, in); err != nil || got.Outcome != want {
 					done <- fmt.Errorf("outcome %v, want %v, error %w", got.Outcome, want, err)

@@ -88,10 +88,18 @@ func (l *dependency) term(in *Input) (*ast.Term, error) {
 			return nil, nil
 		}
 		return claim(value)
-	case requestQuery, requestHeaders:
-		return entry(in.lists(l.part), l, list), nil
+	case requestQuery:
+		return l.query(in), nil
+	case requestHeaders:
+		return l.headers(in), nil
 	case resourceLabels:
-		return entry(in.Resource.Labels, l, text), nil
+		if len(l.below) == 0 {
+			return mapping(in.Resource.Labels, text), nil
+		}
+		if value, there := in.Resource.Labels[l.below[0]]; there {
+			return text(value), nil
+		}
+		return nil, nil
 	case resourceAudiences, resourceScopes, tokenScopes:
 		return list(in.list(l.part)), nil
 	case requestID, requestSourceAddress, requestSourcePrincipal, requestClientAddress, tokenClient:
@@ -104,22 +112,39 @@ func (l *dependency) term(in *Input) (*ast.Term, error) {
 	}
 }
 
-// entry is what a mapping holds under the name of a leaf, or all of it. Names
-// are taken in sorted order, so that two which become one by the rule of [text]
-// do so the same way each time.
-func entry[T any](all map[string]T, l *dependency, encode func(T) *ast.Term) *ast.Term {
-	if len(l.below) == 1 {
-		value, there := all[l.below[0]]
-		if !there {
-			return nil
-		}
-		return encode(value)
+// query is one query parameter, nil where the request has none of this name, or
+// all of them.
+func (l *dependency) query(in *Input) *ast.Term {
+	if len(l.below) == 0 {
+		return mapping(in.parameters(), list)
 	}
+	if values := in.parameter(l.below[0]); len(values) > 0 {
+		return list(values)
+	}
+	return nil
+}
+
+// headers is one header, nil where the request has none of this name, or all of
+// them.
+func (l *dependency) headers(in *Input) *ast.Term {
+	one := func(value string) *ast.Term { return ast.ArrayTerm(text(value)) }
+	if len(l.below) == 0 {
+		all := in.request().AllHeaders()
+		maps.DeleteFunc(all, func(name string, _ string) bool { return l.part.hides(name) })
+		return mapping(all, one)
+	}
+	if value, ok := in.request().Header(l.below[0]); ok {
+		return one(value)
+	}
+	return nil
+}
+
+// mapping is an object for OPA. Names are inserted in sorted order, so that two
+// names that [text] makes equal have the same result every time.
+func mapping[T any](all map[string]T, encode func(T) *ast.Term) *ast.Term {
 	o := ast.NewObjectWithCapacity(len(all))
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if !l.part.hides(name) {
-			o.Insert(text(name), encode(all[name]))
-		}
+		o.Insert(text(name), encode(all[name]))
 	}
 	return ast.NewTerm(o)
 }

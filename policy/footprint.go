@@ -176,40 +176,21 @@ func (f inputDeps) paths() [][]string {
 	return paths
 }
 
-func (f inputDeps) reads(p part) bool {
-	return slices.ContainsFunc(f, func(l dependency) bool { return l.part == p })
+// request are the dependencies on members of input.request. They are adjacent,
+// because dependencies are sorted by path.
+func (f inputDeps) request() inputDeps {
+	isRequest := func(l dependency) bool { return l.path[0] == "request" }
+	first := slices.IndexFunc(f, isRequest)
+	if first < 0 {
+		return nil
+	}
+	if after := slices.IndexFunc(f[first:], func(l dependency) bool { return !isRequest(l) }); after > 0 {
+		return f[first : first+after]
+	}
+	return f[first:]
 }
 
-func (f inputDeps) readsAll(p part) bool {
+// hasAll reports whether all of a part is read.
+func (f inputDeps) hasAll(p part) bool {
 	return slices.ContainsFunc(f, func(l dependency) bool { return l.part == p && len(l.below) == 0 })
-}
-
-// Reads tells what of a request a decision can read, beside claims, resource
-// and token. It is exact or too much, never too little. Nobody may change it.
-type Reads struct {
-	ID, Method, Scheme, Host, Path, SourceAddress, SourcePrincipal bool
-	ClientAddress                                                  bool
-	AllQuery, AllHeaders                                           bool     // any parameter, any header
-	Query, Headers                                                 []string // those with these exact names, sorted; empty where All says more
-	Binding                                                        bool     // input.token.binding: how this request proves its token
-}
-
-func (f inputDeps) request() Reads {
-	r := Reads{
-		ID: f.reads(requestID), Method: f.reads(requestMethod), Scheme: f.reads(requestScheme),
-		Host: f.reads(requestHost), Path: f.reads(requestPath),
-		SourceAddress: f.reads(requestSourceAddress), SourcePrincipal: f.reads(requestSourcePrincipal),
-		ClientAddress: f.reads(requestClientAddress),
-		AllQuery:      f.readsAll(requestQuery), AllHeaders: f.readsAll(requestHeaders),
-		Binding: f.reads(tokenBinding),
-	}
-	for _, l := range f {
-		if l.part == requestQuery {
-			r.Query = append(r.Query, l.below...)
-		}
-		if l.part == requestHeaders {
-			r.Headers = append(r.Headers, l.below...)
-		}
-	}
-	return r
 }

@@ -94,7 +94,7 @@ func TestFootprint(t *testing.T) {
 
 // The objects that every input has are there whatever is read.
 func TestFootprintOfNothing(t *testing.T) {
-	got, err := newInputDeps(nil).term(&Input{Request: Request{Method: "POST"}, Claims: map[string]any{"a": "b"}})
+	got, err := newInputDeps(nil).term(&Input{Request: &RequestValues{Method: "POST"}, Claims: map[string]any{"a": "b"}})
 	want := roundTrip(t, map[string]any{
 		"request": map[string]any{"query": map[string]any{}, "headers": map[string]any{}}, "resource": map[string]any{"labels": map[string]any{}},
 		"claims": map[string]any{}, "token": map[string]any{},
@@ -169,37 +169,45 @@ func TestFootprintOfAPackage(t *testing.T) {
 	}
 }
 
-// What a decision reads of a request is told by name, or as all.
-func TestReads(t *testing.T) {
-	everyPart := Reads{
-		ID: true, Method: true, Scheme: true, Host: true, Path: true, SourceAddress: true, SourcePrincipal: true, ClientAddress: true,
-		AllQuery: true, AllHeaders: true, Binding: true,
+// What a decision reads of a request is known by name, or as all of a mapping;
+// whether it reads how the token is bound comes beside it.
+func TestRequestDependencies(t *testing.T) {
+	wholeRequest := []string{
+		"client_address", "headers", "host", "id", "method", "path", "query", "scheme", "source_address", "source_principal",
 	}
-	wholeRequest := everyPart
-	wholeRequest.Binding = false
-	for rules, want := range map[string]Reads{
-		"": {},
-		"require.a if input.request.headers[\"x-b\"]\nrequire.b if input.request.headers[\"x-a\"][0]": {Headers: []string{"x-a", "x-b"}},
-		"require.a if input.request.query.b\nrequire.b if input.request.query.a":                      {Query: []string{"a", "b"}},
-		"require.a if input.request.query[_]\nrequire.b if input.request.query.a":                     {AllQuery: true},
-		"require.a if input.request.headers":                                                          {AllHeaders: true},
-		"require.a if input.request.id":                                                               {ID: true},
-		"require.a if input.request.method":                                                           {Method: true},
-		"require.a if input.request.scheme":                                                           {Scheme: true},
-		"require.a if input.request.host":                                                             {Host: true},
-		"require.a if input.request.path":                                                             {Path: true},
-		"require.a if input.request.source_address":                                                   {SourceAddress: true},
-		"require.a if input.request.source_principal":                                                 {SourcePrincipal: true},
-		"require.a if input.request.client_address":                                                   {ClientAddress: true},
-		"require.a if input.token.binding":                                                            {Binding: true},
-		"require.a if input.token":                                                                    {Binding: true},
+	everyPart := append(slices.Clone(wholeRequest), "binding")
+	for rules, want := range map[string][]string{
+		"": nil,
+		"require.a if input.request.headers[\"x-b\"]\nrequire.b if input.request.headers[\"x-a\"][0]": {"headers.x-a", "headers.x-b"},
+		"require.a if input.request.query.b\nrequire.b if input.request.query.a":                      {"query.a", "query.b"},
+		"require.a if input.request.query[_]\nrequire.b if input.request.query.a":                     {"query"},
+		"require.a if input.request.headers":                                                          {"headers"},
+		"require.a if input.request.id":                                                               {"id"},
+		"require.a if input.request.method":                                                           {"method"},
+		"require.a if input.request.scheme":                                                           {"scheme"},
+		"require.a if input.request.host":                                                             {"host"},
+		"require.a if input.request.path":                                                             {"path"},
+		"require.a if input.request.source_address":                                                   {"source_address"},
+		"require.a if input.request.source_principal":                                                 {"source_principal"},
+		"require.a if input.request.client_address":                                                   {"client_address"},
+		"require.a if input.token.binding":                                                            {"binding"},
+		"require.a if input.token":                                                                    {"binding"},
 		"require.a if input.request":                                                                  wholeRequest,
 		"require.a if input":                                                                          everyPart,
 		"require.a if input[data.name]":                                                               everyPart,
 		"require.a if data.doorward.audience.matches with input as {}":                                everyPart,
 	} {
 		with := compileFor(t, map[string]string{"a.rego": "package authz\n\n" + rules, "b.rego": "package authz.weather"})
-		if diff := cmp.Diff(want, with.For("plain").Reads()); diff != "" {
+		var got []string
+		for _, l := range with.For("plain").request {
+			if l.part != shell {
+				got = append(got, strings.Join(l.path[1:], "."))
+			}
+		}
+		if with.For("plain").deps.hasAll(tokenBinding) {
+			got = append(got, "binding")
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", rules, diff)
 		}
 	}
@@ -233,10 +241,10 @@ func TestKeysDiffer(t *testing.T) {
 		{Token: Token{Scopes: []string{"ab"}}},
 		{Token: Token{Scopes: []string{"asb", "c"}}}, // s, the mark of a text, is a letter too
 		{Token: Token{Scopes: []string{"a", "bsc"}}},
-		{Token: Token{Scopes: []string{"a"}}, Request: Request{Query: map[string][]string{"q": {"b"}}}},
-		{Request: Request{Query: map[string][]string{"q": {}}}},
-		{Request: Request{Query: map[string][]string{"q": {""}}}},
-		{Request: Request{Query: map[string][]string{"q": {"a", "b"}}}},
+		{Token: Token{Scopes: []string{"a"}}, Request: &RequestValues{Query: map[string][]string{"q": {"b"}}}},
+		{Request: &RequestValues{Query: map[string][]string{"q": {"b"}}}},
+		{Request: &RequestValues{Query: map[string][]string{"q": {""}}}},
+		{Request: &RequestValues{Query: map[string][]string{"q": {"a", "b"}}}},
 		{Resource: Resource{Labels: map[string]string{"l": ""}}},
 		{Resource: Resource{Labels: map[string]string{"l": "a"}}},
 	} {
@@ -297,7 +305,7 @@ func fuzzed(claims, name, value string) Input {
 	}
 	return Input{
 		Claims: all,
-		Request: Request{
+		Request: &RequestValues{
 			Host: value, ID: name,
 			Headers: map[string][]string{name: {value}, "x-a": {value, name}}, Query: map[string][]string{name: {}, value: {name}},
 		},

@@ -2,35 +2,18 @@ package policy
 
 import "cmp"
 
-// Input is what Rego sees as `input`, version 1. It is an API: teams write
-// rules against it, so members are added, never renamed. A value that is not
-// known (marked "may be absent") is left out rather than shown as "": what is
-// missing makes a `require` rule undefined, and undefined denies.
+// Input is the Rego document `input`, version 1, of one request. It is an API:
+// teams write rules against it, so members are added and never renamed. A value
+// that is not known is absent from the document and not "", so that a
+// requirement which reads it is undefined, and the request is refused.
 //
-// Credentials are no part of it: the headers authorization, dpop and cookie,
-// and the query parameter access_token, are dropped even if they are given.
+// The document holds no credentials: the headers authorization, dpop and cookie
+// and the query parameter access_token are left out, in every spelling.
 type Input struct {
-	Request  Request        // input.request
+	Request  Request        // input.request; nil: the zero [RequestValues]
 	Resource Resource       // input.resource
-	Claims   map[string]any // input.claims: verified claims, as package token decodes them; numbers are json.Number
+	Claims   map[string]any // input.claims: the verified claims; numbers are json.Number
 	Token    Token          // input.token
-}
-
-// Request is `input.request`: the request as the client sent it.
-//
-// Query and Headers may hold only what [Evaluator.Reads] names: a decision reads no
-// more of them.
-type Request struct {
-	ID              string              // id: the x-request-id; may be absent
-	Method          string              // method: as sent, upper case by custom
-	Scheme          string              // scheme: "https" or "http"
-	Host            string              // host: the authority, as sent
-	Path            string              // path: the bytes before the first "?"
-	Query           map[string][]string // query: names and values percent-decoded, each name with all its values in order
-	Headers         map[string][]string // headers: names in lower case, each with one value: what a client repeats is joined with a comma
-	SourceAddress   string              // source_address: the peer's IP address; may be absent
-	SourcePrincipal string              // source_principal: the peer's identity from mTLS; may be absent
-	ClientAddress   string              // client_address: the client's IP address; may be absent
 }
 
 // Resource is `input.resource`: the resource that the request is for.
@@ -52,25 +35,19 @@ type Token struct {
 	Binding string   // binding: "none"; "" is shown as "none"
 }
 
-// text is a part that is a text.
+// noRequest is the request of an [Input] without one.
+var noRequest = &RequestValues{}
+
+func (in *Input) request() Request {
+	if in.Request == nil {
+		return noRequest
+	}
+	return in.Request
+}
+
+// text is the value of a part that is a string.
 func (in *Input) text(p part) string {
 	switch p {
-	case requestID:
-		return in.Request.ID
-	case requestMethod:
-		return in.Request.Method
-	case requestScheme:
-		return in.Request.Scheme
-	case requestHost:
-		return in.Request.Host
-	case requestPath:
-		return in.Request.Path
-	case requestSourceAddress:
-		return in.Request.SourceAddress
-	case requestSourcePrincipal:
-		return in.Request.SourcePrincipal
-	case requestClientAddress:
-		return in.Request.ClientAddress
 	case resourceName:
 		return in.Resource.Name
 	case resourceURI:
@@ -84,11 +61,11 @@ func (in *Input) text(p part) string {
 	case tokenBinding:
 		return cmp.Or(in.Token.Binding, "none")
 	default:
-		return ""
+		return in.request().Attribute(partPaths[p][1])
 	}
 }
 
-// list is a part that is a list of texts.
+// list is the value of a part that is a list of strings.
 func (in *Input) list(p part) []string {
 	switch p {
 	case resourceAudiences:
@@ -102,16 +79,30 @@ func (in *Input) list(p part) []string {
 	}
 }
 
-// lists is a part that holds lists of texts by name.
-func (in *Input) lists(p part) map[string][]string {
-	if p == requestQuery {
-		return in.Request.Query
+// parameters are the query parameters that a policy may see, by name.
+func (in *Input) parameters() map[string][]string {
+	all := map[string][]string{}
+	r := in.request()
+	for name, value, at := r.AnyParameter(0); at > 0; name, value, at = r.AnyParameter(at) {
+		if !requestQuery.hides(name) {
+			all[name] = append(all[name], value)
+		}
 	}
-	return in.Request.Headers
+	return all
 }
 
-// claim is what stands below claims under these names, and how many of them
-// there are: all of them where it is there.
+// parameter are the values of one query parameter.
+func (in *Input) parameter(name string) []string {
+	var all []string
+	r := in.request()
+	for value, at := r.Parameter(name, 0); at > 0; value, at = r.Parameter(name, at) {
+		all = append(all, value)
+	}
+	return all
+}
+
+// claim is the member of claims at the end of these names, and how many of the
+// names lead to a value: all of them if the member exists.
 func (in *Input) claim(below []string) (value any, there int) {
 	value = in.Claims
 	for i, name := range below {

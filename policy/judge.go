@@ -23,14 +23,15 @@ const (
 // Evaluator decides about the requests for one resource, or for all that have no
 // package of their own. It never changes and is safe for concurrent use.
 type Evaluator struct {
-	engine    *Engine
-	packages  []teamRules // authz, then the resource's own package if there is one
-	query     rego.PreparedEvalQuery
-	deps      inputDeps
-	reads     Reads
-	headers   []string
-	cacheable bool
-	prefix    []byte // of every key: no other judge of this engine has it
+	engine     *Engine
+	packages   []teamRules // authz, then the resource's own package if there is one
+	query      rego.PreparedEvalQuery
+	deps       inputDeps
+	request    inputDeps // those of deps that are members of input.request
+	allHeaders bool      // one of them is the whole of input.request.headers
+	headers    []string
+	cacheable  bool
+	prefix     []byte // of every key: no other judge of this engine has it
 }
 
 // teamRules is one package that is heard, and what its decisions rest on.
@@ -85,7 +86,8 @@ func (e *Engine) prepare(ctx context.Context, store storage.Store, voices ...tea
 	slices.Sort(j.headers)
 	j.headers = slices.Compact(j.headers)
 	j.deps = newInputDeps(paths)
-	j.reads = j.deps.request()
+	j.request = j.deps.request()
+	j.allHeaders = j.request.hasAll(requestHeaders)
 	var err error
 	j.query, err = rego.New(
 		rego.Query(strings.Join(query, "; ")),
@@ -97,10 +99,6 @@ func (e *Engine) prepare(ctx context.Context, store storage.Store, voices ...tea
 	).PrepareForEval(ctx)
 	return j, err
 }
-
-// Reads tells what of a request a decision can read. It is shared and must not
-// be changed.
-func (j *Evaluator) Reads() Reads { return j.reads }
 
 // Cacheable reports whether decisions can be remembered. Where the team's rules
 // are in the way, [Compile] says which.
@@ -136,17 +134,29 @@ func (j *Evaluator) Decide(ctx context.Context, in Input) (Decision, CacheResult
 	return d, Evaluated, err
 }
 
-// maxKey is the longest key that is worth its room, in bytes: a request with
-// more in what is read is seldom asked twice.
+// maxKey is the longest key that is remembered, in bytes: a request with more in
+// what the rules read is seldom repeated.
 const maxKey = 16 << 10
 
-// key adds to b what a decision is remembered under. It is false where none is:
-// without a memory, for a key that is too long, and for claims of which there
-// is no key.
+// key adds to b the key of a decision. It is false where the decision is not
+// remembered: without a cache, for a key that is too long, and for claims of a
+// type that has no key.
 func (j *Evaluator) key(b []byte, in *Input) ([]byte, bool) {
 	if j.engine.cache == nil {
 		return nil, false
 	}
 	key, ok := j.deps.appendKey(append(b, j.prefix...), in)
 	return key, ok && len(key) <= maxKey
+}
+
+// AppendRequestKey adds to b a key of all that decisions for this resource read
+// of a request: two requests with one key have one decision, as long as resource,
+// claims and token are the same. It is false where no other request can be
+// expected to have the key: the rules read x-request-id or all headers, or call
+// a function that is not repeatable.
+func (j *Evaluator) AppendRequestKey(b []byte, r Request) ([]byte, bool) {
+	if !j.cacheable || j.allHeaders {
+		return nil, false
+	}
+	return j.request.appendKey(b, &Input{Request: r})
 }

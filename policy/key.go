@@ -39,7 +39,7 @@ func (f inputDeps) appendKey(b []byte, in *Input) ([]byte, bool) {
 
 func (l *dependency) appendKey(b []byte, in *Input) ([]byte, bool) {
 	switch l.part {
-	case shell:
+	case shell, version: // the same in every input
 		return b, true
 	case claims:
 		value, there := in.claim(l.below)
@@ -47,8 +47,10 @@ func (l *dependency) appendKey(b []byte, in *Input) ([]byte, bool) {
 			return appendLength(b, keyMissing, there), true
 		}
 		return appendValue(b, value)
-	case requestQuery, requestHeaders:
-		return appendLists(b, in.lists(l.part), l), true
+	case requestQuery:
+		return appendParameters(b, in.request(), l), true
+	case requestHeaders:
+		return appendHeaders(b, in.request(), l), true
 	case resourceLabels:
 		return appendLabels(b, in.Resource.Labels, l.below), true
 	case resourceAudiences, resourceScopes, tokenScopes:
@@ -94,18 +96,36 @@ func appendValue(b []byte, v any) ([]byte, bool) {
 	return b, false
 }
 
-// appendLists adds the lists of a mapping that a policy sees.
-func appendLists(b []byte, all map[string][]string, l *dependency) []byte {
+// appendParameters adds the values of one query parameter, or all that a policy
+// may see in the order of the query.
+func appendParameters(b []byte, r Request, l *dependency) []byte {
 	if len(l.below) == 1 {
-		values, there := all[l.below[0]]
-		if !there {
+		for value, at := r.Parameter(l.below[0], 0); at > 0; value, at = r.Parameter(l.below[0], at) {
+			b = appendText(b, value)
+		}
+		return append(b, keyEnd)
+	}
+	for name, value, at := r.AnyParameter(0); at > 0; name, value, at = r.AnyParameter(at) {
+		if !l.part.hides(name) {
+			b = appendText(appendText(b, name), value)
+		}
+	}
+	return append(b, keyEnd)
+}
+
+// appendHeaders adds the value of one header, or all that a policy may see.
+func appendHeaders(b []byte, r Request, l *dependency) []byte {
+	if len(l.below) == 1 {
+		value, ok := r.Header(l.below[0])
+		if !ok {
 			return append(b, keyMissing)
 		}
-		return appendList(b, values)
+		return appendText(b, value)
 	}
+	all := r.AllHeaders()
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if !l.part.hides(name) {
-			b = appendList(appendText(b, name), all[name])
+			b = appendText(appendText(b, name), all[name])
 		}
 	}
 	return append(b, keyEnd)

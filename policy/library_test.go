@@ -34,7 +34,7 @@ func refusals() map[string]policy.Input {
 		all[name] = in
 	}
 	header := func(name string) func(*policy.Input) {
-		return func(in *policy.Input) { in.Request.Headers[name] = []string{"1"} }
+		return func(in *policy.Input) { requestOf(in).Headers[name] = []string{"1"} }
 	}
 	aud := func(value any) func(*policy.Input) {
 		return func(in *policy.Input) { in.Claims["aud"] = value }

@@ -56,8 +56,8 @@ func TestWhatIsRemembered(t *testing.T) {
 		{"another token id", "", claim("jti", "2"), policy.Remembered},
 		{"another subject", "", claim("sub", "bob"), policy.Remembered},
 		{"another claim", "", claim("tenant", "other"), policy.Remembered},
-		{"another request id", "", func(in *policy.Input) { in.Request.ID = "r-2" }, policy.Remembered},
-		{"another path", "", func(in *policy.Input) { in.Request.Path = "/mcp/x" }, policy.Remembered},
+		{"another request id", "", func(in *policy.Input) { requestOf(in).ID = "r-2" }, policy.Remembered},
+		{"another path", "", func(in *policy.Input) { requestOf(in).Path = "/mcp/x" }, policy.Remembered},
 		{"another client", "", func(in *policy.Input) { in.Token.Client = "x" }, policy.Remembered},
 		{"another audience", "", claim("aud", []any{resourceURI}), policy.Evaluated},
 		{"another scope", "", func(in *policy.Input) { in.Token.Scopes = []string{"mcp:read"} }, policy.Evaluated},
@@ -70,16 +70,16 @@ func TestWhatIsRemembered(t *testing.T) {
 		{"and one beside it", tenant, claim("exp", jsonNumber("1800000000")), policy.Remembered},
 		{"an object, whose members have no order", `require.a if input.claims.many`, func(*policy.Input) {}, policy.Remembered},
 		{"a header that is read", `require.a if input.request.headers["x-a"][0]`, func(in *policy.Input) {
-			in.Request.Headers = map[string][]string{"x-a": {"1"}}
+			requestOf(in).Headers = map[string][]string{"x-a": {"1"}}
 		}, policy.Evaluated},
 		{"and one beside it", `require.a if input.request.headers["x-a"][0]`, func(in *policy.Input) {
-			in.Request.Headers = map[string][]string{"x-b": {"1"}}
+			requestOf(in).Headers = map[string][]string{"x-b": {"1"}}
 		}, policy.Remembered},
 		{"a parameter where all are read", `require.a if input.request.query[_][0] == "1"`, func(in *policy.Input) {
-			in.Request.Query = map[string][]string{"page": {"1", "2"}, "more": {"1"}}
+			requestOf(in).Query = map[string][]string{"page": {"1", "2"}, "more": {"1"}}
 		}, policy.Evaluated},
 		{"and one that no policy sees", `require.a if input.request.query[_][0] == "1"`, func(in *policy.Input) {
-			in.Request.Query = map[string][]string{"page": {"1", "2"}, "access_token": {"secret"}}
+			requestOf(in).Query = map[string][]string{"page": {"1", "2"}, "access_token": {"secret"}}
 		}, policy.Remembered},
 		{"the time", `require.a if time.now_ns() > 0`, func(*policy.Input) {}, policy.Uncacheable},
 		{"the request id", `require.a if input.request.id`, func(*policy.Input) {}, policy.Uncacheable},
@@ -221,7 +221,7 @@ func TestALongKeyIsNotRemembered(t *testing.T) {
 	e := remembering(t, roomy(), `require.a if input.request.path`)
 	for length, want := range map[int]policy.CacheResult{1 << 10: policy.Remembered, 20 << 10: policy.Evaluated} {
 		in := request()
-		in.Request.Path = "/" + strings.Repeat("a", length)
+		requestOf(&in).Path = "/" + strings.Repeat("a", length)
 		found(t, e, in)
 		if got, from, err := e.For("").Decide(t.Context(), in); err != nil || got.Outcome != policy.Allowed || from != want {
 			t.Errorf("%d bytes: outcome %v, found %v, error %v", length, got.Outcome, from, err)

@@ -19,7 +19,7 @@ const resourceURI = "https://mcp.example.com/mcp"
 // request is an input that the built-in rules allow.
 func request() policy.Input {
 	return policy.Input{
-		Request: policy.Request{
+		Request: &policy.RequestValues{
 			ID: "r-1", Method: "POST", Scheme: "https", Host: "mcp.example.com", Path: "/mcp",
 			Query:   map[string][]string{"page": {"1", "2"}},
 			Headers: map[string][]string{"content-type": {"application/json"}, "user-agent": {"test"}},
@@ -129,3 +129,6 @@ func quoted(s string) string {
 }
 
 func jsonNumber(s string) json.Number { return json.Number(s) }
+
+// requestOf is the request of an Input that a test made.
+func requestOf(in *policy.Input) *policy.RequestValues { return in.Request.(*policy.RequestValues) }

@@ -155,7 +155,7 @@ func (w writer) texts() []string {
 
 func (w writer) input() Input {
 	in := Input{
-		Request: Request{
+		Request: &RequestValues{
 			ID: w.pick("", "1", "2"), Method: w.pick("POST", "a"), Scheme: "https", Host: w.pick("mcp.example.com", "a"), Path: w.pick("/mcp", "a"),
 			Query: map[string][]string{}, Headers: map[string][]string{},
 			SourceAddress: w.pick("", "a"), SourcePrincipal: w.pick("", "a"), ClientAddress: w.pick("", "a"),
@@ -169,8 +169,8 @@ func (w writer) input() Input {
 		},
 	}
 	for range w.IntN(3) {
-		in.Request.Query[w.pick("q", "POST", "access_token", "")] = w.texts()
-		in.Request.Headers[w.pick("x-a", "x-b", "authorization", "X-A")] = w.texts()
+		requestOf(&in).Query[w.pick("q", "POST", "access_token", "")] = w.texts()
+		requestOf(&in).Headers[w.pick("x-a", "x-b", "authorization", "X-A")] = w.texts()
 		in.Resource.Labels[w.pick("team", "POST", "other")] = w.pick("a", "b", "")
 	}
 	for range w.IntN(6) {

@@ -29,7 +29,7 @@ func resolved(t testing.TB) *jsonschema.Resolved {
 // full is an Input with a value in every field, and full claims.
 func full() Input {
 	return Input{
-		Request: Request{
+		Request: &RequestValues{
 			ID: "r-1", Method: "GET", Scheme: "https", Host: "mcp.example.com", Path: "/mcp",
 			Query: map[string][]string{"a": {"1", "2"}}, Headers: map[string][]string{"x-a": {"b"}},
 			SourceAddress: "192.0.2.1", SourcePrincipal: "spiffe://example.com/a", ClientAddress: "203.0.113.7",
@@ -103,7 +103,7 @@ func TestTypesFollowTheSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, of := range map[string]reflect.Type{
-		"request": reflect.TypeFor[Request](), "resource": reflect.TypeFor[Resource](), "token": reflect.TypeFor[Token](),
+		"request": reflect.TypeFor[RequestValues](), "resource": reflect.TypeFor[Resource](), "token": reflect.TypeFor[Token](),
 	} {
 		var fields []string
 		for i := range of.NumField() {

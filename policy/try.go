@@ -72,7 +72,7 @@ type trial struct {
 // aud for text: a team may know that its issuer writes no list.
 func trials(door Target) []trial {
 	const anything = "1000"
-	request := Request{
+	request := &RequestValues{
 		Method: "POST", Scheme: "https", Path: "/",
 		Headers: map[string][]string{"content-type": {"application/json"}, "accept": {"application/json, text/event-stream"}, "user-agent": {"trial"}},
 		ID:      "00000000-0000-4000-8000-000000001000", SourceAddress: "127.0.0.1", ClientAddress: "127.0.0.1",
@@ -88,7 +88,7 @@ func trials(door Target) []trial {
 	scoped := maps.Clone(usual)
 	scoped["scope"] = strings.Join(door.Resource.Scopes, " ")
 
-	get := Request{Method: "GET", Scheme: request.Scheme, Host: request.Host, Path: request.Path}
+	get := &RequestValues{Method: "GET", Scheme: request.Scheme, Host: request.Host, Path: request.Path}
 	token := Token{Issuer: door.Issuer, Client: anything, Profile: "standard"}
 	with := token
 	with.Scopes = slices.Clone(door.Resource.Scopes)
