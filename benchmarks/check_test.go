@@ -13,7 +13,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
-	"log/slog"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -64,8 +63,13 @@ type world struct {
 func newWorld(t testing.TB, algorithm string, tokens int, cache int64) *world {
 	t.Helper()
 	w := &world{registry: prometheus.NewRegistry(), key: jwttest.NewKey(algorithm, "key-1")}
-	w.server = extauthz.New(slog.New(slog.DiscardHandler), extauthz.NewMetrics(w.registry))
-	w.server.Swap(w.state(t, cache))
+	var err error
+	if w.server, err = extauthz.New(extauthz.Options{Registry: w.registry}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.server.Swap(w.state(t, cache)); err != nil {
+		t.Fatal(err)
+	}
 	now := time.Now()
 	for i := range tokens {
 		w.tokens = append(w.tokens, w.key.Sign(map[string]any{

@@ -38,7 +38,9 @@ func BenchmarkDecisionLog(b *testing.B) {
 			if row.to != "" {
 				state.Decisions = openLog(b, row.to)
 			}
-			w.server.Swap(&state)
+			if err := w.server.Swap(&state); err != nil {
+				b.Fatal(err)
+			}
 			wires := [][]byte{w.wires[0], traffic.Encode(w.tokens[0], traffic.Raw, 1)} // no two of Envoy's are equal
 			w.ask(b)
 			b.ReportAllocs()

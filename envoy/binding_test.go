@@ -38,7 +38,7 @@ func TestBoundTokensThroughEnvoy(t *testing.T) {
 	t.Run("DPoP", func(t *testing.T) {
 		p := standard(key)
 		takingDPoP(t, &p)
-		h.doorward.Swap(p.state(t))
+		h.activate(t, p.state(t))
 		bare := h.send(t, clientRequest{})
 		lines := []string{rm + `, scope="mcp:read"`, strings.Replace(rm, "Bearer", "DPoP", 1) + `, scope="mcp:read", algs="ES256"`}
 		if got := bare.header["Www-Authenticate"]; bare.status != 401 || !slices.Equal(got, lines) {
@@ -69,7 +69,7 @@ func TestBoundTokensThroughEnvoy(t *testing.T) {
 	t.Run("a forged x-forwarded-client-cert", func(t *testing.T) {
 		p := standard(key)
 		p.resources[0].ClientCertificate = "xfcc"
-		h.doorward.Swap(p.state(t))
+		h.activate(t, p.state(t))
 		sum := sha256.Sum256([]byte("the certificate of somebody else"))
 		stolen := bearer(key.Sign(claims(map[string]any{"cnf": map[string]any{"x5t#S256": base64.RawURLEncoding.EncodeToString(sum[:])}})))
 		forged := stolen.with("X-Forwarded-Client-Cert", fmt.Sprintf("Hash=%x", sum))

@@ -18,7 +18,7 @@ func TestClientAddressThroughEnvoy(t *testing.T) {
 	p.team = `headers["x-client"] := input.request.client_address`
 	state := p.state(t)
 	state.TrustClientAddress = true
-	h.doorward.Swap(state)
+	h.activate(t, state)
 	good := bearer(key.Sign(claims()))
 	for intent, question := range map[string]clientRequest{
 		"plain":               good,

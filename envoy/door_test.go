@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
@@ -68,13 +66,15 @@ func startEnvironment(t *testing.T, upstream string, edits ...edit) *environment
 	testenv.RequireEnvoy(t)
 	h := &environment{log: &testenv.LogBuffer{}}
 	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	h.doorward = extauthz.New(log, extauthz.NewMetrics(prometheus.NewRegistry()))
+	var err error
+	if h.doorward, err = extauthz.New(extauthz.Options{Log: log}); err != nil {
+		t.Fatal(err)
+	}
 	listener, err := testenv.Listen("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(extauthz.ServerOptions(receiveMax)...)
-	h.doorward.Register(server)
+	server := extauthz.NewGRPCServer(h.doorward, receiveMax)
 	well := health.NewServer()
 	well.SetServingStatus(extauthz.ServiceName, grpc_health_v1.HealthCheckResponse_SERVING)
 	grpc_health_v1.RegisterHealthServer(server, well)
@@ -100,6 +100,13 @@ func startEnvironment(t *testing.T, upstream string, edits ...edit) *environment
 		}
 	})
 	return h
+}
+
+func (h *environment) activate(t *testing.T, state *extauthz.State) {
+	t.Helper()
+	if err := h.doorward.Swap(state); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func withPatience(t *testing.T) context.Context {

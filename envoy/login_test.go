@@ -44,7 +44,7 @@ func TestTheSDKClientLogsInThroughTheDoor(t *testing.T) {
 			t.Cleanup(func() { _ = office.Close() })
 			h := startEnvironment(t, behind.Address())
 			endpoint := h.envoy.URL() + "/mcp"
-			h.doorward.Swap(guarding(t, endpoint, office, row.dpop).state(t))
+			h.activate(t, guarding(t, endpoint, office, row.dpop).state(t))
 
 			login, err := testenv.Login(nil)
 			if err != nil {
@@ -86,7 +86,7 @@ func TestAClientWithoutDPoPGivesUp(t *testing.T) {
 	t.Cleanup(func() { _ = office.Close() })
 	h := startEnvironment(t, behind.address)
 	endpoint := h.envoy.URL() + "/mcp"
-	h.doorward.Swap(guarding(t, endpoint, office, "required").state(t))
+	h.activate(t, guarding(t, endpoint, office, "required").state(t))
 	login, err := testenv.Login(nil)
 	if err != nil {
 		t.Fatal(err)

@@ -42,7 +42,7 @@ func TestMetadataThroughEnvoy(t *testing.T) {
 	testenv.RequireEnvoy(t)
 	behind := startUpstream(t)
 	h := startEnvironment(t, behind.address)
-	h.doorward.Swap(town(jwttest.NewKey("ES256", "key-1")).state(t))
+	h.activate(t, town(jwttest.NewKey("ES256", "key-1")).state(t))
 	t.Run("PR-2, PR-3: which document a request means", func(t *testing.T) { whichDocument(t, h) })
 	t.Run("PR-13: no authorization server lives here", func(t *testing.T) { noAuthorizationServer(t, h) })
 	t.Run("PR-6, PR-11: methods and headers", func(t *testing.T) { documentHeaders(t, h) })

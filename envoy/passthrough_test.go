@@ -72,7 +72,7 @@ func TestUpstreamNeverSeesACredential(t *testing.T) {
 		t.Run(variant.name, func(t *testing.T) {
 			behind := startUpstream(t)
 			h := startEnvironment(t, behind.address, variant.edit)
-			h.doorward.Swap(state)
+			h.activate(t, state)
 			w := &watcher{h, behind, secret}
 			for name, send := range map[string]func(*testing.T, clientRequest) reply{"HTTP/1.1": h.send, "HTTP/2": h.sendHTTP2} {
 				send := send

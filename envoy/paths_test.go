@@ -73,7 +73,7 @@ func TestNoWayToAnotherResource(t *testing.T) {
 		t.Run(variant.name, func(t *testing.T) {
 			behind := startUpstream(t)
 			h := startEnvironment(t, behind.address, variant.edit, hangUp)
-			h.doorward.Swap(state)
+			h.activate(t, state)
 			for _, asked := range nastyPaths() {
 				staysInside(t, h, behind, good.at(asked))
 			}

@@ -184,7 +184,7 @@ func TestEveryReasonThroughEnvoy(t *testing.T) {
 			h := startEnvironment(t, behind.address, routes, variant.edit)
 			for _, r := range rows {
 				t.Run(r.intent, func(t *testing.T) {
-					h.doorward.Swap(states[r.intent])
+					h.activate(t, states[r.intent])
 					r.look(t, h, behind)
 				})
 			}

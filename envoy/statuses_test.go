@@ -42,7 +42,7 @@ func TestKeysBelongToTheirIssuer(t *testing.T) {
 	p.resources[0].Issuers = []string{issuerURL, second}
 	behind := startUpstream(t)
 	h := startEnvironment(t, behind.address)
-	h.doorward.Swap(p.state(t))
+	h.activate(t, p.state(t))
 	from := func(iss string) map[string]any { return claims(map[string]any{"iss": iss}) }
 	atOther := func(iss string) map[string]any { return claims(map[string]any{"iss": iss, "aud": otherURI}) }
 	for _, r := range []struct {

@@ -19,7 +19,7 @@ func TestEventsAreNotHeldBack(t *testing.T) {
 	key := jwttest.NewKey("ES256", "key-1")
 	behind := startUpstream(t)
 	h := startEnvironment(t, behind.address)
-	h.doorward.Swap(standard(key).state(t))
+	h.activate(t, standard(key).state(t))
 	request, err := http.NewRequestWithContext(withPatience(t), http.MethodGet, h.envoy.URL()+"/mcp/events", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +54,7 @@ func TestEveryRequestOfAConnectionIsJudged(t *testing.T) {
 	key := jwttest.NewKey("ES256", "key-1")
 	behind := startUpstream(t)
 	h := startEnvironment(t, behind.address)
-	h.doorward.Swap(standard(key).state(t))
+	h.activate(t, standard(key).state(t))
 	connections := &http.Transport{MaxConnsPerHost: 1}
 	defer connections.CloseIdleConnections()
 	used := map[string]bool{}

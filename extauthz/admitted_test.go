@@ -87,19 +87,19 @@ func TestWhatEndsARememberedToken(t *testing.T) {
 		{"its issuer is no longer trusted here", func(d *testService, _ *time.Time) {
 			next := *d.state
 			next.Issuers = map[string]*token.Issuer{}
-			d.server.Swap(&next)
+			d.swap(t, &next)
 		}, "issuer_unknown"},
 		{"its algorithm is no longer accepted", func(d *testService, _ *time.Time) {
 			next, issuer := *d.state, *d.state.Issuers[issuerURL]
 			issuer.Algorithms = []string{"RS256"}
 			next.Issuers = map[string]*token.Issuer{issuerURL: &issuer}
-			d.server.Swap(&next)
+			d.swap(t, &next)
 		}, "algorithm_not_allowed"},
 		{"its profile became stricter", func(d *testService, _ *time.Time) {
 			next, issuer := *d.state, *d.state.Issuers[issuerURL]
 			issuer.Profile = token.RFC9068
 			next.Issuers = map[string]*token.Issuer{issuerURL: &issuer}
-			d.server.Swap(&next)
+			d.swap(t, &next)
 		}, "type_not_allowed"},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
@@ -187,7 +187,7 @@ func TestCachedEqualsUncached(t *testing.T) {
 	reasons := map[string]int{}
 	for step := range *steps {
 		if random.IntN(20) == 0 {
-			w.change()
+			w.change(t)
 		}
 		question := w.ask()
 		request := question.joined()
@@ -195,7 +195,7 @@ func TestCachedEqualsUncached(t *testing.T) {
 			request = question.apart()
 		}
 		cached := answered(t, w.cached.server, request)
-		w.forget()
+		w.forget(t)
 		plain := w.plain.Check(t.Context(), request)
 		if diff := cmp.Diff(plain, cached, protocmp.Transform()); diff != "" {
 			t.Fatalf("step %d: (-uncached +cached):\n%s", step, diff)
@@ -283,7 +283,8 @@ func newDifferential(t *testing.T, random *rand.Rand) *differential {
 		w.rules = append(w.rules, both)
 	}
 	w.state.Policy = w.rules[0][0]
-	w.plain = extauthz.New(quiet(), extauthz.NewMetrics(prometheus.NewRegistry()))
+	w.cached.swap(t, w.state)
+	w.plain = newServer(t, extauthz.Options{})
 	for _, key := range []*jwttest.Key{first, second, reused} {
 		for _, change := range []map[string]any{
 			{},
@@ -328,14 +329,15 @@ func (w *differential) ask() clientRequest {
 }
 
 // change moves the clock, the keys, or the rules; both services see it.
-func (w *differential) change() {
+func (w *differential) change(t testing.TB) {
+	t.Helper()
 	switch w.random.IntN(5) {
 	case 4:
 		next := *w.state
 		w.at = w.random.IntN(len(w.rules))
 		next.Policy = w.rules[w.at][0]
 		w.state = &next
-		w.cached.server.Swap(w.state)
+		w.cached.swap(t, w.state)
 	case 0:
 		w.now = testTime.Add(time.Duration(w.random.IntN(180)-60) * time.Second)
 	case 1:
@@ -346,7 +348,7 @@ func (w *differential) change() {
 		issuer.Profile = token.Profile(w.random.IntN(2))
 		next.Issuers = map[string]*token.Issuer{issuerURL: &issuer}
 		w.state = &next
-		w.cached.server.Swap(w.state)
+		w.cached.swap(t, w.state)
 	case 3:
 		source := jwks.NewSource(jwks.Options{Issuer: issuerURL, Static: w.sets[w.random.IntN(len(w.sets))]}, jwks.Environment{})
 		next, issuer := *w.state, *w.state.Issuers[issuerURL]
@@ -356,16 +358,17 @@ func (w *differential) change() {
 		issuer.Keys = source
 		next.Issuers = map[string]*token.Issuer{issuerURL: &issuer}
 		w.state = &next
-		w.cached.server.Swap(w.state)
+		w.cached.swap(t, w.state)
 	}
 }
 
 // forget gives the plain service a verifier that remembers nothing.
-func (w *differential) forget() {
+func (w *differential) forget(t testing.TB) {
+	t.Helper()
 	state := *w.state
 	state.TokenCache, state.Policy = 0, w.rules[w.at][1]
 	state.Verifier = token.NewVerifier(token.Options{ClockSkew: 30 * time.Second, Waiting: 10, Now: func() time.Time { return w.now }})
-	w.plain.Swap(&state)
+	swap(t, w.plain, &state)
 }
 
 func hitCounter(t *testing.T, d *testService) prometheus.Collector {

@@ -6,7 +6,6 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	"google.golang.org/protobuf/proto"
 )
 
 // attributes are the parts of a CheckRequest that a verdict can depend on, as
@@ -31,16 +30,6 @@ type peer struct {
 	pipe, socket  bool
 	path, address string
 	port          uint32
-}
-
-// generated decodes with the generated code; false where the bytes are no
-// CheckRequest.
-func generated(wire []byte) (*attributes, bool) {
-	check := new(authv3.CheckRequest)
-	if proto.Unmarshal(wire, check) != nil {
-		return nil, false
-	}
-	return describe(check), true
 }
 
 // describe reads a decoded CheckRequest. All of Envoy's optional messages may

@@ -49,7 +49,7 @@ headers["x-client"] := input.request.client_address`))...)
 		for _, cache := range []int64{0, 1 << 20} {
 			state := *d.state
 			state.TrustClientAddress, state.TokenCache = row.trust, cache
-			d.server.Swap(&state)
+			d.swap(t, &state)
 			question := bearer(d.token())
 			for _, value := range row.said {
 				question.headers = append(question.headers, [2]string{"x-envoy-external-address", value})

@@ -29,6 +29,7 @@ func (d *testService) logged(t testing.TB, claims ...string) func() string {
 		t.Fatal(err)
 	}
 	d.state.Decisions = log
+	d.swap(t, d.state)
 	return func() string {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -68,7 +69,7 @@ warn contains {"code": "soon"}`))...)
 	send(with(good, "GET", "/.well-known/oauth-protected-resource/mcp"))
 	send(with(good, "", "/elsewhere"))
 	d.check(t, &authv3.CheckRequest{})
-	d.state.Verifier = nil
+	d.breakVerifier(t)
 	send(with(good, "", ""))
 
 	const verified = `"resource":{"name":"weather"},"token":{"digest":"DIGEST","issuer":"https://as.example.com","client":"app","key_id":"key-1"},"claims":{"jti":"id-1","sub":"alice"}`

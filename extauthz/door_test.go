@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,7 +17,6 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/jwks"
@@ -57,6 +55,8 @@ type plan struct {
 	since       time.Time // since when proofs are remembered
 	revocations string    // content of the revocation list, "" for none
 	subject     bool
+
+	unconfigured bool // no state is activated
 }
 
 // testService is the service as Envoy sees it: over gRPC, from outside.
@@ -90,8 +90,6 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
-
 func weather() resource.Spec {
 	return resource.Spec{
 		URI:       resourceURI,
@@ -124,12 +122,41 @@ func startService(t testing.TB, changes ...func(*plan)) *testService {
 		change(&p)
 	}
 	d := &testService{log: &syncBuffer{}, key: key, registry: prometheus.NewRegistry()}
-	d.server = extauthz.New(slog.New(slog.NewJSONHandler(d.log, nil)), extauthz.NewMetrics(d.registry))
+	d.server = newServer(t, extauthz.Options{Log: slog.New(slog.NewJSONHandler(d.log, nil)), Registry: d.registry})
 	d.state = p.state(t)
 	d.watchRevocations(t, &p)
-	d.server.Swap(d.state)
-	d.listen(t)
+	if !p.unconfigured {
+		d.swap(t, d.state)
+	}
+	d.conn = serveGRPC(t, extauthz.NewGRPCServer(d.server, receiveMax))
+	d.client = authv3.NewAuthorizationClient(d.conn)
 	return d
+}
+
+func newServer(t testing.TB, options extauthz.Options) *extauthz.Server {
+	t.Helper()
+	server, err := extauthz.New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server
+}
+
+func (d *testService) swap(t testing.TB, state *extauthz.State) { swap(t, d.server, state) }
+
+func swap(t testing.TB, server *extauthz.Server, state *extauthz.State) {
+	t.Helper()
+	if err := server.Swap(state); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// breakVerifier makes every Check that reaches a token panic.
+func (d *testService) breakVerifier(t testing.TB) {
+	t.Helper()
+	broken := *d.state
+	broken.Verifier = token.NewVerifier(token.Options{Now: func() time.Time { panic("no clock") }})
+	d.swap(t, &broken)
 }
 
 func (p *plan) state(t testing.TB) *extauthz.State {
@@ -182,24 +209,6 @@ func writeFile(t testing.TB, content string) string {
 		t.Fatal(err)
 	}
 	return name
-}
-
-func (d *testService) listen(t testing.TB) {
-	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer(extauthz.ServerOptions(receiveMax)...)
-	d.server.Register(server)
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
-	d.conn, err = grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.conn.Close() })
-	d.client = authv3.NewAuthorizationClient(d.conn)
 }
 
 // check asks over gRPC. That it ends in a gRPC error fails any test: Envoy may

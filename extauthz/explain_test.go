@@ -104,9 +104,7 @@ func TestExplainOfWhatCannotBeAnswered(t *testing.T) {
 			return d.server.Explain(context.Background(), &authv3.CheckRequest{}, time.Now)
 		},
 		"a panic": func() extauthz.Explanation {
-			broken := *d.state
-			broken.Verifier = nil
-			d.server.Swap(&broken)
+			d.breakVerifier(t)
 			return d.server.Explain(context.Background(), good, time.Now)
 		},
 	} {
@@ -116,8 +114,8 @@ func TestExplainOfWhatCannotBeAnswered(t *testing.T) {
 			t.Errorf("%s: %+v", intent, told)
 		}
 	}
-	d.server.Swap(nil)
-	if told := d.server.Explain(t.Context(), good, time.Now); told.Reason != reason.Internal || told.Answer.GetDeniedResponse() == nil {
+	fresh := newServer(t, extauthz.Options{})
+	if told := fresh.Explain(t.Context(), good, time.Now); told.Reason != reason.Internal || told.Answer.GetDeniedResponse() == nil {
 		t.Errorf("no configuration: %+v", told)
 	}
 }

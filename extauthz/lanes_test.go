@@ -30,7 +30,7 @@ func TestForgeriesOfOneIssuerDoNotStopAnother(t *testing.T) {
 	next.Possession = token.NewPossessionVerifier(token.PossessionOptions{
 		Now: func() time.Time { return testTime }, Since: testTime.Add(-time.Hour), InFlight: 1,
 	})
-	d.server.Swap(&next)
+	d.swap(t, &next)
 
 	h, victim := &holder{key: jwttest.NewKey("ES512", "")}, newHolder()
 	show := func(token, proof string) string {

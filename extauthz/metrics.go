@@ -11,9 +11,9 @@ import (
 	"github.com/doorward/doorward/policy"
 )
 
-// Metrics counts Checks. Every label value comes from configuration or from a
+// metrics counts Checks. Every label value comes from configuration or from a
 // closed list, never from a request.
-type Metrics struct {
+type metrics struct {
 	checks       *prometheus.CounterVec
 	duration     *prometheus.HistogramVec
 	evaluation   *prometheus.HistogramVec
@@ -40,9 +40,8 @@ type tokenRequests struct{ hit, miss, negativeHit prometheus.Counter }
 // decisionRequests counts how decisions were found.
 type decisionRequests struct{ hit, miss, uncacheable prometheus.Counter }
 
-// NewMetrics registers the metrics of a Server with registry. It panics if
-// they are registered there already.
-func NewMetrics(registry prometheus.Registerer) *Metrics {
+// newMetrics registers the metrics of one Server with registry, which has no others.
+func newMetrics(registry *prometheus.Registry) *metrics {
 	factory := promauto.With(registry)
 	requests := factory.NewCounterVec(prometheus.CounterOpts{
 		Name: "doorward_token_cache_requests_total",
@@ -52,7 +51,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		Name: "doorward_decision_cache_requests_total",
 		Help: "Decisions by how they were found: hit, miss, or uncacheable where the rules must be evaluated each time.",
 	}, []string{"result"})
-	return &Metrics{
+	return &metrics{
 		factory: factory,
 		decisions: decisionRequests{
 			hit: decisions.WithLabelValues("hit"), miss: decisions.WithLabelValues("miss"), uncacheable: decisions.WithLabelValues("uncacheable"),
@@ -90,7 +89,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 }
 
 // watch reads the size of what a Server remembers when somebody asks.
-func (m *Metrics) watch(a *tokenCache) {
+func (m *metrics) watch(a *tokenCache) {
 	label := prometheus.Labels{"cache": "token"}
 	m.factory.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "doorward_cache_bytes", Help: "About what a cache holds, in bytes.", ConstLabels: label,
@@ -101,7 +100,7 @@ func (m *Metrics) watch(a *tokenCache) {
 }
 
 // decided counts one decision. What was remembered took no evaluation.
-func (m *Metrics) decided(resource string, found policy.CacheResult, took time.Duration) {
+func (m *metrics) decided(resource string, found policy.CacheResult, took time.Duration) {
 	switch found {
 	case policy.Remembered:
 		m.decisions.hit.Inc()
@@ -122,13 +121,13 @@ func durations() []float64 {
 }
 
 // countersFor looks up what a verdict may keep, so that it is looked up once.
-func (m *Metrics) countersFor(resource string, why reason.Reason, decision *policy.Decision) *counters {
+func (m *metrics) countersFor(resource string, why reason.Reason, decision *policy.Decision) *counters {
 	return &counters{m.checks.WithLabelValues(resource, why.String()), m.duration.WithLabelValues(resource), m.rulesOf(resource, decision)}
 }
 
 // rulesOf are the counters of the rules that denied or warned; most decisions
 // have none.
-func (m *Metrics) rulesOf(resource string, decision *policy.Decision) []prometheus.Counter {
+func (m *metrics) rulesOf(resource string, decision *policy.Decision) []prometheus.Counter {
 	var counters []prometheus.Counter
 	for _, at := range [...]struct {
 		counter *prometheus.CounterVec
@@ -171,7 +170,7 @@ func (l *ruleLabels) bounded(resource string, note policy.Message) (rule, code s
 	return note.Rule, note.Label
 }
 
-func (m *Metrics) observe(v *verdict, in *request, took time.Duration) {
+func (m *metrics) observe(v *verdict, in *request, took time.Duration) {
 	at := v.tally
 	if at == nil {
 		at = m.countersFor(v.name(), v.reason, &v.decision)

@@ -139,8 +139,9 @@ func (d *testService) allWritten(t *testing.T, question clientRequest) map[strin
 	t.Helper()
 	end := d.logged(t, "team", "email")
 	log, registry := &syncBuffer{}, prometheus.NewRegistry()
-	server := extauthz.New(slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), extauthz.NewMetrics(registry))
-	server.Swap(d.state)
+	handler := slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})
+	server := newServer(t, extauthz.Options{Log: slog.New(handler), Registry: registry})
+	swap(t, server, d.state)
 	written := map[string]string{}
 	for _, check := range []*authv3.CheckRequest{question.joined(), question.apart()} {
 		answer := server.Check(t.Context(), check)

@@ -340,3 +340,13 @@ func TestEveryTakenFieldExists(t *testing.T) {
 		}
 	}
 }
+
+// generated is the reference: it decodes with the generated protobuf code, and is
+// false where the bytes are no CheckRequest.
+func generated(wire []byte) (*attributes, bool) {
+	check := new(authv3.CheckRequest)
+	if proto.Unmarshal(wire, check) != nil {
+		return nil, false
+	}
+	return describe(check), true
+}

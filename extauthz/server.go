@@ -13,88 +13,55 @@ package extauthz
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/doorward/doorward/extauthz/reason"
-	"github.com/doorward/doorward/extauthz/resource"
-	"github.com/doorward/doorward/extauthz/revocation"
-	"github.com/doorward/doorward/extauthz/token"
-	"github.com/doorward/doorward/internal/decisionlog"
 	"github.com/doorward/doorward/policy"
 )
 
-// State is everything a Check decides by. It is never changed after
-// [Server.Swap] has seen it: a reload makes a new one, and a Check finishes
-// with the one it started with.
-type State struct {
-	Resources  *resource.Table
-	Issuers    map[string]*token.Issuer // by the exact `iss`
-	Verifier   *token.Verifier
-	Possession *token.PossessionVerifier // one for the life of the process: it remembers proofs
-	Proofs     token.ProofRules
-	Policy     *policy.Engine
-
-	Revocations *revocation.Source // nil: none
-	Decisions   *decisionlog.Log   // nil: decisions are not logged
-
-	TokenCache      int64         // bytes that verified tokens may take; 0 remembers none
-	CheckTimeout    time.Duration // bounds a Check that has no deadline or a longer one
-	MetadataSubject bool          // the subject goes into dynamic metadata
-
-	// TrustClientAddress takes the client's address from x-envoy-external-address;
-	// false: it is the peer's.
-	TrustClientAddress bool
-
-	ReferenceDecoder bool // Checks are decoded by the generated code, for comparison
+// Options are what a [Server] writes to. The zero Options are valid.
+type Options struct {
+	// Log gets one line per denial, with the reason and what to do about it.
+	// Nil: nothing is logged.
+	Log *slog.Logger
+	// Registry exports the metrics of the Server. Nil: they are counted and not exported.
+	Registry prometheus.Registerer
 }
 
-// Server answers Checks. Make it with [New]; before the first Swap it refuses
-// every request.
+// Server answers Checks. Make it with [New] and activate a [State] with
+// [Server.Swap]; before that, as the zero Server, it refuses every request with
+// 503. It may be used by any number of goroutines.
 type Server struct {
 	state      atomic.Pointer[numberedState]
 	states     atomic.Uint64
 	tokenCache *tokenCache
-	metrics    *Metrics
+	metrics    *metrics
 	log        *denialLog
 }
 
-// numberedState is a State and its number: no two have the same, so that a verdict
-// which is kept says which one it was made under.
-type numberedState struct {
-	*State
-	number uint64
-}
-
-// New makes a Server that writes one line per denial to log and counts in
-// metrics.
-func New(log *slog.Logger, metrics *Metrics) *Server {
-	s := &Server{tokenCache: newTokenCache(), metrics: metrics, log: newDenialLog(log)}
-	metrics.watch(s.tokenCache)
-	return s
-}
-
-// Swap puts state in force for every Check that starts from now on.
-func (s *Server) Swap(state *State) {
-	if state == nil {
-		s.state.Store(nil)
-		return
+// New makes a Server. It fails where options.Registry refuses the metrics, as
+// for the second Server of one registry.
+func New(options Options) (*Server, error) {
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
 	}
-	s.tokenCache.tokens.SetMaximum(uint64(max(state.TokenCache, 0)))
-	s.state.Store(&numberedState{state, s.states.Add(1)})
-}
-
-// State is the state in force, or nil before the first Swap.
-func (s *Server) State() *State {
-	if now := s.state.Load(); now != nil {
-		return now.State
+	cache := newTokenCache()
+	own := prometheus.NewRegistry()
+	s := &Server{tokenCache: cache, metrics: newMetrics(own), log: newDenialLog(options.Log)}
+	s.metrics.watch(cache)
+	if options.Registry != nil {
+		if err := options.Registry.Register(own); err != nil {
+			return nil, fmt.Errorf("extauthz: registering metrics: %w", err)
+		}
 	}
-	return nil
+	return s, nil
 }
 
 // Answer takes the bytes of a CheckRequest and gives those of the
@@ -115,6 +82,9 @@ func (s *Server) Check(ctx context.Context, check *authv3.CheckRequest) *authv3.
 }
 
 func (s *Server) answerTo(ctx context.Context, in incoming) (answer []byte) {
+	if s == nil || s.metrics == nil { // not made by New
+		return bareRefusal()
+	}
 	start := time.Now()
 	state := s.state.Load()
 	defer func() {
@@ -141,7 +111,7 @@ func (s *Server) decodeAndCheck(ctx context.Context, state *numberedState, in in
 	if in.fault != "" {
 		return &request{}, refuse(reason.Internal, in.fault)
 	}
-	said, ok := in.decode(state != nil && state.ReferenceDecoder)
+	said, ok := in.decode()
 	if !ok {
 		return &request{}, refuse(reason.Internal, "the bytes are no CheckRequest")
 	}
@@ -155,19 +125,6 @@ func (s *Server) decodeAndCheck(ctx context.Context, state *numberedState, in in
 	}
 	req.until, req.trustsClientAddress = state.deadline(ctx, start), state.TrustClientAddress
 	return req, s.check(ctx, state, req)
-}
-
-// deadline is until when a Check may work. It ends before the caller's own,
-// since an answer at the deadline is none: to Envoy it is an error of the call,
-// and under failure_mode_allow an allow. Only what may wait makes a context of
-// it: most Checks wait for nothing, and a timer has its price.
-func (state *State) deadline(ctx context.Context, start time.Time) time.Time {
-	left := state.CheckTimeout
-	if deadline, has := ctx.Deadline(); has {
-		callers := deadline.Sub(start)
-		left = min(callers-callers/10, left)
-	}
-	return start.Add(left)
 }
 
 // check is the straight line. The first reason that applies is the answer.
@@ -202,33 +159,4 @@ func (s *Server) check(ctx context.Context, state *numberedState, req *request) 
 	}
 	req.steps.enter(StepDecide)
 	return s.decide(ctx, state, req, res, known, binding)
-}
-
-// find is the resource a request is for, or the refusal where there is none.
-// Where the mesh names one, its word picks the resource, but the authority must
-// be one of that resource's.
-func (state *State) find(req *request) (*resource.Resource, *verdict) {
-	if !req.hasResource {
-		if res := state.Resources.Find(req.authority, req.path); res != nil {
-			return res, nil
-		}
-		return nil, refuse(reason.NoResource, "")
-	}
-	res := state.Resources.Named(req.resource)
-	switch {
-	case res == nil:
-		return nil, refuse(reason.Misconfigured, "context_extensions names a resource that is not configured")
-	case !res.At(req.authority) || resource.PathFault(req.path) != "":
-		return nil, refuse(reason.NoResource, "the mesh named the resource, but authority or path are not fit for it")
-	}
-	return res, nil
-}
-
-// trustedIssuer finds an issuer by `iss`, among those trusted for res alone: another
-// resource's issuer is as unknown here as a stranger (AU-6).
-func (state *State) trustedIssuer(res *resource.Resource, iss string) *token.Issuer {
-	if !slices.Contains(res.Issuers, iss) {
-		return nil
-	}
-	return state.Issuers[iss]
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -26,15 +27,11 @@ type incoming struct {
 	steps *steps // nil: nobody watches
 }
 
-func (in incoming) decode(reference bool) (*attributes, bool) {
-	switch {
-	case in.said != nil:
+func (in incoming) decode() (*attributes, bool) {
+	if in.said != nil {
 		return in.said, true
-	case reference:
-		return generated(in.wire)
-	default:
-		return scan(in.wire)
 	}
+	return scan(in.wire)
 }
 
 // noOutcome is an answer as it goes onto the wire.
@@ -72,19 +69,33 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	return c.CodecV2.Marshal(v)
 }
 
-// ServerOptions are the settings a grpc.Server needs for this service.
-// receiveBytes bounds one Check, in bytes; what is larger gets 503 from our
-// codec. grpc-go's own limit would be a gRPC error, so it is lifted.
-func ServerOptions(receiveBytes int) []grpc.ServerOption {
-	return []grpc.ServerOption{
-		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto"), receiveBytes}),
-		grpc.MaxRecvMsgSize(math.MaxInt32),
+// DefaultReceiveBytes is the largest Check that [NewGRPCServer] accepts where it is
+// not told otherwise.
+const DefaultReceiveBytes = 16 << 20
+
+// NewGRPCServer makes a gRPC server that answers ext_authz Checks with checks:
+//
+//	server := extauthz.NewGRPCServer(checks, 0)
+//	err := server.Serve(listener)
+//
+// A Check of more than receiveBytes is refused with 503; 0 stands for
+// [DefaultReceiveBytes]. The options are the caller's, such as grpc.Creds; the
+// codec and the message limits are set after them, and interceptors do not see
+// Checks: with the stock ones a Check could end in a gRPC error, which Envoy takes
+// for an allow under failure_mode_allow. For the same reason checks cannot be
+// registered with a server that was made elsewhere. Other services, such as
+// health under [ServiceName], may be registered with the server that is returned.
+func NewGRPCServer(checks *Server, receiveBytes int, options ...grpc.ServerOption) *grpc.Server {
+	if receiveBytes <= 0 {
+		receiveBytes = DefaultReceiveBytes
+	}
+	usual := []grpc.ServerOption{
 		// A new goroutine begins with a small stack and copies it twice on the
 		// way down a Check; one that answers many has it already. Worth a tenth
 		// of a hot Check.
 		grpc.NumStreamWorkers(64),
-		// Envoy keeps one connection per worker for ever; ending them now and
-		// then is what brings traffic to new replicas.
+		// Envoy keeps one connection per worker; ending them now and then is
+		// what brings traffic to new replicas.
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionAge:      5 * time.Minute,
 			MaxConnectionAgeGrace: 30 * time.Second,
@@ -94,17 +105,20 @@ func ServerOptions(receiveBytes int) []grpc.ServerOption {
 			PermitWithoutStream: true,
 		}),
 	}
-}
-
-// Register makes s answer Check on g, which must have been made with
-// [ServerOptions].
-func (s *Server) Register(g grpc.ServiceRegistrar) {
-	g.RegisterService(&grpc.ServiceDesc{
+	required := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(codec{encoding.GetCodecV2("proto"), receiveBytes}),
+		// The codec refuses what is too large: the limit of grpc-go is a gRPC error.
+		grpc.MaxRecvMsgSize(math.MaxInt32),
+		grpc.MaxSendMsgSize(math.MaxInt32),
+	}
+	server := grpc.NewServer(slices.Concat(usual, options, required)...)
+	server.RegisterService(&grpc.ServiceDesc{
 		ServiceName: ServiceName,
 		HandlerType: (*any)(nil),
-		Methods:     []grpc.MethodDesc{{MethodName: "Check", Handler: s.handler}},
+		Methods:     []grpc.MethodDesc{{MethodName: "Check", Handler: checks.handler}},
 		Metadata:    "envoy/service/auth/v3/external_auth.proto",
-	}, s)
+	}, checks)
+	return server
 }
 
 // handler has the form that grpc-go asks for, but never an error.

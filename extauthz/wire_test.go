@@ -117,8 +117,7 @@ func TestEmptyMessages(t *testing.T) {
 }
 
 func TestBeforeTheFirstConfiguration(t *testing.T) {
-	d := startService(t)
-	d.server.Swap(nil)
+	d := startService(t, func(p *plan) { p.unconfigured = true })
 	if got := readResponse(t, d.check(t, bearer(d.token()).joined())); got.reason != "internal" || got.status != 503 {
 		t.Errorf("got %+v", got)
 	}
@@ -177,7 +176,7 @@ func TestDeadlines(t *testing.T) {
 // TestAPanicIsARefusal breaks the service from inside.
 func TestAPanicIsARefusal(t *testing.T) {
 	d := startService(t)
-	d.state.Verifier = nil
+	d.breakVerifier(t)
 	if got := readResponse(t, d.check(t, bearer(d.token()).joined())); got.reason != "internal" || got.status != 503 {
 		t.Errorf("got %+v", got)
 	}

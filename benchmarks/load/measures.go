@@ -27,7 +27,6 @@ var measures = []measure{
 	{"CPU of a hot Check over the usual service's", "×", 0.10, 0.06, cpuOver(doorward, usual)},
 	{"CPU of a hot Check with a decision log to a file over that without", "×", 1.3, 0, cpuOver(logFile, doorward)},
 	{"the same, to a service that is not there", "×", 1.3, 0, cpuOver(logDead, doorward)},
-	{"CPU of a hot Check over that with the reference decoder", "×", 0, 0, cpuOver(doorward, reference)},
 	{"CPU of a hot Check with two processors over that with one", "×", 1.15, 1.05, cpuOver(twoProcessors, oneProcessor)},
 	{"hot Check in the process, bytes in to bytes out, without gRPC", "us", 5, 2.5, benchmarked(1e-3, "ns/op", "HotAnswer")},
 	{"the same", "allocations", 15, 6, benchmarked(1, "allocs/op", "HotAnswer")},

@@ -23,7 +23,6 @@ const (
 	usual         = "usual"
 	doorward      = "doorward"
 	doorwardPlain = "doorward, GOGC=100"
-	reference     = "doorward, reference decoder"
 	logFile       = "doorward, log to a file"
 	logDead       = "doorward, log to nobody"
 	oneProcessor  = "doorward, GOMAXPROCS=1"
@@ -47,7 +46,6 @@ var targets = []target{
 	{name: doorwardPlain, program: "doorward", env: []string{"GOGC=100"}},
 	{name: logFile, program: "doorward", extra: []string{"decision_log: {to: 'file:/dev/null'}"}},
 	{name: logDead, program: "doorward", extra: []string{"decision_log: {to: 'http://127.0.0.1:1'}"}},
-	{name: reference, program: "doorward", flag: "reference-decoder"},
 	{name: oneProcessor, program: "doorward", env: []string{"GOMAXPROCS=1"}},
 	{name: twoProcessors, program: "doorward", env: []string{"GOMAXPROCS=2"}},
 }

@@ -27,7 +27,6 @@ type inlineFlags struct {
 func serveCommand() *cobra.Command {
 	var paths []string
 	var flags inlineFlags
-	var reference bool
 	cmd := &cobra.Command{
 		Use:   "serve (--config PATH... | --resource URI --issuer URL)",
 		Short: "Answer Envoy's external-authorization calls",
@@ -39,7 +38,7 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd, source, reference)
+			return serve(cmd, source)
 		},
 	}
 	f := cmd.Flags()
@@ -51,7 +50,6 @@ func serveCommand() *cobra.Command {
 	f.StringArrayVar(&flags.insecure, "insecure-http-host", nil, "host, or \"loopback\", that may be http://; may be repeated")
 	f.StringVar(&flags.grpcAddr, "grpc-addr", "", "where Envoy calls (default 127.0.0.1:9191)")
 	f.StringVar(&flags.httpAddr, "http-addr", "", "metrics, health and metadata documents (default 127.0.0.1:9190)")
-	f.BoolVar(&reference, "reference-decoder", false, "decode Checks with the generated protobuf code, for comparison")
 	return cmd
 }
 
@@ -102,7 +100,7 @@ func (s *inlineFlags) written() []string {
 
 // serve runs the service until the command's context ends and the drain is
 // over.
-func serve(cmd *cobra.Command, source service.Source, reference bool) error {
+func serve(cmd *cobra.Command, source service.Source) error {
 	defer runtime.KeepAlive(tuneCollector())
 	// Before anything else: SIGHUP ends a program that does not listen for it.
 	hangup := make(chan os.Signal, 1)
@@ -123,9 +121,13 @@ func serve(cmd *cobra.Command, source service.Source, reference bool) error {
 	}
 	options := service.Options{
 		Log: log, Level: &level, Stdout: cmd.OutOrStdout(), Source: source,
-		Version: thisBuild().version, Commit: thisBuild().revision, ReferenceDecoder: reference,
+		Version: thisBuild().version, Commit: thisBuild().revision,
 	}
-	if err := service.New(options, first).Run(cmd.Context(), hangup); err != nil {
+	s, err := service.New(options, first)
+	if err == nil {
+		err = s.Run(cmd.Context(), hangup)
+	}
+	if err != nil {
 		log.Error("doorward cannot serve", slog.String("problem", err.Error()))
 		return &failure{}
 	}

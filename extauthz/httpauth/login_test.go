@@ -2,14 +2,12 @@ package httpauth_test
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/httpauth"
@@ -38,11 +36,16 @@ func TestTheSDKClientLogsIn(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = authorization.Close() })
 
-	server := extauthz.New(slog.New(slog.DiscardHandler), extauthz.NewMetrics(prometheus.NewRegistry()))
+	server, err := extauthz.New(extauthz.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	web := httptest.NewServer(httpauth.Handler(server, mcpHandler()))
 	t.Cleanup(web.Close)
 	endpoint := web.URL + "/mcp"
-	server.Swap(protect(t, endpoint, authorization.Issuer()))
+	if err := server.Swap(protect(t, endpoint, authorization.Issuer())); err != nil {
+		t.Fatal(err)
+	}
 
 	login, err := testenv.Login(nil)
 	if err != nil {

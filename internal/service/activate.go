@@ -27,14 +27,14 @@ func (s *Service) activate(ctx context.Context, next *Revision) error {
 		s.decisions.discard(decisions)
 		return err
 	}
-	// From here on nothing fails.
+	// From here on nothing fails in a configuration without problems.
 	if certificate != nil { // whether the port speaks TLS is settled at the start
 		s.tls.current.Store(certificate)
 	}
 	s.cache.SetMaximum(int64(cfg.Limits.DecisionCache))
 	trusted, retire := s.issuers.activate(ctx, cfg.Issuers)
 	s.options.Level.Set(cfg.Log.Level)
-	s.checks.Swap(&extauthz.State{
+	err = s.checks.Swap(&extauthz.State{
 		Resources:       cfg.Resources,
 		Issuers:         trusted,
 		Verifier:        next.Verifier(time.Now),
@@ -48,9 +48,10 @@ func (s *Service) activate(ctx context.Context, next *Revision) error {
 		MetadataSubject: cfg.MetadataSubject,
 
 		TrustClientAddress: cfg.TrustClientAddress,
-
-		ReferenceDecoder: s.options.ReferenceDecoder,
 	})
+	if err != nil { // a configuration without problems has no such State
+		return err
+	}
 	s.decisions.activate(decisions, cfg.Limits.CheckTimeout)
 	before := s.current.Swap(next)
 	s.metrics.policyLoaded.Set(seconds(time.Now()))

@@ -5,7 +5,11 @@
 //	if first == nil {
 //		return problems
 //	}
-//	err := service.New(options, first).Run(ctx, hangup)
+//	s, err := service.New(options, first)
+//	if err != nil {
+//		return err
+//	}
+//	err = s.Run(ctx, hangup)
 //
 // A [Revision] is a configuration and its policy, compiled and tested. A reload
 // makes the next one as a whole, and activates it or leaves the one before in

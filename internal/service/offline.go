@@ -14,7 +14,10 @@ import (
 // Offline activates a revision for one explanation: without a port, a log or a
 // watcher, at the time that now returns. It downloads keys until ctx ends.
 func Offline(ctx context.Context, revision *Revision, now func() time.Time) (*extauthz.Server, error) {
-	s := New(Options{Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar), Stdout: io.Discard}, revision)
+	s, err := New(Options{Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar), Stdout: io.Discard}, revision)
+	if err != nil {
+		return nil, err
+	}
 	if s.cache == nil {
 		s.cache = policy.NewDecisionCache()
 	}
@@ -25,6 +28,5 @@ func Offline(ctx context.Context, revision *Revision, now func() time.Time) (*ex
 	}
 	state := *s.checks.State()
 	state.Verifier = revision.Verifier(now)
-	s.checks.Swap(&state)
-	return s.checks, nil
+	return s.checks, s.checks.Swap(&state)
 }

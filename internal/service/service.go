@@ -38,9 +38,6 @@ type Options struct {
 	Source Source         // what is read at the start and at every reload
 
 	Version, Commit string // of doorward, for the metrics, the log and the events of decisions
-
-	// ReferenceDecoder decodes Checks with the generated protobuf code.
-	ReferenceDecoder bool
 }
 
 // Service is one running doorward: the listeners, the sources of keys, bundles
@@ -72,13 +69,17 @@ type Service struct {
 
 // New makes a service of what [Load] returned. It does nothing until
 // [Service.Run].
-func New(o Options, first *Revision) *Service {
+func New(o Options, first *Revision) (*Service, error) {
 	registry := newRegistry()
+	checks, err := extauthz.New(extauthz.Options{Log: o.Log, Registry: registry})
+	if err != nil {
+		return nil, err
+	}
 	s := &Service{
 		log: o.Log, options: o, source: o.Source, first: first, cache: first.parts.Cache,
 		registry: registry,
 		metrics:  newMetrics(o, registry),
-		checks:   extauthz.New(o.Log, extauthz.NewMetrics(registry)),
+		checks:   checks,
 		health:   health.NewServer(),
 
 		bundles:     newBundleSources(o.Log),
@@ -94,7 +95,7 @@ func New(o Options, first *Revision) *Service {
 	registry.MustRegister(newHashCollector(s.hash))
 	registerInFlight(registry, s.checks)
 	registerMemory(registry, s.cache)
-	return s
+	return s, nil
 }
 
 // Run serves until ctx ends, then drains. It reloads when a signal arrives on
@@ -143,12 +144,11 @@ func (s *Service) Run(ctx context.Context, hangup <-chan os.Signal) error {
 }
 
 func (s *Service) grpcServer(cfg *config.Config) *grpc.Server {
-	options := extauthz.ServerOptions(int(cfg.Limits.ReceiveBytes))
+	var options []grpc.ServerOption
 	if cfg.Listen.TLS.CertFile != "" {
 		options = append(options, grpc.Creds(credentials.NewTLS(s.tls.server())))
 	}
-	server := grpc.NewServer(options...)
-	s.checks.Register(server)
+	server := extauthz.NewGRPCServer(s.checks, int(cfg.Limits.ReceiveBytes), options...)
 	healthpb.RegisterHealthServer(server, s.health)
 	return server
 }

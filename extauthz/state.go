@@ -1,0 +1,146 @@
+package extauthz
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/extauthz/revocation"
+	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/decisionlog"
+	"github.com/doorward/doorward/policy"
+)
+
+// DefaultCheckTimeout bounds a Check where a [State] sets no CheckTimeout.
+const DefaultCheckTimeout = 2 * time.Second
+
+// State is everything that a Check decides by. [Server.Swap] activates it; a
+// reload makes a new one, and a Check finishes with the one it started with.
+// Resources, Verifier, Possession and Policy are required; what they point to,
+// and the map of issuers, must not be changed after the Swap.
+type State struct {
+	Resources  *resource.Table           // from resource.NewTable
+	Issuers    map[string]*token.Issuer  // by the exact `iss`; a token of any other issuer is refused
+	Verifier   *token.Verifier           // from token.NewVerifier
+	Possession *token.PossessionVerifier // from token.NewPossessionVerifier; one for the life of the process: it remembers proofs
+	Proofs     token.ProofRules          // zero: the defaults of package token
+	Policy     *policy.Engine            // from policy.Compile
+
+	Revocations *revocation.Source // nil: no token is revoked
+	Decisions   *decisionlog.Log   // nil: decisions are not logged
+
+	TokenCache      int64         // bytes that verified tokens may take; 0 remembers none
+	CheckTimeout    time.Duration // bounds a Check that has no deadline or a longer one; 0: DefaultCheckTimeout
+	MetadataSubject bool          // the subject goes into dynamic metadata
+	// TrustClientAddress takes the client's address from x-envoy-external-address;
+	// false: it is the peer's.
+	TrustClientAddress bool
+}
+
+// numberedState is a State and its number. No two Swaps have the same, so that a
+// verdict that is kept names the State it was made under.
+type numberedState struct {
+	*State
+	number uint64
+}
+
+// Swap activates state for every Check that starts from now on. A state that
+// lacks a required part, or has a value out of range, is refused with an error
+// that lists all such faults; the state before stays active.
+func (s *Server) Swap(state *State) error {
+	if s == nil || s.metrics == nil {
+		return errors.New("extauthz: the Server was not made by New")
+	}
+	if err := state.validate(); err != nil {
+		return err
+	}
+	own := *state
+	if own.CheckTimeout == 0 {
+		own.CheckTimeout = DefaultCheckTimeout
+	}
+	s.tokenCache.tokens.SetMaximum(uint64(own.TokenCache)) //nolint:gosec // validated: not negative
+	s.state.Store(&numberedState{&own, s.states.Add(1)})
+	return nil
+}
+
+// State returns the active state, or nil before the first Swap. It must not be
+// changed.
+func (s *Server) State() *State {
+	if now := s.state.Load(); now != nil {
+		return now.State
+	}
+	return nil
+}
+
+// validate returns all faults of state, or nil.
+func (state *State) validate() error {
+	if state == nil {
+		return errors.New("extauthz: State is nil")
+	}
+	var faults []error
+	report := func(isFault bool, format string, args ...any) {
+		if isFault {
+			faults = append(faults, fmt.Errorf("extauthz: State."+format, args...))
+		}
+	}
+	report(state.Resources == nil, "Resources is nil: set the result of resource.NewTable")
+	report(state.Verifier == nil, "Verifier is nil: set the result of token.NewVerifier")
+	report(state.Possession == nil, "Possession is nil: set the result of token.NewPossessionVerifier")
+	report(state.Policy == nil, "Policy is nil: set the result of policy.Compile")
+	report(state.TokenCache < 0, "TokenCache is %d: set the bytes to use, or 0", state.TokenCache)
+	report(state.CheckTimeout < 0, "CheckTimeout is %v: set a positive duration, or 0", state.CheckTimeout)
+	for _, id := range slices.Sorted(maps.Keys(state.Issuers)) {
+		issuer := state.Issuers[id]
+		report(issuer == nil, "Issuers[%q] is nil", id)
+		report(issuer != nil && issuer.ID != id, "Issuers[%q] has another ID: use its exact iss as the key", id)
+		report(issuer != nil && issuer.Keys == nil, "Issuers[%q].Keys is nil: set the result of jwks.NewSource", id)
+	}
+	return errors.Join(faults...)
+}
+
+// deadline is until when a Check may work. It ends before the caller's own,
+// since an answer at the deadline is none: to Envoy it is an error of the call,
+// and under failure_mode_allow an allow. Only what may wait makes a context of
+// it: most Checks wait for nothing, and a timer has its price.
+func (state *State) deadline(ctx context.Context, start time.Time) time.Time {
+	left := state.CheckTimeout
+	if deadline, has := ctx.Deadline(); has {
+		callers := deadline.Sub(start)
+		left = min(callers-callers/10, left)
+	}
+	return start.Add(left)
+}
+
+// find is the resource a request is for, or the refusal where there is none.
+// Where the mesh names one, its word picks the resource, but the authority must
+// be one of that resource's.
+func (state *State) find(req *request) (*resource.Resource, *verdict) {
+	if !req.hasResource {
+		if res := state.Resources.Find(req.authority, req.path); res != nil {
+			return res, nil
+		}
+		return nil, refuse(reason.NoResource, "")
+	}
+	res := state.Resources.Named(req.resource)
+	switch {
+	case res == nil:
+		return nil, refuse(reason.Misconfigured, "context_extensions names a resource that is not configured")
+	case !res.At(req.authority) || resource.PathFault(req.path) != "":
+		return nil, refuse(reason.NoResource, "the mesh named the resource, but authority or path are not fit for it")
+	}
+	return res, nil
+}
+
+// trustedIssuer finds an issuer by `iss`, among those trusted for res alone: another
+// resource's issuer is as unknown here as a stranger (AU-6).
+func (state *State) trustedIssuer(res *resource.Resource, iss string) *token.Issuer {
+	if !slices.Contains(res.Issuers, iss) {
+		return nil
+	}
+	return state.Issuers[iss]
+}
