@@ -6,7 +6,7 @@ LINT     := $(TOOLS)/bin/golangci-lint-2.15.0
 FUZZTIME ?= 10s
 BENCHCOUNT ?= 6
 
-.PHONY: help demo test interop bench compare load plots stats lint release build fuzz clean docs mutate fairness
+.PHONY: help demo test interop bench compare load stats lint release build fuzz clean docs mutate fairness
 
 help: ## this list
 	@echo "make demo and make test are all that a newcomer needs. All targets:"
@@ -24,7 +24,6 @@ test: ## every test: unit, Rego, fuzz seeds, real Envoy, race detector on
 	@echo "Testing (the first time builds everything with the race detector: some minutes) ..."
 	DOORWARD_REQUIRE_ENVOY=1 go test -race -timeout 15m ./...
 	go test -run 'TestLimits|TestMemory' ./benchmarks/
-	go test -run TestLimits ./benchmarks/
 	cd deploy/release && go test .
 	@$(MAKE) --no-print-directory release DRY=1
 
@@ -45,12 +44,9 @@ bench: ## Check in process, hot and cold, its steps, and the bare signature (for
 compare: ## the benchmarks of BASE and of the working tree, in turns: ratio, interval, allocations (BASE=commit)
 	@go run ./benchmarks/compare -base "$(BASE)" $(COMPARE_FLAGS)
 
-load: ## a quarter of an hour: what a Check costs, beside other services and through Envoy (QUICK=1: a look, into bin/load)
+load: ## twenty minutes: what a Check costs, beside other services, through Envoy and while keys rotate or fail (QUICK=1, ONLY=part: into bin/load)
 	@./envoy/install
-	@go run ./benchmarks/load $(if $(QUICK),-quick) $(LOAD_FLAGS)
-
-plots: ## four minutes: latency on known keys during rotation, outage and floods (QUICK=1: a look, into bin/plots)
-	@go run ./benchmarks/keys $(if $(QUICK),-quick -out bin/plots)
+	@go run ./benchmarks/load $(if $(QUICK),-quick) $(if $(ONLY),-only $(ONLY)) $(LOAD_FLAGS)
 
 docs: ## the pages of docs/ that are made of the code
 	@go run ./internal/dev/docs
@@ -63,6 +59,7 @@ stats: ## code lines, exported names, wide lines (TESTS=1: cases and coverage to
 
 fairness: ## two minutes: p99 of one issuer's new tokens while forgeries come in the name of another
 	@go run ./benchmarks/fairness $(FAIRNESS_FLAGS)
+
 release: ## archives, image, bill of materials, checksums into bin/release (VERSION=v1.0.0; DRY=1: one of each, not kept)
 	@cd deploy/release && go run . -root ../.. -out ../../bin/release $(if $(DRY),-dry) $(if $(VERSION),-version $(VERSION))
 

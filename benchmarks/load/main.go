@@ -1,15 +1,14 @@
-// Command load measures doorward beside what others do, and writes down what
-// came of it: RESULTS.md and pictures.
+// Command load measures doorward beside other ext_authz services and writes
+// RESULTS.md and its pictures.
 //
 // It builds doorward, an empty ext_authz server and one as it is usually built,
-// runs each in a process of its own, and sends them the Checks of one client
-// population in interleaved rounds, so that what disturbs the machine disturbs
-// all of them. What a service costs is the processor time that the kernel
-// accounts to its process; the sender is a process of its own, this one.
+// runs each in a process of its own, and sends them the same Checks in
+// interleaved rounds, so that other work on the machine disturbs all of them
+// alike. The cost of a service is the processor time that the kernel accounts to
+// its process; the sender is this process.
 //
-// Everything is on loopback and bounded in count and time; it ends by itself.
-// The exit code says whether all good traffic was let through, and nothing about
-// speed: the page says what was reached.
+// Everything is on loopback and bounded in count and time. The exit code is 1
+// when a good request was refused; it does not depend on speed.
 package main
 
 import (
@@ -55,11 +54,11 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	var o options
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&o.out, "out", "", "`folder` for RESULTS.md, with the pictures in plots below it (default benchmarks; bin/load for what is not the whole)")
+	flags.StringVar(&o.out, "out", "", "`folder` for RESULTS.md, with the pictures in plots below it (default benchmarks; bin/load with -quick or -only)")
 	flags.BoolVar(&o.quick, "quick", false, "two short rounds, for a first look")
-	flags.StringVar(&o.only, "only", "", "one `part`: rounds, envoy, trouble, memory or process")
+	flags.StringVar(&o.only, "only", "", "one `part`: rounds, envoy, scenarios, keys, memory or process")
 	flags.StringVar(&o.cpus, "service-cpus", "", "processors for every service, as a `list` for taskset; without it nothing is pinned")
-	flags.Func("peer", "another ext_authz service, as `name=command,address`; the command finds ISSUER, AUDIENCE and JWKS (a file) in its environment", func(text string) error {
+	flags.Func("peer", "another ext_authz service, as `name=command,address`; its environment has ISSUER, AUDIENCE and JWKS (a file)", func(text string) error {
 		peer, err := parsePeer(text)
 		o.peers = append(o.peers, peer)
 		return err
@@ -68,7 +67,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err != nil:
-		return exitUsage // stderr knows why
+		return exitUsage // flags wrote the reason to stderr
 	case flags.NArg() > 0:
 		_, _ = fmt.Fprintf(stderr, "load: %q is no flag\n", flags.Arg(0))
 		return exitUsage
@@ -86,8 +85,8 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	return 0
 }
 
-// work measures and writes. Good traffic that was refused is an error, after
-// everything has been written.
+// work measures and writes. A good request that was refused is an error, after
+// everything is written.
 func (o options) work(ctx context.Context, progress io.Writer) (err error) {
 	folder, err := os.MkdirTemp("", "doorward-load-")
 	if err != nil {
@@ -103,14 +102,15 @@ func (o options) work(ctx context.Context, progress io.Writer) (err error) {
 	if err := r.write(o.out); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(progress, "Written: %s, and pictures in plots beside it. It took %.0f s.\n", filepath.Join(o.out, "RESULTS.md"), r.took.Seconds())
+	_, _ = fmt.Fprintf(progress, "Written: %s, and pictures in plots beside it. It took %.0f s.\n",
+		filepath.Join(o.out, "RESULTS.md"), r.took.Seconds())
 	if refused := r.refused(); refused > 0 {
 		return fmt.Errorf("%d good requests were refused: see RESULTS.md", refused)
 	}
 	return nil
 }
 
-// versions are those of the parts that a service is made of, and of Envoy.
+// versions are those of the libraries of a service, and of Envoy.
 func versions(ctx context.Context) []string {
 	all := machine.Modules(ctx, "google.golang.org/grpc", "google.golang.org/protobuf", "github.com/open-policy-agent/opa")
 	if envoy, err := testenv.EnvoyVersion(ctx); err == nil {
@@ -133,7 +133,8 @@ func (r *results) measure(ctx context.Context, o options, folder string, progres
 	}{
 		{"rounds", "Processor time of one hot Check, service beside service", r.measureRounds},
 		{"envoy", "Through a real Envoy", r.measureEnvoy},
-		{"trouble", "Good traffic while something is wrong", r.measureTrouble},
+		{"scenarios", "Good traffic while something is wrong", r.measureScenarios},
+		{"keys", "Requests on known keys while something is wrong with the keys", r.measureKeys},
 		{"memory", "Many distinct valid tokens", r.measureMemory},
 		{"process", "Inside the process", r.measureProcess},
 	} {

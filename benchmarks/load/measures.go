@@ -4,7 +4,7 @@ import (
 	"github.com/doorward/doorward/benchmarks/traffic"
 )
 
-// measure is one promise about speed, judged for everything that it looks at.
+// measure is one promise about speed, with a verdict on each of its findings.
 type measure struct {
 	what      string
 	unit      string
@@ -16,7 +16,7 @@ type measure struct {
 type finding struct {
 	of string
 	summary
-	reportOnly bool // and not judged
+	reportOnly bool // without a verdict
 }
 
 // measures are the promises, in the order of the page.
@@ -35,9 +35,9 @@ var measures = []measure{
 	{"share of the garbage collector in doorward's CPU at saturation", "%", 5, 2, (*results).collected},
 }
 
-// cpuOver compares two services round by round, under each load. Judged is what
-// they do at saturation: at a rate, waking up for each request is most of what
-// anybody costs, and says little of what is done with it.
+// cpuOver compares two services round by round, under each load. The verdict is
+// on saturation: at a rate, most of the processor time is waking up for each
+// request.
 func cpuOver(a, b string) func(*results) []finding {
 	return func(r *results) []finding {
 		var found []finding
@@ -76,7 +76,7 @@ func benchmarked(factor float64, unit string, names ...string) func(*results) []
 	}
 }
 
-// disturbed is the p99.9 during each trouble over the one before it.
+// disturbed is the p99.9 during each scenario over the one before it.
 func (r *results) disturbed() []finding {
 	var found []finding
 	for _, t := range r.plan.scenarios {
@@ -100,12 +100,12 @@ func (r *results) collected() []finding {
 		cpu += c.cpu.Seconds()
 	}
 	if gc == 0 {
-		return nil // this doorward does not tell
+		return nil // no such metric
 	}
 	return []finding{{of: r.plan.saturation().String(), summary: summarize([]float64{100 * gc / cpu})}}
 }
 
-// verdict is a word about what was found.
+// verdict compares what was found with the bounds.
 func (m measure) verdict(f finding) string {
 	reached := f.median
 	switch {

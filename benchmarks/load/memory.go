@@ -52,10 +52,10 @@ func (r *results) measureMemory(ctx context.Context, s *testbed, progress io.Wri
 	if m.now, m.most, err = opened.process.Memory(); err != nil {
 		return err
 	}
-	if m.cache, err = opened.door.Metric(ctx, `doorward_cache_bytes{cache="token"}`); err != nil {
+	if m.cache, err = opened.doorward.Metric(ctx, `doorward_cache_bytes{cache="token"}`); err != nil {
 		return err
 	}
-	m.evicted, err = opened.door.Metric(ctx, `doorward_cache_evictions_total{cache="token"}`)
+	m.evicted, err = opened.doorward.Metric(ctx, `doorward_cache_evictions_total{cache="token"}`)
 	r.memory = m
 	return err
 }

@@ -121,9 +121,9 @@ func (r *results) drawLatency(title string, names []string, rate load) []byte {
 	return c.Document(width, height, title)
 }
 
-// drawTroubles is a panel for each trouble that is drawn, three of them, so that
-// the picture fits a screen: the round whose p99.9 was the median.
-func (r *results) drawTroubles() []byte {
+// drawScenarios has a panel for each of three scenarios, so that the picture fits
+// a screen: the round whose p99.9 was the median.
+func (r *results) drawScenarios() []byte {
 	if r.scenarios == nil {
 		return nil
 	}
@@ -137,6 +137,6 @@ func (r *results) drawTroubles() []byte {
 		shown = append(shown, rounds[len(rounds)/2])
 	}
 	return scenario.Draw(shown, "Requests on known keys, while something is wrong",
-		fmt.Sprintf("Latency of one Check over gRPC at %.0f requests a second, half of the capacity, from when each was due; seconds from the start of the disturbance.", r.traffic),
-		"Latency of requests on known keys during each disturbance")
+		fmt.Sprintf("Latency of one Check over gRPC at %.0f requests a second, half of the capacity, from when each was due; seconds from the start of the scenario.", r.traffic),
+		"Latency of requests on known keys during each scenario")
 }

@@ -24,17 +24,16 @@ const (
 	doorward      = "doorward"
 	doorwardPlain = "doorward, GOGC=100"
 	logFile       = "doorward, log to a file"
-	logDead       = "doorward, log to nobody"
+	logDead       = "doorward, log to no service"
 	oneProcessor  = "doorward, GOMAXPROCS=1"
 	twoProcessors = "doorward, GOMAXPROCS=2"
 )
 
-// slowRate is what is asked of a service, in requests a second, that may not be
-// able to do more.
+// slowRate bounds the requests a second to a service that may not answer more.
 const slowRate = 2000
 
-// heapFloor is what doorward has its heap count as live at least, in bytes
-// (cmd/doorward/collector.go): a part of its GC setting.
+// heapFloor is the live heap that doorward's GC setting assumes at least, in
+// bytes (cmd/doorward/collector.go).
 const heapFloor = 16 << 20
 
 // targets are every service, in the order of a round.
@@ -50,9 +49,8 @@ var targets = []target{
 	{name: twoProcessors, program: "doorward", env: []string{"GOMAXPROCS=2"}},
 }
 
-// load is one way of sending: at a rate for a time, at the random gaps of
-// clients that know nothing of each other; or, at rate 0, so many requests as
-// fast as they are answered.
+// load is one way of sending: at a rate for a time, at random gaps; or, at rate
+// 0, count requests with underWay of them in flight.
 type load struct {
 	rate     float64
 	length   time.Duration
@@ -75,8 +73,10 @@ type plan struct {
 	loads      []load // the last one is saturation
 	modes      []mode // of Envoy
 	envoyLoads []load
+	step       time.Duration // of one rate, in the search for the capacity
 	windows    scenario.Windows
 	scenarios  []scenarioPlan
+	keys       []scenario.Scenario
 	distinct   int           // tokens offered, for the memory, ...
 	offering   time.Duration // ... for at most so long
 	benchTime  string
@@ -95,8 +95,10 @@ func newPlan(quick bool, peers []target) plan {
 		loads:      []load{{rate: slowRate, length: 3 * second / 2}, {rate: 10000, length: 3 * second / 2}, {count: 14000, underWay: 64}},
 		modes:      modes,
 		envoyLoads: []load{{rate: 1000, length: 3 * second / 2}, {count: 5000, underWay: 32}},
+		step:       second,
 		windows:    scenario.Windows{Warm: second, Before: 5 * second, During: 5 * second},
 		scenarios:  scenarios,
+		keys:       keyScenarios(quick),
 		distinct:   1_000_000, offering: 150 * second,
 		benchTime: "1s",
 	}
@@ -123,10 +125,10 @@ type scenarioPlan struct {
 	token          func(*authority.Tokens) string
 	sink           bool // the decision log goes to a service that can hang
 	drawn          bool // in the picture: those that cost the most, and the outage
-	onTop          bool // the share comes on top of good traffic; told, and not judged
+	onTop          bool // the share comes on top of good traffic; reported without a verdict
 }
 
-// keysWithin has doorward look for new keys as often as it may.
+// keysWithin has doorward fetch keys as often as it may.
 const keysWithin = "{min: 1s, max: 2s, max_stale: 10m}"
 
 // scenarios are what happens while good traffic is at half of the capacity.
@@ -138,7 +140,7 @@ var scenarios = []scenarioPlan{
 			return s.Doorward.WritePolicy(fmt.Sprintf("%s\n# change %d\n", testenv.TeamPolicy, n))
 		},
 	},
-	{title: "Unknown keys: one request in ten names a key that nobody has", traffic: "tokens with a random kid", share: 0.1, label: "flood", token: (*authority.Tokens).Unknown},
+	{title: "Unknown keys: one request in ten names a key that was never published", traffic: "tokens with a random kid", share: 0.1, label: "flood", token: (*authority.Tokens).Unknown},
 	{title: "Forgeries: three requests in ten have a signature by another key", traffic: "forged tokens", share: 0.3, label: "flood", token: (*authority.Tokens).Forged, drawn: true},
 	{
 		title: "On top: as many forgeries, where before there was only the good traffic", traffic: "forged tokens",

@@ -11,8 +11,9 @@ import (
 	"github.com/doorward/doorward/benchmarks/scenario"
 )
 
-// TestThePlanIsBounded: what is only sent takes under twelve and a half minutes, quick under
-// one, so that a whole run stays under fifteen and two.
+// TestThePlanIsBounded: what is sent, the key scenarios apart, takes under twelve
+// and a half minutes, quick under one, so that a whole run stays under nineteen
+// and three.
 func TestThePlanIsBounded(t *testing.T) {
 	for quick, most := range map[bool]time.Duration{false: 12*time.Minute + 30*time.Second, true: time.Minute} {
 		p := newPlan(quick, nil)
@@ -38,9 +39,9 @@ func TestThePlanIsBounded(t *testing.T) {
 	}
 }
 
-// TestTroubles: at which moments what happens, and how many disturbing requests
+// TestScenarios: at which moments what happens, and how many disturbing requests
 // come with how many good ones.
-func TestTroubles(t *testing.T) {
+func TestScenarios(t *testing.T) {
 	w := scenario.Windows{Before: time.Second, During: 4 * time.Second}
 	for _, row := range []struct {
 		intent string
@@ -55,7 +56,7 @@ func TestTroubles(t *testing.T) {
 		{"three tenths of all", scenarioPlan{share: 0.3}, []time.Duration{0}, 270, true},
 		{"three tenths of all, on top of what was there", scenarioPlan{share: 0.3, onTop: true}, []time.Duration{0}, 270, false},
 	} {
-		d := row.of.disturbance(900, w, nil)
+		d := row.of.scenario(900, w, nil)
 		var at []time.Duration
 		for _, event := range d.Events {
 			at = append(at, event.At)
@@ -75,7 +76,7 @@ func TestTroubles(t *testing.T) {
 	}
 }
 
-// TestAround: everybody comes once under each load, and each round another one
+// TestAround: each target comes once under each load, and each round another one
 // comes first.
 func TestAround(t *testing.T) {
 	for round, want := range []string{"1A 1B 1C 2A 2B 2C ", "1B 1C 1A 2B 2C 2A ", "1C 1A 1B 2C 2A 2B ", "1A 1B 1C 2A 2B 2C "} {
@@ -106,15 +107,15 @@ func TestParsePeer(t *testing.T) {
 	}
 }
 
-// TestThePictureOfTroublesFitsAScreen: three panels, and the worst are among them.
-func TestThePictureOfTroublesFitsAScreen(t *testing.T) {
+// TestThePictureOfScenariosFitsAScreen: three panels, and the worst are among them.
+func TestThePictureOfScenariosFitsAScreen(t *testing.T) {
 	drawn := 0
-	for _, trouble := range scenarios {
-		if trouble.drawn {
+	for _, s := range scenarios {
+		if s.drawn {
 			drawn++
 		}
-		if trouble.onTop && !trouble.drawn {
-			t.Errorf("%s is left out", trouble.title)
+		if s.onTop && !s.drawn {
+			t.Errorf("%s is left out", s.title)
 		}
 	}
 	if drawn == 0 || drawn > 3 {

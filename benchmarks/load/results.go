@@ -13,7 +13,7 @@ import (
 // results are everything that was measured. A part that was left out is empty.
 type results struct {
 	machine  machine.Machine
-	versions []string // of what others made
+	versions []string // of dependencies and Envoy
 	gogc     string   // doorward's own GC setting
 	plan     plan
 	took     time.Duration
@@ -21,8 +21,9 @@ type results struct {
 
 	checks    cells                         // over gRPC
 	requests  cells                         // through Envoy
-	traffic   float64                       // good and other, in trouble, a second
+	traffic   float64                       // all requests a second during a scenario
 	scenarios map[string][]*scenario.Result // by title, one for each round
+	keys      []*scenario.Result
 	memory    *memory
 	process   map[string]gobench.Values
 }
@@ -37,6 +38,9 @@ func (r *results) refused() int {
 		for _, result := range rounds {
 			refused += result.Refused()
 		}
+	}
+	for _, result := range r.keys {
+		refused += result.Refused()
 	}
 	if r.memory != nil {
 		refused += r.memory.refused
@@ -54,12 +58,13 @@ func (r *results) write(folder string) error {
 		"plots/cost.svg":        r.drawCost(),
 		"plots/latency.svg":     r.drawServices(),
 		"plots/decisionlog.svg": r.drawLogs(),
-		"plots/disturbance.svg": r.drawTroubles(),
+		"plots/disturbance.svg": r.drawScenarios(),
+		"plots/keys.svg":        r.drawKeys(),
 	} {
 		if content == nil {
 			continue // that part was left out
 		}
-		if err := os.WriteFile(filepath.Join(folder, filepath.FromSlash(name)), content, 0o644); err != nil { //nolint:gosec // it is to be read by everybody
+		if err := os.WriteFile(filepath.Join(folder, filepath.FromSlash(name)), content, 0o644); err != nil { //nolint:gosec // a page to read
 			return err
 		}
 	}

@@ -139,9 +139,9 @@ func (s *service) use(ctx context.Context, after bool) (u use, err error) {
 	if after {
 		u.cpu, err = s.process.CPU()
 	}
-	if s.door != nil && err == nil {
+	if s.doorward != nil && err == nil {
 		var seconds float64
-		seconds, err = s.door.Metric(ctx, gcMetric)
+		seconds, err = s.doorward.Metric(ctx, gcMetric)
 		u.gc = time.Duration(seconds * float64(time.Second))
 	}
 	if !after && err == nil {

@@ -20,17 +20,14 @@ import (
 	"github.com/doorward/doorward/internal/testenv"
 )
 
-// TestTheDemo runs it against real parts. The one build of doorward serves all
-// rows; its flags are those of the Dockerfile, so that what it compiles is
-// shared with the test of that line.
+// TestTheDemo runs it against real parts.
 func TestTheDemo(t *testing.T) {
 	testenv.RequireEnvoy(t)
-	program := filepath.Join(t.TempDir(), "doorward")
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "../doorward")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	programs, err := testenv.Build(t.Context(), t.TempDir(), "cmd/doorward")
+	if err != nil {
+		t.Fatal(err)
 	}
+	program := programs[0]
 	for _, row := range []struct {
 		name string
 		test func(*testing.T, string)

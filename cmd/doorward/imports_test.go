@@ -48,7 +48,6 @@ var arrows = map[string][]string{
 	"benchmarks/scenario":      {"benchmarks/authority", "benchmarks/chart", "benchmarks/traffic", "internal/testenv"},
 	"benchmarks/fairness":      {"benchmarks/traffic", "internal/testenv", "internal/testenv/jwttest"},
 	"benchmarks/gobench":       {},
-	"benchmarks/keys":          {"benchmarks/authority", "benchmarks/scenario", "benchmarks/machine", "benchmarks/traffic", "internal/testenv"},
 	"benchmarks/load":          {"benchmarks/authority", "benchmarks/chart", "benchmarks/scenario", "benchmarks/gobench", "benchmarks/machine", "benchmarks/traffic", "internal/testenv", "internal/testenv/jwttest"},
 	"benchmarks/machine":       {},
 	"benchmarks/peers/empty":   {},

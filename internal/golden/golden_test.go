@@ -46,7 +46,8 @@ func build(t *testing.T) string {
 		t.Skip("builds the whole binary")
 	}
 	binary := filepath.Join(t.TempDir(), "doorward")
-	command := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/doorward")
+	command := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "../../cmd/doorward")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0") // with the flags of a release: other tests have built these packages
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -25,16 +25,19 @@ const (
 const module = "github.com/doorward/doorward/"
 
 // Build compiles main packages of this module, named by their path below it,
-// with -trimpath as a release is. It returns the path of each program in
+// with the flags of a release: one set of flags for every caller, so that the
+// build cache has each package once. It returns the path of each program in
 // folder, in the order of packages.
 func Build(ctx context.Context, folder string, packages ...string) ([]string, error) {
-	args := []string{"build", "-trimpath", "-o", folder + string(filepath.Separator)}
+	args := []string{"build", "-trimpath", "-ldflags", "-s -w", "-o", folder + string(filepath.Separator)}
 	programs := make([]string, len(packages))
 	for i, name := range packages {
 		args = append(args, module+name)
 		programs[i] = filepath.Join(folder, filepath.Base(name))
 	}
-	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
+	build := exec.CommandContext(ctx, "go", args...)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("cannot build %v: %w\n%s", packages, err, out)
 	}
 	return programs, nil

@@ -23,7 +23,6 @@ type target struct {
 	name    string
 	program string       // of ours
 	form    traffic.Form // in which Envoy would hand it the headers
-	flag    string       // a flag of doorward serve
 	env     []string
 	extra   []string // lines of doorward's configuration
 
@@ -34,8 +33,8 @@ type target struct {
 	address string
 }
 
-// parsePeer reads name=command,address. Envoy's default form of the headers is
-// what others are made for.
+// parsePeer reads name=command,address. A peer receives the headers in Envoy's
+// default form.
 func parsePeer(text string) (target, error) {
 	name, rest, _ := strings.Cut(text, "=")
 	comma := strings.LastIndexByte(rest, ',')
@@ -45,7 +44,7 @@ func parsePeer(text string) (target, error) {
 	return target{name: name, command: strings.Fields(rest[:comma]), address: rest[comma+1:], form: traffic.Mapped, most: slowRate}, nil
 }
 
-// testbed is what stands around every service.
+// testbed is what every service uses: programs, keys and tokens.
 type testbed struct {
 	folder, cpus string
 	programs     map[string]string // by name
@@ -85,25 +84,25 @@ func openTestbed(ctx context.Context, folder, cpus string, progress io.Writer) (
 	return s, nil
 }
 
-// askGOGC starts a doorward to see its GC setting.
+// askGOGC starts a doorward to read its GC setting.
 func (s *testbed) askGOGC(ctx context.Context) error {
-	asked, err := s.startDoor(ctx, target{name: "asked", program: doorward})
+	asked, err := s.startDoorward(ctx, target{name: "asked", program: doorward})
 	if err != nil {
 		return err
 	}
 	defer asked.stop()
-	percent, err := asked.door.Metric(ctx, "go_gc_gogc_percent")
+	percent, err := asked.doorward.Metric(ctx, "go_gc_gogc_percent")
 	s.gogc = fmt.Sprintf("GOGC=%.0f", percent)
 	return err
 }
 
-// service is a contender at work.
+// service is a running target.
 type service struct {
 	target
-	process *testenv.Process
-	door    *testenv.Doorward // nil for others than doorward
-	client  *traffic.Client
-	encoded [][]byte // requests with the tokens of the pool
+	process  *testenv.Process
+	doorward *testenv.Doorward // nil for others
+	client   *traffic.Client
+	encoded  [][]byte // requests with the tokens of the pool
 }
 
 func (s *service) stop() {
@@ -113,7 +112,7 @@ func (s *service) stop() {
 	_ = s.process.Stop() // a service that ended before refused requests, which are counted
 }
 
-// open starts a contender and has it answer one good request.
+// open starts a target and sends it one good request.
 func (s *testbed) open(ctx context.Context, c target) (*service, error) {
 	opened, err := s.start(ctx, c)
 	if err != nil {
@@ -131,15 +130,15 @@ func (s *testbed) open(ctx context.Context, c target) (*service, error) {
 	}
 	if err != nil {
 		opened.stop()
-		return nil, fmt.Errorf("%s: %w; it said:\n%s", c.name, err, opened.process.Log.String())
+		return nil, fmt.Errorf("%s: %w; its last lines:\n%s", c.name, err, opened.process.Log.Tail())
 	}
 	return opened, nil
 }
 
-// start runs a contender.
+// start runs a target.
 func (s *testbed) start(ctx context.Context, c target) (*service, error) {
 	if c.program == doorward {
-		return s.startDoor(ctx, c)
+		return s.startDoorward(ctx, c)
 	}
 	command := testenv.Command{
 		CPUs:    s.cpus,
@@ -170,17 +169,14 @@ func (s *testbed) start(ctx context.Context, c target) (*service, error) {
 	return &service{target: c, process: process}, nil
 }
 
-func (s *testbed) startDoor(ctx context.Context, c target) (*service, error) {
+func (s *testbed) startDoorward(ctx context.Context, c target) (*service, error) {
 	o := scenario.Doorward(s.authority.URL, "", c.extra)
 	o.Program, o.Dir = s.programs[doorward], filepath.Join(s.folder, "run", strings.ReplaceAll(c.name, " ", "-"))
 	o.Env, o.CPUs = c.env, s.cpus
-	if c.flag != "" {
-		o.Args = []string{"--" + c.flag}
-	}
-	door, err := testenv.StartDoorward(ctx, o)
+	started, err := testenv.StartDoorward(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	c.address = door.GRPC
-	return &service{target: c, process: &door.Process, door: door}, nil
+	c.address = started.GRPC
+	return &service{target: c, process: &started.Process, doorward: started}, nil
 }

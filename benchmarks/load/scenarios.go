@@ -14,15 +14,15 @@ import (
 	"github.com/doorward/doorward/internal/testenv"
 )
 
-// measureTrouble goes round everything that can go wrong, with good traffic at
-// half of what doorward can do on this machine.
-func (r *results) measureTrouble(ctx context.Context, s *testbed, progress io.Writer) error {
+// measureScenarios measures every scenario in every round, with all traffic at
+// half of the capacity of doorward on this machine.
+func (r *results) measureScenarios(ctx context.Context, s *testbed, progress io.Writer) error {
 	capacity, err := r.capacity(ctx, s)
 	if err != nil {
 		return err
 	}
 	r.traffic = capacity / 2
-	_, _ = fmt.Fprintf(progress, "  doorward can do %.0f Checks a second that come at random moments; all traffic is half of that\n", capacity)
+	_, _ = fmt.Fprintf(progress, "  capacity: %.0f Checks a second that come at random moments; all traffic is half of that\n", capacity)
 	logSink, err := openSink()
 	if err != nil {
 		return err
@@ -31,7 +31,7 @@ func (r *results) measureTrouble(ctx context.Context, s *testbed, progress io.Wr
 	r.scenarios = map[string][]*scenario.Result{}
 	for round := range r.plan.rounds {
 		for _, t := range r.plan.scenarios {
-			d := t.disturbance(r.traffic, r.plan.windows, logSink)
+			d := t.scenario(r.traffic, r.plan.windows, logSink)
 			d.CPUs = s.cpus
 			result, err := scenario.Measure(ctx, s.programs[doorward], s.folder, d, io.Discard)
 			if err != nil {
@@ -44,13 +44,12 @@ func (r *results) measureTrouble(ctx context.Context, s *testbed, progress io.Wr
 	return nil
 }
 
-// soon is how long 99 of a hundred requests may take at a rate that counts as
-// one that can be done.
-const soon = 10 * time.Millisecond
+// capacityP99 bounds the p99 of a rate that doorward can answer.
+const capacityP99 = 10 * time.Millisecond
 
-// capacity is the highest rate that can be done, of a row in which each is an
-// eighth more, where requests come at random moments. It is less than what is
-// answered at saturation, where the next request is always there.
+// capacity is the highest rate that doorward can answer, of a series in which
+// each is an eighth more, where requests come at random moments. It is less than
+// the throughput at saturation, where the next request always waits.
 func (r *results) capacity(ctx context.Context, s *testbed) (float64, error) {
 	opened, err := s.open(ctx, target{name: doorward, program: doorward})
 	if err != nil {
@@ -59,13 +58,13 @@ func (r *results) capacity(ctx context.Context, s *testbed) (float64, error) {
 	defer opened.stop()
 	capacity := 4000.0
 	for tries := 0; tries < 2; {
-		next := load{rate: capacity * 9 / 8, length: time.Second}
+		next := load{rate: capacity * 9 / 8, length: r.plan.step}
 		c, err := next.run(ctx, opened.client.Cycle(opened.encoded), opened.use)
 		if err != nil {
 			return 0, err
 		}
-		if c.refused > 0 || c.latencies.ValueAtPercentile(99) > soon.Nanoseconds() {
-			tries++ // once is an accident
+		if c.refused > 0 || c.latencies.ValueAtPercentile(99) > capacityP99.Nanoseconds() {
+			tries++ // one slow second is no limit
 			continue
 		}
 		capacity, tries = next.rate, 0
@@ -73,9 +72,9 @@ func (r *results) capacity(ctx context.Context, s *testbed) (float64, error) {
 	return capacity, nil
 }
 
-// disturbance is a trouble at a rate of all traffic while it lasts, of which the
-// share is not good then.
-func (t scenarioPlan) disturbance(rate float64, w scenario.Windows, logSink *sink) scenario.Scenario {
+// scenario is what to measure at a rate of all traffic, of which the share is
+// disturbing while the scenario lasts.
+func (t scenarioPlan) scenario(rate float64, w scenario.Windows, logSink *sink) scenario.Scenario {
 	d := scenario.Scenario{
 		Title: t.title, Traffic: t.traffic, Refresh: keysWithin, Windows: w,
 		Good: scenario.Good{Rate: rate * (1 - t.share), Pool: poolSize},
@@ -103,7 +102,7 @@ func (t scenarioPlan) disturbance(rate float64, w scenario.Windows, logSink *sin
 	return d
 }
 
-// sink takes decision logs, until it hangs: then it takes requests and never
+// sink receives decision logs. While it hangs it accepts requests and never
 // answers.
 type sink struct {
 	address string
@@ -122,13 +121,13 @@ func openSink() (*sink, error) {
 			<-r.Context().Done()
 			return
 		}
-		_, _ = io.Copy(io.Discard, r.Body) // what is in it is nothing to us
+		_, _ = io.Copy(io.Discard, r.Body) // only its size matters
 	})}
 	go func(listener net.Listener) { _ = s.server.Serve(listener) }(listener) // it ends with close
 	return s, nil
 }
 
-func (s *sink) close() { _ = s.server.Close() } // nobody waits for an answer any more
+func (s *sink) close() { _ = s.server.Close() } // no sender is left
 
 // configuration is the line that makes doorward send its decision log here.
 func (s *sink) configuration() string { return "decision_log: {to: 'http://" + s.address + "'}" }
