@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 // Bundle is the content of one verified policy bundle. To the rules it is as
@@ -31,7 +33,7 @@ func (b Bundle) file(path string) string {
 
 // join adds bundles to what the paths hold. Whatever a bundle owns nobody else
 // may fill, so that the merge has no order and no conflict.
-func (t *team) join(bundles []Bundle) []Problem {
+func (t *team) join(bundles []Bundle) finding.List {
 	t.bundles = bundles
 	problems := overlaps(bundles)
 	for _, b := range bundles {
@@ -55,12 +57,12 @@ func (t *team) join(bundles []Bundle) []Problem {
 }
 
 // overlaps tells of two bundles that want the same place.
-func overlaps(bundles []Bundle) []Problem {
-	var problems []Problem
+func overlaps(bundles []Bundle) finding.List {
+	var problems finding.List
 	for i, b := range bundles {
 		for _, other := range bundles[:i] {
 			if root, theirs, found := commonRoot(b, other); found {
-				problems = append(problems, Problem{
+				problems = append(problems, finding.Finding{
 					File:    b.file(""),
 					Message: fmt.Sprintf("its root %q overlaps with %q of bundle %s: give each bundle roots of its own in .manifest", root, theirs, other.Name),
 				})
@@ -83,8 +85,8 @@ func commonRoot(a, b Bundle) (ofA, ofB string, found bool) {
 
 // trespasses tells of rules and data from the paths where a bundle has a root,
 // once a file.
-func (t *team) trespasses(b Bundle) []Problem {
-	var problems []Problem
+func (t *team) trespasses(b Bundle) finding.List {
+	var problems finding.List
 	for _, root := range b.Roots {
 		keys := strings.Split(root, "/")
 		for _, file := range slices.Sorted(maps.Keys(t.modules)) {
@@ -93,13 +95,13 @@ func (t *team) trespasses(b Bundle) []Problem {
 				continue
 			}
 			where := t.modules[file].Rules[at].Location
-			problems = append(problems, Problem{
+			problems = append(problems, finding.Finding{
 				File: file, Line: where.Row, Column: where.Col,
 				Message: fmt.Sprintf("this rule is where bundle %s has its root %q: move it to another package, or narrow the roots in the bundle's .manifest", b.Name, root),
 			})
 		}
 		if depth := conflictsWith(t.data, keys); depth > 0 {
-			problems = append(problems, Problem{
+			problems = append(problems, finding.Finding{
 				File:    team{paths: t.paths}.dataFile(keys[:depth]...),
 				Message: fmt.Sprintf("data under %s is where bundle %s has its root %q: move it, or narrow the roots in the bundle's .manifest", strings.Join(keys[:depth], "."), b.Name, root),
 			})
@@ -149,8 +151,8 @@ func merged(a, b map[string]any) map[string]any {
 
 // withoutLibrary are the problems that a missing bundle cannot cure: it may bring the
 // functions that a file calls, and the rules that read others.
-func withoutLibrary(problems []Problem) []Problem {
-	return slices.DeleteFunc(problems, func(p Problem) bool {
-		return p.Warning || strings.HasPrefix(p.Message, "undefined function data.")
+func withoutLibrary(problems finding.List) finding.List {
+	return slices.DeleteFunc(problems, func(p finding.Finding) bool {
+		return p.Severity == finding.Warning || strings.HasPrefix(p.Message, "undefined function data.")
 	})
 }

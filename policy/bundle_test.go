@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
 )
@@ -272,7 +273,7 @@ func TestTheTrialsAreSeen(t *testing.T) {
 // TestAPackageInABundle is a resource's own as one in a file is: it is asked
 // for, tried, and waited for.
 func TestAPackageInABundle(t *testing.T) {
-	compile := func(rules string, missing ...string) (*policy.Engine, []policy.Problem) {
+	compile := func(rules string, missing ...string) (*policy.Engine, finding.List) {
 		src := policy.Sources{Library: rego.Files, Packages: map[string]string{"example": "authz.weather"}, Missing: missing}
 		if rules != "" {
 			src.Bundles = []policy.Bundle{{

@@ -12,6 +12,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 // refused lists the built-ins no policy may use: those that reach the network,
@@ -25,9 +27,9 @@ func refused() []string {
 // Without paths and bundles the policy is the built-in rules alone. With a
 // missing bundle it finds what can be known without it, and the engine decides
 // nothing.
-func Compile(ctx context.Context, src Sources) (*Engine, []Problem) {
+func Compile(ctx context.Context, src Sources) (*Engine, finding.List) {
 	if _, err := parseLibrary(src.Library); err != nil {
-		return nil, []Problem{{Message: fmt.Sprintf("the built-in rules are broken: %v: install doorward again", err)}}
+		return nil, finding.List{{Message: fmt.Sprintf("the built-in rules are broken: %v: install doorward again", err)}}
 	}
 	t, problems := load(src.Paths)
 	problems = append(problems, t.join(src.Bundles)...)
@@ -35,13 +37,13 @@ func Compile(ctx context.Context, src Sources) (*Engine, []Problem) {
 	problems = append(problems, c.problems...)
 	seen := findings(t, src)
 	if blocking(problems) {
-		return nil, sorted(append(problems, seen...))
+		return nil, append(problems, seen...).Sorted()
 	}
 	e, found := build(ctx, src, t, c)
 	if len(src.Missing) > 0 {
 		e, found = waiting(src.Missing), withoutLibrary(found)
 	}
-	problems = sorted(slices.Concat(problems, seen, news(found, seen)))
+	problems = slices.Concat(problems, seen, news(found, seen)).Sorted()
 	if blocking(problems) {
 		return nil, problems
 	}
@@ -50,9 +52,11 @@ func Compile(ctx context.Context, src Sources) (*Engine, []Problem) {
 
 // news are the problems that nothing has told before; the compiler puts some
 // that stand in an imported name at another use of it.
-func news(found, before []Problem) []Problem {
-	return slices.DeleteFunc(found, func(p Problem) bool {
-		return slices.ContainsFunc(before, func(other Problem) bool { return other.Message == p.Message && other.File == p.File && !other.Warning })
+func news(found, before finding.List) finding.List {
+	return slices.DeleteFunc(found, func(p finding.Finding) bool {
+		return slices.ContainsFunc(before, func(other finding.Finding) bool {
+			return other.Message == p.Message && other.File == p.File && other.Severity == finding.Error
+		})
 	})
 }
 
@@ -84,17 +88,17 @@ func parseLibrary(library fs.FS) (map[string]*ast.Module, error) {
 
 // build compiles all modules together and prepares a judge for each package
 // that is heard.
-func build(ctx context.Context, src Sources, t team, c contract) (*Engine, []Problem) {
+func build(ctx context.Context, src Sources, t team, c contract) (*Engine, finding.List) {
 	store := inmem.NewFromObjectWithOpts(documents(t.data, c), inmem.OptReturnASTValuesOnRead(true))
 	transaction, err := store.NewTransaction(ctx)
 	if err != nil {
-		return nil, []Problem{{Message: fmt.Sprintf("the data cannot be read: %v: correct data.json", err)}}
+		return nil, finding.List{{Message: fmt.Sprintf("the data cannot be read: %v: correct data.json", err)}}
 	}
 	modules := maps.Clone(t.modules)
 	for _, pkg := range src.packages() {
 		built, err := forPackage(src.Library, pkg)
 		if err != nil {
-			return nil, []Problem{{Message: fmt.Sprintf("the built-in rules are broken: %v: install doorward again", err)}}
+			return nil, finding.List{{Message: fmt.Sprintf("the built-in rules are broken: %v: install doorward again", err)}}
 		}
 		maps.Copy(modules, built)
 	}
@@ -118,7 +122,7 @@ func build(ctx context.Context, src Sources, t team, c contract) (*Engine, []Pro
 
 // evaluatedPackages prepares the judges: the common one, and one for each package that is a
 // resource's own.
-func (e *Engine) evaluatedPackages(ctx context.Context, store storage.Store, src Sources, c contract) []Problem {
+func (e *Engine) evaluatedPackages(ctx context.Context, store storage.Store, src Sources, c contract) finding.List {
 	authz := evaluatedPackagesOf(e.compiler, c, teamPackage)
 	problems := warnings(authz.conflicts)
 	var err error
@@ -139,8 +143,8 @@ func (e *Engine) evaluatedPackages(ctx context.Context, store storage.Store, src
 	return problems
 }
 
-func unprepared(err error) Problem {
-	return Problem{Message: fmt.Sprintf("the policy cannot be prepared: %v: report this", err)}
+func unprepared(err error) finding.Finding {
+	return finding.Finding{Message: fmt.Sprintf("the policy cannot be prepared: %v: report this", err)}
 }
 
 // documents are the team's data, and the names of the requirements where the
@@ -180,9 +184,9 @@ func capabilities() *ast.Capabilities {
 // compileProblems reports the errors of the compiler. One that stands in the
 // library is the echo of one in the team's modules (a circle through the
 // decision), and is told only where nothing else is.
-func compileProblems(errs ast.Errors) []Problem {
+func compileProblems(errs ast.Errors) finding.List {
 	all := regoProblems(errs, "")
-	own := slices.DeleteFunc(slices.Clone(all), func(p Problem) bool { return strings.HasPrefix(p.File, libraryFile) })
+	own := slices.DeleteFunc(slices.Clone(all), func(p finding.Finding) bool { return strings.HasPrefix(p.File, libraryFile) })
 	if len(own) == 0 {
 		return all
 	}
@@ -190,16 +194,16 @@ func compileProblems(errs ast.Errors) []Problem {
 }
 
 // regoProblems puts errors of OPA's parser and compiler into our words.
-func regoProblems(err error, file string) []Problem {
+func regoProblems(err error, file string) finding.List {
 	var errs ast.Errors
 	if one := (*ast.Error)(nil); errors.As(err, &one) {
 		errs = ast.Errors{one}
 	} else if !errors.As(err, &errs) {
-		return []Problem{{File: file, Message: err.Error() + ": correct the module"}}
+		return finding.List{{File: file, Message: err.Error() + ": correct the module"}}
 	}
-	var problems []Problem
+	var problems finding.List
 	for _, e := range errs {
-		p := Problem{File: file, Message: explain(e)}
+		p := finding.Finding{File: file, Message: explain(e)}
 		if e.Location != nil {
 			p.File, p.Line, p.Column = e.Location.File, e.Location.Row, max(e.Location.Col, 1)
 		}
@@ -237,18 +241,6 @@ func remedy(e *ast.Error) string {
 }
 
 // blocking is true if the policy cannot be served.
-func blocking(problems []Problem) bool {
-	return slices.ContainsFunc(problems, func(p Problem) bool { return !p.Warning })
-}
-
-func sorted(problems []Problem) []Problem {
-	slices.SortStableFunc(problems, func(a, b Problem) int {
-		return strings.Compare(a.place(), b.place())
-	})
-	return slices.Compact(problems)
-}
-
-// place sorts as file, line, column.
-func (p Problem) place() string {
-	return fmt.Sprintf("%s\x00%s\x00%08d\x00%08d\x00%s", p.Resource, p.File, p.Line, p.Column, p.Message)
+func blocking(problems finding.List) bool {
+	return slices.ContainsFunc(problems, func(p finding.Finding) bool { return p.Severity == finding.Error })
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/folding"
 )
 
@@ -34,7 +35,7 @@ func outputs() []string {
 // that a requirement that is undefined, and a header that is not set, are known.
 type contract struct {
 	packages map[string]contractTerms // by the package that is heard
-	problems []Problem
+	problems finding.List
 }
 
 // contractTerms is that of one package.
@@ -52,7 +53,7 @@ func readContract(t team, src Sources) contract {
 		m := t.modules[file]
 		if path := names(m.Package.Path); len(path) > 0 && path[0] == ownPackage {
 			at := m.Package.Location
-			c.problems = append(c.problems, Problem{
+			c.problems = append(c.problems, finding.Finding{
 				File: at.File, Line: at.Row, Column: at.Col,
 				Message: fmt.Sprintf("package %s is reserved: write package %s, or a package of your own", ownPackage, teamPackage),
 			})
@@ -86,7 +87,7 @@ type contractReader struct {
 	defined               bool // a module has this package
 	requirements, headers map[string]bool
 	spelled               map[string]declared // by folding.Header
-	problems              []Problem
+	problems              finding.List
 }
 
 // declared is the header of a rule that was read before.
@@ -107,7 +108,7 @@ func (r *contractReader) read(t team) {
 }
 
 func (r *contractReader) problem(at *ast.Location, format string, args ...any) {
-	r.problems = append(r.problems, Problem{File: at.File, Line: at.Row, Column: at.Col, Message: fmt.Sprintf(format, args...)})
+	r.problems = append(r.problems, finding.Finding{File: at.File, Line: at.Row, Column: at.Col, Message: fmt.Sprintf(format, args...)})
 }
 
 func (r *contractReader) rule(rule *ast.Rule) {
@@ -201,7 +202,7 @@ func headerProblem(name string) string {
 // data refuses documents where doorward keeps its own.
 func (c *contract) data(t team) {
 	if _, there := t.data[ownPackage]; there {
-		c.problems = append(c.problems, Problem{
+		c.problems = append(c.problems, finding.Finding{
 			File:    t.dataFile(ownPackage),
 			Message: fmt.Sprintf("data under %s is reserved: put it under a name of your own", ownPackage),
 		})
@@ -211,7 +212,7 @@ func (c *contract) data(t team) {
 // data refuses documents where rules are read.
 func (r *contractReader) data(t team) {
 	refuse := func(message string, keys ...string) {
-		r.problems = append(r.problems, Problem{File: t.dataFile(keys...), Message: message})
+		r.problems = append(r.problems, finding.Finding{File: t.dataFile(keys...), Message: message})
 	}
 	var document any = t.data
 	for i, name := range r.path {

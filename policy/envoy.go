@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 // A policy that was written for opa-envoy-plugin has other names for the same
@@ -28,8 +30,8 @@ func envoyRule(name string) string {
 
 // foreign warns of the rules in a package that nobody reads which have such a
 // name, each name once.
-func foreign(m *ast.Module) []Problem {
-	var problems []Problem
+func foreign(m *ast.Module) finding.List {
+	var problems finding.List
 	var said []string
 	for _, rule := range m.Rules {
 		name := strings.Trim(rule.Head.Ref()[0].String(), `"`)
@@ -38,7 +40,7 @@ func foreign(m *ast.Module) []Problem {
 			continue
 		}
 		said = append(said, name)
-		problems = append(problems, problemAt(rule.Location, name+" decides nothing, no rule reads it: "+write, true))
+		problems = append(problems, problemAt(rule.Location, name+" decides nothing, no rule reads it: "+write, finding.Warning))
 	}
 	return problems
 }

@@ -8,19 +8,20 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/lint"
 )
 
 // findings are what can be told about the team's rules without a request.
-func findings(t team, src Sources) []Problem {
-	var problems []Problem
+func findings(t team, src Sources) finding.List {
+	var problems finding.List
 	for _, f := range lint.Check(t.modules, facts(src)) {
-		problems = append(problems, problemAt(f.At, f.Message, !f.Fatal))
+		problems = append(problems, problemAt(f.At, f.Message, severityOf(f)))
 	}
 	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
 		for _, rule := range t.modules[file].Rules {
 			if why := elementProblem(rule, src.packages()); why != "" {
-				problems = append(problems, problemAt(rule.Location, why, true))
+				problems = append(problems, problemAt(rule.Location, why, finding.Warning))
 			}
 		}
 	}
@@ -30,8 +31,8 @@ func findings(t team, src Sources) []Problem {
 // unevaluated warns about a package beside authz which nobody reads: mostly its name
 // is misspelt, or it was written for something else. ([unread] knows of those
 // below authz.)
-func unevaluated(t team) []Problem {
-	var problems []Problem
+func unevaluated(t team) finding.List {
+	var problems finding.List
 	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
 		m := t.modules[file]
 		path := names(m.Package.Path)
@@ -44,12 +45,12 @@ func unevaluated(t team) []Problem {
 		})
 		if speaks < 0 {
 			problems = append(problems, problemAt(m.Package.Location, fmt.Sprintf("package %s is judged for no resource, and no other package reads it, so nothing in this file decides: write package %s",
-				strings.Join(path, "."), teamPackage), true))
+				strings.Join(path, "."), teamPackage), finding.Warning))
 			problems = append(problems, foreign(m)...)
 			continue
 		}
 		problems = append(problems, problemAt(m.Package.Location, fmt.Sprintf("package %s is judged for no resource, so its %s decides nothing: write package %s",
-			strings.Join(path, "."), m.Rules[speaks].Head.Ref()[0], teamPackage), true))
+			strings.Join(path, "."), m.Rules[speaks].Head.Ref()[0], teamPackage), finding.Warning))
 	}
 	return problems
 }
@@ -72,8 +73,15 @@ func readElsewhere(t team, m *ast.Module) bool {
 	return false
 }
 
-func problemAt(at *ast.Location, message string, warning bool) Problem {
-	return Problem{File: at.File, Line: at.Row, Column: at.Col, Message: message, Warning: warning}
+func severityOf(f lint.Finding) finding.Severity {
+	if f.Fatal {
+		return finding.Error
+	}
+	return finding.Warning
+}
+
+func problemAt(at *ast.Location, message string, severity finding.Severity) finding.Finding {
+	return finding.Finding{File: at.File, Line: at.Row, Column: at.Col, Message: message, Severity: severity}
 }
 
 // facts puts the configuration into the words of a rule.

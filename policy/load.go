@@ -14,6 +14,8 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/loader"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 // team is what the team's paths hold.
@@ -128,9 +130,9 @@ func Files(paths []string) ([]string, error) {
 }
 
 // load reads the team's paths. It goes on after a problem, to report all.
-func load(paths []string) (team, []Problem) {
+func load(paths []string) (team, finding.List) {
 	t := team{modules: map[string]*ast.Module{}}
-	var problems []Problem
+	var problems finding.List
 	var readable []string
 	for _, path := range paths {
 		found := inspect(path)
@@ -160,46 +162,50 @@ func load(paths []string) (team, []Problem) {
 
 // inspect looks at one path of the configuration: is it there, does it hold
 // anything, and does it hold files that look like data and are not read?
-func inspect(path string) []Problem {
+func inspect(path string) finding.List {
 	_, bare := loader.SplitPrefix(path)
 	if _, err := os.Stat(strings.TrimPrefix(bare, "file://")); err != nil {
-		return []Problem{{File: path, Message: cause(err) + ": name a file or folder that is there, and that we may read"}}
+		return finding.List{{File: path, Message: cause(err) + ": name a file or folder that is there, and that we may read"}}
 	}
 	files, err := loader.FilteredPaths([]string{path}, except(module, test, data, nearly, archive))
 	if err != nil {
 		return loadProblems(err)
 	}
-	var problems []Problem
+	var problems finding.List
 	empty := true
 	for _, file := range files {
 		switch k := kindOf(filepath.Base(file)); {
 		case k == module, k == data, k == nearly && file == filepath.Clean(bare):
 			empty = false
 		case k == nearly:
-			problems = append(problems, Problem{
-				File: file, Warning: true,
+			problems = append(problems, finding.Finding{
+				File: file, Severity: finding.Warning,
 				Message: "this file is not read: name it data.json or data.yaml, in the folder where it belongs",
 			})
 		case k == archive:
-			problems = append(problems, Problem{
-				File: file, Warning: file != filepath.Clean(bare),
+			severity := finding.Warning
+			if file == filepath.Clean(bare) {
+				severity = finding.Error
+			}
+			problems = append(problems, finding.Finding{
+				File: file, Severity: severity,
 				Message: "bundles are not read from policy.paths: name it in policy.bundles, or unpack it",
 			})
 		}
 	}
 	if empty {
-		problems = append(problems, Problem{
-			File: path, Warning: true,
+		problems = append(problems, finding.Finding{
+			File: path, Severity: finding.Warning,
 			Message: "no policy here: put *.rego, data.json or data.yaml there, or leave the path out",
 		})
 	}
 	return problems
 }
 
-func parse(file string) (*ast.Module, []Problem) {
+func parse(file string) (*ast.Module, finding.List) {
 	loaded, err := loader.RegoWithOpts(file, ast.ParserOptions{RegoVersion: ast.RegoV1})
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		return nil, []Problem{{File: file, Message: cause(err) + ": make it a file that we may read"}}
+		return nil, finding.List{{File: file, Message: cause(err) + ": make it a file that we may read"}}
 	}
 	if err != nil {
 		return nil, regoProblems(err, file)
@@ -208,12 +214,12 @@ func parse(file string) (*ast.Module, []Problem) {
 }
 
 // loadProblems puts the errors of OPA's loader into our words.
-func loadProblems(err error) []Problem {
+func loadProblems(err error) finding.List {
 	var many loader.Errors
 	if !errors.As(err, &many) {
 		many = loader.Errors{err}
 	}
-	var problems []Problem
+	var problems finding.List
 	for _, err := range many {
 		problems = append(problems, dataProblem(err))
 	}
@@ -222,15 +228,15 @@ func loadProblems(err error) []Problem {
 
 // dataProblem finds the file and line of a broken data file. OPA's errors
 // begin with the file; YAML ones say "line N"; JSON ones carry an offset.
-func dataProblem(err error) Problem {
+func dataProblem(err error) finding.Finding {
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		return Problem{File: pe.Path, Message: cause(err) + ": make it a file that we may read"}
+		return finding.Finding{File: pe.Path, Message: cause(err) + ": make it a file that we may read"}
 	}
 	file, what, found := strings.Cut(err.Error(), ": ")
 	if !found {
-		return Problem{Message: err.Error() + ": correct the data file"}
+		return finding.Finding{Message: err.Error() + ": correct the data file"}
 	}
-	p := Problem{File: file, Message: strings.TrimSpace(what)}
+	p := finding.Finding{File: file, Message: strings.TrimSpace(what)}
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
 		p.Line, p.Column = position(file, syntax.Offset)
 		p.Message = "not JSON: " + p.Message

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 // A resource's own package is judged by the same built-in modules, word for
@@ -104,11 +106,11 @@ func packageFault(pkg string) string {
 }
 
 // about tells each resource that names a package what is wrong with it.
-func (s Sources) about(pkg, fault string) []Problem {
-	var problems []Problem
+func (s Sources) about(pkg, fault string) finding.List {
+	var problems finding.List
 	for _, resource := range slices.Sorted(maps.Keys(s.Packages)) {
 		if s.Packages[resource] == pkg {
-			problems = append(problems, Problem{Resource: resource, Message: pkg + ", " + fault})
+			problems = append(problems, finding.Finding{Resource: resource, Message: pkg + ", " + fault})
 		}
 	}
 	return problems

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
 )
@@ -262,7 +263,7 @@ func TestOwnPackageProblems(t *testing.T) {
 			})
 			var got []string
 			for _, p := range problems {
-				if len(tt.files) == 0 && p.Warning { // no policy in the folder
+				if len(tt.files) == 0 && p.Severity == finding.Warning { // no policy in the folder
 					continue
 				}
 				p.File = strings.TrimPrefix(strings.TrimPrefix(p.File, dir), "/")
@@ -274,7 +275,7 @@ func TestOwnPackageProblems(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if blocked := slices.ContainsFunc(problems, func(p policy.Problem) bool { return !p.Warning }); blocked == (e != nil) {
+			if blocked := slices.ContainsFunc(problems, func(p finding.Finding) bool { return p.Severity == finding.Error }); blocked == (e != nil) {
 				t.Errorf("engine there: %v", e != nil)
 			}
 		})
@@ -312,8 +313,8 @@ func TestHeaderNamesOfPackagesThatAServerFolds(t *testing.T) {
 		_, problems := policy.Compile(t.Context(), policy.Sources{
 			Library: rego.Files, Paths: []string{dir}, Packages: map[string]string{"weather": "authz.weather", "maps": "authz.maps"},
 		})
-		found := slices.ContainsFunc(problems, func(p policy.Problem) bool {
-			return strings.HasSuffix(p.File, "b.rego") && strings.Contains(p.Message, `header "x-a-b" is "x-a.b" of`) && !p.Warning
+		found := slices.ContainsFunc(problems, func(p finding.Finding) bool {
+			return strings.HasSuffix(p.File, "b.rego") && strings.Contains(p.Message, `header "x-a-b" is "x-a.b" of`) && p.Severity == finding.Error
 		})
 		if found == row.fine {
 			t.Errorf("%s: %+v", intent, problems)

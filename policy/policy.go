@@ -30,18 +30,6 @@ type Sources struct {
 	Issuers   []string
 }
 
-// Problem is a finding about a team's files, or about what Sources.Packages
-// says for a resource. Line and Column count from 1 and are 0 where the finding
-// is about a whole file; File is "" where no one file can be named. Message
-// reads "what is wrong: what to write instead".
-type Problem struct {
-	File         string
-	Line, Column int
-	Resource     string // the resource whose package this is about; "" for a finding about files
-	Message      string
-	Warning      bool // the policy can be served as it is
-}
-
 // Engine is one compiled policy with its data, made by [Compile]. It never
 // changes and is safe for concurrent use.
 type Engine struct {

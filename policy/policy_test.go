@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
 )
@@ -60,7 +61,7 @@ func team(t testing.TB, files map[string]string) *policy.Engine {
 	t.Helper()
 	e, problems := policy.Compile(context.Background(), policy.Sources{Library: rego.Files, Paths: []string{folder(t, files)}})
 	for _, p := range problems {
-		if !p.Warning {
+		if p.Severity == finding.Error {
 			t.Fatalf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
 		}
 	}
@@ -99,7 +100,7 @@ func problemsOf(t testing.TB, files map[string]string) []string {
 	for _, p := range problems {
 		p.File = strings.TrimPrefix(strings.TrimPrefix(p.File, dir), "/")
 		lines = append(lines, line(p))
-		blocked = blocked || !p.Warning
+		blocked = blocked || p.Severity == finding.Error
 	}
 	if blocked == (e != nil) {
 		t.Errorf("engine there: %v, with problems %q", e != nil, lines)
@@ -107,12 +108,12 @@ func problemsOf(t testing.TB, files map[string]string) []string {
 	return lines
 }
 
-func line(p policy.Problem) string {
+func line(p finding.Finding) string {
 	at := p.File
 	if p.Line > 0 {
 		at = fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 	}
-	if p.Warning {
+	if p.Severity == finding.Warning {
 		at += ": warning"
 	}
 	return at + ": " + p.Message

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 // reached are the rules at a reference and all that they read, branches of
@@ -127,14 +129,14 @@ func calls(rule *ast.Rule) []conflict {
 }
 
 // warnings tells a team about the obstacles in its own rules.
-func warnings(all []conflict) []Problem {
-	var problems []Problem
+func warnings(all []conflict) finding.List {
+	var problems finding.List
 	for _, o := range all {
 		if strings.HasPrefix(o.at.File, libraryFile) {
 			continue
 		}
-		problems = append(problems, Problem{
-			File: o.at.File, Line: o.at.Row, Column: max(o.at.Col, 1), Warning: true,
+		problems = append(problems, finding.Finding{
+			File: o.at.File, Line: o.at.Row, Column: max(o.at.Col, 1), Severity: finding.Warning,
 			Message: o.why,
 		})
 	}

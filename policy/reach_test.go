@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/rego"
 )
 
@@ -95,7 +96,7 @@ func TestCacheableByPackage(t *testing.T) {
 	}
 }
 
-func compileWith(t *testing.T, files map[string]string) (*Engine, []Problem) {
+func compileWith(t *testing.T, files map[string]string) (*Engine, finding.List) {
 	t.Helper()
 	return Compile(t.Context(), Sources{Library: rego.Files, Paths: []string{written(t, files)}, Packages: map[string]string{"weather": "authz.weather"}})
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/loader"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 // Suite is a team's policy together with its tests, for package regotest to
@@ -31,10 +33,10 @@ type EvaluatedPackage struct{ Package, Query string }
 // are modules for tests alone. Where no resource says which packages below
 // authz are heard, all are that have rules which would be. The suite is nil if
 // a problem is not a warning; what only compiling finds, nobody has looked for.
-func LoadSuite(src Sources, builders fs.FS) (*Suite, []Problem) {
+func LoadSuite(src Sources, builders fs.FS) (*Suite, finding.List) {
 	modules, err := parseLibrary(builders)
 	if err != nil {
-		return nil, []Problem{{Message: fmt.Sprintf("the builders are broken: %v: install doorward again", err)}}
+		return nil, finding.List{{Message: fmt.Sprintf("the builders are broken: %v: install doorward again", err)}}
 	}
 	t, problems := load(src.Paths)
 	if src.Packages == nil {
@@ -44,7 +46,7 @@ func LoadSuite(src Sources, builders fs.FS) (*Suite, []Problem) {
 	problems = append(problems, c.problems...)
 	problems = append(problems, findings(t, src)...)
 	tests, found := loadTests(t.paths, src.packages())
-	if problems = sorted(append(problems, found...)); blocking(problems) {
+	if problems = append(problems, found...).Sorted(); blocking(problems) {
 		return nil, problems
 	}
 	suite := &Suite{
@@ -57,7 +59,7 @@ func LoadSuite(src Sources, builders fs.FS) (*Suite, []Problem) {
 	for _, pkg := range src.packages() {
 		builtIn, err := forPackage(src.Library, pkg)
 		if err != nil {
-			return nil, []Problem{{Message: fmt.Sprintf("the built-in rules are broken: %v: install doorward again", err)}}
+			return nil, finding.List{{Message: fmt.Sprintf("the built-in rules are broken: %v: install doorward again", err)}}
 		}
 		maps.Copy(modules, builtIn)
 		suite.Packages = append(suite.Packages, EvaluatedPackage{pkg, append(packageFolder(pkg), ast.InternedTerm("decision")).String()})
@@ -85,17 +87,17 @@ func outputPackagesBelow(t team) map[string]string {
 }
 
 // RegoProblems puts errors of OPA's compiler into the words of [Compile].
-func RegoProblems(errs ast.Errors) []Problem { return sorted(compileProblems(errs)) }
+func RegoProblems(errs ast.Errors) finding.List { return compileProblems(errs).Sorted() }
 
 // loadTests parses the tests. One that adds to what is judged would pass for a
 // policy that serve never sees.
-func loadTests(paths, packages []string) (map[string]*ast.Module, []Problem) {
+func loadTests(paths, packages []string) (map[string]*ast.Module, finding.List) {
 	tests := map[string]*ast.Module{}
 	files, err := loader.FilteredPaths(paths, except(test))
 	if err != nil {
 		return nil, loadProblems(err)
 	}
-	var problems []Problem
+	var problems finding.List
 	for _, file := range files {
 		m, found := parse(file)
 		problems = append(problems, found...)
@@ -104,12 +106,12 @@ func loadTests(paths, packages []string) (map[string]*ast.Module, []Problem) {
 		}
 		tests[file] = m
 		if path := names(m.Package.Path); len(path) > 0 && path[0] == ownPackage {
-			problems = append(problems, problemAt(m.Package.Location, "package doorward is reserved: write package authz_test", false))
+			problems = append(problems, problemAt(m.Package.Location, "package doorward is reserved: write package authz_test", finding.Error))
 			continue
 		}
 		for _, rule := range m.Rules {
 			if path := names(rule.Ref()); adds(path, packages) {
-				problems = append(problems, problemAt(rule.Location, fmt.Sprintf("serve does not read this file, so %s would be judged in tests alone: move it to a file without _test, or begin the test with package authz_test", strings.Join(path, ".")), false))
+				problems = append(problems, problemAt(rule.Location, fmt.Sprintf("serve does not read this file, so %s would be judged in tests alone: move it to a file without _test, or begin the test with package authz_test", strings.Join(path, ".")), finding.Error))
 			}
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 // Target is one resource with an issuer of its tokens, for [Engine.SelfTest].
@@ -22,11 +24,11 @@ type Target struct {
 // the given time, before real ones are asked. Any decision will do; a problem
 // is told, once, of each rule that fails, never ends, or says something of the
 // wrong shape. An engine that waits for a bundle is not tried.
-func (e *Engine) SelfTest(ctx context.Context, within time.Duration, doors []Target) []Problem {
+func (e *Engine) SelfTest(ctx context.Context, within time.Duration, doors []Target) finding.List {
 	if len(e.missing) > 0 {
 		return nil
 	}
-	var problems []Problem
+	var problems finding.List
 	said := map[string]bool{}
 	for _, door := range doors {
 		for _, t := range trials(door) {
@@ -47,8 +49,8 @@ func (e *Engine) SelfTest(ctx context.Context, within time.Duration, doors []Tar
 }
 
 // failedTrial is a problem at the rule that kept a trial from a decision.
-func (e *Engine) failedTrial(ctx context.Context, within time.Duration, resource string, t trial, err error) Problem {
-	p := Problem{File: "policy"}
+func (e *Engine) failedTrial(ctx context.Context, within time.Duration, resource string, t trial, err error) finding.Finding {
+	p := finding.Finding{File: "policy"}
 	rule := ""
 	if at, name := e.For(resource).culprit(ctx, within, &t.input, err); at != nil {
 		p.File, p.Line, p.Column = at.File, at.Row, max(at.Col, 1)

@@ -7,16 +7,18 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 // unread warns about rules that decide nothing though they look as if they did:
 // no other rule reads them, and neither does doorward.
-func unread(compiler *ast.Compiler, t team, packages []string) []Problem {
+func unread(compiler *ast.Compiler, t team, packages []string) finding.List {
 	var heard [][]string
 	for _, pkg := range packages {
 		heard = append(heard, strings.Split(pkg, "."))
 	}
-	var problems []Problem
+	var problems finding.List
 	told := map[string]bool{}
 	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
 		for _, rule := range compiler.Modules[file].Rules {
@@ -30,8 +32,8 @@ func unread(compiler *ast.Compiler, t team, packages []string) []Problem {
 				continue
 			}
 			told[name] = true
-			problems = append(problems, Problem{
-				File: file, Line: rule.Location.Row, Column: rule.Location.Col, Warning: true, Message: message,
+			problems = append(problems, finding.Finding{
+				File: file, Line: rule.Location.Row, Column: rule.Location.Col, Severity: finding.Warning, Message: message,
 			})
 		}
 	}
@@ -41,7 +43,7 @@ func unread(compiler *ast.Compiler, t team, packages []string) []Problem {
 // silent warns about the files with rules of which none is read on the way to a
 // decision, as far as nothing else was said of such a file: a function that
 // nobody calls, or rules that read one another and no more.
-func silent(compiler *ast.Compiler, t team, packages []string, said []Problem) []Problem {
+func silent(compiler *ast.Compiler, t team, packages []string, said finding.List) finding.List {
 	speaks := map[string]bool{}
 	for _, pkg := range packages {
 		for _, rule := range reached(compiler, append(packageFolder(pkg), ast.InternedTerm("decision"))) {
@@ -51,11 +53,11 @@ func silent(compiler *ast.Compiler, t team, packages []string, said []Problem) [
 	for _, p := range said {
 		speaks[p.File] = true
 	}
-	var problems []Problem
+	var problems finding.List
 	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
 		m := t.modules[file]
 		if len(m.Rules) > 0 && !speaks[file] {
-			problems = append(problems, problemAt(m.Package.Location, fmt.Sprintf(`nothing in this file reaches a decision, no rule that is judged reads it: read it in %s["NAME"] if …, or remove the file`, requireName), true))
+			problems = append(problems, problemAt(m.Package.Location, fmt.Sprintf(`nothing in this file reaches a decision, no rule that is judged reads it: read it in %s["NAME"] if …, or remove the file`, requireName), finding.Warning))
 		}
 	}
 	return problems

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/regotest"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
@@ -132,7 +133,7 @@ func TestRequireAndDenyWhereAClaimIsMissing(t *testing.T) {
 			t.Fatal(err)
 		}
 		engine, problems := policy.Compile(t.Context(), policy.Sources{Library: rego.Files, Paths: []string{dir}})
-		if warned := len(problems) == 1 && problems[0].Warning; engine == nil || warned != (want == policy.Allowed) {
+		if warned := len(problems) == 1 && problems[0].Severity == finding.Warning; engine == nil || warned != (want == policy.Allowed) {
 			t.Errorf("%s: %v", rules, problems)
 		}
 		d, _, err := engine.For("").Decide(t.Context(), policy.Input{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/config"
@@ -103,7 +104,7 @@ func (x *explanation) run(cmd *cobra.Command) error {
 
 // printStep prints problems where check does. Warnings beside a good configuration
 // go to stderr, so that what is on stdout is the explanation alone.
-func printStep(cmd *cobra.Command, revision *service.Revision, problems config.Problems) error {
+func printStep(cmd *cobra.Command, revision *service.Revision, problems finding.List) error {
 	out := cmd.ErrOrStderr()
 	if revision == nil {
 		out = cmd.OutOrStdout()

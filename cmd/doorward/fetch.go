@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/cmd/doorward/online"
 	"github.com/doorward/doorward/internal/bundles"
 	"github.com/doorward/doorward/internal/config"
@@ -18,7 +19,7 @@ const onlineWithin = 25 * time.Second
 
 // fetched reads the configuration and composes it with the bundles that can be
 // downloaded now.
-func fetched(ctx context.Context, paths []string) (*service.Revision, config.Problems) {
+func fetched(ctx context.Context, paths []string) (*service.Revision, finding.List) {
 	cfg, problems := config.Load(paths)
 	if cfg == nil {
 		return nil, problems
@@ -28,18 +29,18 @@ func fetched(ctx context.Context, paths []string) (*service.Revision, config.Pro
 	have, list, missing := arrivals(soon, cfg)
 	next, faults := service.Compose(ctx, cfg, service.Parts{Bundles: have, Revocations: list})
 	for i := range missing {
-		missing[i].Warning = true // the request may need none of them
+		missing[i].Severity = finding.Warning // the request may need none of them
 	}
 	return next, slices.Concat(problems, missing, faults)
 }
 
 // arrivals fetches the bundles of cfg once, and leaves out those of no use.
 func arrivals(ctx context.Context, cfg *config.Config) (
-	have map[string]*bundles.Bundle, list service.Revocations, problems config.Problems,
+	have map[string]*bundles.Bundle, list service.Revocations, problems finding.List,
 ) {
 	have = map[string]*bundles.Bundle{}
 	problem := func(o bundles.Options, message string) {
-		problems = append(problems, config.Problem{File: "policy.bundles", Message: o.Name + " " + message})
+		problems = append(problems, finding.Finding{File: "policy.bundles", Message: o.Name + " " + message})
 	}
 	for i, status := range online.Bundles(ctx, cfg.Bundles) {
 		o := cfg.Bundles[i]
@@ -63,7 +64,7 @@ func arrivals(ctx context.Context, cfg *config.Config) (
 type found struct {
 	bundles  map[string]*bundles.Bundle
 	lines    []string // what is well
-	problems config.Problems
+	problems finding.List
 }
 
 // look fetches what serve would fetch.

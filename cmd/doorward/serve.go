@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/internal/service"
 )
@@ -61,7 +62,7 @@ func (s *inlineFlags) source(paths []string) (service.Source, error) {
 	case len(paths) > 0 && len(written) > 0:
 		return source, fmt.Errorf("%s and --config exclude each other: write the value into the file", strings.Join(written, ", "))
 	case len(paths) > 0:
-		source.Read = func() (*config.Config, config.Problems) { return config.Load(paths) }
+		source.Read = func() (*config.Config, finding.List) { return config.Load(paths) }
 		return source, nil
 	case len(written) == 0:
 		return source, errors.New("the configuration is missing: write --config PATH, or --resource URI and --issuer URL")
@@ -70,7 +71,7 @@ func (s *inlineFlags) source(paths []string) (service.Source, error) {
 	case len(s.issuers) == 0:
 		return source, errors.New("--issuer is missing: write the exact iss of its tokens")
 	}
-	source.Read = func() (*config.Config, config.Problems) {
+	source.Read = func() (*config.Config, finding.List) {
 		return config.FromFlags(s.resource, s.issuers, s.scopes, s.policy, s.insecure, s.grpcAddr, s.httpAddr)
 	}
 	return source, nil

@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/regotest"
-	"github.com/doorward/doorward/internal/service"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
 	"github.com/doorward/doorward/rego/library"
@@ -48,10 +48,10 @@ func testCommand() *cobra.Command {
 }
 
 // printTests says what came of the tests, and fails where one did not pass.
-func printTests(out io.Writer, tests regotest.Report, problems []policy.Problem, verbose bool) error {
+func printTests(out io.Writer, tests regotest.Report, problems finding.List, verbose bool) error {
 	var b strings.Builder
-	wrong := len(service.Problems(problems, nil).Errors())
-	for _, p := range service.Problems(problems, nil) {
+	wrong := len(problems.Errors())
+	for _, p := range problems {
 		fmt.Fprintln(&b, p)
 	}
 	for _, result := range tests.Results {

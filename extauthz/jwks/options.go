@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/outbound"
 )
 
@@ -48,13 +49,6 @@ type Options struct {
 	MaxStale time.Duration
 }
 
-// Problem is one finding of [Options.Check]. Path is a configuration key below
-// the issuer's entry, like "refresh.min".
-type Problem struct {
-	Path, Message string
-	Warning       bool
-}
-
 // Equal says whether o and p describe the same source. They are compared as a
 // whole: a field that is added counts by itself.
 func (o Options) Equal(p Options) bool { return reflect.DeepEqual(o.complete(), p.complete()) }
@@ -83,31 +77,33 @@ func (o Options) refresh() refresh {
 	}
 }
 
-// Check finds what is wrong with the options, without the network.
-func (o Options) Check() []Problem {
+// Check finds what is wrong with the options, without the network. The paths of
+// the findings are configuration keys below the issuer's entry, like
+// "refresh.min".
+func (o Options) Check() finding.List {
 	problems := o.checkURLs()
 	problems = append(problems, o.checkStatic()...)
 	if len(o.CAPEM) > 0 && !x509.NewCertPool().AppendCertsFromPEM(o.CAPEM) {
-		problems = append(problems, Problem{Path: "ca_file", Message: "no certificate in it: give PEM blocks of type CERTIFICATE"})
+		problems = append(problems, finding.Finding{Path: "ca_file", Message: "no certificate in it: give PEM blocks of type CERTIFICATE"})
 	}
 	return append(problems, o.checkRefresh()...)
 }
 
-func (o Options) checkURLs() []Problem {
-	var problems []Problem
+func (o Options) checkURLs() finding.List {
+	var problems finding.List
 	check := func(path, value string) *url.URL {
 		u, err := secureURL(value, o.InsecureHTTPHosts)
 		switch {
 		case err != nil:
-			problems = append(problems, Problem{Path: path, Message: err.Error()})
+			problems = append(problems, finding.Finding{Path: path, Message: err.Error()})
 			return nil
 		case u.Scheme == "http":
-			problems = append(problems, Problem{Path: path, Warning: true, Message: "plain http: whoever is on the way can replace the keys: use https outside of tests"})
+			problems = append(problems, finding.Finding{Path: path, Severity: finding.Warning, Message: "plain http: whoever is on the way can replace the keys: use https outside of tests"})
 		}
 		return u
 	}
 	if u := check("issuer", o.Issuer); u != nil && (u.RawQuery != "" || u.ForceQuery) {
-		problems = append(problems, Problem{Path: "issuer", Message: "has a query: an issuer is scheme, host and path alone (RFC 8414, section 2)"})
+		problems = append(problems, finding.Finding{Path: "issuer", Message: "has a query: an issuer is scheme, host and path alone (RFC 8414, section 2)"})
 	}
 	if o.JWKSURI != "" {
 		check("jwks_uri", o.JWKSURI)
@@ -115,40 +111,40 @@ func (o Options) checkURLs() []Problem {
 	return problems
 }
 
-func (o Options) checkStatic() []Problem {
+func (o Options) checkStatic() finding.List {
 	if o.Static == nil {
 		return nil
 	}
-	var problems []Problem
+	var problems finding.List
 	if o.JWKSURI != "" {
-		problems = append(problems, Problem{Path: "jwks_uri", Message: "the keys are given already: write one of jwks_uri, jwks_file and jwks"})
+		problems = append(problems, finding.Finding{Path: "jwks_uri", Message: "the keys are given already: write one of jwks_uri, jwks_file and jwks"})
 	}
 	set, skipped, err := Parse(o.Static)
 	if err != nil {
-		return append(problems, Problem{Path: "jwks", Message: err.Error()})
+		return append(problems, finding.Finding{Path: "jwks", Message: err.Error()})
 	}
 	if set.Len() == 0 {
-		problems = append(problems, Problem{Path: "jwks", Message: "no usable key: give at least one public RSA, EC or Ed25519 key for signatures"})
+		problems = append(problems, finding.Finding{Path: "jwks", Message: "no usable key: give at least one public RSA, EC or Ed25519 key for signatures"})
 	}
 	if algorithms := set.crowdedAlgorithms(); algorithms != "" {
-		problems = append(problems, Problem{Path: "jwks", Warning: true, Message: "more than four keys fit " + algorithms +
+		problems = append(problems, finding.Finding{Path: "jwks", Severity: finding.Warning, Message: "more than four keys fit " + algorithms +
 			": tokens under it are not verified without kid: leave out keys that are no longer used, or let the issuer write kid"})
 	}
 	for _, s := range skipped {
-		problems = append(problems, Problem{Path: fmt.Sprintf("jwks.keys[%d]", s.Index), Message: "is not used: " + s.Why, Warning: true})
+		problems = append(problems, finding.Finding{Path: fmt.Sprintf("jwks.keys[%d]", s.Index), Message: "is not used: " + s.Why, Severity: finding.Warning})
 	}
 	return problems
 }
 
-func (o Options) checkRefresh() []Problem {
-	var problems []Problem
+func (o Options) checkRefresh() finding.List {
+	var problems finding.List
 	given := []struct {
 		path  string
 		value time.Duration
 	}{{"refresh.min", o.RefreshMin}, {"refresh.max", o.RefreshMax}, {"refresh.max_stale", o.MaxStale}}
 	for _, g := range given {
 		if g.value < 0 {
-			problems = append(problems, Problem{Path: g.path, Message: "is negative: give a duration like 1m"})
+			problems = append(problems, finding.Finding{Path: g.path, Message: "is negative: give a duration like 1m"})
 		}
 	}
 	if problems != nil {
@@ -156,10 +152,10 @@ func (o Options) checkRefresh() []Problem {
 	}
 	r := o.refresh()
 	if r.min > r.max {
-		problems = append(problems, Problem{Path: "refresh.min", Message: fmt.Sprintf("%s is longer than refresh.max, %s: make it shorter", r.min, r.max)})
+		problems = append(problems, finding.Finding{Path: "refresh.min", Message: fmt.Sprintf("%s is longer than refresh.max, %s: make it shorter", r.min, r.max)})
 	}
 	if r.max > r.maxStale {
-		problems = append(problems, Problem{Path: "refresh.max_stale", Message: fmt.Sprintf("%s is shorter than refresh.max, %s: keys would go stale between two refreshes", r.maxStale, r.max)})
+		problems = append(problems, finding.Finding{Path: "refresh.max_stale", Message: fmt.Sprintf("%s is shorter than refresh.max, %s: keys would go stale between two refreshes", r.maxStale, r.max)})
 	}
 	return problems
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 func TestCheck(t *testing.T) {
@@ -12,41 +14,41 @@ func TestCheck(t *testing.T) {
 	rows := []struct {
 		intent  string
 		options Options
-		want    []Problem // messages are not compared
+		want    finding.List // messages are not compared
 	}{
 		{"discovery", https, nil},
 		{"an issuer with a path", Options{Issuer: issuerID + "/realms/a"}, nil},
 		{"a configured URI", options(), nil},
 		{"static keys", Options{Issuer: issuerID, Static: setOf(ed25519JWK("a"))}, nil},
-		{"no issuer", Options{}, []Problem{{Path: "issuer"}}},
-		{"a name is no issuer", Options{Issuer: "as"}, []Problem{{Path: "issuer"}}},
-		{"http", Options{Issuer: "http://as.example.com"}, []Problem{{Path: "issuer"}}},
-		{"ftp", Options{Issuer: "ftp://localhost", InsecureHTTPHosts: []string{"loopback"}}, []Problem{{Path: "issuer"}}},
-		{"http on a named host is warned about", Options{Issuer: "http://as.example.com:8080", InsecureHTTPHosts: []string{"as.example.com"}}, []Problem{{Path: "issuer", Warning: true}}},
-		{"http on a named host and port", Options{Issuer: "http://as.example.com:8080", InsecureHTTPHosts: []string{"AS.example.com:8080"}}, []Problem{{Path: "issuer", Warning: true}}},
-		{"http on another port", Options{Issuer: "http://as.example.com:8080", InsecureHTTPHosts: []string{"as.example.com:9090"}}, []Problem{{Path: "issuer"}}},
-		{"http below a named host", Options{Issuer: "http://evil.as.example.com", InsecureHTTPHosts: []string{"as.example.com"}}, []Problem{{Path: "issuer"}}},
-		{"loopback by name", Options{Issuer: "http://localhost:1", InsecureHTTPHosts: []string{"loopback"}}, []Problem{{Path: "issuer", Warning: true}}},
-		{"loopback by address", Options{Issuer: "http://[::1]:1", InsecureHTTPHosts: []string{"loopback"}}, []Problem{{Path: "issuer", Warning: true}}},
-		{"not loopback", Options{Issuer: "http://192.0.2.1", InsecureHTTPHosts: []string{"loopback"}}, []Problem{{Path: "issuer"}}},
-		{"not loopback either", Options{Issuer: "http://localhost.example.com", InsecureHTTPHosts: []string{"loopback"}}, []Problem{{Path: "issuer"}}},
-		{"user information", Options{Issuer: "https://me@as.example.com"}, []Problem{{Path: "issuer"}}},
-		{"a fragment", Options{Issuer: "https://as.example.com#"}, []Problem{{Path: "issuer"}}},
-		{"a query", Options{Issuer: "https://as.example.com?a=b"}, []Problem{{Path: "issuer"}}},
-		{"an empty query", Options{Issuer: "https://as.example.com?"}, []Problem{{Path: "issuer"}}},
+		{"no issuer", Options{}, finding.List{{Path: "issuer"}}},
+		{"a name is no issuer", Options{Issuer: "as"}, finding.List{{Path: "issuer"}}},
+		{"http", Options{Issuer: "http://as.example.com"}, finding.List{{Path: "issuer"}}},
+		{"ftp", Options{Issuer: "ftp://localhost", InsecureHTTPHosts: []string{"loopback"}}, finding.List{{Path: "issuer"}}},
+		{"http on a named host is warned about", Options{Issuer: "http://as.example.com:8080", InsecureHTTPHosts: []string{"as.example.com"}}, finding.List{{Path: "issuer", Severity: finding.Warning}}},
+		{"http on a named host and port", Options{Issuer: "http://as.example.com:8080", InsecureHTTPHosts: []string{"AS.example.com:8080"}}, finding.List{{Path: "issuer", Severity: finding.Warning}}},
+		{"http on another port", Options{Issuer: "http://as.example.com:8080", InsecureHTTPHosts: []string{"as.example.com:9090"}}, finding.List{{Path: "issuer"}}},
+		{"http below a named host", Options{Issuer: "http://evil.as.example.com", InsecureHTTPHosts: []string{"as.example.com"}}, finding.List{{Path: "issuer"}}},
+		{"loopback by name", Options{Issuer: "http://localhost:1", InsecureHTTPHosts: []string{"loopback"}}, finding.List{{Path: "issuer", Severity: finding.Warning}}},
+		{"loopback by address", Options{Issuer: "http://[::1]:1", InsecureHTTPHosts: []string{"loopback"}}, finding.List{{Path: "issuer", Severity: finding.Warning}}},
+		{"not loopback", Options{Issuer: "http://192.0.2.1", InsecureHTTPHosts: []string{"loopback"}}, finding.List{{Path: "issuer"}}},
+		{"not loopback either", Options{Issuer: "http://localhost.example.com", InsecureHTTPHosts: []string{"loopback"}}, finding.List{{Path: "issuer"}}},
+		{"user information", Options{Issuer: "https://me@as.example.com"}, finding.List{{Path: "issuer"}}},
+		{"a fragment", Options{Issuer: "https://as.example.com#"}, finding.List{{Path: "issuer"}}},
+		{"a query", Options{Issuer: "https://as.example.com?a=b"}, finding.List{{Path: "issuer"}}},
+		{"an empty query", Options{Issuer: "https://as.example.com?"}, finding.List{{Path: "issuer"}}},
 		{"a key set may have one", Options{Issuer: issuerID, JWKSURI: keysURI + "?tenant=1"}, nil},
-		{"a key set without TLS", Options{Issuer: issuerID, JWKSURI: "http://as.example.com/jwks"}, []Problem{{Path: "jwks_uri"}}},
-		{"two sources of keys", Options{Issuer: issuerID, JWKSURI: keysURI, Static: setOf(ed25519JWK("a"))}, []Problem{{Path: "jwks_uri"}}},
-		{"static, broken", Options{Issuer: issuerID, Static: []byte("{")}, []Problem{{Path: "jwks"}}},
-		{"static, an empty file", Options{Issuer: issuerID, Static: []byte{}}, []Problem{{Path: "jwks"}}},
-		{"static, no usable key", Options{Issuer: issuerID, Static: setOf()}, []Problem{{Path: "jwks"}}},
-		{"static, one key skipped", Options{Issuer: issuerID, Static: setOf(ed25519JWK("a"), member{})}, []Problem{{Path: "jwks.keys[1]", Warning: true}}},
+		{"a key set without TLS", Options{Issuer: issuerID, JWKSURI: "http://as.example.com/jwks"}, finding.List{{Path: "jwks_uri"}}},
+		{"two sources of keys", Options{Issuer: issuerID, JWKSURI: keysURI, Static: setOf(ed25519JWK("a"))}, finding.List{{Path: "jwks_uri"}}},
+		{"static, broken", Options{Issuer: issuerID, Static: []byte("{")}, finding.List{{Path: "jwks"}}},
+		{"static, an empty file", Options{Issuer: issuerID, Static: []byte{}}, finding.List{{Path: "jwks"}}},
+		{"static, no usable key", Options{Issuer: issuerID, Static: setOf()}, finding.List{{Path: "jwks"}}},
+		{"static, one key skipped", Options{Issuer: issuerID, Static: setOf(ed25519JWK("a"), member{})}, finding.List{{Path: "jwks.keys[1]", Severity: finding.Warning}}},
 		{"static, five keys for a token without kid", Options{Issuer: issuerID, Static: setOf(
-			ed25519JWK("a"), ed25519JWK("b"), ed25519JWK("c"), ed25519JWK("d"), ed25519JWK("e"))}, []Problem{{Path: "jwks", Warning: true}}},
-		{"a CA file without certificates", Options{Issuer: issuerID, CAPEM: []byte("x")}, []Problem{{Path: "ca_file"}}},
-		{"negative durations", Options{Issuer: issuerID, RefreshMin: -1, RefreshMax: -1, MaxStale: -1}, []Problem{{Path: "refresh.min"}, {Path: "refresh.max"}, {Path: "refresh.max_stale"}}},
-		{"floor over ceiling", Options{Issuer: issuerID, RefreshMin: 2 * time.Hour}, []Problem{{Path: "refresh.min"}}},
-		{"ceiling over staleness", Options{Issuer: issuerID, MaxStale: time.Minute}, []Problem{{Path: "refresh.max_stale"}}},
+			ed25519JWK("a"), ed25519JWK("b"), ed25519JWK("c"), ed25519JWK("d"), ed25519JWK("e"))}, finding.List{{Path: "jwks", Severity: finding.Warning}}},
+		{"a CA file without certificates", Options{Issuer: issuerID, CAPEM: []byte("x")}, finding.List{{Path: "ca_file"}}},
+		{"negative durations", Options{Issuer: issuerID, RefreshMin: -1, RefreshMax: -1, MaxStale: -1}, finding.List{{Path: "refresh.min"}, {Path: "refresh.max"}, {Path: "refresh.max_stale"}}},
+		{"floor over ceiling", Options{Issuer: issuerID, RefreshMin: 2 * time.Hour}, finding.List{{Path: "refresh.min"}}},
+		{"ceiling over staleness", Options{Issuer: issuerID, MaxStale: time.Minute}, finding.List{{Path: "refresh.max_stale"}}},
 	}
 	for _, row := range rows {
 		t.Run(row.intent, func(t *testing.T) {

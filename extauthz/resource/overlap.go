@@ -3,6 +3,8 @@ package resource
 import (
 	"fmt"
 	"strings"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 // names checks that a name means one resource, since the mesh may select by
@@ -18,10 +20,10 @@ func (c *checker) names(resources []*Resource) {
 		}
 		at := fmt.Sprintf("resources[%d].name", i)
 		if other, ok := byName[r.Name]; ok {
-			c.problem(at, "is also the name of resources[%d]: give each resource its own", other)
+			c.conflict(at, fmt.Sprintf("resources[%d]", other), "is also the name of %s: give each resource its own", finding.Error)
 		}
 		if other, ok := byURI[r.Name]; ok {
-			c.problem(at, "is the URL of resources[%d]: write a short name", other)
+			c.conflict(at, fmt.Sprintf("resources[%d]", other), "is the URL of %s: write a short name", finding.Error)
 		}
 		byName[r.Name] = i
 	}
@@ -70,24 +72,25 @@ func (c *checker) claim(taken map[address]claimed, mine claimed) {
 		}
 		message := conflict(mine, other)
 		if message != "" && !reported {
-			c.problem(mine.at, "%s", message)
+			c.conflict(mine.at, other.at, message, finding.Error)
 			reported = true
 		}
 	}
 }
 
-// conflict says what is wrong with two claims on one address, "" if nothing.
+// conflict is the format of what is wrong with two claims on one address, with
+// %s for the other; "" if nothing is.
 func conflict(mine, other claimed) string {
 	same := mine.location.prefix() == other.location.prefix()
 	switch {
 	case mine.resource == other.resource && same && mine.location.scheme == other.location.scheme:
-		return fmt.Sprintf("is the same URL as %s: leave it out", other.at)
+		return "is the same URL as %s: leave it out"
 	case mine.resource == other.resource:
 		return ""
 	case same:
-		return fmt.Sprintf("is the same authority and path as %s: give each URL to one resource", other.at)
+		return "is the same authority and path as %s: give each URL to one resource"
 	}
-	return fmt.Sprintf("differs from %s in case or escapes alone: write paths that no server takes for each other", other.at)
+	return "differs from %s in case or escapes alone: write paths that no server takes for each other"
 }
 
 // sharedAudiences warns of a token that two resources would accept.
@@ -101,11 +104,13 @@ func (c *checker) sharedAudiences(resources []*Resource) {
 		for j, audience := range r.Audiences {
 			at := fmt.Sprintf("resources[%d].audiences[%d]", i, j)
 			if owner, ok := owners[audienceKey(audience)]; ok && owner != i {
-				c.warning(at, "is the URL of resources[%d], so that its tokens open this resource too: leave it out", owner)
+				c.conflict(at, fmt.Sprintf("resources[%d]", owner),
+					"is the URL of %s, so that its tokens open this resource too: leave it out", finding.Warning)
 				continue
 			}
 			if other, ok := first[audience]; ok && other != i {
-				c.warning(at, "is also accepted by resources[%d], so that a token for one opens both: give each its own", other)
+				c.conflict(at, fmt.Sprintf("resources[%d]", other),
+					"is also accepted by %s, so that a token for one opens both: give each its own", finding.Warning)
 				continue
 			}
 			first[audience] = i

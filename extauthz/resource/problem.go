@@ -5,24 +5,19 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-)
 
-// Problem is one thing wrong with a spec.
-type Problem struct {
-	Path    string // of the offending key, such as "resources[1].also_at[0]"
-	Message string // "what is wrong: what to write instead"
-	Warning bool   // the table can be used all the same
-}
+	"github.com/doorward/doorward/extauthz/finding"
+)
 
 // checker collects the problems of a list of specs.
 type checker struct {
-	problems []Problem
+	problems finding.List
 	insecure []string // hosts that may be http://, canonical, or "loopback"
 }
 
 // check finds everything that is wrong with specs. The resources are good for
 // use if no problem is more than a warning.
-func check(specs []Spec, insecureHTTPHosts []string) ([]*Resource, []Problem) {
+func check(specs []Spec, insecureHTTPHosts []string) ([]*Resource, finding.List) {
 	c := &checker{}
 	for _, host := range insecureHTTPHosts {
 		c.insecure = append(c.insecure, insecureHost(host))
@@ -38,11 +33,18 @@ func check(specs []Spec, insecureHTTPHosts []string) ([]*Resource, []Problem) {
 }
 
 func (c *checker) problem(path, format string, args ...any) {
-	c.problems = append(c.problems, Problem{Path: path, Message: fmt.Sprintf(format, args...)})
+	c.problems = append(c.problems, finding.Finding{Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
-func (c *checker) warning(path, format string, args ...any) {
-	c.problems = append(c.problems, Problem{Path: path, Message: fmt.Sprintf(format, args...), Warning: true})
+// conflict is a problem with two keys: format has one %s, for the other.
+func (c *checker) conflict(path, other, format string, severity finding.Severity) {
+	c.problems = append(c.problems, finding.Finding{
+		Path: path, Message: fmt.Sprintf(format, other), Other: other, Severity: severity,
+	})
+}
+
+func (c *checker) warning(path, message string) {
+	c.problems = append(c.problems, finding.Finding{Path: path, Message: message, Severity: finding.Warning})
 }
 
 // spec checks what can be seen of one spec alone. A URL that cannot be read

@@ -2,30 +2,40 @@ package resource
 
 import (
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 // complaint is a problem as a test states it.
-func complaint(path, message string) Problem { return Problem{Path: path, Message: message} }
-
-func warning(path, message string) Problem {
-	return Problem{Path: path, Message: message, Warning: true}
+func complaint(path, message string) finding.Finding {
+	return finding.Finding{Path: path, Message: message}
 }
+
+func warning(path, message string) finding.Finding {
+	return finding.Finding{Path: path, Message: message, Severity: finding.Warning}
+}
+
+var anotherKey = regexp.MustCompile(`\bresources\[\d+\](\.\w+(\[\d+\])?)?`)
 
 // checkProblems builds a table and compares what is said, and that the table
 // is there exactly if nothing worse than a warning is.
-func checkProblems(t *testing.T, specs []Spec, insecure []string, want []Problem) {
+func checkProblems(t *testing.T, specs []Spec, insecure []string, want finding.List) {
 	t.Helper()
 	tb, got := NewTable(specs, insecure)
+	for i := range want { // the second key that a message names is in Other, too
+		want[i].Other = anotherKey.FindString(want[i].Message)
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
 	}
-	refused := slices.ContainsFunc(want, func(p Problem) bool { return !p.Warning })
+	refused := slices.ContainsFunc(want, func(p finding.Finding) bool { return p.Severity == finding.Error })
 	if (tb == nil) != refused {
 		t.Errorf("table is %v, want it refused: %v", tb, refused)
 	}
@@ -124,7 +134,7 @@ func TestURLProblems(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.intent, func(t *testing.T) {
-			var want []Problem
+			var want finding.List
 			for _, message := range tt.want {
 				want = append(want, complaint("resources[0].resource", message))
 			}
@@ -151,13 +161,13 @@ func TestURLCharacters(t *testing.T) {
 
 // T-4: http is for hosts that are named, and is never silent.
 func TestInsecureHTTPHosts(t *testing.T) {
-	clear := []Problem{warning("resources[0].resource", "is http://: tokens travel in the clear")}
-	refused := []Problem{complaint("resources[0].resource", "is http://: write https://, or name the host in insecure_http_hosts")}
+	clear := finding.List{warning("resources[0].resource", "is http://: tokens travel in the clear")}
+	refused := finding.List{complaint("resources[0].resource", "is http://: write https://, or name the host in insecure_http_hosts")}
 	tests := []struct {
 		intent   string
 		uri      string
 		insecure []string
-		want     []Problem
+		want     finding.List
 	}{
 		{"a named host", "http://h.example/mcp", []string{"x.example", "h.example"}, clear},
 		{"a named host on any port", "http://h.example:8080/mcp", []string{"h.example"}, clear},
@@ -196,7 +206,7 @@ func TestSpecProblems(t *testing.T) {
 	tests := []struct {
 		intent string
 		change func(*Spec)
-		want   []Problem
+		want   finding.List
 	}{
 		{"a full spec", func(s *Spec) {
 			s.Name = "weather (EU)"
@@ -206,48 +216,48 @@ func TestSpecProblems(t *testing.T) {
 			s.Labels = map[string]string{"": "", "é": "\n"}
 		}, nil},
 
-		{"a name that ends in a space", func(s *Spec) { s.Name = "x " }, []Problem{complaint("resources[0].name", badName)}},
-		{"a name with a line end", func(s *Spec) { s.Name = "x\ny" }, []Problem{complaint("resources[0].name", badName)}},
-		{"a name outside ASCII", func(s *Spec) { s.Name = "météo" }, []Problem{complaint("resources[0].name", badName)}},
+		{"a name that ends in a space", func(s *Spec) { s.Name = "x " }, finding.List{complaint("resources[0].name", badName)}},
+		{"a name with a line end", func(s *Spec) { s.Name = "x\ny" }, finding.List{complaint("resources[0].name", badName)}},
+		{"a name outside ASCII", func(s *Spec) { s.Name = "météo" }, finding.List{complaint("resources[0].name", badName)}},
 		{"a name of 128 bytes", func(s *Spec) { s.Name = strings.Repeat("x", 128) }, nil},
-		{"a name of 129 bytes", func(s *Spec) { s.Name = strings.Repeat("x", 129) }, []Problem{complaint("resources[0].name", badName)}},
+		{"a name of 129 bytes", func(s *Spec) { s.Name = strings.Repeat("x", 129) }, finding.List{complaint("resources[0].name", badName)}},
 		{"its own URL for a name", func(s *Spec) { s.Name = s.URI }, nil},
 
-		{"an empty audience", func(s *Spec) { s.Audiences = []string{""} }, []Problem{complaint("resources[0].audiences[0]", "is empty: write an exact aud value, or leave it out")}},
-		{"the resource as an audience", func(s *Spec) { s.Audiences = []string{s.URI} }, []Problem{warning("resources[0].audiences[0]", implied)}},
-		{"the resource as an audience in another spelling (AU-5)", func(s *Spec) { s.Audiences = []string{"HTTPS://H.example:443/mcp"} }, []Problem{warning("resources[0].audiences[0]", implied)}},
-		{"an audience with a star", func(s *Spec) { s.Audiences = []string{"https://h.example/*"} }, []Problem{warning("resources[0].audiences[0]", unreachable)}},
-		{"an audience with a space", func(s *Spec) { s.Audiences = []string{"api://weather "} }, []Problem{warning("resources[0].audiences[0]", unreachable)}},
+		{"an empty audience", func(s *Spec) { s.Audiences = []string{""} }, finding.List{complaint("resources[0].audiences[0]", "is empty: write an exact aud value, or leave it out")}},
+		{"the resource as an audience", func(s *Spec) { s.Audiences = []string{s.URI} }, finding.List{warning("resources[0].audiences[0]", implied)}},
+		{"the resource as an audience in another spelling (AU-5)", func(s *Spec) { s.Audiences = []string{"HTTPS://H.example:443/mcp"} }, finding.List{warning("resources[0].audiences[0]", implied)}},
+		{"an audience with a star", func(s *Spec) { s.Audiences = []string{"https://h.example/*"} }, finding.List{warning("resources[0].audiences[0]", unreachable)}},
+		{"an audience with a space", func(s *Spec) { s.Audiences = []string{"api://weather "} }, finding.List{warning("resources[0].audiences[0]", unreachable)}},
 		{"a path below the resource is another audience", func(s *Spec) { s.Audiences = []string{s.URI + "/"} }, nil},
-		{"generic words (AU-4)", func(s *Spec) { s.Audiences = []string{"api", "my-service"} }, []Problem{warning("resources[0].audiences[0]", generic), warning("resources[0].audiences[1]", generic)}},
-		{"an audience twice", func(s *Spec) { s.Audiences = []string{"urn:x", "urn:x"} }, []Problem{complaint("resources[0].audiences[1]", twice)}},
+		{"generic words (AU-4)", func(s *Spec) { s.Audiences = []string{"api", "my-service"} }, finding.List{warning("resources[0].audiences[0]", generic), warning("resources[0].audiences[1]", generic)}},
+		{"an audience twice", func(s *Spec) { s.Audiences = []string{"urn:x", "urn:x"} }, finding.List{complaint("resources[0].audiences[1]", twice)}},
 
-		{"no issuer (PR-1)", func(s *Spec) { s.Issuers = nil }, []Problem{complaint("resources[0].issuers", "is empty, so that no token could be accepted: write [https://issuer]")}},
-		{"an issuer twice", func(s *Spec) { s.Issuers = []string{issuer, "https://b.example", issuer} }, []Problem{complaint("resources[0].issuers[2]", twice)}},
+		{"no issuer (PR-1)", func(s *Spec) { s.Issuers = nil }, finding.List{complaint("resources[0].issuers", "is empty, so that no token could be accepted: write [https://issuer]")}},
+		{"an issuer twice", func(s *Spec) { s.Issuers = []string{issuer, "https://b.example", issuer} }, finding.List{complaint("resources[0].issuers[2]", twice)}},
 
-		{"scopes that are no scope-tokens", func(s *Spec) { s.Scopes = []string{"", "a b", `a"b`, `a\b`, "é", "a\x7f", "ok"} }, []Problem{
+		{"scopes that are no scope-tokens", func(s *Spec) { s.Scopes = []string{"", "a b", `a"b`, `a\b`, "é", "a\x7f", "ok"} }, finding.List{
 			complaint("resources[0].scopes[0]", badScope), complaint("resources[0].scopes[1]", badScope), complaint("resources[0].scopes[2]", badScope),
 			complaint("resources[0].scopes[3]", badScope), complaint("resources[0].scopes[4]", badScope), complaint("resources[0].scopes[5]", badScope),
 		}},
-		{"a scope twice", func(s *Spec) { s.Scopes = []string{"a", "b", "a"} }, []Problem{complaint("resources[0].scopes[2]", twice)}},
-		{"offline_access (CH-10)", func(s *Spec) { s.Scopes = []string{"offline_access"} }, []Problem{complaint("resources[0].scopes[0]", offline)}},
+		{"a scope twice", func(s *Spec) { s.Scopes = []string{"a", "b", "a"} }, finding.List{complaint("resources[0].scopes[2]", twice)}},
+		{"offline_access (CH-10)", func(s *Spec) { s.Scopes = []string{"offline_access"} }, finding.List{complaint("resources[0].scopes[0]", offline)}},
 
-		{"any origin", func(s *Spec) { s.Origins = []string{"*"} }, []Problem{warning("resources[0].origins[0]", "lets every web page send requests: name the origins instead")}},
-		{"no origin", func(s *Spec) { s.Origins = []string{"null"} }, []Problem{complaint("resources[0].origins[0]", "is what every sandboxed page sends: name the origin of the page, such as https://app.example.com")}},
-		{"an empty origin", func(s *Spec) { s.Origins = []string{""} }, []Problem{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
-		{"a host for an origin", func(s *Spec) { s.Origins = []string{"app.example.com"} }, []Problem{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
-		{"an origin without a scheme", func(s *Spec) { s.Origins = []string{"://app.example.com"} }, []Problem{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
-		{"a scheme that begins with a digit", func(s *Spec) { s.Origins = []string{"1x://app.example.com"} }, []Problem{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
-		{"a scheme that begins like none", func(s *Spec) { s.Origins = []string{"~x://app.example.com"} }, []Problem{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
-		{"a scheme with an underscore", func(s *Spec) { s.Origins = []string{"x_y://app.example.com"} }, []Problem{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
-		{"a scheme in capitals", func(s *Spec) { s.Origins = []string{"HTTPS://app.example.com"} }, []Problem{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
-		{"an origin with a slash", func(s *Spec) { s.Origins = []string{"https://app.example.com/"} }, []Problem{complaint("resources[0].origins[0]", "is more than an origin"+advice+", without a slash after it")}},
-		{"an origin with user information", func(s *Spec) { s.Origins = []string{"https://u@app.example.com"} }, []Problem{complaint("resources[0].origins[0]", "is more than an origin"+advice+", without a slash after it")}},
-		{"an origin with a star in it", func(s *Spec) { s.Origins = []string{"x-app://*.example.com"} }, []Problem{complaint("resources[0].origins[0]", "has no valid host or port"+advice)}},
-		{"an origin in capitals", func(s *Spec) { s.Origins = []string{"https://App.example.com"} }, []Problem{complaint("resources[0].origins[0]", "has a host that is not in lower case: write https://app.example.com")}},
-		{"an origin of an editor in capitals", func(s *Spec) { s.Origins = []string{"vscode-webview://Abc"} }, []Problem{complaint("resources[0].origins[0]", "is not in lower case: write vscode-webview://abc")}},
-		{"an origin with the default port", func(s *Spec) { s.Origins = []string{"https://app.example.com:443"} }, []Problem{complaint("resources[0].origins[0]", "writes the default port out: write https://app.example.com")}},
-		{"an origin twice", func(s *Spec) { s.Origins = []string{"https://a.example", "https://a.example"} }, []Problem{complaint("resources[0].origins[1]", twice)}},
+		{"any origin", func(s *Spec) { s.Origins = []string{"*"} }, finding.List{warning("resources[0].origins[0]", "lets every web page send requests: name the origins instead")}},
+		{"no origin", func(s *Spec) { s.Origins = []string{"null"} }, finding.List{complaint("resources[0].origins[0]", "is what every sandboxed page sends: name the origin of the page, such as https://app.example.com")}},
+		{"an empty origin", func(s *Spec) { s.Origins = []string{""} }, finding.List{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
+		{"a host for an origin", func(s *Spec) { s.Origins = []string{"app.example.com"} }, finding.List{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
+		{"an origin without a scheme", func(s *Spec) { s.Origins = []string{"://app.example.com"} }, finding.List{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
+		{"a scheme that begins with a digit", func(s *Spec) { s.Origins = []string{"1x://app.example.com"} }, finding.List{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
+		{"a scheme that begins like none", func(s *Spec) { s.Origins = []string{"~x://app.example.com"} }, finding.List{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
+		{"a scheme with an underscore", func(s *Spec) { s.Origins = []string{"x_y://app.example.com"} }, finding.List{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
+		{"a scheme in capitals", func(s *Spec) { s.Origins = []string{"HTTPS://app.example.com"} }, finding.List{complaint("resources[0].origins[0]", "is not an origin"+advice)}},
+		{"an origin with a slash", func(s *Spec) { s.Origins = []string{"https://app.example.com/"} }, finding.List{complaint("resources[0].origins[0]", "is more than an origin"+advice+", without a slash after it")}},
+		{"an origin with user information", func(s *Spec) { s.Origins = []string{"https://u@app.example.com"} }, finding.List{complaint("resources[0].origins[0]", "is more than an origin"+advice+", without a slash after it")}},
+		{"an origin with a star in it", func(s *Spec) { s.Origins = []string{"x-app://*.example.com"} }, finding.List{complaint("resources[0].origins[0]", "has no valid host or port"+advice)}},
+		{"an origin in capitals", func(s *Spec) { s.Origins = []string{"https://App.example.com"} }, finding.List{complaint("resources[0].origins[0]", "has a host that is not in lower case: write https://app.example.com")}},
+		{"an origin of an editor in capitals", func(s *Spec) { s.Origins = []string{"vscode-webview://Abc"} }, finding.List{complaint("resources[0].origins[0]", "is not in lower case: write vscode-webview://abc")}},
+		{"an origin with the default port", func(s *Spec) { s.Origins = []string{"https://app.example.com:443"} }, finding.List{complaint("resources[0].origins[0]", "writes the default port out: write https://app.example.com")}},
+		{"an origin twice", func(s *Spec) { s.Origins = []string{"https://a.example", "https://a.example"} }, finding.List{complaint("resources[0].origins[1]", twice)}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.intent, func(t *testing.T) {
@@ -314,20 +324,20 @@ func TestMetadataProblems(t *testing.T) {
 		t.Run(tt.name+": "+tt.want, func(t *testing.T) {
 			s := spec("https://h.example/mcp")
 			s.Metadata = map[string]any{tt.name: tt.value}
-			var want []Problem
+			var want finding.List
 			if tt.want != "" {
-				want = []Problem{complaint("resources[0].metadata."+tt.name+tt.at, tt.want)}
+				want = finding.List{complaint("resources[0].metadata."+tt.name+tt.at, tt.want)}
 			}
 			checkProblems(t, []Spec{s}, nil, want)
 		})
 	}
 	advised := spec("https://h.example/mcp")
 	advised.Metadata = map[string]any{"scopes_supported": []any{"mcp:read", "offline_access"}}
-	checkProblems(t, []Spec{advised}, nil, []Problem{warning("resources[0].metadata.scopes_supported[1]", "is offline_access, which the MCP authorization "+
+	checkProblems(t, []Spec{advised}, nil, finding.List{warning("resources[0].metadata.scopes_supported[1]", "is offline_access, which the MCP authorization "+
 		"chapter advises against: leave it out, unless clients get no refresh token without it")})
 	nameless := spec("https://h.example/mcp")
 	nameless.Metadata = map[string]any{"": 1}
-	checkProblems(t, []Spec{nameless}, nil, []Problem{complaint("resources[0].metadata", "has a member without a name: give it one")})
+	checkProblems(t, []Spec{nameless}, nil, finding.List{complaint("resources[0].metadata", "has a member without a name: give it one")})
 }
 
 func TestProblemsBetweenSpecs(t *testing.T) {
@@ -345,47 +355,47 @@ func TestProblemsBetweenSpecs(t *testing.T) {
 	tests := []struct {
 		intent string
 		specs  []Spec
-		want   []Problem
+		want   finding.List
 	}{
 		{"neighbours", []Spec{spec(a), spec(b), spec(a + "/x"), spec(a + "x"), spec("https://a.example")}, nil},
 		{"one host on two ports", []Spec{spec(a), spec("https://a.example:8443/mcp")}, nil},
 		{"with and without a slash at the end", []Spec{spec(a), spec(a + "/")}, nil},
 		{"one place by two schemes", []Spec{spec(a, "http://a.example/mcp")}, nil},
 
-		{"one URL twice", []Spec{spec(a), spec(a)}, []Problem{complaint("resources[1].resource", same)}},
-		{"a whole host with and without a slash", []Spec{spec("https://a.example"), spec("https://a.example/")}, []Problem{complaint("resources[1].resource", same)}},
-		{"another's URL as also_at", []Spec{spec(a), spec(b, "http://svc.ns/x", a)}, []Problem{complaint("resources[1].also_at[1]", same)}},
-		{"another's authority by http, whose port is not seen", []Spec{spec(a), spec(b, "http://a.example/mcp")}, []Problem{complaint("resources[1].also_at[0]", same)}},
-		{"one also_at twice", []Spec{spec(a, "http://svc.ns/x"), spec(b, "http://svc.ns/x")}, []Problem{
+		{"one URL twice", []Spec{spec(a), spec(a)}, finding.List{complaint("resources[1].resource", same)}},
+		{"a whole host with and without a slash", []Spec{spec("https://a.example"), spec("https://a.example/")}, finding.List{complaint("resources[1].resource", same)}},
+		{"another's URL as also_at", []Spec{spec(a), spec(b, "http://svc.ns/x", a)}, finding.List{complaint("resources[1].also_at[1]", same)}},
+		{"another's authority by http, whose port is not seen", []Spec{spec(a), spec(b, "http://a.example/mcp")}, finding.List{complaint("resources[1].also_at[0]", same)}},
+		{"one also_at twice", []Spec{spec(a, "http://svc.ns/x"), spec(b, "http://svc.ns/x")}, finding.List{
 			complaint("resources[1].also_at[0]", "is the same authority and path as resources[0].also_at[0]: give each URL to one resource"),
 		}},
-		{"paths that differ in case", []Spec{spec(a), spec("https://a.example/MCP")}, []Problem{complaint("resources[1].resource", alike)}},
-		{"paths that differ in an escape", []Spec{spec("https://a.example/a!"), spec("https://a.example/a%21")}, []Problem{complaint("resources[1].resource", alike)}},
-		{"an own URL twice", []Spec{spec(a, a)}, []Problem{complaint("resources[0].also_at[0]", "is the same URL as resources[0].resource: leave it out")}},
+		{"paths that differ in case", []Spec{spec(a), spec("https://a.example/MCP")}, finding.List{complaint("resources[1].resource", alike)}},
+		{"paths that differ in an escape", []Spec{spec("https://a.example/a!"), spec("https://a.example/a%21")}, finding.List{complaint("resources[1].resource", alike)}},
+		{"an own URL twice", []Spec{spec(a, a)}, finding.List{complaint("resources[0].also_at[0]", "is the same URL as resources[0].resource: leave it out")}},
 		{"paths of one resource that differ in case", []Spec{spec(a, "https://a.example/MCP")}, nil},
 
-		{"one name twice", []Spec{named("x", spec(a)), named("x", spec(b))}, []Problem{complaint("resources[1].name", "is also the name of resources[0]: give each resource its own")}},
-		{"a name that is another's URL", []Spec{named(b, spec(a)), spec(b)}, []Problem{complaint("resources[0].name", "is the URL of resources[1]: write a short name")}},
-		{"a name that is an earlier one's URL", []Spec{spec(a), named(a, spec(b))}, []Problem{complaint("resources[1].name", "is the URL of resources[0]: write a short name")}},
+		{"one name twice", []Spec{named("x", spec(a)), named("x", spec(b))}, finding.List{complaint("resources[1].name", "is also the name of resources[0]: give each resource its own")}},
+		{"a name that is another's URL", []Spec{named(b, spec(a)), spec(b)}, finding.List{complaint("resources[0].name", "is the URL of resources[1]: write a short name")}},
+		{"a name that is an earlier one's URL", []Spec{spec(a), named(a, spec(b))}, finding.List{complaint("resources[1].name", "is the URL of resources[0]: write a short name")}},
 
-		{"a shared audience", []Spec{heard(spec(a), "urn:x"), heard(spec(b), "urn:y", "urn:x")}, []Problem{
+		{"a shared audience", []Spec{heard(spec(a), "urn:x"), heard(spec(b), "urn:y", "urn:x")}, finding.List{
 			warning("resources[1].audiences[1]", "is also accepted by resources[0], so that a token for one opens both: give each its own"),
 		}},
-		{"another's URL for an audience", []Spec{heard(spec(a), b), spec(b)}, []Problem{
+		{"another's URL for an audience", []Spec{heard(spec(a), b), spec(b)}, finding.List{
 			warning("resources[0].audiences[0]", "is the URL of resources[1], so that its tokens open this resource too: leave it out"),
 		}},
-		{"another's URL for an audience, spelled so that it matches there (AU-5)", []Spec{heard(spec(a), "HTTPS://b.example:443/"), spec("https://b.example")}, []Problem{
+		{"another's URL for an audience, spelled so that it matches there (AU-5)", []Spec{heard(spec(a), "HTTPS://b.example:443/"), spec("https://b.example")}, finding.List{
 			warning("resources[0].audiences[0]", "is the URL of resources[1], so that its tokens open this resource too: leave it out"),
 		}},
 		{"another's URL with a query is another audience", []Spec{heard(spec(a), b+"?x"), spec(b)}, nil},
 
-		{"an audience is not compared with a URL that cannot be read", []Spec{heard(spec("ftp://x"), "urn:x")}, []Problem{
+		{"an audience is not compared with a URL that cannot be read", []Spec{heard(spec("ftp://x"), "urn:x")}, finding.List{
 			complaint("resources[0].resource", "has a scheme other than https: write https://host/path"),
 		}},
-		{"a URL with a fault is not compared with others", []Spec{spec("HTTPS://a.example/mcp"), spec(a)}, []Problem{
+		{"a URL with a fault is not compared with others", []Spec{spec("HTTPS://a.example/mcp"), spec(a)}, finding.List{
 			complaint("resources[0].resource", "has a scheme that is not in lower case: write https://a.example/mcp"),
 		}},
-		{"everything at once, in the order of the specs", []Spec{spec("ftp://x"), spec(a, "nonsense"), spec("")}, []Problem{
+		{"everything at once, in the order of the specs", []Spec{spec("ftp://x"), spec(a, "nonsense"), spec("")}, finding.List{
 			complaint("resources[0].resource", "has a scheme other than https: write https://host/path"),
 			complaint("resources[1].also_at[0]", "is not an absolute URL: write https://host/path"),
 			complaint("resources[2].resource", "is missing: write the URL that users give to their clients, such as https://mcp.example.com/mcp"),

@@ -10,6 +10,8 @@ package resource
 import (
 	"maps"
 	"slices"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 // Spec is one resource as configured. [NewTable] checks it.
@@ -75,9 +77,9 @@ type place struct {
 // table is nil if one of them is more than a warning. insecureHTTPHosts are
 // the only hosts whose resource may be http://: exact names or addresses, or
 // the word "loopback" for 127.0.0.0/8, ::1 and localhost.
-func NewTable(specs []Spec, insecureHTTPHosts []string) (*Table, []Problem) {
+func NewTable(specs []Spec, insecureHTTPHosts []string) (*Table, finding.List) {
 	resources, problems := check(specs, insecureHTTPHosts)
-	if slices.ContainsFunc(problems, func(p Problem) bool { return !p.Warning }) {
+	if slices.ContainsFunc(problems, func(p finding.Finding) bool { return p.Severity == finding.Error }) {
 		return nil, problems
 	}
 	t := &Table{
@@ -88,7 +90,7 @@ func NewTable(specs []Spec, insecureHTTPHosts []string) (*Table, []Problem) {
 	for _, r := range resources {
 		document, err := encodeDocument(r.Spec)
 		if err != nil { // not while metadata checks every value
-			return nil, append(problems, Problem{Path: "resources", Message: "cannot be written as JSON: " + err.Error()})
+			return nil, append(problems, finding.Finding{Path: "resources", Message: "cannot be written as JSON: " + err.Error()})
 		}
 		r.document = document
 		t.named[r.Name] = r

@@ -18,6 +18,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/bundle"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/bundles"
 )
 
@@ -134,7 +135,7 @@ func (j *journal) String() string {
 func follow(t testing.TB, o bundles.Options) (*bundles.Source, *journal) {
 	t.Helper()
 	for _, p := range o.Check() {
-		if !p.Warning {
+		if p.Severity == finding.Error {
 			t.Fatalf("%s %s", p.Path, p.Message)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/outbound"
 )
 
@@ -42,17 +43,12 @@ type Options struct {
 	Revocations string // the path of a revocation list below data; "" for none
 }
 
-// Problem is one finding of [Options.Check]. Path is a configuration key below
-// the bundle's entry, like "polling.min".
-type Problem struct {
-	Path, Message string
-	Warning       bool
-}
-
-// Check finds what is wrong with the options, without the network.
-func (o Options) Check() []Problem {
-	var problems []Problem
-	problem := func(path, message string) { problems = append(problems, Problem{Path: path, Message: message}) }
+// Check finds what is wrong with the options, without the network. The paths of
+// the findings are configuration keys below the bundle's entry, like
+// "polling.min".
+func (o Options) Check() finding.List {
+	var problems finding.List
+	problem := func(path, message string) { problems = append(problems, finding.Finding{Path: path, Message: message}) }
 	if !regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`).MatchString(o.Name) {
 		problem("name", "is no short name: write up to 64 of a-z, 0-9, - and _")
 	}
@@ -65,7 +61,7 @@ func (o Options) Check() []Problem {
 		}
 	}
 	if o.InsecureUnsigned {
-		problems = append(problems, Problem{Path: "insecure_unsigned", Warning: true, Message: "nothing shows who wrote this bundle, and it decides who may do what: sign it, and write verification"})
+		problems = append(problems, finding.Finding{Path: "insecure_unsigned", Severity: finding.Warning, Message: "nothing shows who wrote this bundle, and it decides who may do what: sign it, and write verification"})
 	}
 	if o.AWS == "metadata" && o.Region == "" {
 		problem("aws.region", "is missing: the metadata service does not tell it, write one such as eu-central-1")
@@ -77,7 +73,7 @@ func (o Options) Check() []Problem {
 	return problems
 }
 
-func (o Options) checkURL() []Problem {
+func (o Options) checkURL() finding.List {
 	u, err := url.Parse(o.URL)
 	fault := ""
 	switch {
@@ -96,19 +92,19 @@ func (o Options) checkURL() []Problem {
 	case u.Scheme == "http" && !o.mayBePlain(u):
 		fault = "is not https: use https, or name its host in insecure_http_hosts"
 	case o.LongPoll > 0 && u.Scheme == "oci":
-		return []Problem{{Path: "long_poll", Message: "is not there for oci://: use polling"}}
+		return finding.List{{Path: "long_poll", Message: "is not there for oci://: use polling"}}
 	}
 	if fault != "" {
-		return []Problem{{Path: "url", Message: fault}}
+		return finding.List{{Path: "url", Message: fault}}
 	}
 	if u.Scheme == "http" || u.Scheme == "oci" && o.mayBePlain(u) {
-		return []Problem{{Path: "url", Warning: true, Message: "plain http: whoever is on the way can hold bundles back: use https outside of tests"}}
+		return finding.List{{Path: "url", Severity: finding.Warning, Message: "plain http: whoever is on the way can hold bundles back: use https outside of tests"}}
 	}
 	return nil
 }
 
-func (o Options) checkTimes() []Problem {
-	var problems []Problem
+func (o Options) checkTimes() finding.List {
+	var problems finding.List
 	for _, t := range []struct {
 		path      string
 		value     time.Duration
@@ -119,11 +115,11 @@ func (o Options) checkTimes() []Problem {
 		{"long_poll", o.LongPoll, 0, 10 * time.Minute},
 	} {
 		if t.value < t.low || t.value > t.high || t.value%time.Second != 0 {
-			problems = append(problems, Problem{Path: t.path, Message: fmt.Sprintf("is %v: write whole seconds from %v to %v", t.value, max(t.low, time.Second), t.high)})
+			problems = append(problems, finding.Finding{Path: t.path, Message: fmt.Sprintf("is %v: write whole seconds from %v to %v", t.value, max(t.low, time.Second), t.high)})
 		}
 	}
 	if o.PollMin > o.PollMax {
-		problems = append(problems, Problem{Path: "polling.min", Message: fmt.Sprintf("%v is longer than polling.max, %v: make it shorter", o.PollMin, o.PollMax)})
+		problems = append(problems, finding.Finding{Path: "polling.min", Message: fmt.Sprintf("%v is longer than polling.max, %v: make it shorter", o.PollMin, o.PollMax)})
 	}
 	return problems
 }

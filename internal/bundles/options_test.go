@@ -7,6 +7,8 @@ import (
 	"encoding/pem"
 	"strings"
 	"testing"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 // TestKeys: a key that could not verify anything is refused at once.
@@ -62,7 +64,7 @@ func TestPlainHTTP(t *testing.T) {
 		o.InsecureHTTPHosts, o.InsecureUnsigned = test.hosts, false
 		var errors, warnings int
 		for _, p := range o.Check() {
-			if p.Warning {
+			if p.Severity == finding.Warning {
 				warnings++
 			} else {
 				errors++

@@ -1,6 +1,10 @@
 package config
 
-import "os"
+import (
+	"os"
+
+	"github.com/doorward/doorward/extauthz/finding"
+)
 
 // LocalFiles names what stands beside a configuration for others to judge.
 type LocalFiles struct {
@@ -33,7 +37,7 @@ func ReadLocalFiles(paths []string) LocalFiles {
 
 // Unusable is the problem of what a key names, such as revocation_file, and what
 // is there and cannot be used.
-func (b LocalFiles) Unusable(key, why string) Problem {
+func (b LocalFiles) Unusable(key, why string) finding.Finding {
 	at := b.places[key]
-	return Problem{File: at.file, Line: at.line, Column: at.column, Message: key + " is not usable: " + why}
+	return finding.Finding{File: at.file, Line: at.line, Column: at.column, Message: key + " is not usable: " + why}
 }

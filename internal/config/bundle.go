@@ -70,7 +70,7 @@ func (r *reader) checkBundle(at string, e bundleEntry) bundles.Options {
 		if p.Path == "name" && e.Name == "" {
 			continue
 		}
-		r.report(join(at, p.Path), p.Message, p.Warning)
+		r.report(join(at, p.Path), p)
 	}
 	return o
 }

@@ -10,13 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
 )
 
 // config judges the document as a whole and makes the configuration of it.
-func (r *reader) config() (*Config, Problems) {
+func (r *reader) config() (*Config, finding.List) {
 	r.excuseMisspelt()
 	r.checkVersion()
 	r.checkListen()
@@ -32,7 +33,7 @@ func (r *reader) config() (*Config, Problems) {
 	proofs := r.checkProofs()
 	issuers := r.checkIssuers()
 	table := r.checkResources()
-	problems := r.problems.sorted()
+	problems := r.problems.Sorted()
 	if len(problems.Errors()) > 0 {
 		return nil, problems
 	}
@@ -199,7 +200,7 @@ func (r *reader) checkResources() *resource.Table {
 	r.checkUnused(specs)
 	table, problems := resource.NewTable(specs, r.doc.InsecureHTTPHosts)
 	for _, p := range problems {
-		r.report(p.Path, p.Message, p.Warning)
+		r.report(p.Path, p)
 	}
 	if table != nil {
 		r.checkNeighbours(table)

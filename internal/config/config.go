@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
@@ -128,13 +129,13 @@ type Limits struct {
 
 // Load reads files, and folders of *.yaml, into one configuration. The Config
 // is nil if any problem is an error; beside a Config stand only warnings.
-func Load(paths []string) (*Config, Problems) {
+func Load(paths []string) (*Config, finding.List) {
 	r := newReader()
 	for _, name := range r.expand(paths) {
 		r.readFile(name)
 	}
 	if r.torn {
-		return nil, r.problems.sorted()
+		return nil, r.problems.Sorted()
 	}
 	return r.config()
 }
@@ -143,7 +144,7 @@ func Load(paths []string) (*Config, Problems) {
 // resource, one issuer or more. A problem names the flag instead of a file.
 // Empty addresses mean the defaults. File names are relative to the working
 // directory.
-func FromFlags(resourceURI string, issuers, scopes, policyPaths, insecureHosts []string, grpcAddr, httpAddr string) (*Config, Problems) {
+func FromFlags(resourceURI string, issuers, scopes, policyPaths, insecureHosts []string, grpcAddr, httpAddr string) (*Config, finding.List) {
 	r := newReader()
 	r.start = place{file: "--resource"}
 	r.doc.Resources = []entry{{Resource: resourceURI, Scopes: scopes}}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 // largestFile bounds every file that is read here; a key set of a thousand
@@ -20,7 +22,7 @@ const largestFile = 4 << 20
 // which is what a mounted ConfigMap needs.
 func (r *reader) expand(paths []string) []string {
 	if len(paths) == 0 {
-		r.problems = append(r.problems, Problem{File: "--config", Message: "no configuration file is named", Fix: "name a file or a folder"})
+		r.problems = append(r.problems, finding.Finding{File: "--config", Message: "no configuration file is named", Fix: "name a file or a folder"})
 		r.torn = true
 	}
 	var names []string
@@ -31,7 +33,7 @@ func (r *reader) expand(paths []string) []string {
 			continue
 		}
 		if len(found) == 0 {
-			r.problems = append(r.problems, Problem{File: path, Message: "the folder has no *.yaml file", Fix: "name a folder with at least one, or a file"})
+			r.problems = append(r.problems, finding.Finding{File: path, Message: "the folder has no *.yaml file", Fix: "name a folder with at least one, or a file"})
 			r.torn = true
 		}
 		names = append(names, found...)
@@ -89,7 +91,7 @@ func yamlFiles(path string) ([]string, error) {
 // unread notes a configuration file that cannot be read. What it would have
 // said is unknown, so nothing is judged as missing.
 func (r *reader) unread(name string, err error) {
-	r.problems = append(r.problems, Problem{File: name, Message: "cannot be read (" + why(err) + ")", Fix: "name a file that is there and may be read"})
+	r.problems = append(r.problems, finding.Finding{File: name, Message: "cannot be read (" + why(err) + ")", Fix: "name a file that is there and may be read"})
 	r.torn = true
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/config"
 )
 
@@ -99,7 +100,7 @@ func cases(t *testing.T) []string {
 	return names
 }
 
-func compare(t *testing.T, name string, problems config.Problems) {
+func compare(t *testing.T, name string, problems finding.List) {
 	t.Helper()
 	golden := strings.TrimSuffix(name, ".yaml") + ".golden"
 	got := text(problems)
@@ -118,7 +119,7 @@ func compare(t *testing.T, name string, problems config.Problems) {
 	}
 }
 
-func text(problems config.Problems) string {
+func text(problems finding.List) string {
 	var b strings.Builder
 	for _, p := range problems {
 		b.WriteString(p.String() + "\n")

@@ -50,7 +50,7 @@ func (r *reader) checkIssuer(at string, is issuer) Issuer {
 		if rest, ok := strings.CutPrefix(key, "jwks"); ok && is.JWKSFile != "" && !strings.HasPrefix(rest, "_") {
 			key = "jwks_file" + rest
 		}
-		r.report(join(at, key), p.Message, p.Warning)
+		r.report(join(at, key), p)
 	}
 	profile := token.Standard
 	if is.Profile == token.RFC9068.String() {

@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
-	"regexp"
+	"strings"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 // Files are merged as they are read: each is decoded into the same document.
@@ -20,7 +22,7 @@ type reader struct {
 	file     string           // the file being read
 	torn     bool             // a file could not be read: what is missing is unknown
 	files    []string
-	problems Problems
+	problems finding.List
 }
 
 func newReader() *reader {
@@ -98,7 +100,7 @@ func (r *reader) problem(path, message, fix string) {
 	}
 	r.broken[path] = true
 	at := r.placeOf(path)
-	r.problemAt(at, subject(path, at, " ")+message, fix)
+	r.add(at, finding.Finding{Path: path, Message: subject(path, at, " ") + message, Fix: fix})
 }
 
 // warn is [reader.problem] for what is allowed but unwise.
@@ -107,29 +109,22 @@ func (r *reader) warn(path, message, fix string) {
 		return
 	}
 	at := r.placeOf(path)
-	r.problems = append(r.problems, Problem{
-		File: at.file, Line: at.line, Column: at.column,
-		Message: subject(path, at, " ") + message, Fix: fix, Warning: true,
-	})
+	r.add(at, finding.Finding{Path: path, Message: subject(path, at, " ") + message, Fix: fix, Severity: finding.Warning})
 }
 
-// report passes on what a package below says about the value of a path. Its
-// message has the fix in it; where it points to a second path, the reader
-// learns where that stands.
-func (r *reader) report(path, message string, warning bool) {
+// report passes on what another package found about the value of a path. Where
+// the message names a second path, it gets the place of that.
+func (r *reader) report(path string, f finding.Finding) {
 	if r.isBroken(path) {
 		return
 	}
 	at := r.placeOf(path)
-	// A path as the packages below write it.
-	paths := regexp.MustCompile(`\b(?:issuers|resources|policy\.bundles)\[\d+\](?:\.[a-z_]+(?:\[\d+\])?)*`)
-	message = paths.ReplaceAllStringFunc(message, func(other string) string {
-		return fmt.Sprintf("%s (%v)", other, r.placeOf(other))
-	})
-	r.problems = append(r.problems, Problem{
-		File: at.file, Line: at.line, Column: at.column,
-		Message: subject(path, at, ": ") + message, Warning: warning,
-	})
+	f.Path = path
+	if f.Other != "" {
+		f.Message = strings.Replace(f.Message, f.Other, fmt.Sprintf("%s (%v)", f.Other, r.placeOf(f.Other)), 1)
+	}
+	f.Message = subject(path, at, ": ") + f.Message
+	r.add(at, f)
 }
 
 // subject begins a message with its path. A flag is its own subject.
@@ -162,5 +157,10 @@ func (r *reader) excuseMisspelt() {
 }
 
 func (r *reader) problemAt(at place, message, fix string) {
-	r.problems = append(r.problems, Problem{File: at.file, Line: at.line, Column: at.column, Message: message, Fix: fix})
+	r.add(at, finding.Finding{Message: message, Fix: fix})
+}
+
+func (r *reader) add(at place, f finding.Finding) {
+	f.File, f.Line, f.Column = at.file, at.line, at.column
+	r.problems = append(r.problems, f)
 }

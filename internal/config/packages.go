@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 // Package is the Rego package that a resource names as its own.
@@ -28,16 +30,22 @@ func (ps Packages) ByResource() map[string]string {
 	return names
 }
 
-// Problem is what whoever compiles the policy says about a resource's package,
-// at the place where the configuration names it. The message has the fix in it.
-func (ps Packages) Problem(resource, message string) Problem {
-	problem := Problem{Message: "policy of resource " + resource + " is " + message}
-	for _, p := range ps {
-		if p.Resource == resource {
-			problem.File, problem.Line, problem.Column = p.File, p.Line, p.Column
+// Locate puts a place to each finding about the policy of a resource: where the
+// configuration names its package. It leaves all others as they are.
+func (ps Packages) Locate(found finding.List) finding.List {
+	found = slices.Clone(found)
+	for i, f := range found {
+		if f.Resource == "" {
+			continue
+		}
+		found[i].Message = "policy of resource " + f.Resource + " is " + f.Message
+		for _, p := range ps {
+			if p.Resource == f.Resource {
+				found[i].File, found[i].Line, found[i].Column = p.File, p.Line, p.Column
+			}
 		}
 	}
-	return problem
+	return found
 }
 
 // packages are those that are well formed.

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/doorward/doorward/extauthz/finding"
 )
 
 func TestNearest(t *testing.T) {
@@ -47,13 +49,13 @@ func TestParent(t *testing.T) {
 }
 
 func TestProblemsAreSorted(t *testing.T) {
-	got := Problems{
+	got := finding.List{
 		{File: "b", Line: 1, Column: 1, Message: "last"},
 		{File: "a", Line: 10, Column: 1, Message: "line"},
-		{File: "a", Line: 9, Column: 2, Message: "column", Fix: "mend it", Warning: true},
+		{File: "a", Line: 9, Column: 2, Message: "column", Fix: "mend it", Severity: finding.Warning},
 		{File: "a", Line: 9, Column: 1, Message: "first"},
 		{File: "a", Line: 9, Column: 1, Message: "first"},
-	}.sorted()
+	}.Sorted()
 	var lines []string
 	for _, p := range got {
 		lines = append(lines, p.String())

@@ -10,13 +10,14 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/policy"
 )
 
 // mistakes are what can be told about tests without running them.
-func mistakes(suite *policy.Suite) []policy.Problem {
+func mistakes(suite *policy.Suite) finding.List {
 	known := members()
-	var problems []policy.Problem
+	var problems finding.List
 	for _, file := range suite.Tests {
 		m := suite.Modules[file]
 		ast.WalkTerms(m, func(t *ast.Term) bool {
@@ -33,7 +34,7 @@ func mistakes(suite *policy.Suite) []policy.Problem {
 
 // misspelt finds members that doorward.request does not know: with one it is
 // undefined, and the test fails without a word about it.
-func misspelt(m *ast.Module, t *ast.Term, known map[string][]string) []policy.Problem {
+func misspelt(m *ast.Module, t *ast.Term, known map[string][]string) finding.List {
 	call, ok := t.Value.(ast.Call)
 	if !ok || len(call) != 2 || fullName(m, call[0]) != "data.doorward.request" {
 		return nil
@@ -45,7 +46,7 @@ func misspelt(m *ast.Module, t *ast.Term, known map[string][]string) []policy.Pr
 }
 
 // settled finds lines that ask whether a set is there, which it always is.
-func settled(m *ast.Module, e *ast.Expr) []policy.Problem {
+func settled(m *ast.Module, e *ast.Expr) finding.List {
 	term, ok := e.Terms.(*ast.Term)
 	if !ok {
 		return nil
@@ -58,8 +59,8 @@ func settled(m *ast.Module, e *ast.Expr) []policy.Problem {
 	if e.Negated {
 		always, sign = "never", "== 0"
 	}
-	return []policy.Problem{{
-		File: e.Location.File, Line: e.Location.Row, Column: e.Location.Col, Warning: true,
+	return finding.List{{
+		File: e.Location.File, Line: e.Location.Row, Column: e.Location.Col, Severity: finding.Warning,
 		Message: fmt.Sprintf("%s is a set, and an empty set is not false, so this line %s holds: write count(%s) %s", term, always, term, sign),
 	}}
 }
@@ -97,15 +98,15 @@ func members() map[string][]string {
 	return known
 }
 
-func unknown(given ast.Object, section string, known map[string][]string) []policy.Problem {
-	var problems []policy.Problem
+func unknown(given ast.Object, section string, known map[string][]string) finding.List {
+	var problems finding.List
 	given.Foreach(func(key, value *ast.Term) {
 		name, ok := key.Value.(ast.String)
 		if !ok {
 			return
 		}
 		if !slices.Contains(known[section], string(name)) {
-			problems = append(problems, policy.Problem{
+			problems = append(problems, finding.Finding{
 				File: key.Location.File, Line: key.Location.Row, Column: key.Location.Col,
 				Message: fmt.Sprintf("doorward.request does not know %q: write one of %s", string(name), strings.Join(known[section], ", ")),
 			})

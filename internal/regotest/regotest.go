@@ -18,6 +18,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/cover"
 	"github.com/open-policy-agent/opa/v1/tester"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/policy"
 )
 
@@ -60,7 +61,7 @@ func (r Report) Count() (passed, failed, skipped int) {
 // the tests from running, then none is run; or warnings about tests. Warnings
 // about rules are for [policy.Compile] to give. An error means that the run
 // ended early.
-func Run(ctx context.Context, src policy.Sources, builders fs.FS, coverage bool) (Report, []policy.Problem, error) {
+func Run(ctx context.Context, src policy.Sources, builders fs.FS, coverage bool) (Report, finding.List, error) {
 	suite, problems := policy.LoadSuite(src, builders)
 	if suite == nil {
 		return Report{}, blocking(problems), nil
@@ -96,8 +97,8 @@ func Run(ctx context.Context, src policy.Sources, builders fs.FS, coverage bool)
 	return report, problems, ctx.Err()
 }
 
-func blocking(problems []policy.Problem) []policy.Problem {
-	return slices.DeleteFunc(slices.Clone(problems), func(p policy.Problem) bool { return p.Warning })
+func blocking(problems finding.List) finding.List {
+	return slices.DeleteFunc(slices.Clone(problems), func(p finding.Finding) bool { return p.Severity == finding.Warning })
 }
 
 // evaluate puts a result of OPA's runner into our words.

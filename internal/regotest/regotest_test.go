@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/regotest"
 	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
@@ -64,7 +65,7 @@ func said(t testing.TB, dir string, coverage bool) []string {
 	var lines []string
 	for _, p := range problems {
 		word := "problem"
-		if p.Warning {
+		if p.Severity == finding.Warning {
 			word = "warning"
 		}
 		lines = append(lines, fmt.Sprintf("%s %s:%d:%d: %s", word, p.File, p.Line, p.Column, p.Message))

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/policy"
 )
@@ -28,11 +29,11 @@ const lookEvery = time.Second
 type Source struct {
 	Paths []string // configuration files and folders; empty for the short form
 	Flags string   // the flags of the short form, for the hash
-	Read  func() (*config.Config, config.Problems)
+	Read  func() (*config.Config, finding.List)
 }
 
 // compose makes a revision of a configuration and of the bundles that are there.
-type compose func(context.Context, *config.Config) (*Revision, config.Problems)
+type compose func(context.Context, *config.Config) (*Revision, finding.List)
 
 // digest is one number for all that a load would read.
 type digest struct {
@@ -52,9 +53,9 @@ const changing = "changing"
 
 // Load reads and composes the first revision, before any bundle has arrived. It
 // is nil if a problem is an error; the problems are complete in either case.
-func Load(ctx context.Context, source Source) (*Revision, config.Problems) {
+func Load(ctx context.Context, source Source) (*Revision, finding.List) {
 	parts := Parts{Cache: policy.NewDecisionCache()}
-	first, problems, seen := source.load(ctx, nil, func(ctx context.Context, cfg *config.Config) (*Revision, config.Problems) {
+	first, problems, seen := source.load(ctx, nil, func(ctx context.Context, cfg *config.Config) (*Revision, finding.List) {
 		return Compose(ctx, cfg, parts)
 	})
 	if first != nil {
@@ -66,12 +67,12 @@ func Load(ctx context.Context, source Source) (*Revision, config.Problems) {
 // load reads configuration and policy, and returns what it saw. Where a file
 // changed meanwhile, that is a digest which no files have, so that the next
 // look loads again.
-func (w Source) load(ctx context.Context, inForce *config.Config, compose compose) (*Revision, config.Problems, digest) {
+func (w Source) load(ctx context.Context, inForce *config.Config, compose compose) (*Revision, finding.List, digest) {
 	before := w.fingerprint(inForce)
 	cfg, problems := w.Read()
 	var next *Revision
 	if cfg != nil {
-		var faults config.Problems
+		var faults finding.List
 		next, faults = compose(ctx, cfg)
 		problems = append(problems, faults...)
 	}
@@ -174,7 +175,7 @@ func (s *Service) reload(ctx context.Context) digest {
 		if err := s.activate(ctx, next); err != nil {
 			// What was wrong with a file that only adopt reads may be mended
 			// without a change of what is looked at: try again at the next look.
-			problems, next, seen = append(problems, config.Problem{File: "configuration", Message: err.Error()}), nil, digest{}
+			problems, next, seen = append(problems, finding.Finding{File: "configuration", Message: err.Error()}), nil, digest{}
 		}
 	}
 	if next == nil {
@@ -199,7 +200,7 @@ func (s *Service) reload(ctx context.Context) digest {
 }
 
 // refuse keeps what is in force. The same refusal again is told once.
-func (s *Service) refuse(problems config.Problems) {
+func (s *Service) refuse(problems finding.List) {
 	s.metrics.reloadOK.Set(0)
 	s.reloaded.Store(&reloadState{LastReload: reloadRefused, Problem: firstOf(problems)})
 	said := fmt.Sprint(problems)
@@ -214,7 +215,7 @@ func (s *Service) refuse(problems config.Problems) {
 }
 
 // firstOf is the first error, and how many more there are.
-func firstOf(problems config.Problems) string {
+func firstOf(problems finding.List) string {
 	wrong := problems.Errors()
 	if len(wrong) == 0 {
 		return ""
@@ -242,8 +243,8 @@ func (s *Service) await(missing []string) {
 }
 
 // LogProblem logs a problem of the configuration.
-func LogProblem(log *slog.Logger, problem config.Problem) {
-	if problem.Warning {
+func LogProblem(log *slog.Logger, problem finding.Finding) {
+	if problem.Severity == finding.Warning {
 		log.Warn("configuration", slog.String("warning", problem.String()))
 		return
 	}

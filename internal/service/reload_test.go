@@ -3,6 +3,7 @@ package service
 import (
 	"testing"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/config"
 )
 
@@ -14,4 +15,4 @@ func TestTheShortFormHasAHash(t *testing.T) {
 	}
 }
 
-func nothing() (*config.Config, config.Problems) { return nil, nil }
+func nothing() (*config.Config, finding.List) { return nil, nil }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/bundles"
@@ -37,7 +38,7 @@ type Parts struct {
 
 // Compose compiles the policy of a configuration and tests it on fixed requests
 // to every resource. The revision is nil if a problem is an error.
-func Compose(ctx context.Context, cfg *config.Config, parts Parts) (*Revision, config.Problems) {
+func Compose(ctx context.Context, cfg *config.Config, parts Parts) (*Revision, finding.List) {
 	src := PolicySources(cfg, cfg.PolicyPaths, cfg.Packages)
 	src.Cache = parts.Cache
 	for _, o := range cfg.Bundles {
@@ -71,39 +72,23 @@ func (r *Revision) Verifier(now func() time.Time) *token.Verifier {
 
 // Compile compiles a policy and lists the files that it was compiled from. The
 // engine is nil if a problem is an error.
-func Compile(ctx context.Context, src policy.Sources, packages config.Packages) (*policy.Engine, []string, config.Problems) {
+func Compile(ctx context.Context, src policy.Sources, packages config.Packages) (*policy.Engine, []string, finding.List) {
 	engine, faults := policy.Compile(ctx, src)
-	problems := Problems(faults, packages)
+	problems := packages.Locate(faults)
 	files, err := policy.Files(src.Paths)
 	if err != nil && engine != nil { // removed since it was compiled
-		return nil, nil, append(problems, config.Problem{File: "policy.paths", Message: err.Error()})
+		return nil, nil, append(problems, finding.Finding{File: "policy.paths", Message: err.Error()})
 	}
 	return engine, files, problems
 }
 
 // SelfTest evaluates the policy on fixed requests to every resource.
-func SelfTest(ctx context.Context, engine *policy.Engine, cfg *config.Config) config.Problems {
+func SelfTest(ctx context.Context, engine *policy.Engine, cfg *config.Config) finding.List {
 	var targets []policy.Target
 	for _, res := range cfg.Resources.All() {
 		targets = append(targets, policy.Target{Resource: policyResource(res), Issuer: res.Issuers[0]})
 	}
-	return Problems(engine.SelfTest(ctx, cfg.Limits.CheckTimeout, targets), cfg.Packages)
-}
-
-// Problems are findings about a policy as problems of the configuration. A
-// finding about a resource's own package is placed where packages names it.
-func Problems(findings []policy.Problem, packages config.Packages) config.Problems {
-	var problems config.Problems
-	for _, f := range findings {
-		if f.Resource != "" {
-			problems = append(problems, packages.Problem(f.Resource, f.Message))
-			continue
-		}
-		problems = append(problems, config.Problem{
-			File: f.File, Line: f.Line, Column: f.Column, Message: f.Message, Warning: f.Warning,
-		})
-	}
-	return problems
+	return cfg.Packages.Locate(engine.SelfTest(ctx, cfg.Limits.CheckTimeout, targets))
 }
 
 // PolicySources are the team's files and the built-in rules. With a cfg, rules

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/extauthz/revocation"
 	"github.com/doorward/doorward/internal/bundles"
 	"github.com/doorward/doorward/internal/config"
@@ -15,7 +16,7 @@ import (
 // rollout composes the next revision for cfg from the newest bundles. A bundle
 // that cannot be served is replaced by the one in force, so that it delays no
 // other change. The revision is nil where that does not help.
-func (s *Service) rollout(ctx context.Context, cfg *config.Config) (*Revision, config.Problems) {
+func (s *Service) rollout(ctx context.Context, cfg *config.Config) (*Revision, finding.List) {
 	s.bundles.start(ctx, cfg.Bundles)
 	latest, refused := s.candidates(cfg)
 	next, problems := s.compose(ctx, cfg, latest)
@@ -26,7 +27,7 @@ func (s *Service) rollout(ctx context.Context, cfg *config.Config) (*Revision, c
 	}
 	if next == nil {
 		for _, name := range s.changed(latest) {
-			refused[name] = problems.Errors().String()
+			refused[name] = problems.Errors().Error()
 		}
 	}
 	s.bundles.recordRefusals(refused, s.current.Load())
@@ -36,7 +37,7 @@ func (s *Service) rollout(ctx context.Context, cfg *config.Config) (*Revision, c
 // compose is [Compose] with bundles that candidates has accepted.
 func (s *Service) compose(
 	ctx context.Context, cfg *config.Config, have map[string]*bundles.Bundle,
-) (*Revision, config.Problems) {
+) (*Revision, finding.List) {
 	return Compose(ctx, cfg, Parts{Bundles: have, Revocations: s.revocationsOf(cfg, have), Cache: s.cache})
 }
 
@@ -67,7 +68,7 @@ func (s *Service) candidates(cfg *config.Config) (have map[string]*bundles.Bundl
 // those that compile. It adds the others to refused.
 func (s *Service) without(
 	ctx context.Context, cfg *config.Config, latest map[string]*bundles.Bundle, refused map[string]string,
-) (*Revision, config.Problems) {
+) (*Revision, finding.List) {
 	have := maps.Clone(latest)
 	var changed []string
 	for _, o := range cfg.Bundles {
@@ -88,7 +89,7 @@ func (s *Service) without(
 		one[name] = latest[name]
 		next, faults := s.compose(ctx, cfg, one)
 		if next == nil {
-			refused[name] = faults.Errors().String()
+			refused[name] = faults.Errors().Error()
 			continue
 		}
 		best, problems, have = next, faults, one

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/internal/bundles"
 	"github.com/doorward/doorward/internal/config"
@@ -25,17 +26,17 @@ func Keys(ctx context.Context, issuers []config.Issuer) []jwks.Status {
 // KeyProblems are what is wrong with the keys of an issuer, at the place where
 // the configuration names it: an error where there is none, and a warning for
 // each that is published and not used.
-func KeyProblems(issuer config.Issuer, keys jwks.Status) config.Problems {
-	at := config.Problem{File: issuer.File, Line: issuer.Line, Column: issuer.Column}
+func KeyProblems(issuer config.Issuer, keys jwks.Status) finding.List {
+	at := finding.Finding{File: issuer.File, Line: issuer.Line, Column: issuer.Column}
 	if keys.Problem != "" {
 		at.Message = fmt.Sprintf("no keys of %s: %s (%s)", keys.Issuer, keys.Problem, keys.Cause)
-		return config.Problems{at}
+		return finding.List{at}
 	}
 	if keys.Place == "" { // static keys: the configuration's own check reports them
 		return nil
 	}
-	var problems config.Problems
-	at.Warning = true
+	var problems finding.List
+	at.Severity = finding.Warning
 	for _, key := range keys.Skipped {
 		at.Message = fmt.Sprintf("key %d of %s is not used, its kid is %q: %s", key.Index, keys.Place, key.ID, key.Why)
 		problems = append(problems, at)
