@@ -17,7 +17,7 @@ const (
 	defects  = "extauthz/token:TestEachDefectAlone"
 )
 
-// requirements are in the order of the page. MCP stands for the authorization
+// requirements are in the order of the page. MCP is the authorization
 // and transport chapters of the Model Context Protocol, 2025-03-26 to
 // 2026-07-28.
 var requirements = []requirement{
@@ -280,7 +280,7 @@ var requirements = []requirement{
 		"",
 	},
 	{
-		"AU-3", "MUST", "aud is a string or an array of strings that holds a value of this resource.", "RFC 9068, 4",
+		"AU-3", "MUST", "aud is a string or an array of strings that contains a value of this resource.", "RFC 9068, 4",
 		[]string{"rego:test_au3_one_of_several", "rego:test_au3_members_that_are_no_strings", defects},
 		"",
 	},

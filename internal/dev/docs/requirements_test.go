@@ -46,7 +46,7 @@ func TestRequirements(t *testing.T) {
 	}
 }
 
-// testIndex holds what the sources of the module's tests name.
+// testIndex lists the functions and strings of the module's tests.
 type testIndex struct {
 	functions map[string]bool // folder:Test
 	words     map[string]bool // folder:a string of a test, which may name a subtest
