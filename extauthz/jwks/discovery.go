@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/internal/outbound"
+	"github.com/doorward/doorward/internal/strictjson"
 )
 
 // uri is where the key set is: configured, or discovered and not too old.
@@ -79,7 +80,7 @@ func discoveryURLs(issuer string) []string {
 // readMetadata takes the jwks_uri from a document that is this issuer's own:
 // its issuer must be the configured one byte for byte (RFC 8414, section 3.3).
 func (f *fetcher) readMetadata(at string, body []byte) (string, *failure) {
-	document, err := members(body)
+	document, err := strictjson.Members(body)
 	if err != nil && !json.Valid(body) {
 		return "", notJSON(at)
 	}

@@ -125,7 +125,7 @@ func TestMetadataIsRefused(t *testing.T) {
 		{"no issuer", func(_, k string) string { return `{"jwks_uri":"` + k + `"}` }, causeMetadata, "names no issuer"},
 		{"issuer in another case", func(i, k string) string { return `{"Issuer":"` + i + `","jwks_uri":"` + k + `"}` }, causeMetadata, "names no issuer"},
 		{"issuer is an array", func(i, k string) string { return `{"issuer":["` + i + `"],"jwks_uri":"` + k + `"}` }, causeMetadata, "names no issuer"},
-		{"issuer twice", func(i, k string) string { return `{"issuer":"evil","issuer":"` + i + `","jwks_uri":"` + k + `"}` }, causeMetadata, "is refused: a member name stands twice"},
+		{"issuer twice", func(i, k string) string { return `{"issuer":"evil","issuer":"` + i + `","jwks_uri":"` + k + `"}` }, causeMetadata, "is refused: a member name occurs twice"},
 		{"no JSON", func(string, string) string { return "<html>" }, causeNotJSON, "is no JSON"},
 		{"no jwks_uri", func(i, _ string) string { return `{"issuer":"` + i + `"}` }, causeMetadata, "has no jwks_uri"},
 		{"jwks_uri is a number", func(i, _ string) string { return `{"issuer":"` + i + `","jwks_uri":7}` }, causeMetadata, "has no jwks_uri"},

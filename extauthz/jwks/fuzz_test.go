@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/internal/strictjson"
 )
 
 var fuzzed = slices.Concat(rsaAlgorithms, p256Algorithms, p384Algorithms, p521Algorithms, ed25519Algorithms)
@@ -95,7 +96,7 @@ func reverse(t *testing.T, doc []byte) []byte {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	found, err := members(doc)
+	found, err := strictjson.Members(doc)
 	if err != nil {
 		t.Fatal(err)
 	}

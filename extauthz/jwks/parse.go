@@ -15,6 +15,8 @@ import (
 	"slices"
 
 	"github.com/lestrrat-go/jwx/v2/jwk"
+
+	"github.com/doorward/doorward/internal/strictjson"
 )
 
 // Bounds on what an issuer may make us read and compute.
@@ -81,16 +83,12 @@ func elements(doc []byte) ([]json.RawMessage, error) {
 	if len(doc) > maxDocument {
 		return nil, errors.New("larger than 1 MiB")
 	}
-	set, err := members(doc)
+	set, err := strictjson.Members(doc)
 	if err != nil {
 		return nil, err
 	}
-	keys := set["keys"]
-	if len(keys) == 0 || keys[0] != '[' {
-		return nil, errors.New("keys is not an array")
-	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(keys, &list); err != nil {
+	list, err := strictjson.Elements(set["keys"])
+	if err != nil {
 		return nil, errors.New("keys is not an array")
 	}
 	if len(list) > maxKeys {
@@ -125,7 +123,7 @@ var private = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 // parseKey reads one element. The id is given beside an error too, for the log.
 func parseKey(element json.RawMessage) (key *Key, id string, err error) {
-	jwkMembers, err := members(element)
+	jwkMembers, err := strictjson.Members(element)
 	if err != nil {
 		return nil, "", err
 	}

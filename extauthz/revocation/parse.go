@@ -2,12 +2,10 @@ package revocation
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"strconv"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"github.com/doorward/doorward/internal/strictjson"
 )
 
 const (
@@ -29,8 +27,7 @@ func Parse(doc []byte) (*List, error) {
 	case bytes.HasPrefix(doc, []byte("\ufeff")):
 		return nil, r.fail(0, place{}, "begins with a byte order mark: save it as UTF-8 without one")
 	}
-	r.json = jsontext.NewDecoder(bytes.NewBuffer(doc),
-		jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false))
+	r.json = strictjson.NewReader(doc)
 	p := &parser{reader: r, list: &List{}, issuers: map[string]string{}}
 	if err := p.document(); err != nil {
 		return nil, err
@@ -64,8 +61,8 @@ func (p *parser) document() error {
 	if err != nil {
 		return err
 	}
-	after := p.next()
-	if _, err := p.json.ReadToken(); !errors.Is(err, io.EOF) {
+	after := p.json.Offset()
+	if err := p.json.End(); err != nil {
 		return p.fail(after, place{}, "goes on after the list: write one JSON object and nothing else")
 	}
 	switch {
@@ -93,7 +90,7 @@ func (p *parser) serial(here place) error {
 // revoked reads one entry of that list.
 func (p *parser) revoked(here place) error {
 	var issuer, id, subject, client, keyID string
-	begin := p.next()
+	begin := p.json.Offset()
 	err := p.object(here, func(name string, at int) (err error) {
 		there := here.in(name)
 		switch name {
@@ -154,7 +151,7 @@ func (p *parser) issuedBefore(here place) error {
 		issuer, subject string
 		cutoff          time.Time
 	)
-	begin := p.next()
+	begin := p.json.Offset()
 	err := p.object(here, func(name string, at int) (err error) {
 		there := here.in(name)
 		switch name {

@@ -2,12 +2,13 @@ package revocation
 
 import (
 	"errors"
-	"io"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/doorward/doorward/internal/strictjson"
 )
 
 // place is a member of the document, as messages write it: revoked[2].jti. The
@@ -38,15 +39,14 @@ func (p place) String() string {
 	return s.String()
 }
 
-// reader reads JSON token by token and knows where it is. It never recurses:
-// whoever calls it says what may stand where.
+// reader reads the document token by token and reports places in it.
 type reader struct {
 	doc  []byte
-	json *jsontext.Decoder
+	json *strictjson.Reader
 }
 
-// fail makes the error for what stands at this offset. Only members of the
-// format are named; those of the document may be anything.
+// fail returns the error for what is at this offset. It names members of the
+// format only: those of the document may be anything.
 func (r *reader) fail(at int, where place, message string) error {
 	before := string(r.doc[:min(at, len(r.doc))])
 	line := 1 + strings.Count(before, "\n")
@@ -54,43 +54,32 @@ func (r *reader) fail(at int, where place, message string) error {
 	return errors.New(strconv.Itoa(line) + ":" + strconv.Itoa(column) + ": " + where.String() + ": " + message)
 }
 
-// next is the offset at which the next token begins, or the end.
-func (r *reader) next() int {
-	at := int(r.json.InputOffset())
-	for at < len(r.doc) && strings.IndexByte(" \t\r\n,:", r.doc[at]) >= 0 {
-		at++
-	}
-	return at
-}
-
-// token is the next token and where it begins. It is void after the next read.
+// token is the next token and its offset. It is void after the next read.
 func (r *reader) token(where place) (jsontext.Token, int, error) {
-	at := r.next()
-	token, err := r.json.ReadToken()
+	at := r.json.Offset()
+	token, err := r.json.Token()
 	if err != nil {
 		return token, at, r.broken(where, err)
 	}
 	return token, at, nil
 }
 
-// broken gives fixed words for what the decoder found: its own may quote the
-// document.
+// broken explains what is not strict JSON.
 func (r *reader) broken(where place, err error) error {
-	at := r.next()
-	var syntax *jsontext.SyntacticError
-	if errors.As(err, &syntax) {
-		at = min(int(syntax.ByteOffset), len(r.doc))
+	var fault *strictjson.Error
+	if !errors.As(err, &fault) {
+		return r.fail(r.json.Offset(), where, err.Error())
 	}
-	char, size := utf8.DecodeRune(r.doc[at:])
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return r.fail(at, where, "the file ends in the middle: write it whole beside the old one, then rename it")
-	case errors.Is(err, jsontext.ErrDuplicateName):
-		return r.fail(at, where, "has a member twice: keep one")
-	case char == utf8.RuneError && size == 1:
-		return r.fail(at, where, "not valid UTF-8: save the file as UTF-8")
+	message := "not valid JSON: look for a comma, quote or bracket too few or too many"
+	switch fault.Reason {
+	case strictjson.ErrTruncated:
+		message = "the file ends in the middle: write it whole beside the old one, then rename it"
+	case strictjson.ErrDuplicateName:
+		message = "has a member twice: keep one"
+	case strictjson.ErrUTF8:
+		message = "not valid UTF-8: save the file as UTF-8"
 	}
-	return r.fail(at, where, "not valid JSON: look for a comma, quote or bracket too few or too many")
+	return r.fail(fault.Offset, where, message)
 }
 
 // object reads an object and calls member after each name, to read the value.
@@ -103,7 +92,7 @@ func (r *reader) object(where place, member func(name string, at int) error) err
 	case token.Kind() != '{':
 		return r.fail(at, where, "is not an object: write it in braces")
 	}
-	for r.json.PeekKind() != '}' {
+	for r.json.Kind() != '}' {
 		name, at, err := r.token(where)
 		if err != nil {
 			return err
@@ -125,7 +114,7 @@ func (r *reader) array(where place, element func(place) error) error {
 	case token.Kind() != '[':
 		return r.fail(at, where, "is not an array: write it in brackets, [] for none")
 	}
-	for where.index = 1; r.json.PeekKind() != ']'; where.index++ {
+	for where.index = 1; r.json.Kind() != ']'; where.index++ {
 		if err := element(where); err != nil {
 			return err
 		}

@@ -1,19 +1,12 @@
 package token
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"io"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"github.com/doorward/doorward/internal/strictjson"
 )
-
-// maxDepth bounds nested objects and arrays, the outermost counted. Reading is
-// recursive, and no access token comes near it.
-const maxDepth = 64
 
 // flaw says in fixed words what is wrong; "" means nothing. It never holds a
 // byte of the token, so that it may be logged.
@@ -98,84 +91,15 @@ func base64urlOnly(s string) bool {
 	return true
 }
 
-// decodeObject reads one JSON object that fills the text. A member name twice
-// at any depth, invalid UTF-8 and half a surrogate pair are refused, so that no
-// two readers can differ on what the token says (RFC 7515, section 4; RFC 7519,
-// section 4). Numbers keep their text, as json.Number.
+// decodeObject reads one JSON object that fills the text and has only one reading
+// (RFC 7515, section 4; RFC 7519, section 4).
 func decodeObject(text []byte) (map[string]any, flaw) {
-	d := jsontext.NewDecoder(bytes.NewBuffer(text),
-		jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false))
-	value, err := readValue(d)
-	if errors.Is(err, errTooDeep) {
-		return nil, "nested too deeply"
+	object, err := strictjson.Object(text)
+	switch {
+	case err == nil:
+		return object, ""
+	case errors.Is(err, strictjson.ErrDepth), errors.Is(err, strictjson.ErrTrailing), errors.Is(err, strictjson.ErrNotObject):
+		return nil, flaw(err.Error())
 	}
-	if err != nil {
-		return nil, "not strict JSON: a syntax error, a name twice or invalid UTF-8"
-	}
-	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, "more than one JSON value"
-	}
-	object, isObject := value.(map[string]any)
-	if !isObject {
-		return nil, "not a JSON object"
-	}
-	return object, ""
-}
-
-// errTooDeep never leaves this file.
-var errTooDeep = errors.New("token: JSON nested too deeply")
-
-func readValue(d *jsontext.Decoder) (any, error) {
-	token, err := d.ReadToken()
-	if err != nil {
-		return nil, err
-	}
-	if d.StackDepth() > maxDepth {
-		return nil, errTooDeep
-	}
-	switch token.Kind() {
-	case '{':
-		return readObject(d)
-	case '[':
-		return readArray(d)
-	case '"':
-		return token.String(), nil
-	case '0':
-		return json.Number(token.String()), nil
-	case 't', 'f':
-		return token.Bool(), nil
-	default: // a closing token cannot stand here
-		return nil, nil
-	}
-}
-
-func readObject(d *jsontext.Decoder) (map[string]any, error) {
-	object := map[string]any{}
-	for d.PeekKind() != '}' {
-		token, err := d.ReadToken()
-		if err != nil {
-			return nil, err
-		}
-		name := token.String() // the token is void after the next read
-		value, err := readValue(d)
-		if err != nil {
-			return nil, err
-		}
-		object[name] = value
-	}
-	_, err := d.ReadToken()
-	return object, err
-}
-
-func readArray(d *jsontext.Decoder) ([]any, error) {
-	array := []any{}
-	for d.PeekKind() != ']' {
-		value, err := readValue(d)
-		if err != nil {
-			return nil, err
-		}
-		array = append(array, value)
-	}
-	_, err := d.ReadToken()
-	return array, err
+	return nil, flaw("not strict JSON: " + err.Error())
 }
