@@ -34,6 +34,7 @@ func settles(t testing.TB, ask func() string, was, want string) {
 // in force at once, and one that cannot be used changes nothing. All the while
 // requests come, and each is answered by the old policy or by the new one.
 func TestBundles(t *testing.T) {
+	t.Parallel()
 	f, ours, stranger := newFolder(t), newSigner(t), newSigner(t)
 	bundles := newBundleServer()
 	server := httptest.NewServer(bundles)
@@ -191,6 +192,7 @@ func TestARefusedBundleIsTriedAgain(t *testing.T) {
 
 // TestOneBadBundleHoldsNothingElseBack, neither another bundle nor the files.
 func TestOneBadBundleHoldsNothingElseBack(t *testing.T) {
+	t.Parallel()
 	f := newFolder(t)
 	f.write(t, "one.tar.gz", release{roots: []string{"authz/require"}, rules: "a if true"}.pack(t))
 	f.write(t, "two.tar.gz", release{roots: []string{"authz/scopes"}, rules: ""}.pack(t))
@@ -213,6 +215,7 @@ func TestOneBadBundleHoldsNothingElseBack(t *testing.T) {
 
 // TestAConfigurationWaitsForItsBundle, with the one before in force.
 func TestAConfigurationWaitsForItsBundle(t *testing.T) {
+	t.Parallel()
 	f := newFolder(t)
 	f.write(t, "one.tar.gz", release{roots: []string{"authz/require"}, rules: "a if true"}.pack(t))
 	p := start(t, "--config", f.configure(t, "policy:\n  bundles:\n"+unsigned("one")))
@@ -253,6 +256,7 @@ func TestAConfigurationWaitsForItsBundle(t *testing.T) {
 // TestRevocationsFromABundle: they come and go with their bundle, and an older
 // list, or a bad one, is refused with it.
 func TestRevocationsFromABundle(t *testing.T) {
+	t.Parallel()
 	f := newFolder(t)
 	list := func(serial int, subject, rules string) string {
 		return release{roots: []string{"authz", "security"}, rules: rules, data: map[string]any{"security": map[string]any{"revoked": map[string]any{

@@ -103,6 +103,7 @@ func TestDecisionLogOnStdout(t *testing.T) {
 // TestDecisionLogReload: another place is in force from the next Check on, and
 // nothing that was decided before is lost.
 func TestDecisionLogReload(t *testing.T) {
+	t.Parallel()
 	f := newFolder(t)
 	p := start(t, "--config", f.configure(t, ""))
 	conn := p.dial(t, p.grpc, nil)
@@ -154,6 +155,7 @@ func TestDecisionLogThatIsNotThere(t *testing.T) {
 // TestDecisionLogServiceIsDown: traffic is served, the operator hears of it,
 // and what is lost at the end is counted.
 func TestDecisionLogServiceIsDown(t *testing.T) {
+	t.Parallel()
 	for intent, handler := range map[string]http.HandlerFunc{
 		"hangs": func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body) // the server looks for a client that is gone only once it has read all

@@ -176,6 +176,7 @@ func TestLifeCycle(t *testing.T) {
 // TestDrainStillAnswers: between the signal and the end, readiness is gone and
 // answers are not.
 func TestDrainStillAnswers(t *testing.T) {
+	t.Parallel()
 	f := newFolder(t)
 	config := strings.Replace(readFile(t, f.configure(t, "")), "drain: 0s", "drain: 2s", 1)
 	f.write(t, "doorward.yaml", config)
@@ -233,6 +234,7 @@ func TestMetadataOnTheHTTPListener(t *testing.T) {
 // TestReload: what changes is in force without a restart, and what is wrong is
 // refused with the one before in force.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	f := newFolder(t)
 	f.write(t, "policy/data.json", "{}")
 	p := start(t, "--config", f.configure(t, "policy: {paths: [policy]}"))
@@ -300,6 +302,7 @@ func TestReload(t *testing.T) {
 // TestARefusedReloadChangesNothing, not even the part that was fine; and what
 // was wrong is taken once it is mended, though no file that names it changed.
 func TestARefusedReloadChangesNothing(t *testing.T) {
+	t.Parallel()
 	f := newFolder(t)
 	certificate := newCertificate(t)
 	certificate.write(t, f)
@@ -331,6 +334,7 @@ func TestARefusedReloadChangesNothing(t *testing.T) {
 // TestAnUnrelatedEditKeepsTheKeys while the authorization server is down, and a
 // revocation list is followed without a reload.
 func TestAnUnrelatedEditKeepsTheKeys(t *testing.T) {
+	t.Parallel()
 	f := newFolder(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(jwttest.JWKS(f.key)) }))
 	config := func(hosts, min string) {
@@ -444,6 +448,7 @@ resources: [{resource: "https://mcp.example.com/mcp", scopes: [%s]}]
 // TestStartWithTheAuthorizationServerDown: it starts, is not ready, tells who
 // is missing, and answers 401 without a token and 503 with one.
 func TestStartWithTheAuthorizationServerDown(t *testing.T) {
+	t.Parallel()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -549,6 +554,7 @@ func TestTLS(t *testing.T) {
 // TestTLSOrNoneIsSettledAtTheStart: a reload that takes TLS away, or brings it,
 // says that it waits, and the port goes on as it was.
 func TestTLSOrNoneIsSettledAtTheStart(t *testing.T) {
+	t.Parallel()
 	f := newFolder(t)
 	certificate := newCertificate(t)
 	certificate.write(t, f)

@@ -58,6 +58,7 @@ func checked(t *testing.T, f *folder, config string) (code int, said string) {
 
 // TestAPackageOfItsOwn is served, reloaded, and its decisions remembered.
 func TestAPackageOfItsOwn(t *testing.T) {
+	t.Parallel()
 	f := newFolder(t)
 	f.write(t, "policy/example.rego", "package authz.example\n\nrequire.method if input.request.method == \"POST\"\n")
 	f.write(t, "policy/other.rego", "package authz.other\n\nrequire.never := false\n")

@@ -60,6 +60,7 @@ func (h *holder) present(t *testing.T, conn *grpc.ClientConn, proof string) (rea
 // TestProofsAndNonces: a proof is not taken again after a restart, replicas
 // take each other's nonces, and the key is replaced without one.
 func TestProofsAndNonces(t *testing.T) {
+	t.Parallel()
 	const demanded, first, second = "dpop_nonce_required", "the first key that replicas share\n", "the second key that replicas share\n"
 	f := newFolder(t)
 	f.write(t, "nonce.key", first)

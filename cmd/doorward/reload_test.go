@@ -50,6 +50,7 @@ func agree(t *testing.T, p *program, line string) string {
 // TestAReloadSaysWhatIsInForce: the log names again what is protected, and one
 // hash of it is in log, metrics and /readyz, which tells of a refusal, too.
 func TestAReloadSaysWhatIsInForce(t *testing.T) {
+	t.Parallel()
 	f := newFolder(t)
 	f.write(t, "policy/team.rego", "package authz\n")
 	const policy = "policy: {paths: [policy]}"

@@ -84,6 +84,7 @@ var moved = withdrawal{"nothing: where it is written", "issuers:", "# moved\niss
 // a reload and over a restart nothing remembers it, neither kept nor inherited
 // keys nor the verified token nor its pinned verdict.
 func TestWhatTrustRestedOnIsTakenBack(t *testing.T) {
+	t.Parallel()
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[config.Issuer]()) {
 		if len(withdrawals[field.Name]) == 0 {
 			t.Errorf("no word about config.Issuer.%s: does trust rest on it?", field.Name)
@@ -170,6 +171,7 @@ func awaitFile(t *testing.T, pattern string) {
 // TestAFolderThatOthersCanWriteIsRefused by check with its place, at the start,
 // and by a reload.
 func TestAFolderThatOthersCanWriteIsRefused(t *testing.T) {
+	t.Parallel()
 	f := newFolder(t)
 	f.write(t, "kept/README", "")
 	path := f.configure(t, "jwks_cache_dir: kept")

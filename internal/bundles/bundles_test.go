@@ -252,6 +252,7 @@ func TestFollows(t *testing.T) {
 
 // TestFile: a file is followed by its content, and told of once.
 func TestFile(t *testing.T) {
+	t.Parallel()
 	o := fileOptions(filepath.Join(t.TempDir(), "b.tar.gz"))
 	s, j := follow(t, o)
 	await(t, s, j, "missed", problem("cannot be read"))

@@ -137,6 +137,7 @@ func TestLongPolling(t *testing.T) {
 // TestPolling: a server without long polling is asked again and again, and says
 // that nothing has changed.
 func TestPolling(t *testing.T) {
+	t.Parallel()
 	p := newPlace(numbered(t, "r1"))
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
@@ -156,6 +157,7 @@ func TestPolling(t *testing.T) {
 // TestARefusedBundleStaysRefused while the server says that nothing has changed,
 // and while it says nothing.
 func TestARefusedBundleStaysRefused(t *testing.T) {
+	t.Parallel()
 	rootless := usual()
 	rootless.roots = nil
 	p := newPlace(rootless.pack(t))
