@@ -14,14 +14,14 @@ import (
 	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
-// AnswersSlowly is how long the authorization server takes for an answer. One that
-// answers at once would hide who waits for it.
+// AnswersSlowly is the time to each answer, so that a request that waits for a
+// fetch shows.
 const AnswersSlowly = 250 * time.Millisecond
 
 // Behaviour is how the authorization server meets a request.
 type Behaviour string
 
-// The moods.
+// The behaviours.
 const (
 	Answers Behaviour = "answered"
 	Refuses Behaviour = "answered with 503"
@@ -34,15 +34,15 @@ type Fetch struct {
 	Met Behaviour
 }
 
-// Server is as much of an authorization server as doorward ever sees: a key
-// set. It notes when it was asked.
+// Server is the part of an authorization server that doorward uses: a key set. It
+// records each fetch.
 type Server struct {
 	URL    string // the issuer
 	server *http.Server
 	ended  chan struct{} // closed when Serve returned
 
 	mu      sync.Mutex
-	mood    Behaviour
+	behaves Behaviour
 	keys    []*jwttest.Key // published
 	fetches []seen
 }
@@ -59,7 +59,7 @@ func Open(keys ...*jwttest.Key) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Server{URL: "http://" + listener.Addr().String(), mood: Answers, keys: keys, ended: make(chan struct{})}
+	a := &Server{URL: "http://" + listener.Addr().String(), behaves: Answers, keys: keys, ended: make(chan struct{})}
 	routes := http.NewServeMux()
 	routes.HandleFunc("GET /jwks.json", a.keySet)
 	a.server = &http.Server{
@@ -85,7 +85,7 @@ func (a *Server) Close() {
 
 func (a *Server) keySet(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
-	met, set := a.mood, jwttest.JWKS(a.keys...)
+	met, set := a.behaves, jwttest.JWKS(a.keys...)
 	a.fetches = append(a.fetches, seen{time.Now(), met})
 	a.mu.Unlock()
 	wait := time.NewTimer(AnswersSlowly)
@@ -103,14 +103,14 @@ func (a *Server) keySet(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/jwk-set+json")
-	_, _ = w.Write(set) // who leaves before the answer needs none
+	_, _ = w.Write(set) // a client that has gone needs no answer
 }
 
-// SetBehaviour changes the mood for the requests to come.
+// SetBehaviour changes how the next requests are answered.
 func (a *Server) SetBehaviour(m Behaviour) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.mood = m
+	a.behaves = m
 }
 
 // Publish changes the key set.

@@ -32,12 +32,12 @@ func NewTokens(rotations int) *Tokens {
 func (t *Tokens) claims() map[string]any {
 	now := time.Now()
 	return map[string]any{
-		"iss": t.Issuer, "sub": "alice", "aud": Resource, "client_id": "app", "jti": rand.Text(), "scope": "mcp:read mcp:write",
-		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
+		"iss": t.Issuer, "sub": "alice", "aud": Resource, "client_id": "app", "jti": rand.Text(),
+		"scope": "mcp:read mcp:write", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
 	}
 }
 
-// Good is a token that nobody has seen, under the known key.
+// Good is a new token, signed by the known key.
 func (t *Tokens) Good() string { return t.Known.Sign(t.claims()) }
 
 // Pool is n good tokens.
@@ -69,7 +69,7 @@ func (t *Tokens) Newest(rotation int) string {
 	return t.Newer[min(rotation, len(t.Newer)-1)].Sign(t.claims())
 }
 
-// Unknown names a key that nobody has.
+// Unknown names a key that was never published.
 func (t *Tokens) Unknown() string {
 	key := *t.stranger
 	key.ID = rand.Text()

@@ -95,7 +95,7 @@ func (c *Canvas) Path(class string, points []Point, closed bool) {
 	c.body.WriteString(`"/>` + "\n")
 }
 
-// Text stands at a point; the classes right and middle say on which side of it.
+// Text is drawn at a point; the classes right and middle say on which side of it.
 func (c *Canvas) Text(class string, at Point, text string) {
 	var escaped bytes.Buffer
 	_ = xml.EscapeText(&escaped, []byte(text)) // a Buffer takes everything

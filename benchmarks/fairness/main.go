@@ -1,5 +1,5 @@
-// Command fairness asks one question: what do new tokens of one issuer notice
-// while somebody sends forgeries in the name of another?
+// Command fairness measures the latency of new tokens of one issuer during a flood
+// of forged tokens that name another.
 //
 // It builds doorward and, for each kind of forgery, measures the p99 of new
 // tokens alone and beside 500 forgeries a second, several times in turn. It
@@ -70,8 +70,8 @@ func (o options) work(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(out, "p99 of %d new tokens a second, alone and beside %d forgeries a second of another issuer:\nmedians of %d rounds of %s each\n\n",
-		goodRate, forgedRate, o.rounds, o.window)
+	_, _ = fmt.Fprintf(out, "p99 of %d new tokens a second, alone and beside %d forgeries a second of another issuer:\n"+
+		"medians of %d rounds of %s each\n\n", goodRate, forgedRate, o.rounds, o.window)
 	refused := 0
 	for _, kind := range kinds() {
 		if !strings.Contains(kind.name, o.only) {
@@ -82,7 +82,7 @@ func (o options) work(ctx context.Context, out io.Writer) (err error) {
 			return err
 		}
 		_, _ = fmt.Fprintf(out, "%-46s calm %-8s flood %-8s ratio ×%.2f (%s)  refused %d of %d  forgeries: %s\n", kind.name,
-			traffic.Short(median(f.calm)), traffic.Short(median(f.flood)), median(f.ratios), f.spread(), f.refused, f.sent, traffic.Tally(f.forged))
+			traffic.Short(median(f.calm)), traffic.Short(median(f.flood)), median(f.ratios), f.interval(), f.refused, f.sent, traffic.Tally(f.forged))
 		refused += f.refused
 	}
 	if refused > 0 {
@@ -99,7 +99,7 @@ type findings struct {
 	forged        []traffic.Sample
 }
 
-func (f *findings) spread() string {
+func (f *findings) interval() string {
 	return fmt.Sprintf("×%.2f to ×%.2f", slices.Min(f.ratios), slices.Max(f.ratios))
 }
 
@@ -109,19 +109,19 @@ func median[T float64 | time.Duration](values []T) T {
 }
 
 func (o options) measure(ctx context.Context, program string, w *world, kind kind) (*findings, error) {
-	door, err := testenv.StartDoorward(ctx, testenv.DoorwardOptions{
+	service, err := testenv.StartDoorward(ctx, testenv.DoorwardOptions{
 		Program: program, Dir: w.folder, Config: configuration, Policy: testenv.TeamPolicy,
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = door.Stop() }() // that it ended before shows in the answers
-	client, err := traffic.Dial(ctx, door.GRPC)
+	defer func() { _ = service.Stop() }() // that it ended before shows in the answers
+	client, err := traffic.Dial(ctx, service.GRPC)
 	if err != nil {
 		return nil, err
 	}
 	defer client.Close()
-	flood, err := kind.flood(ctx, w, door.GRPC)
+	flood, err := kind.flood(ctx, w, service.GRPC)
 	if err != nil {
 		return nil, err
 	}

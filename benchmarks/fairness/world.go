@@ -43,7 +43,10 @@ func newWorld(folder string) (*world, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}
-	w := &world{folder: folder, known: jwttest.NewKey("ES256", "known"), honest: jwttest.NewKey("ES256", "es256"), holder: jwttest.NewKey("ES512", "")}
+	w := &world{
+		folder: folder, known: jwttest.NewKey("ES256", "known"),
+		honest: jwttest.NewKey("ES256", "es256"), holder: jwttest.NewKey("ES512", ""),
+	}
 	flooded := []any{w.honest.JWK(), heavyJWK()}
 	for n := range 4 {
 		flooded = append(flooded, jwttest.NewKey("ES512", fmt.Sprint("es512-", n)).JWK())
@@ -105,7 +108,7 @@ func kinds() []kind {
 	}
 }
 
-// tokens have a signature of the right length that nobody made.
+// tokens have a random signature of the right length.
 func tokens(header map[string]any, size int) func(context.Context, *world, string) (func(int) []byte, error) {
 	header["typ"] = "at+jwt"
 	return func(context.Context, *world, string) (func(int) []byte, error) {
@@ -115,7 +118,7 @@ func tokens(header map[string]any, size int) func(context.Context, *world, strin
 	}
 }
 
-// proofs come with a good token, and have a signature that nobody made.
+// proofs come with a good token and have a random signature.
 func proofs(ctx context.Context, w *world, address string) (func(n int) []byte, error) {
 	bound := claims(badIssuer)
 	bound["cnf"] = map[string]any{"jkt": w.holder.Thumbprint()}

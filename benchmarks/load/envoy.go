@@ -22,7 +22,7 @@ import (
 // mode is what an Envoy does with a request before it lets it through.
 type mode struct {
 	name    string
-	service string // the contender that it asks; "" for none
+	service string // name of the target that it asks; "" is no target
 	native  bool   // jwt_authn verifies the token in Envoy itself
 	cache   uint32 // tokens that jwt_authn remembers
 }
@@ -76,11 +76,13 @@ func (r *results) measureEnvoy(ctx context.Context, s *testbed, progress io.Writ
 	return nil
 }
 
-func (s *testbed) openGateway(ctx context.Context, m mode, contenders []target) (*gateway, error) {
-	g := &gateway{mode: m, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: traffic.Patience}}
-	nowhere := "127.0.0.1:9" // discard: nobody is asked
-	o := testenv.EnvoyOptions{Doorward: nowhere, Upstream: nowhere, Edit: func(b *testenv.Bootstrap) error { return s.edit(b, m, g) }}
-	for _, c := range contenders {
+func (s *testbed) openGateway(ctx context.Context, m mode, targets []target) (*gateway, error) {
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: traffic.Patience}
+	g := &gateway{mode: m, client: client}
+	nowhere := "127.0.0.1:9" // discard: not in use
+	edit := func(b *testenv.Bootstrap) error { return s.edit(b, m, g) }
+	o := testenv.EnvoyOptions{Doorward: nowhere, Upstream: nowhere, Edit: edit}
+	for _, c := range targets {
 		if c.name != m.service {
 			continue
 		}
@@ -177,7 +179,8 @@ func (s *testbed) jwtAuthn(cache uint32) (*managerv3.HttpFilter, error) {
 func (g *gateway) call(pool []string) traffic.Call {
 	body := strings.Repeat("x", 183)
 	return func(ctx context.Context, n int) string {
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, g.envoy.URL()+traffic.Path, strings.NewReader(body))
+		url := g.envoy.URL() + traffic.Path
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
 		if err != nil {
 			return traffic.NoAnswer
 		}

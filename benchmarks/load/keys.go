@@ -44,7 +44,8 @@ func keyScenarios(quick bool) []scenario.Scenario {
 		},
 		{
 			Title:   "Unknown keys: 200 tokens a second, each naming a key that was never published",
-			Traffic: "tokens with a random kid", Note: "those that cause a fetch, or come during it, wait", Good: good, Rate: 200, Windows: flood,
+			Traffic: "tokens with a random kid", Note: "those that cause a fetch, or come during it, wait",
+			Good: good, Rate: 200, Windows: flood,
 			Events: []scenario.Event{{At: 0, Label: "200 random kids a second", Do: scenario.Nothing}},
 			Token:  func(t *authority.Tokens, _ time.Duration) string { return t.Unknown() },
 		},
@@ -66,8 +67,9 @@ func rotating(w scenario.Windows) scenario.Scenario {
 	rotations := int((w.During + rotationEvery - 1) / rotationEvery)
 	return scenario.Scenario{
 		Title:   "Rotation: a new key every 12 s, used at once; the one before it is withdrawn",
-		Traffic: "tokens under the newest key", Note: "the first ones wait for the fetch: " + traffic.Short(authority.AnswersSlowly),
-		Good: good, Rate: 50, Windows: w, Rotations: rotations, Events: scenario.Rotate(rotations, rotationEvery),
+		Traffic: "tokens under the newest key",
+		Note:    "the first ones wait for the fetch: " + traffic.Short(authority.AnswersSlowly),
+		Good:    good, Rate: 50, Windows: w, Rotations: rotations, Events: scenario.Rotate(rotations, rotationEvery),
 		Token: func(t *authority.Tokens, at time.Duration) string { return t.Newest(int(at / rotationEvery)) },
 	}
 }
@@ -92,8 +94,9 @@ func (r *results) drawKeys() []byte {
 		return nil
 	}
 	return scenario.Draw(r.keys, "Requests on known keys, while something is wrong with the keys",
-		fmt.Sprintf("Latency of one Check over gRPC at %.0f requests a second, from when each was due; seconds from the start of the scenario.", good.Rate),
-		"Latency of requests on known keys during a rotation, an outage, a flood of unknown keys and a flood of forged tokens")
+		fmt.Sprintf("Latency of one Check over gRPC at %.0f requests a second, from when each was due; "+
+			"seconds from the start of the scenario.", good.Rate),
+		"Latency of requests on known keys: rotation, outage, a flood of unknown keys, a flood of forged tokens")
 }
 
 // writeKeys is the section of the page: good traffic, and the disturbing
@@ -102,16 +105,20 @@ func (r *results) writeKeys(b *bytes.Buffer) {
 	if r.keys == nil {
 		return
 	}
-	fmt.Fprintf(b, "\n## Known keys\n\nGood traffic: %.0f requests a second, evenly spaced, on %d tokens; every %dth request brings a token never seen. "+
-		"The authorization server takes %s for every answer.\n\n![latency over time, one panel for each scenario](plots/keys.svg)\n\n",
+	fmt.Fprintf(b, "\n## Known keys\n\nGood traffic: %.0f requests a second, evenly spaced, on %d tokens; "+
+		"every %dth request brings a token never seen. The authorization server takes %s for every answer.\n\n"+
+		"![latency over time, one panel for each scenario](plots/keys.svg)\n\n",
 		good.Rate, good.Pool, good.FreshEvery, traffic.Short(authority.AnswersSlowly))
-	b.WriteString("| good traffic | | requests | p50 | p99 | p99.9 | max | refused | fetches seen |\n|---|---|--:|--:|--:|--:|--:|--:|--:|\n")
+	b.WriteString("| good traffic | | requests | p50 | p99 | p99.9 | max | refused | fetches seen |\n" +
+		"|---|---|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, k := range r.keys {
-		before, during := k.Before(), k.During()
-		fmt.Fprintf(b, "| **%s** | before, %s | %s | %d |\n", k.Name(), traffic.Short(k.Windows.Before), columns(before), k.FetchesIn(-k.Windows.Before, 0))
-		fmt.Fprintf(b, "| | during, %s | %s | %d |\n", traffic.Short(k.Windows.During), columns(during), k.FetchesIn(0, k.Windows.During))
-		fmt.Fprintf(b, "| | during / before | | %.2f | %.2f | %.2f | %.2f | | |\n", traffic.Ratio(during.P50, before.P50),
-			traffic.Ratio(during.P99, before.P99), traffic.Ratio(during.P999, before.P999), traffic.Ratio(during.Max, before.Max))
+		before, during, w := k.Before(), k.During(), k.Windows
+		fmt.Fprintf(b, "| **%s** | before, %s | %s | %d |\n",
+			k.Name(), traffic.Short(w.Before), columns(before), k.FetchesIn(-w.Before, 0))
+		fmt.Fprintf(b, "| | during, %s | %s | %d |\n", traffic.Short(w.During), columns(during), k.FetchesIn(0, w.During))
+		fmt.Fprintf(b, "| | during / before | | %.2f | %.2f | %.2f | %.2f | | |\n",
+			traffic.Ratio(during.P50, before.P50), traffic.Ratio(during.P99, before.P99),
+			traffic.Ratio(during.P999, before.P999), traffic.Ratio(during.Max, before.Max))
 	}
 	b.WriteString("\n| disturbing requests | sent | p50 | p99 | max | answers |\n|---|--:|--:|--:|--:|---|\n")
 	for _, k := range r.keys {

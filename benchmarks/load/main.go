@@ -54,11 +54,13 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	var o options
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&o.out, "out", "", "`folder` for RESULTS.md, with the pictures in plots below it (default benchmarks; bin/load with -quick or -only)")
+	flags.StringVar(&o.out, "out", "", "`folder` for RESULTS.md, with the pictures in plots below it "+
+		"(default benchmarks; bin/load with -quick or -only)")
 	flags.BoolVar(&o.quick, "quick", false, "two short rounds, for a first look")
 	flags.StringVar(&o.only, "only", "", "one `part`: rounds, envoy, scenarios, keys, memory or process")
-	flags.StringVar(&o.cpus, "service-cpus", "", "processors for every service, as a `list` for taskset; without it nothing is pinned")
-	flags.Func("peer", "another ext_authz service, as `name=command,address`; its environment has ISSUER, AUDIENCE and JWKS (a file)", func(text string) error {
+	flags.StringVar(&o.cpus, "service-cpus", "", "processors for every service, as a `list` for taskset (default all)")
+	flags.Func("peer", "another ext_authz service, as `name=command,address`; "+
+		"its environment has ISSUER, AUDIENCE and JWKS (a file)", func(text string) error {
 		peer, err := parsePeer(text)
 		o.peers = append(o.peers, peer)
 		return err

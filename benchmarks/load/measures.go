@@ -21,17 +21,29 @@ type finding struct {
 
 // measures are the promises, in the order of the page.
 var measures = []measure{
-	{"CPU of a hot Check over the empty stock server's: ours at the GC setting we ship, the empty one as it comes", "×", 0.80, 0.60, cpuOver(doorward, empty)},
+	{
+		"CPU of a hot Check over the empty stock server's: ours at the GC setting we ship, the empty one as it comes",
+		"×", 0.80, 0.60, cpuOver(doorward, empty),
+	},
 	{"the same, both at the GC setting we ship", "×", 1.0, 0.85, cpuOver(doorward, emptyShipped)},
 	{"the same, both at Go's own GC setting", "×", 1.0, 0.85, cpuOver(doorwardPlain, empty)},
 	{"CPU of a hot Check over the usual service's", "×", 0.10, 0.06, cpuOver(doorward, usual)},
 	{"CPU of a hot Check with a decision log to a file over that without", "×", 1.3, 0, cpuOver(logFile, doorward)},
 	{"the same, to a service that is not there", "×", 1.3, 0, cpuOver(logDead, doorward)},
 	{"CPU of a hot Check with two processors over that with one", "×", 1.15, 1.05, cpuOver(twoProcessors, oneProcessor)},
-	{"hot Check in the process, bytes in to bytes out, without gRPC", "us", 5, 2.5, benchmarked(1e-3, "ns/op", "HotAnswer")},
+	{
+		"hot Check in the process, bytes in to bytes out, without gRPC", "us", 5, 2.5,
+		benchmarked(1e-3, "ns/op", "HotAnswer"),
+	},
 	{"the same", "allocations", 15, 6, benchmarked(1, "allocs/op", "HotAnswer")},
-	{"cold Check in the process over the bare verification by the standard library", "×", 1.6, 1.3, benchmarked(1, "x-bare", "ColdCheck/RS256", "ColdCheck/ES256", "ColdCheck/EdDSA")},
-	{"p99.9 of good traffic at half of capacity, while something is wrong, over that before", "×", 1.5, 1.15, (*results).disturbed},
+	{
+		"cold Check in the process over the bare verification by the standard library", "×", 1.6, 1.3,
+		benchmarked(1, "x-bare", "ColdCheck/RS256", "ColdCheck/ES256", "ColdCheck/EdDSA"),
+	},
+	{
+		"p99.9 of good traffic at half of capacity, while something is wrong, over that before", "×", 1.5, 1.15,
+		(*results).disturbed,
+	},
 	{"share of the garbage collector in doorward's CPU at saturation", "%", 5, 2, (*results).collected},
 }
 

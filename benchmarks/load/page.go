@@ -11,51 +11,58 @@ import (
 
 const pageHead = `# What a Check costs
 
-Written by ` + "`make load`" + `; do not edit. Doorward beside an empty ext_authz server, one as it is usually built, and Envoy's own filter:
-processor time and latency, also while something is wrong. The numbers hold for this machine; compare the ratios.
+Written by ` + "`make load`" + `; do not edit. Doorward beside an empty ext_authz server, one as it is
+usually built, and Envoy's own filter: processor time and latency, also while something is wrong. The numbers hold for
+this machine; compare the ratios.
 
 `
 
 const pageMethod = `
 ## How it was measured
 
-- Every service is a process of its own, built from this commit, with Go's defaults except for what its name says. Processor time
-  is the kernel's clock of that process, all threads, user and kernel mode, divided by the Checks that it answered. The sender is
-  another process on the same cores, so that its cost affects latency and throughput only.
-- Rounds are interleaved: in each, every service is measured once under every load, in an order that changes from round to round.
-  Numbers are the median of %d rounds, with the lowest and the highest in brackets. A ratio is made within a round.
-- A Check is what Envoy 1.40 sends for an MCP client's POST with envoy/envoy.yaml (18 headers, encode_raw_headers); the usual
-  service and peers receive the headers as a map, which is Envoy's default and the cheapest form for them. %d tokens (ES256) are
-  sent again and again, in requests that differ in id, time and port, over %d connections, as from an Envoy of as many workers.
-  Each service has seen every token before.
-- At a rate the loop is open: a Check is sent when it is due, at random intervals that are the same for all, whether answers come
-  or not, and its latency counts from when it was due. At saturation a fixed number is under way, and only cost and throughput are
-  reported. At a low rate most of the cost is waking up for each request; at saturation it is the work, so that ratios of
-  processor time have a verdict there. The usual service and peers receive no more than %d a second at a rate.
-- The empty server decodes the request and answers with four headers: benchmarks/peers/empty. The usual one verifies token,
-  audience, scope and the team's rule with OPA: benchmarks/peers/usual. Doorward does the same with metrics on, and a policy of
-  one rule beside its own.
-- Through Envoy: one worker, HTTP/1.1, no access log, and Envoy itself answers instead of the MCP server. jwt_authn knows no scope
-  and no policy.
-- In a scenario all traffic is at half of the capacity: the highest rate, of a series that grows by eighths, at which 99 of a
-  hundred requests that come at random moments are answered within 10 ms, sender and service on the same cores; %d tokens that
-  doorward has seen. The ratio is p99.9 during the scenario over p99.9 of the seconds before, in the same process. A flood has
-  connections of its own, on which good requests came before, so that the ratio shows the effect of its tokens and not that of
-  more requests; on top of good traffic, it shows both. All of its tokens are distinct.
-- Known keys: a fresh process for each scenario; disturbing traffic comes at random intervals of a fixed mean, and each of its
-  tokens is distinct.
-- Inside the process: Go benchmarks. Decision is the same rules and inputs each time: OPA as its SDK is usually used, doorward
-  without a remembered decision, doorward with the rules' input already built, and doorward where the same was asked of another
-  token. A cold Check and the bare signature of its token are timed one after the other, 1024 pairs, and the medians compared.
-- The share of the garbage collector is the time that Go reports for it, over the kernel's processor time, in all rounds at
-  saturation.
+- Every service is a process of its own, built from this commit, with Go's defaults except for what its name
+  says. Processor time is the kernel's clock of that process, all threads, user and kernel mode, divided by the
+  Checks that it answered. The sender is another process on the same cores, so that its cost affects latency and
+  throughput only.
+- Rounds are interleaved: in each, every service is measured once under every load, in an order that changes
+  from round to round. Numbers are the median of %d rounds, with the lowest and the highest in brackets. A ratio
+  is made within a round.
+- A Check is what Envoy 1.40 sends for an MCP client's POST with envoy/envoy.yaml (18 headers,
+  encode_raw_headers); the usual service and peers receive the headers as a map, which is Envoy's default and
+  the cheapest form for them. %d tokens (ES256) are sent again and again, in requests that differ in id, time
+  and port, over %d connections, as from an Envoy of as many workers. Each service has seen every token before.
+- At a rate the loop is open: a Check is sent when it is due, at random intervals that are the same for all,
+  whether answers come or not, and its latency counts from when it was due. At saturation a fixed number is
+  under way, and only cost and throughput are reported. At a low rate most of the cost is waking up for each
+  request; at saturation it is the work, so that ratios of processor time have a verdict there. The usual
+  service and peers receive no more than %d a second at a rate.
+- The empty server decodes the request and answers with four headers: benchmarks/peers/empty. The usual one
+  verifies token, audience, scope and the team's rule with OPA: benchmarks/peers/usual. Doorward does the same
+  with metrics on, and a policy of one rule beside its own.
+- Through Envoy: one worker, HTTP/1.1, no access log, and Envoy itself answers instead of the MCP server.
+  jwt_authn knows no scope and no policy.
+- In a scenario all traffic is at half of the capacity: the highest rate, of a series that grows by eighths, at
+  which 99 of a hundred requests that come at random moments are answered within 10 ms, sender and service on
+  the same cores; %d tokens that doorward has seen. The ratio is p99.9 during the scenario over p99.9 of the
+  seconds before, in the same process. A flood has connections of its own, on which good requests came before,
+  so that the ratio shows the effect of its tokens and not that of more requests; on top of good traffic, it
+  shows both. All of its tokens are distinct.
+- Known keys: a fresh process for each scenario; disturbing traffic comes at random intervals of a fixed mean,
+  and each of its tokens is distinct.
+- Inside the process: Go benchmarks. Decision is the same rules and inputs each time: OPA as its SDK is usually
+  used, doorward without a remembered decision, doorward with the rules' input already built, and doorward where
+  the same was asked of another token. A cold Check and the bare signature of its token are timed one after the
+  other, 1024 pairs, and the medians compared.
+- The share of the garbage collector is the time that Go reports for it, over the kernel's processor time, in
+  all rounds at saturation.
 `
 
 // page is RESULTS.md.
 func (r *results) page() []byte {
 	var b bytes.Buffer
 	b.WriteString(pageHead)
-	fmt.Fprintf(&b, "%s, which ships with %s; %s. The run took %.0f s.\n\n", r.machine, r.gogc, strings.Join(r.versions, ", "), r.took.Seconds())
+	fmt.Fprintf(&b, "%s, which ships with %s; %s. The run took %.0f s.\n\n",
+		r.machine, r.gogc, strings.Join(r.versions, ", "), r.took.Seconds())
 	if r.machine.Busy() {
 		b.WriteString("**The machine was busy with other work when this began: the numbers are no result.**\n\n")
 	}
@@ -222,8 +229,9 @@ func (r *results) writeMemory(b *bytes.Buffer) {
 	mib := func(bytes float64) float64 { return bytes / (1 << 20) }
 	fmt.Fprintf(b, "\n## Many distinct tokens\n\n%d valid tokens (ES256), each offered once, in %.0f s; %d refused. "+
 		"Doorward held %.0f MiB before, %.0f MiB after and never more than %.0f MiB (resident). "+
-		"Its token cache, bounded by `limits.token_cache` (64 MiB here, the default), was at %.0f MiB after %.0f evictions.\n",
-		m.offered, m.took.Seconds(), m.refused, mib(float64(m.before)), mib(float64(m.now)), mib(float64(m.most)), mib(m.cache), m.evicted)
+		"Its token cache, bounded by `limits.token_cache` (64 MiB here, the default), "+
+		"was at %.0f MiB after %.0f evictions.\n", m.offered, m.took.Seconds(), m.refused,
+		mib(float64(m.before)), mib(float64(m.now)), mib(float64(m.most)), mib(m.cache), m.evicted)
 }
 
 // writeProcess has a row for each Go benchmark.
@@ -231,7 +239,8 @@ func (r *results) writeProcess(b *bytes.Buffer) {
 	if r.process == nil {
 		return
 	}
-	b.WriteString("\n## Inside the process\n\n| benchmark | us | allocations | bytes | over the bare signature |\n|---|--:|--:|--:|--:|\n")
+	b.WriteString("\n## Inside the process\n\n| benchmark | us | allocations | bytes | over the bare signature |\n" +
+		"|---|--:|--:|--:|--:|\n")
 	for _, name := range []string{
 		"HotAnswer", "ColdCheck/RS256", "ColdCheck/ES256", "ColdCheck/EdDSA",
 		"Decision/opa-sdk-plain", "Decision/cold", "Decision/footprint-built", "Decision/cached",
@@ -241,6 +250,7 @@ func (r *results) writeProcess(b *bytes.Buffer) {
 		for _, ns := range of["ns/op"] {
 			microseconds = append(microseconds, ns/1000)
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", name, summarize(microseconds), summarize(of["allocs/op"]), summarize(of["B/op"]), summarize(of["x-bare"]))
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", name, summarize(microseconds),
+			summarize(of["allocs/op"]), summarize(of["B/op"]), summarize(of["x-bare"]))
 	}
 }

@@ -47,7 +47,7 @@ func drawBars(bars []bar, rounds int) []byte {
 	height := head + group*float64(len(bars)) + 12
 	c.Rect("card", chart.Point{X: 0.5, Y: 0.5}, width-1, height-1)
 	c.Text("head", chart.Point{X: 20, Y: 32}, "Processor time of one Check")
-	c.Text("small", chart.Point{X: 20, Y: 52}, fmt.Sprintf("Microseconds of the whole service process when it has as much to do as it can, median of %d rounds; "+
+	c.Text("small", chart.Point{X: 20, Y: 52}, fmt.Sprintf("Microseconds of the whole service process at saturation, median of %d rounds; "+
 		"the whiskers are the lowest and the highest.", rounds))
 	x := func(cost float64) float64 { return left + (right-left-80)*cost/most }
 	for i, b := range bars {
@@ -76,7 +76,8 @@ func (r *results) drawServices() []byte {
 
 // drawLogs compares where the decision log goes, at the highest rate.
 func (r *results) drawLogs() []byte {
-	return r.drawLatency("Latency of one Check by where the decision log goes", []string{doorward, logFile, logDead}, r.plan.loads[len(r.plan.loads)-2])
+	return r.drawLatency("Latency of one Check by where the decision log goes",
+		[]string{doorward, logFile, logDead}, r.plan.loads[len(r.plan.loads)-2])
 }
 
 // drawLatency is a curve for each service: which latency so many of its answers
@@ -91,7 +92,8 @@ func (r *results) drawLatency(title string, names []string, rate load) []byte {
 	height := head + plotHeight + 90
 	c.Rect("card", chart.Point{X: 0.5, Y: 0.5}, width-1, height-1)
 	c.Text("head", chart.Point{X: 20, Y: 32}, title+", at "+rate.String())
-	c.Text("small", chart.Point{X: 20, Y: 52}, "From when each was due; all rounds together. Read: so many of a hundred answers came within so many milliseconds.")
+	c.Text("small", chart.Point{X: 20, Y: 52}, "From when each was due; all rounds together. "+
+		"Read: so many of a hundred answers came within so many milliseconds.")
 	const plotLeft, lowest, highest = 90.0, 1e5, 1e9 // nanoseconds
 	x := func(percentile float64) float64 {
 		return plotLeft + (right-plotLeft)*min(-math.Log10(1-percentile/100), floor)/floor
@@ -137,6 +139,7 @@ func (r *results) drawScenarios() []byte {
 		shown = append(shown, rounds[len(rounds)/2])
 	}
 	return scenario.Draw(shown, "Requests on known keys, while something is wrong",
-		fmt.Sprintf("Latency of one Check over gRPC at %.0f requests a second, half of the capacity, from when each was due; seconds from the start of the scenario.", r.traffic),
+		fmt.Sprintf("Latency of one Check over gRPC at %.0f requests a second, half of the capacity, from when each was due; "+
+			"seconds from the start of the scenario.", r.traffic),
 		"Latency of requests on known keys during each scenario")
 }

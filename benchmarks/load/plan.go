@@ -91,8 +91,10 @@ func newPlan(quick bool, peers []target) plan {
 	const second = time.Second
 	p := plan{
 		rounds: 5, warm: 5000,
-		targets:    append(targets[:len(targets):len(targets)], peers...),
-		loads:      []load{{rate: slowRate, length: 3 * second / 2}, {rate: 10000, length: 3 * second / 2}, {count: 14000, underWay: 64}},
+		targets: append(targets[:len(targets):len(targets)], peers...),
+		loads: []load{
+			{rate: slowRate, length: 3 * second / 2}, {rate: 10000, length: 3 * second / 2}, {count: 14000, underWay: 64},
+		},
 		modes:      modes,
 		envoyLoads: []load{{rate: 1000, length: 3 * second / 2}, {count: 5000, underWay: 32}},
 		step:       second,
@@ -104,7 +106,9 @@ func newPlan(quick bool, peers []target) plan {
 	}
 	if quick {
 		p.rounds, p.warm = 2, 500
-		p.loads = []load{{rate: slowRate, length: second / 2}, {rate: 10000, length: second / 2}, {count: 2000, underWay: 64}}
+		p.loads = []load{
+			{rate: slowRate, length: second / 2}, {rate: 10000, length: second / 2}, {count: 2000, underWay: 64},
+		}
 		p.envoyLoads = []load{{rate: 500, length: second / 2}, {count: 500, underWay: 32}}
 		p.windows = scenario.Windows{Warm: second / 2, Before: second / 2, During: second / 2}
 		p.distinct, p.benchTime = 20_000, "0.1s"
@@ -133,15 +137,24 @@ const keysWithin = "{min: 1s, max: 2s, max_stale: 10m}"
 
 // scenarios are what happens while good traffic is at half of the capacity.
 var scenarios = []scenarioPlan{
-	{title: "Rotation: a new key every 2 s, and the one before it is withdrawn", every: 2 * time.Second, label: "new key", do: scenario.PublishNewer},
+	{
+		title: "Rotation: a new key every 2 s, and the one before it is withdrawn", every: 2 * time.Second,
+		label: "new key", do: scenario.PublishNewer,
+	},
 	{
 		title: "Reload: the team's policy changes every 2 s", every: 2 * time.Second, label: "new policy",
 		do: func(s *scenario.Testbed, n int) error {
 			return s.Doorward.WritePolicy(fmt.Sprintf("%s\n# change %d\n", testenv.TeamPolicy, n))
 		},
 	},
-	{title: "Unknown keys: one request in ten names a key that was never published", traffic: "tokens with a random kid", share: 0.1, label: "flood", token: (*authority.Tokens).Unknown},
-	{title: "Forgeries: three requests in ten have a signature by another key", traffic: "forged tokens", share: 0.3, label: "flood", token: (*authority.Tokens).Forged, drawn: true},
+	{
+		title: "Unknown keys: one request in ten names a key that was never published", traffic: "tokens with a random kid",
+		share: 0.1, label: "flood", token: (*authority.Tokens).Unknown,
+	},
+	{
+		title: "Forgeries: three requests in ten have a signature by another key", traffic: "forged tokens",
+		share: 0.3, label: "flood", token: (*authority.Tokens).Forged, drawn: true,
+	},
 	{
 		title: "On top: as many forgeries, where before there was only the good traffic", traffic: "forged tokens",
 		share: 0.3, label: "flood", token: (*authority.Tokens).Forged, onTop: true, drawn: true,

@@ -48,12 +48,12 @@ func (all cells) measure(ctx context.Context, name string, l load, call traffic.
 	return nil
 }
 
-// around has everybody measured under every load: A B C in round 0, then B C A,
-// so that none always comes after the same one.
-func around[T any](loads []load, everybody []T, round int, measure func(load, T) error) error {
+// around measures all under every load: A B C in round 0, then B C A, so that the
+// order differs from round to round.
+func around[T any](loads []load, all []T, round int, measure func(load, T) error) error {
 	for _, l := range loads {
-		for i := range everybody {
-			if err := measure(l, everybody[(i+round)%len(everybody)]); err != nil {
+		for i := range all {
+			if err := measure(l, all[(i+round)%len(all)]); err != nil {
 				return err
 			}
 		}
@@ -112,8 +112,8 @@ func (r *results) measureRounds(ctx context.Context, s *testbed, progress io.Wri
 		}); err != nil {
 			return err
 		}
-		_, _ = fmt.Fprintf(progress, "  round %d of %d: empty %.1f us, usual %.1f us, doorward %.1f us a Check at saturation\n", round+1, r.plan.rounds,
-			r.last(empty), r.last(usual), r.last(doorward))
+		_, _ = fmt.Fprintf(progress, "  round %d of %d: empty %.1f us, usual %.1f us, doorward %.1f us a Check at saturation\n",
+			round+1, r.plan.rounds, r.last(empty), r.last(usual), r.last(doorward))
 	}
 	return nil
 }
@@ -167,7 +167,10 @@ func (l load) run(ctx context.Context, call traffic.Call, used useFunc) (c cell,
 			return c, err
 		}
 		figures := traffic.Summarise(sender.Samples)
-		c = cell{answered: figures.Requests, refused: figures.Refused, took: l.length, late: figures.Late, latencies: traffic.Latencies(sender.Samples)}
+		c = cell{
+			answered: figures.Requests, refused: figures.Refused, took: l.length,
+			late: figures.Late, latencies: traffic.Latencies(sender.Samples),
+		}
 	}
 	if err := ctx.Err(); err != nil {
 		return c, err

@@ -12,7 +12,7 @@ type summary struct {
 	rounds            int
 }
 
-// summarize is the zero spread for no rounds at all.
+// summarize returns the zero summary for no values.
 func summarize(values []float64) summary {
 	if len(values) == 0 {
 		return summary{}

@@ -41,7 +41,9 @@ func parsePeer(text string) (target, error) {
 	if name == "" || comma < 1 || !strings.Contains(rest[comma:], ":") {
 		return target{}, errors.New("write it as name=command,address, such as mine=./mine --port 9000,127.0.0.1:9000")
 	}
-	return target{name: name, command: strings.Fields(rest[:comma]), address: rest[comma+1:], form: traffic.Mapped, most: slowRate}, nil
+	return target{
+		name: name, command: strings.Fields(rest[:comma]), address: rest[comma+1:], form: traffic.Mapped, most: slowRate,
+	}, nil
 }
 
 // testbed is what every service uses: programs, keys and tokens.
@@ -64,7 +66,10 @@ func openTestbed(ctx context.Context, folder, cpus string, progress io.Writer) (
 	if err != nil {
 		return nil, err
 	}
-	s := &testbed{folder: folder, cpus: cpus, programs: map[string]string{}, tokens: authority.NewTokens(0), jwks: filepath.Join(folder, "jwks.json")}
+	s := &testbed{
+		folder: folder, cpus: cpus, programs: map[string]string{},
+		tokens: authority.NewTokens(0), jwks: filepath.Join(folder, "jwks.json"),
+	}
 	for _, program := range built {
 		s.programs[filepath.Base(program)] = program
 	}

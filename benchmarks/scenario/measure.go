@@ -43,17 +43,17 @@ func Measure(ctx context.Context, program, folder string, d Scenario, progress i
 
 	o := Doorward(issuer.URL, d.Refresh, d.Extra)
 	o.Program, o.Dir, o.CPUs = program, filepath.Join(folder, "doorward-run"), d.CPUs
-	door, err := testenv.StartDoorward(ctx, o)
+	service, err := testenv.StartDoorward(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = door.Stop() }() // that it ended before shows in the answers
-	good, err := newSender(ctx, door.GRPC, goodTimes, goodTokens)
+	defer func() { _ = service.Stop() }() // that it ended before shows in the answers
+	good, err := newSender(ctx, service.GRPC, goodTimes, goodTokens)
 	if err != nil {
 		return nil, err
 	}
 	defer good.client.Close()
-	others, err := newSender(ctx, door.GRPC, otherTimes, otherTokens)
+	others, err := newSender(ctx, service.GRPC, otherTimes, otherTokens)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func Measure(ctx context.Context, program, folder string, d Scenario, progress i
 	var failed [3]error
 	wait.Go(func() { failed[0] = good.Run(ctx, zero) })
 	wait.Go(func() { failed[1] = others.Run(ctx, zero) })
-	wait.Go(func() { failed[2] = d.runEvents(ctx, zero, &Testbed{issuer, made, door}) })
+	wait.Go(func() { failed[2] = d.runEvents(ctx, zero, &Testbed{issuer, made, service}) })
 	over := make(chan struct{})
 	go func() { wait.Wait(); close(over) }()
 	report(over, progress, zero, w, good, issuer)
@@ -121,7 +121,7 @@ func newSender(ctx context.Context, address string, due []time.Duration, tokens 
 }
 
 // runEvents does what the plan has, in time.
-func (d *Scenario) runEvents(ctx context.Context, zero time.Time, stage *Testbed) error {
+func (d *Scenario) runEvents(ctx context.Context, zero time.Time, testbed *Testbed) error {
 	for _, event := range d.Events {
 		timer := time.NewTimer(time.Until(zero.Add(event.At)))
 		select {
@@ -130,7 +130,7 @@ func (d *Scenario) runEvents(ctx context.Context, zero time.Time, stage *Testbed
 			timer.Stop()
 			return nil
 		}
-		if err := event.Do(stage); err != nil {
+		if err := event.Do(testbed); err != nil {
 			return fmt.Errorf("%s: %w", event.Label, err)
 		}
 	}

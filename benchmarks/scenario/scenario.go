@@ -1,9 +1,7 @@
-// Package scenario answers one question: what do requests on known keys feel
-// while something is wrong around them? It runs doorward with an authorization
-// server of its own, sends good and disturbing traffic over gRPC, lets things
-// happen meanwhile, and draws what came of it.
-//
-// What happens, when, and at which rates, is data: the commands have plans.
+// Package scenario measures the latency of requests on known keys while something
+// else goes wrong. It runs doorward with an authorization server of its own, sends
+// good and disturbing traffic over gRPC, triggers the events of a [Scenario], and
+// draws the result.
 package scenario
 
 import (
@@ -83,7 +81,7 @@ func Rotate(rotations int, every time.Duration) []Event {
 	return events
 }
 
-// SetBehaviour is an event's work: the authorization server changes its mood.
+// SetBehaviour is an event that changes how the authorization server answers.
 func SetBehaviour(m authority.Behaviour) func(*Testbed) error {
 	return func(s *Testbed) error {
 		s.Authority.SetBehaviour(m)

@@ -108,8 +108,8 @@ func decodeReason(answer []byte) string {
 	if proto.Unmarshal(answer, &response) != nil {
 		return NoAnswer
 	}
-	if given := response.GetDynamicMetadata().GetFields()["reason"].GetStringValue(); given != "" {
-		return given
+	if reason := response.GetDynamicMetadata().GetFields()["reason"].GetStringValue(); reason != "" {
+		return reason
 	}
 	if response.GetStatus().GetCode() != 0 {
 		return Denied

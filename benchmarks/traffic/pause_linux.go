@@ -11,7 +11,7 @@ import (
 // pause sleeps by a timer of the kernel's, for which the runtime waits as it
 // does for a socket. Its own timers round up to a millisecond where nothing else
 // keeps the process busy, which is more than most answers take; and a sleep in a
-// system call keeps one of the runtime's processors from everybody else.
+// system call occupies one of the runtime's processors.
 type pause struct {
 	descriptor int
 	timer      *os.File

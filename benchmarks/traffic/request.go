@@ -1,8 +1,5 @@
-// Package traffic sends Checks as Envoy does and says how they were answered:
-// when each request is due, what stands in it, how long it took, and what the
-// latencies of many of them come to.
-//
-// It knows nothing of who answers: any ext_authz service will do.
+// Package traffic sends Checks as Envoy does, at a rate or as fast as they are
+// answered, to any ext_authz service, and summarises answers and latencies.
 package traffic
 
 import (

@@ -21,35 +21,36 @@ func (p *parts) describe(page *page) {
 		{"MCP endpoint", p.resource},
 		{"Envoy " + p.about.version(), "admin interface " + p.envoy.AdminURL()},
 		{"", p.about.Options.Config},
-		{"doorward", fmt.Sprintf("pid %d, http://%s/readyz and /metrics", p.door.PID, p.door.HTTP)},
+		{"doorward", fmt.Sprintf("pid %d, http://%s/readyz and /metrics", p.doorward.PID, p.doorward.HTTP)},
 		{"", filepath.Join(p.folder, testenv.ConfigFile) + " (a change takes effect within 5 s)"},
 		{"", filepath.Join(p.folder, logFile)},
-		{"MCP server", "http://" + p.mcp.Address() + ", inside this process: it trusts whoever reaches it"},
-		{"authorization server", p.auth.Issuer() + ", inside this process: everybody gets a token"},
+		{"MCP server", "http://" + p.mcp.Address() + ", inside this process: it trusts every client"},
+		{"authorization server", p.auth.Issuer() + ", inside this process: every client gets a token"},
 	} {
 		page.printf("%s%-22s %s\n", indent, line[0], line[1])
 	}
 	page.println("Try it in another terminal")
 	page.printf("%s\n", p.commands())
-	page.println("What comes to the door (from Envoy's access log)")
+	page.println("Requests (from Envoy's access log)")
 }
 
 // commands can be pasted into a shell as they are.
 func (p *parts) commands() string {
-	return strings.NewReplacer("DOOR", p.resource, "ISSUER", p.auth.Issuer(), "METADATA", p.metadataURL(), "CLIENT", curlClient+":"+curlSecret, "WHOAMI", whoami).Replace(
+	return strings.NewReplacer("RESOURCE", p.resource, "ISSUER", p.auth.Issuer(), "METADATA", p.metadataURL(),
+		"CLIENT", curlClient+":"+curlSecret, "WHOAMI", whoami).Replace(
 		`# No token: a challenge
-curl -i -X POST DOOR; echo
+curl -i -X POST RESOURCE; echo
 
 # The metadata document
 curl METADATA; echo
 
 # A token for this resource, good for ten minutes
 TOKEN=$(curl -s -u CLIENT ISSUER/token \
-  -d grant_type=client_credentials -d scope=mcp:read -d resource=DOOR \
+  -d grant_type=client_credentials -d scope=mcp:read -d resource=RESOURCE \
   | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
 
 # With it, a tool call
-curl -i DOOR -H "Authorization: Bearer $TOKEN" \
+curl -i RESOURCE -H "Authorization: Bearer $TOKEN" \
   -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \
   -d 'WHOAMI'`)
 }
@@ -64,8 +65,8 @@ func (p *parts) watch(ctx context.Context, page *page) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-p.door.Ended():
-			return fmt.Errorf("doorward: %w", p.door.Failure())
+		case <-p.doorward.Ended():
+			return fmt.Errorf("doorward: %w", p.doorward.Failure())
 		case <-tick.C:
 		}
 		fresh := p.envoy.AccessLog.String()[read:]

@@ -76,7 +76,7 @@ func goesWell(t *testing.T, program string) {
 	}
 	want := [][2]string{
 		{"Without a token, the answer says where to get one", "401 no_credentials"},
-		{"The door's metadata document names the authorization server", "200 metadata"},
+		{"The resource's metadata document names the authorization server", "200 metadata"},
 		{"The authorization server says how to log in", "200"},
 		{"Login: PKCE, and the resource is named", "200"},
 		{"With the token, a tool call succeeds", "200 allowed"},
@@ -91,7 +91,7 @@ func goesWell(t *testing.T, program string) {
 		{"Token in the query beside the header", "200 allowed"},
 		{"Two credentials", "400 invalid_request"},
 		{"Page of a strange origin", "403 origin_not_allowed"},
-		{"No token went further than the door", ""},
+		{"No token reached the MCP server", ""},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("steps (-want +got):\n%s\n%s", diff, transcript)
@@ -211,11 +211,11 @@ func (d *running) pid(t *testing.T) int {
 
 func waits(t *testing.T, program string) {
 	d := launch(t, program)
-	d.wait(t, "What comes to the door")
+	d.wait(t, "Requests (from")
 	pid := d.pid(t)
 	checkReadable(t, d.out.String())
 	_, commands, _ := strings.Cut(d.out.String(), "Try it in another terminal\n")
-	commands, _, _ = strings.Cut(commands, "\nWhat comes to the door")
+	commands, _, _ = strings.Cut(commands, "\nRequests (from")
 	if _, err := exec.LookPath("curl"); err == nil {
 		out, err := exec.CommandContext(t.Context(), "sh", "-e", "-c", commands).Output()
 		if err != nil {
@@ -245,7 +245,7 @@ func waits(t *testing.T, program string) {
 func diesLater(t *testing.T, program string) {
 	d := launch(t, program)
 	pid := d.pid(t)
-	d.wait(t, "What comes to the door")
+	d.wait(t, "Requests (from")
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

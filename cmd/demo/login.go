@@ -22,7 +22,7 @@ func (w *walk) login(ctx context.Context) {
 		tell   func(context.Context, *report, exchange)
 	}{
 		{"Without a token, the answer says where to get one", w.isResource, w.tellChallenge},
-		{"The door's metadata document names the authorization server", w.isMetadata, w.tellMetadata},
+		{"The resource's metadata document names the authorization server", w.isMetadata, w.tellMetadata},
 		{"The authorization server says how to log in", w.isAuth("/.well-known/oauth-authorization-server"), w.tellAuthServer},
 		{"Login: PKCE, and the resource is named", w.isAuth("/token"), w.tellToken},
 		{"With the token, a tool call succeeds", w.isCall, func(ctx context.Context, r *report, e exchange) { w.tellCall(ctx, r, e, who) }},
@@ -147,7 +147,7 @@ func (w *walk) tellToken(_ context.Context, r *report, e exchange) {
 
 func (w *walk) tellCall(ctx context.Context, r *report, e exchange, who testenv.Identity) {
 	r.row("sent", e.method+" "+e.url.String()+", tools/call whoami", "Authorization: Bearer <the token>")
-	r.row("came back", status(e.status)+", and whoami tells what the MCP server was told:",
+	r.row("came back", status(e.status)+", and whoami returns what the MCP server received:",
 		"  x-mcp-auth-issuer:  "+who.Issuer, "  x-mcp-auth-subject: "+who.Subject,
 		"  x-mcp-auth-client:  "+who.Client, "  x-mcp-auth-scope:   "+who.Scope)
 	r.expect("status", status(e.status), status(200))

@@ -1,6 +1,6 @@
 // Command demo shows doorward at work on one machine: it starts a real Envoy
 // with the shipped envoy.yaml, doorward, an authorization server and an MCP
-// server, sends the official MCP client through the door, then requests that
+// server, logs the official MCP client in, sends requests that
 // must be refused, and prints each step: what was sent, what came back, why.
 //
 // Each step knows what must come of it; one that differs is shown in red and
@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, page *page, stderr io.Writer) int {
 	case err != nil:
 		return exitUsage // stderr knows why
 	}
-	page.println("doorward: who may come through the door to an MCP server")
+	page.println("doorward: which requests may reach an MCP server")
 	page.text(picture)
 	parts, err := start(ctx, options, page)
 	if err == nil {
@@ -76,10 +76,10 @@ const picture = `
 
 All of it runs on this machine alone; every request is a real one.`
 
-// errDiffered: the page has told already which steps differed.
+// errDiffered: the page lists the steps that differed.
 var errDiffered = errors.New("steps differed from what was wanted")
 
-// show walks through the door, says what is running, and waits unless once.
+// show takes the steps, describes what is running, and waits unless once.
 func show(ctx context.Context, o options, p *parts, page *page) error {
 	began := time.Now()
 	walk := &walk{parts: p, page: page, recorder: newRecorder()}

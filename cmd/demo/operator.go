@@ -48,7 +48,7 @@ func (p *parts) accessed(ctx context.Context, client string) (line accessLine, e
 func (p *parts) denied(ctx context.Context, requestID string) (line denialLine, err error) {
 	ctx, cancel := context.WithTimeout(ctx, logged)
 	defer cancel()
-	text, err := p.door.Log.Wait(ctx, `"msg":"denied"`, fmt.Sprintf(`"request_id":%q`, requestID))
+	text, err := p.doorward.Log.Wait(ctx, `"msg":"denied"`, fmt.Sprintf(`"request_id":%q`, requestID))
 	if err != nil {
 		return line, fmt.Errorf("doorward's log: %w", err)
 	}
@@ -59,7 +59,7 @@ func (p *parts) denied(ctx context.Context, requestID string) (line denialLine, 
 }
 
 // operator adds to a report what the operator reads of a request, and compares
-// the reason. A refusal stands in both logs, the rest in Envoy's alone.
+// the reason. A refusal is in both logs, the rest in Envoy's alone.
 func (w *walk) operator(ctx context.Context, r *report, e exchange, reason string) {
 	line, err := w.parts.accessed(ctx, e.client)
 	if err != nil {

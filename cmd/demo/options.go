@@ -16,9 +16,9 @@ import (
 
 // options are the flags. A port of 0 is any free one.
 type options struct {
-	once  bool
-	door  string // the doorward program; "" is the one beside this program
-	ports [portCount]port
+	once     bool
+	doorward string // path of the program; "" is the one beside this program
+	ports    [portCount]port
 }
 
 // port is one port and the flag that chooses it.
@@ -51,7 +51,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.BoolVar(&o.once, "once", false, "end after the last step; exit 1 if any step differed")
-	flags.StringVar(&o.door, "doorward", "", "`path` of the doorward program (default: the one beside this program)")
+	flags.StringVar(&o.doorward, "doorward", "", "`path` of the doorward program (default: the one beside this program)")
 	for i := range o.ports {
 		flags.IntVar(&o.ports[i].number, o.ports[i].flag, 0, "`port` for "+o.ports[i].use+" (0 is any free one)")
 	}
@@ -113,7 +113,7 @@ func (o *options) addresses() ([portCount]string, error) {
 
 // program finds doorward.
 func (o *options) program() (string, error) {
-	path := o.door
+	path := o.doorward
 	if path == "" {
 		self, err := os.Executable()
 		if err != nil {

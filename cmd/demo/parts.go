@@ -13,8 +13,8 @@ import (
 	"github.com/doorward/doorward/internal/testenv"
 )
 
-// The client that the curl commands use. Its secret is none: whoever reaches
-// the authorization server of the demo gets a token.
+// The client of the curl commands. The secret protects nothing: the authorization
+// server of the demo issues a token to every client.
 const (
 	curlClient = "curl"
 	curlSecret = "not-a-secret"
@@ -60,11 +60,11 @@ type parts struct {
 	resource string // canonical URI of the one resource, as the client knows it
 	folder   string // what was written for this run; gone at the end
 
-	auth  *testenv.AuthServer
-	mcp   *testenv.MCPServer
-	door  *testenv.Doorward
-	envoy *testenv.Envoy
-	about envoyInfo
+	auth     *testenv.AuthServer
+	mcp      *testenv.MCPServer
+	doorward *testenv.Doorward
+	envoy    *testenv.Envoy
+	about    envoyInfo
 }
 
 // start starts the parts, each before those that need it. Whatever the error,
@@ -122,14 +122,14 @@ func (p *parts) startMCP(addresses [portCount]string) (where string, err error) 
 }
 
 func (p *parts) startDoorward(ctx context.Context, program string, addresses [portCount]string) (where string, err error) {
-	p.door, err = testenv.StartDoorward(ctx, testenv.DoorwardOptions{
+	p.doorward, err = testenv.StartDoorward(ctx, testenv.DoorwardOptions{
 		Program: program, Dir: p.folder, GRPC: addresses[grpcPort], HTTP: addresses[httpPort],
 		Config: configuration(p.resource, p.auth.Issuer()), Policy: teamPolicy, LogFile: filepath.Join(p.folder, logFile),
 	})
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s (gRPC), http://%s", p.door.GRPC, p.door.HTTP), nil
+	return fmt.Sprintf("%s (gRPC), http://%s", p.doorward.GRPC, p.doorward.HTTP), nil
 }
 
 func (p *parts) startEnvoy(ctx context.Context, addresses [portCount]string) (where string, err error) {
@@ -182,7 +182,7 @@ func askEnvoy(ctx context.Context, admin string) (info envoyInfo, err error) {
 func (p *parts) showConfiguration(page *page) {
 	page.println("The whole configuration of doorward")
 	page.text(filepath.Join(p.folder, testenv.ConfigFile) + ":")
-	for line := range strings.Lines(p.door.Config) {
+	for line := range strings.Lines(p.doorward.Config) {
 		page.text(indent + strings.TrimRight(line, "\n"))
 	}
 	page.text(filepath.Join(p.folder, testenv.PolicyFile) + ":")
@@ -191,7 +191,7 @@ func (p *parts) showConfiguration(page *page) {
 	}
 }
 
-// stop ends what runs, in the order in which nobody misses anybody.
+// stop ends the clients before the servers that they use.
 func (p *parts) stop(page *page) error {
 	var problems []error
 	end := func(name string, running bool, stop func() error) {
@@ -203,7 +203,7 @@ func (p *parts) stop(page *page) error {
 		}
 	}
 	end("Envoy", p.envoy != nil, func() error { return p.envoy.Stop() })
-	end("doorward", p.door != nil, func() error { return p.door.Stop() })
+	end("doorward", p.doorward != nil, func() error { return p.doorward.Stop() })
 	end("the MCP server", p.mcp != nil, func() error { return p.mcp.Close() })
 	end("the authorization server", p.auth != nil, func() error { return p.auth.Close() })
 	end("", p.folder != "", func() error { return os.RemoveAll(p.folder) })

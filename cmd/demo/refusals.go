@@ -55,7 +55,7 @@ func (p *parts) badTokens() []attempt {
 			want:    want{401, "token_expired", invalidToken + `"The access token expired"`},
 		},
 		{
-			name: "Forged token", sent: "a token with perfect claims and the right kid, signed by somebody else's key",
+			name: "Forged token", sent: "a token with perfect claims and the right kid, signed by another key",
 			headers: bearer(forger.Sign(p.auth.Claims(p.resource, "mcp:read"))),
 			want:    want{401, "signature_invalid", invalidToken + `"The signature of the access token does not verify"`},
 		},

@@ -33,9 +33,9 @@ func TestTheLogsAreCompared(t *testing.T) {
 			[]string{"the reason in doorward's log: no_resource; wanted: token_expired"},
 		},
 	} {
-		w := &walk{parts: &parts{envoy: &testenv.Envoy{}, door: &testenv.Doorward{}}}
+		w := &walk{parts: &parts{envoy: &testenv.Envoy{}, doorward: &testenv.Doorward{}}}
 		_, _ = fmt.Fprintf(&w.parts.envoy.AccessLog, `{"client":"127.0.0.1:1","request_id":"r-1","reason":%q}`+"\n", row.envoy)
-		_, _ = fmt.Fprintf(&w.parts.door.Log, `{"msg":"denied","request_id":"r-1","reason":%q,"advice":"do this"}`+"\n", row.doorward)
+		_, _ = fmt.Fprintf(&w.parts.doorward.Log, `{"msg":"denied","request_id":"r-1","reason":%q,"advice":"do this"}`+"\n", row.doorward)
 		var r report
 		w.operator(t.Context(), &r, exchange{client: "127.0.0.1:1"}, "token_expired")
 		if diff := cmp.Diff(row.want, r.wrong); diff != "" {
@@ -125,11 +125,11 @@ func TestTheLastStepSearchesTheLogs(t *testing.T) {
 		"All well":                         func(*parts) *testenv.LogBuffer { return &testenv.LogBuffer{} },
 		"Envoy's access log holds a token": func(p *parts) *testenv.LogBuffer { return &p.envoy.AccessLog },
 		"Envoy's log holds a token":        func(p *parts) *testenv.LogBuffer { return &p.envoy.Log },
-		"doorward's log holds a token":     func(p *parts) *testenv.LogBuffer { return &p.door.Log },
+		"doorward's log holds a token":     func(p *parts) *testenv.LogBuffer { return &p.doorward.Log },
 	} {
 		var out bytes.Buffer
 		w := &walk{
-			parts:    &parts{mcp: server, envoy: &testenv.Envoy{}, door: &testenv.Doorward{}},
+			parts:    &parts{mcp: server, envoy: &testenv.Envoy{}, doorward: &testenv.Doorward{}},
 			page:     &page{out: &out},
 			recorder: &recorder{tokens: []string{"head.claims.signature"}},
 		}

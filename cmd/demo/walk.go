@@ -9,7 +9,7 @@ import (
 	"github.com/doorward/doorward/internal/testenv"
 )
 
-// walk is the way through the door, step by step.
+// walk is the demo, step by step.
 type walk struct {
 	parts    *parts
 	page     *page
@@ -49,15 +49,17 @@ func challengeLines(e exchange) []string {
 
 func status(code int) string { return fmt.Sprintf("%d %s", code, http.StatusText(code)) }
 
-// nothingLeaked looks at every request that passed the door, and at both logs.
+// nothingLeaked searches every request at the MCP server, and all logs.
 func (w *walk) nothingLeaked() {
 	passed, tokens := w.parts.mcp.Requests(), w.recorder.sent()
-	r := report{name: "No token went further than the door"}
+	r := report{name: "No token reached the MCP server"}
 	r.row("sent", fmt.Sprintf("%d times a token, good or bad, in all the steps above", len(tokens)))
 	w.upstream(&r)
 	r.row("operator", "Envoy's logs and doorward's are searched for tokens, too")
 	for name, text := range map[string]string{
-		"Envoy's access log": w.parts.envoy.AccessLog.String(), "Envoy's log": w.parts.envoy.Log.String(), "doorward's log": w.parts.door.Log.String(),
+		"Envoy's access log": w.parts.envoy.AccessLog.String(),
+		"Envoy's log":        w.parts.envoy.Log.String(),
+		"doorward's log":     w.parts.doorward.Log.String(),
 	} {
 		if holdsAny(text, tokens) {
 			r.wrong = append(r.wrong, name+" holds a token")

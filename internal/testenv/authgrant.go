@@ -98,7 +98,7 @@ func (s *AuthServer) redeem(code, client, redirect, verifier string) (grant, oau
 	case !found || time.Now().After(g.expiry):
 		return grant{}, badRequest("invalid_grant", "no such code, or used or expired")
 	case g.client != client || g.redirect != redirect:
-		return grant{}, badRequest("invalid_grant", "the code was given to another client or redirect_uri")
+		return grant{}, badRequest("invalid_grant", "the code was issued to another client or redirect_uri")
 	case base64.RawURLEncoding.EncodeToString(digest[:]) != g.challenge:
 		return grant{}, badRequest("invalid_grant", "the code_verifier does not fit")
 	}

@@ -20,7 +20,7 @@ type AuthServerOptions struct {
 
 // AuthServer is a small OAuth 2.1 authorization server: metadata (RFC 8414),
 // dynamic registration (RFC 7591), the code flow with PKCE (RFC 7636) and
-// consent that nobody is asked for, client credentials, resource indicators
+// consent without a page, client credentials, resource indicators
 // (RFC 8707), issuer identification (RFC 9207) and JWT access tokens (RFC
 // 9068). It keeps everything in memory, logs nothing, and is for loopback only:
 // whoever asks gets a token.
@@ -127,7 +127,7 @@ func (s *AuthServer) jwks(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(set) // who leaves before the answer needs none
 }
 
-// answer writes a JSON body that nobody may keep.
+// answer writes a JSON body that must not be cached.
 func answer(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

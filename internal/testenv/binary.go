@@ -58,29 +58,29 @@ func EnvoyVersion(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	said, err := exec.CommandContext(ctx, binary, "--version").Output()
+	output, err := exec.CommandContext(ctx, binary, "--version").Output()
 	if err != nil {
 		return "", fmt.Errorf("envoy --version: %w", err)
 	}
 	// Such as "PATH  version: COMMIT/1.40.0/Clean/RELEASE/BoringSSL".
-	_, build, _ := strings.Cut(string(said), "version: ")
+	_, build, _ := strings.Cut(string(output), "version: ")
 	parts := strings.Split(build, "/")
 	if len(parts) < 2 {
-		return "", fmt.Errorf("envoy --version said %q", said)
+		return "", fmt.Errorf("envoy --version: unexpected output %q", output)
 	}
 	return parts[1], nil
 }
 
 // Validate has Envoy read a configuration file as it would at start, without
-// opening a port. The error quotes what Envoy said.
+// opening a port. The error quotes its output.
 func Validate(ctx context.Context, file string) error {
 	binary, err := EnvoyBinary()
 	if err != nil {
 		return err
 	}
-	said, err := exec.CommandContext(ctx, binary, "--mode", "validate", "-c", file, "-l", "warning").CombinedOutput()
+	output, err := exec.CommandContext(ctx, binary, "--mode", "validate", "-c", file, "-l", "warning").CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("envoy --mode validate -c %s: %w\n%s", file, err, said)
+		return fmt.Errorf("envoy --mode validate -c %s: %w\n%s", file, err, output)
 	}
 	return nil
 }

@@ -166,7 +166,7 @@ func (b *Bootstrap) addReplicas(addresses []string) error {
 }
 
 // WithLongTimeouts is an edit for tests on a busy machine: the same configuration, but
-// nobody gives up within a second. The demo runs without it.
+// no request times out within a second. The demo runs without it.
 func WithLongTimeouts(b *Bootstrap) error {
 	b.Authz.GetGrpcService().Timeout = durationpb.New(20 * time.Second)
 	for _, cluster := range b.Whole.GetStaticResources().GetClusters() {

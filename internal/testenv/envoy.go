@@ -16,7 +16,7 @@ import (
 	"github.com/doorward/doorward/envoy"
 )
 
-// EnvoyOptions says where an Envoy listens and who stands around it.
+// EnvoyOptions are the addresses of an Envoy and of the servers that it uses.
 type EnvoyOptions struct {
 	Listen   string // host:port for clients; "" is a free port on 127.0.0.1
 	Admin    string // host:port of the admin interface; "" as above

@@ -15,7 +15,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
 )
 
-// Callback is the redirect URI of the client. Nobody listens there: the
+// Callback is the redirect URI of the client. No server listens there: the
 // browser below stops where a real one would be sent to it.
 const Callback = "http://127.0.0.1/callback"
 
@@ -28,7 +28,7 @@ type ClientOptions struct {
 
 // Connect opens a session with the official MCP client. The caller closes it.
 func Connect(ctx context.Context, o ClientOptions) (*mcp.ClientSession, error) {
-	client := mcp.NewClient(&mcp.Implementation{Name: "doorward-rig", Version: "1"}, nil)
+	client := mcp.NewClient(&mcp.Implementation{Name: "doorward-testenv", Version: "1"}, nil)
 	return client.Connect(ctx, &mcp.StreamableClientTransport{
 		Endpoint:     o.Endpoint,
 		HTTPClient:   o.HTTP,
@@ -65,7 +65,7 @@ func Login(client *http.Client) (auth.OAuthHandler, error) {
 		RedirectURL: Callback,
 		DynamicClientRegistrationConfig: &auth.DynamicClientRegistrationConfig{
 			Metadata: &oauthex.ClientRegistrationMetadata{
-				ClientName:              "doorward-rig",
+				ClientName:              "doorward-testenv",
 				RedirectURIs:            []string{Callback},
 				GrantTypes:              []string{grantCode},
 				TokenEndpointAuthMethod: authNone,

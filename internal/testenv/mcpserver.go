@@ -83,8 +83,8 @@ func (s *MCPServer) remember(next http.Handler) http.Handler {
 	})
 }
 
-// Identity is the answer of the tool whoami: what the door told the server
-// about the caller.
+// Identity is the answer of the tool whoami: the caller, as the headers from
+// doorward name it.
 type Identity struct {
 	Issuer  string `json:"issuer,omitempty"`
 	Subject string `json:"subject,omitempty"`
@@ -107,8 +107,8 @@ type (
 )
 
 func newTools() *mcp.Server {
-	s := mcp.NewServer(&mcp.Implementation{Name: "doorward-rig", Version: "1"}, nil)
-	mcp.AddTool(s, &mcp.Tool{Name: "whoami", Description: "Says who the door let in"}, whoami)
+	s := mcp.NewServer(&mcp.Implementation{Name: "doorward-testenv", Version: "1"}, nil)
+	mcp.AddTool(s, &mcp.Tool{Name: "whoami", Description: "Returns the identity headers of the request"}, whoami)
 	mcp.AddTool(s, &mcp.Tool{Name: "echo", Description: "Says it back"}, echo)
 	mcp.AddTool(s, &mcp.Tool{Name: "forecast", Description: "Tomorrow's weather"}, tomorrow)
 	return s

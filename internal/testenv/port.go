@@ -12,7 +12,7 @@ import (
 const anyPort = "127.0.0.1:0"
 
 // Listen opens a TCP port for one of the parts; "" is a free port on
-// 127.0.0.1. The error of a port that somebody else holds says so.
+// 127.0.0.1. The error of a busy port says so.
 func Listen(address string) (net.Listener, error) {
 	if address == "" {
 		address = anyPort
