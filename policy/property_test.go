@@ -242,7 +242,6 @@ var differential = flag.Int("differential", 4000, "generated requests for TestCa
 //
 //	go test -run TestCachedDecisionEqualsUncached -timeout 1h ./policy/ -differential 1000000
 func TestCachedDecisionEqualsUncached(t *testing.T) {
-	t.Parallel()
 	const each = 200 // requests of one policy
 	w := writer{rand.New(rand.NewPCG(1, 2))}
 	data := `{"table": {"a": 1, "b": {"c": 2}}, "rules": {"r0": false}}`

@@ -45,7 +45,6 @@ func generate(r *rand.Rand) string {
 // Whatever a team writes, a request that is refused without its module is
 // refused with it, for the same reason where that one is decided first.
 func TestTeamOnlyTightens(t *testing.T) {
-	t.Parallel()
 	requests := refusals()
 	requests["good"] = request()
 	without := alone(t)
@@ -80,7 +79,6 @@ func TestTeamOnlyTightens(t *testing.T) {
 // The same holds for a package of the resource's own; and whatever stands in
 // it, a resource without it is judged as if it were not there.
 func TestOwnPackageOnlyTightens(t *testing.T) {
-	t.Parallel()
 	requests := refusals()
 	requests["good"] = request()
 	without := alone(t)

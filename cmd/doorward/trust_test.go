@@ -84,7 +84,6 @@ var moved = withdrawal{"nothing: where it is written", "issuers:", "# moved\niss
 // a reload and over a restart nothing remembers it, neither kept nor inherited
 // keys nor the verified token nor its pinned verdict.
 func TestWhatTrustRestedOnIsTakenBack(t *testing.T) {
-	t.Parallel()
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[config.Issuer]()) {
 		if len(withdrawals[field.Name]) == 0 {
 			t.Errorf("no word about config.Issuer.%s: does trust rest on it?", field.Name)

@@ -16,9 +16,8 @@ type MCPServerOptions struct {
 }
 
 // MCPServer is an MCP server (Streamable HTTP, at every path) that trusts
-// whoever reaches it, as servers behind a door do. It remembers each request,
-// so that a test can see what passed the door. Its tools: whoami, echo,
-// forecast.
+// every client, as servers behind doorward do. It keeps each request, so that a
+// test can see what arrived. Its tools: whoami, echo, forecast.
 type MCPServer struct {
 	server *httpServer
 
