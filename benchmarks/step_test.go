@@ -10,7 +10,7 @@ import (
 
 	"github.com/doorward/doorward/benchmarks/traffic"
 	"github.com/doorward/doorward/extauthz/token"
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/policy"
 )
 
 // BenchmarkStep is the parts of a Check by themselves, as far as they can be

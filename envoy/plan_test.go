@@ -13,9 +13,9 @@ import (
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/revocation"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/internal/testenv"
 	"github.com/doorward/doorward/internal/testenv/jwttest"
-	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
 )
 

@@ -19,8 +19,8 @@ import (
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/internal/testenv/jwttest"
-	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
 )
 

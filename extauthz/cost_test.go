@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/doorward/doorward/extauthz/token"
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/policy"
 )
 
 // TestCostFollowsTheBytes: what a client sends is looked at a bounded number of

@@ -6,7 +6,7 @@ import (
 
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/extauthz/resource"
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/policy"
 )
 
 // decide gives the verdict that the policy comes to: the pinned one where there

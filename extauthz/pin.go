@@ -7,7 +7,7 @@ import (
 
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/internal/folding"
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/policy"
 )
 
 // A verified token pins the last verdict over it, with the bytes of its answer.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/rego"
 )
 

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/doorward/doorward/extauthz/finding"
+	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/internal/regotest"
-	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
 	"github.com/doorward/doorward/rego/library"
 )

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/extauthz"
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/internal/service"

@@ -5,12 +5,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/cmd/doorward/online"
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/bundles"
 	"github.com/doorward/doorward/internal/config"
+	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/internal/service"
-	"github.com/doorward/doorward/policy"
 )
 
 // onlineWithin is how long check --online waits for all that it fetches at once:

@@ -10,9 +10,9 @@ import (
 
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/internal/redact"
 	"github.com/doorward/doorward/internal/service"
-	"github.com/doorward/doorward/policy"
 )
 
 // report is what explain says of one request. As JSON it is an API, version 1:

@@ -14,8 +14,8 @@ import (
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/internal/testenv"
-	"github.com/doorward/doorward/policy"
 	"github.com/doorward/doorward/rego"
 )
 

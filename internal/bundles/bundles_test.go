@@ -17,7 +17,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/bundle"
 
 	"github.com/doorward/doorward/internal/bundles"
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/policy"
 )
 
 func fileOptions(name string) bundles.Options {

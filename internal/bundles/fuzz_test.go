@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/rego"
 )
 

@@ -7,7 +7,7 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 	opa "github.com/open-policy-agent/opa/v1/rego"
 
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/rego"
 	"github.com/doorward/doorward/rego/library"
 )

@@ -19,7 +19,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/tester"
 
 	"github.com/doorward/doorward/extauthz/finding"
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/policy"
 )
 
 // longest is how long one test may run.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/jwks"
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/policy"
 )
 
 // metrics are those of the process around the Checks: keys and reloads.

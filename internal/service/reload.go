@@ -17,7 +17,7 @@ import (
 
 	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/config"
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/policy"
 )
 
 // lookEvery is how often the files are read for a change; a change is in force

@@ -24,7 +24,7 @@ import (
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/config"
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/policy"
 )
 
 // exitWithin is how long a stop may take from the signal on.

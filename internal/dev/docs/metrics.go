@@ -24,7 +24,7 @@ type metric struct {
 // "doorward_", the text after it, and the labels beside it.
 func writeMetrics(page *bytes.Buffer, root string) error {
 	found := map[string]metric{}
-	for _, folder := range []string{"cmd/doorward", "extauthz", "internal", "policy"} {
+	for _, folder := range []string{"cmd/doorward", "extauthz", "internal"} {
 		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err

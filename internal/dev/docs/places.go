@@ -120,7 +120,7 @@ var (
 	place    = regexp.MustCompile(`^(` + folders + `(?:/[\w.-]+)*/?)(?::([A-Za-z_][\w.]*))?(?:/.*)?$`)
 )
 
-const folders = `(?:\.github|benchmarks|cmd|deploy|docs|envoy|examples|extauthz|internal|policy|rego)`
+const folders = `(?:\.github|benchmarks|cmd|deploy|docs|envoy|examples|extauthz|internal|rego)`
 
 // stalePlaces lists the code spans of a document that name a file, folder or
 // symbol which does not exist, each with the file that has the symbol now.

@@ -96,7 +96,7 @@ var requirements = []requirement{
 			"extauthz:TestNothingSecretIsWritten",
 			upstream,
 			"envoy:TestAccessLog",
-			"policy:TestInputHoldsNoCredential",
+			"internal/policy:TestInputHoldsNoCredential",
 		},
 		"",
 	},
@@ -327,7 +327,7 @@ var requirements = []requirement{
 	},
 	{
 		"PT-3", "note", "Gateway and server may be one resource; the token is removed there too.", "doorward",
-		[]string{upstream, "policy:TestStripIsCheckedAgain"},
+		[]string{upstream, "internal/policy:TestStripIsCheckedAgain"},
 		"an exception (insecure_forward_token) is planned",
 	},
 	{

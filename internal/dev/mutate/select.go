@@ -20,7 +20,7 @@ func ships(file string) bool {
 		return path.Dir(file) == "rego"
 	}
 	top, _, _ := strings.Cut(file, "/")
-	shipped := top == "extauthz" || top == "policy" || top == "internal" || strings.HasPrefix(file, "cmd/doorward/")
+	shipped := top == "extauthz" || top == "internal" || strings.HasPrefix(file, "cmd/doorward/")
 	return shipped && strings.HasSuffix(file, ".go") && !strings.HasPrefix(file, "internal/dev/") &&
 		!strings.HasPrefix(file, "internal/testenv/")
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/policy"
 )
 
 // TestRulesOfADenial are named in one bounded line; one alone is named by Rule.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/policy"
 )
 
 var strip = policy.Strip{Headers: []string{"authorization", "dpop"}, Query: []string{"access_token"}}

@@ -240,7 +240,7 @@ var differential = flag.Int("differential", 4000, "generated requests for TestCa
 // evaluated one, and a decision that is made from its footprint alone is the
 // one that is made from all of input.
 //
-//	go test -run TestCachedDecisionEqualsUncached -timeout 1h ./policy/ -differential 1000000
+//	go test -run TestCachedDecisionEqualsUncached -timeout 1h ./internal/policy/ -differential 1000000
 func TestCachedDecisionEqualsUncached(t *testing.T) {
 	const each = 200 // requests of one policy
 	w := writer{rand.New(rand.NewPCG(1, 2))}

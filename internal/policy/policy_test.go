@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/doorward/doorward/extauthz/finding"
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/rego"
 )
 

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/policy"
 )
 
 // What a team may try with names that are not its own: told at load.
