@@ -71,12 +71,12 @@ func (r *reader) broken(where place, err error) error {
 		return r.fail(r.json.Offset(), where, err.Error())
 	}
 	message := "not valid JSON: look for a comma, quote or bracket too few or too many"
-	switch fault.Reason {
-	case strictjson.ErrTruncated:
+	switch {
+	case errors.Is(err, strictjson.ErrTruncated):
 		message = "the file ends in the middle: write it whole beside the old one, then rename it"
-	case strictjson.ErrDuplicateName:
+	case errors.Is(err, strictjson.ErrDuplicateName):
 		message = "has a member twice: keep one"
-	case strictjson.ErrUTF8:
+	case errors.Is(err, strictjson.ErrUTF8):
 		message = "not valid UTF-8: save the file as UTF-8"
 	}
 	return r.fail(fault.Offset, where, message)

@@ -77,7 +77,7 @@ func TestErrorsHaveAPlace(t *testing.T) {
 		_, err = r.Token()
 	}
 	var fault *Error
-	if !errors.As(err, &fault) || fault.Offset != 8 || fault.Reason != ErrDuplicateName {
+	if !errors.As(err, &fault) || fault.Offset != 8 || !errors.Is(err, ErrDuplicateName) {
 		t.Errorf("%#v", err)
 	}
 }
