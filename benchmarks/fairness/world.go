@@ -67,7 +67,8 @@ func heavyJWK() map[string]any {
 	modulus := random(heavyBits / 8)
 	modulus[0] |= 0x80
 	modulus[len(modulus)-1] |= 1
-	return map[string]any{"kty": "RSA", "kid": "heavy", "alg": "RS256", "n": encode(modulus), "e": encode([]byte{math.MaxInt32 >> 24, 0xff, 0xff, 0xff})}
+	exponent := []byte{math.MaxInt32 >> 24, 0xff, 0xff, 0xff}
+	return map[string]any{"kty": "RSA", "kid": "heavy", "alg": "RS256", "n": encode(modulus), "e": encode(exponent)}
 }
 
 const configuration = `issuers:
@@ -113,7 +114,8 @@ func tokens(header map[string]any, size int) func(context.Context, *world, strin
 	header["typ"] = "at+jwt"
 	return func(context.Context, *world, string) (func(int) []byte, error) {
 		return func(n int) []byte {
-			return traffic.Encode(encodeJSON(header)+"."+encodeJSON(claims(badIssuer))+"."+encode(signature(size)), traffic.Raw, n)
+			token := encodeJSON(header) + "." + encodeJSON(claims(badIssuer)) + "." + encode(signature(size))
+			return traffic.Encode(token, traffic.Raw, n)
 		}, nil
 	}
 }

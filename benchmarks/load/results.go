@@ -64,7 +64,8 @@ func (r *results) write(folder string) error {
 		if content == nil {
 			continue // that part was left out
 		}
-		if err := os.WriteFile(filepath.Join(folder, filepath.FromSlash(name)), content, 0o644); err != nil { //nolint:gosec // a page to read
+		path := filepath.Join(folder, filepath.FromSlash(name))
+		if err := os.WriteFile(path, content, 0o644); err != nil { //nolint:gosec // a page to read
 			return err
 		}
 	}

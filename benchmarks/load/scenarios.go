@@ -22,7 +22,7 @@ func (r *results) measureScenarios(ctx context.Context, s *testbed, progress io.
 		return err
 	}
 	r.traffic = capacity / 2
-	_, _ = fmt.Fprintf(progress, "  capacity: %.0f Checks a second that come at random moments; all traffic is half of that\n", capacity)
+	_, _ = fmt.Fprintf(progress, "  capacity: %.0f Checks a second at random moments; all traffic is half of that\n", capacity)
 	logSink, err := openSink()
 	if err != nil {
 		return err

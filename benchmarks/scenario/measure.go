@@ -73,8 +73,9 @@ func Measure(ctx context.Context, program, folder string, d Scenario, progress i
 		return nil, err
 	}
 	return &Result{
-		Scenario:   d,
-		Sent:       append(traffic.Between(good.Samples, -w.Before, w.During+w.After), traffic.Between(others.Samples, -w.Before, 0)...),
+		Scenario: d,
+		Sent: append(traffic.Between(good.Samples, -w.Before, w.During+w.After),
+			traffic.Between(others.Samples, -w.Before, 0)...),
 		Disturbing: traffic.Between(others.Samples, 0, w.During),
 		Fetches:    issuer.Since(zero.Add(-w.Before), zero),
 	}, nil

@@ -80,9 +80,11 @@ type panel struct {
 func (p *panel) draw() {
 	before, during := p.Before(), p.During()
 	p.canvas.Text("title", chart.Point{X: 20, Y: p.top + 20}, p.Title)
-	p.canvas.Text("small", chart.Point{X: 20, Y: p.top + 40}, fmt.Sprintf("before and during:  p50 %s, %s (×%.2f);  p99 %s, %s (×%.2f);  %d of %d good requests refused",
+	p.canvas.Text("small", chart.Point{X: 20, Y: p.top + 40}, fmt.Sprintf(
+		"before and during:  p50 %s, %s (×%.2f);  p99 %s, %s (×%.2f);  %d of %d good requests refused",
 		traffic.Short(before.P50), traffic.Short(during.P50), traffic.Ratio(during.P50, before.P50),
-		traffic.Short(before.P99), traffic.Short(during.P99), traffic.Ratio(during.P99, before.P99), p.Refused(), len(p.Sent)))
+		traffic.Short(before.P99), traffic.Short(during.P99), traffic.Ratio(during.P99, before.P99),
+		p.Refused(), len(p.Sent)))
 	note := p.Note
 	if p.Traffic != "" {
 		note = fmt.Sprintf("%s: %d sent; answers: %s", p.Traffic, len(p.Disturbing), traffic.Tally(p.Disturbing))
@@ -188,7 +190,8 @@ func (p *panel) lane() {
 	if count == 1 {
 		word = "fetch"
 	}
-	p.canvas.Text("title right", chart.Point{X: plotRight, Y: p.top + 40}, fmt.Sprintf("%d %s in %s", count, word, traffic.Short(p.Windows.During)))
+	p.canvas.Text("title right", chart.Point{X: plotRight, Y: p.top + 40},
+		fmt.Sprintf("%d %s in %s", count, word, traffic.Short(p.Windows.During)))
 }
 
 // seconds of the time axis, with a true minus.

@@ -76,7 +76,8 @@ func PublishNewer(s *Testbed, n int) error {
 func Rotate(rotations int, every time.Duration) []Event {
 	var events []Event
 	for i := range rotations {
-		events = append(events, Event{time.Duration(i) * every, "new key", func(s *Testbed) error { return PublishNewer(s, i) }})
+		publish := func(s *Testbed) error { return PublishNewer(s, i) }
+		events = append(events, Event{time.Duration(i) * every, "new key", publish})
 	}
 	return events
 }
@@ -99,5 +100,6 @@ func Doorward(issuer, refresh string, more []string) testenv.DoorwardOptions {
 	}
 	lines = append(lines, "resources:", "- resource: "+authority.Resource, "  name: benchmark", "  scopes: [mcp:read]",
 		"policy: {paths: [policy/]}", "insecure_http_hosts: [loopback]", "drain: 0s")
-	return testenv.DoorwardOptions{Config: strings.Join(append(lines, more...), "\n") + "\n", Policy: testenv.TeamPolicy}
+	config := strings.Join(append(lines, more...), "\n") + "\n"
+	return testenv.DoorwardOptions{Config: config, Policy: testenv.TeamPolicy}
 }

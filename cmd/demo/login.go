@@ -103,7 +103,8 @@ func (w *walk) tellAuthServer(_ context.Context, r *report, e exchange) {
 	r.fault(json.Unmarshal(e.body, &document))
 	r.row("sent", e.method+" "+e.url.String())
 	r.row("came back", status(e.status))
-	r.row("", members(e.body, "issuer", "registration_endpoint", "authorization_endpoint", "token_endpoint", "code_challenge_methods_supported")...)
+	r.row("", members(e.body, "issuer", "registration_endpoint", "authorization_endpoint", "token_endpoint",
+		"code_challenge_methods_supported")...)
 	r.expect("status", status(e.status), status(200))
 	r.expect("issuer", document.Issuer, w.parts.auth.Issuer())
 	r.expect("PKCE methods", strings.Join(document.PKCE, " "), "S256")

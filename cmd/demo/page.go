@@ -174,7 +174,8 @@ func (p *page) summary(steps int, differed []string, took time.Duration) {
 		p.printf("\n%s\n", p.paint(green, fmt.Sprintf("✓ All %d steps went as they should %s", steps, seconds)))
 		return
 	}
-	p.printf("\n%s\n", p.paint(red, fmt.Sprintf("✗ %d of %d steps differed from what was wanted %s:", len(differed), steps, seconds)))
+	p.printf("\n%s\n", p.paint(red,
+		fmt.Sprintf("✗ %d of %d steps differed from what was wanted %s:", len(differed), steps, seconds)))
 	for _, name := range differed {
 		p.printf("%s%s\n", indent, p.paint(red, name))
 	}

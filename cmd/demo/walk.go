@@ -76,7 +76,8 @@ func (w *walk) nothingLeaked() {
 func (w *walk) upstream(r *report) {
 	passed := w.parts.mcp.Requests()
 	found := leaks(passed, w.recorder.sent())
-	r.row("upstream", fmt.Sprintf("%d requests have reached the MCP server, %d of them with a credential", len(passed), len(found)),
+	r.row("upstream",
+		fmt.Sprintf("%d requests have reached the MCP server, %d of them with a credential", len(passed), len(found)),
 		"(an authorization header, access_token in the URL, or a token anywhere else)")
 	r.wrong = append(r.wrong, found...)
 }

@@ -21,7 +21,8 @@ func Listen(address string) (net.Listener, error) {
 	listener, err := config.Listen(context.Background(), "tcp", address) // at once: the address is a number
 	if errors.Is(err, syscall.EADDRINUSE) {
 		_, port, _ := net.SplitHostPort(address)
-		return nil, fmt.Errorf("port %s is busy: another process listens on %s; stop it or choose another port: %w", port, address, err)
+		return nil, fmt.Errorf("port %s is busy: another process listens on %s; stop it or choose another port: %w",
+			port, address, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w", address, err)
