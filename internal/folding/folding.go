@@ -1,7 +1,8 @@
-// Package folding tells which names of headers and of query parameters are one to
-// the servers behind Envoy. CGI and what grew out of it (PHP, Rails, WSGI) reads
-// many bytes of a name as one, so that a client can write a name that is another
-// to Envoy and ours to them. Whatever removes, keeps or forbids a name asks here.
+// Package folding compares names of headers and of query parameters as the most
+// lenient servers behind Envoy read them. CGI and its successors (PHP, Rails, WSGI)
+// read many bytes of a name as one, so that a client can write a name that differs
+// from a reserved one to Envoy and equals it to them. Code that removes, keeps or
+// forbids a name compares it with [Header] or [Parameter].
 package folding
 
 // folded is how the most lenient reader reads each byte of a name: letters
@@ -22,8 +23,8 @@ func fold() (table [256]byte) {
 	return table
 }
 
-// Header is the one spelling in which names of headers are compared: two names
-// are one to some reader where this is equal. It allocates only where the name
+// Header is a canonical spelling of a header name: two names with one spelling
+// are equal to some server. It allocates only where the name
 // is spelled otherwise.
 func Header(name string) string {
 	for i := range len(name) {
@@ -42,7 +43,7 @@ func foldRest(name string, from int) string {
 	return string(spelled)
 }
 
-// Parameter tells whether the name of a query parameter, as it is spelled in a
+// Parameter reports whether the name of a query parameter, as it is spelled in a
 // URL, is name to some reader: percent-decoded once, '+' read as a space,
 // leading spaces dropped, cut at a NUL or where brackets begin (`name[]`), and
 // compared as headers are. Brackets before the name are dropped, as Rails 2 and

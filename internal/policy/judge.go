@@ -20,8 +20,8 @@ const (
 	Uncacheable                    // the rules were evaluated, as they must be each time
 )
 
-// Evaluator decides about the requests for one resource, or for all that have no
-// package of their own. It never changes and is safe for concurrent use.
+// Evaluator decides on the requests for one resource, or for all resources
+// without a package of their own. It never changes and is safe for concurrent use.
 type Evaluator struct {
 	engine     *Engine
 	packages   []teamRules // authz, then the resource's own package if there is one
@@ -31,10 +31,10 @@ type Evaluator struct {
 	allHeaders bool      // one of them is the whole of input.request.headers
 	headers    []string
 	cacheable  bool
-	prefix     []byte // of every key: no other judge of this engine has it
+	prefix     []byte // of every key: no other evaluator of this engine has it
 }
 
-// teamRules is one package that is heard, and what its decisions rest on.
+// teamRules is one evaluated package, and what its decisions depend on.
 type teamRules struct {
 	pkg       string
 	headers   []string // those that its rules declare
@@ -70,10 +70,10 @@ func evaluatedPackagesOf(compiler *ast.Compiler, c contract, pkg string) teamRul
 	return v
 }
 
-// prepare makes the judge that hears these packages.
+// prepare makes the evaluator of these packages.
 func (e *Engine) prepare(ctx context.Context, store storage.Store, voices ...teamRules) (*Evaluator, error) {
 	j := &Evaluator{engine: e, packages: voices, cacheable: true}
-	// What is read by no rule but by [said.decide] is part of every key.
+	// [teamOutput.decide] reads them too, so they are part of every key.
 	paths := [][]string{resourceScopes.path()}
 	var query []string
 	for _, v := range voices {
@@ -100,21 +100,21 @@ func (e *Engine) prepare(ctx context.Context, store storage.Store, voices ...tea
 	return j, err
 }
 
-// Cacheable reports whether decisions can be remembered. Where the team's rules
-// are in the way, [Compile] says which.
+// Cacheable reports whether decisions can be cached. [Compile] warns about each
+// rule that prevents it.
 func (j *Evaluator) Cacheable() bool { return j.cacheable }
 
-// HeaderNames lists every header that the rules which judge this resource may
-// set, sorted, in lower case. A request loses those that its decision does not
-// set, so that a client cannot speak for a rule. The slice is shared and must
-// not be changed.
+// HeaderNames lists every header that the rules for this resource may set,
+// sorted, in lower case. A request loses those that its decision does not set, so
+// that a client cannot set them itself. The slice is shared and must not be
+// changed.
 func (j *Evaluator) HeaderNames() []string { return j.headers }
 
-// Decide answers one request, within the deadline of ctx: from memory where the
-// same was asked before, otherwise by evaluation. With an error the decision is
-// the zero one, [Failed], and it is not remembered. The error is for the log:
-// it names the rule that failed where OPA knows it, and never a value of the
-// input. Memory inside one call of a built-in function is not bounded.
+// Decide decides on one request before the deadline of ctx: from the cache if it
+// holds the decision, otherwise by evaluation. With an error the decision is the
+// zero one, [Failed], and is not cached. The error is for the log: it names the
+// rule that failed if OPA knows it, and never a value of the input. The memory
+// that one call of a built-in function takes is not bounded.
 func (j *Evaluator) Decide(ctx context.Context, in Input) (Decision, CacheResult, error) {
 	if !j.cacheable {
 		d, err := j.evaluate(ctx, &in)

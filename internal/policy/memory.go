@@ -9,13 +9,12 @@ import (
 	"github.com/maypok86/otter/v2/stats"
 )
 
-// DecisionCache remembers decisions, so that what was asked before is not evaluated
-// again. It can make a decision faster, never different: an entry holds for the
-// one policy it was made by, and for the very values that this policy can read.
-// Neither errors nor timeouts are remembered.
+// DecisionCache keeps decisions, so that equal requests are evaluated once. A
+// cached decision equals the evaluated one: its key is the policy that made it
+// and every value that this policy can read. Errors and timeouts are not cached.
 //
-// One Memory lives as long as the process; every policy that is compiled gets
-// the same. It is safe for concurrent use.
+// Make one with [NewDecisionCache] for the life of the process, and compile every
+// policy with it. It is safe for concurrent use.
 type DecisionCache struct {
 	decisions *otter.Cache[uint64, *memo]
 	evictions *stats.Counter
@@ -24,14 +23,14 @@ type DecisionCache struct {
 	bytes     atomic.Int64
 }
 
-// memo is a decision with all that it rests on. Nobody changes it.
+// memo is a decision and its key. It is never changed.
 type memo struct {
 	snapshot uint64 // the policy it was made by
-	key      []byte // of that policy's judge, and what the judge could read
+	key      []byte // of the evaluator, and of what it could read
 	decision Decision
 }
 
-// NewDecisionCache makes a Memory that holds nothing until SetMaximum is called.
+// NewDecisionCache makes a cache that is empty until SetMaximum is called.
 func NewDecisionCache() *DecisionCache {
 	evictions := stats.NewCounter()
 	return &DecisionCache{
@@ -45,19 +44,19 @@ func NewDecisionCache() *DecisionCache {
 	}
 }
 
-// SetMaximum bounds the memory, in bytes, from now on; 0 remembers nothing.
+// SetMaximum bounds the cache, in bytes, from now on; 0 keeps it empty.
 func (m *DecisionCache) SetMaximum(bytes int64) {
 	m.bytes.Store(max(bytes, 0))
 	m.decisions.SetMaximum(uint64(max(bytes, 0)))
 }
 
-// Bytes is about what is held now.
+// Bytes is the estimated size of the entries.
 func (m *DecisionCache) Bytes() uint64 { return m.decisions.WeightedSize() }
 
-// Evictions counts decisions that had to make room.
+// Evictions is the number of decisions evicted for others.
 func (m *DecisionCache) Evictions() uint64 { return m.evictions.Snapshot().Evictions }
 
-// snapshot is a number that no policy of this Memory had before.
+// snapshot is a number that no policy of this cache had before.
 func (m *DecisionCache) snapshot() uint64 { return m.snapshots.Add(1) }
 
 // recall finds the decision of a policy for a key. The hash only says where to
@@ -72,8 +71,7 @@ func (m *DecisionCache) recall(snapshot uint64, key []byte) (*Decision, bool) {
 
 // remember keeps a decision. The key is copied.
 func (m *DecisionCache) remember(snapshot uint64, key []byte, d Decision) {
-	// The cache makes room by and by: where there is to be none, an entry would
-	// still be found for a moment.
+	// otter evicts later: with a maximum of 0 it would return an entry for a moment.
 	if m.bytes.Load() > 0 {
 		m.decisions.Set(maphash.Bytes(m.seed, key), &memo{snapshot, bytes.Clone(key), d})
 	}

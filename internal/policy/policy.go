@@ -1,10 +1,15 @@
-// Package policy answers one question: may this request, with these verified
-// claims, go on to this resource? It compiles the built-in Rego rules together
-// with a team's, and evaluates `data.doorward.decision`. It knows no token, no
-// Envoy and no configuration file.
+// Package policy decides by Rego rules whether a request with verified claims
+// may reach a resource. [Compile] compiles the built-in rules together with a
+// team's, [Engine.For] is the [Evaluator] of a resource, and [Evaluator.Decide]
+// evaluates `data.doorward.decision`:
 //
-// A team can only tighten: its rules are read after the built-in ones hold, in
-// a package of their own, and cannot redefine, shadow or overwrite them.
+//	engine, problems := policy.Compile(ctx, policy.Sources{Library: rego.Files, Paths: paths})
+//	decision, _, err := engine.For("weather").Decide(ctx, input)
+//
+// A team's rules can only deny more requests: they are evaluated in packages of
+// their own after the built-in rules hold, and cannot redefine, shadow or
+// overwrite these. Tokens, Envoy's messages and configuration files are the
+// business of other packages.
 package policy
 
 import (
@@ -21,7 +26,7 @@ type Sources struct {
 	Paths    []string          // the team's files and folders, as `opa run` reads them; may be empty
 	Bundles  []Bundle          // the team's bundles, each with roots of its own
 	Missing  []string          // the names of bundles that belong to it and are not there yet
-	Packages map[string]string // by resource name, the package judged for it besides authz, such as "authz.weather"
+	Packages map[string]string // by resource name, the package evaluated for it besides authz, such as "authz.weather"
 	Cache    *DecisionCache    // where decisions are remembered; nil remembers none
 
 	// Resources and Issuers are those of the configuration, to warn about rules
@@ -34,15 +39,15 @@ type Sources struct {
 // changes and is safe for concurrent use.
 type Engine struct {
 	compiler    *ast.Compiler
-	transaction storage.Transaction // a read held for good: the store has no writer
+	transaction storage.Transaction // a read transaction that is never closed: the store has no writer
 	common      *Evaluator
 	judges      map[string]*Evaluator // by resource name, those with a package of their own
 	cache       *DecisionCache        // nil: none
-	snapshot    uint64                // this policy, among all that had this memory
-	missing     []string              // bundles without which nothing is decided
+	snapshot    uint64                // the number of this policy in cache
+	missing     []string              // bundles without which every decision fails
 }
 
-// waiting is an engine that decides nothing.
+// waiting is an engine whose every decision fails.
 func waiting(missing []string) *Engine {
 	e := &Engine{missing: missing}
 	e.common = &Evaluator{engine: e}
@@ -53,7 +58,7 @@ func waiting(missing []string) *Engine {
 // of [Sources]. While there is one, every [Evaluator.Decide] fails.
 func (e *Engine) Missing() []string { return slices.Clone(e.missing) }
 
-// For is the judge of a resource, by its name. Resources without a package of
+// For is the evaluator of a resource, by its name. Resources without a package of
 // their own share one, and a name that [Sources] does not know gets that too.
 func (e *Engine) For(resource string) *Evaluator {
 	if own := e.judges[resource]; own != nil {
