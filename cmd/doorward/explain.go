@@ -2,25 +2,21 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/finding"
-	"github.com/doorward/doorward/extauthz/token"
-	"github.com/doorward/doorward/internal/config"
+	"github.com/doorward/doorward/internal/explain"
 	"github.com/doorward/doorward/internal/service"
 )
 
-// keysWithin is how long explain waits for the keys of an issuer, besides the
-// wait that every Check may take, and before that for bundles.
-const keysWithin = 5 * time.Second
+// bundlesWithin is how long explain waits for bundles.
+const bundlesWithin = 5 * time.Second
 
 // errRefused is how explain ends where the client would be refused.
 var errRefused = errors.New("the request would be refused")
@@ -33,8 +29,6 @@ type explanation struct {
 	asJSON                    bool
 	stdin                     io.Reader
 	now                       func() time.Time
-	request                   *explainRequest
-	keysProblem               string // why the issuer's keys cannot be had
 }
 
 func explainCommand(now func() time.Time) *cobra.Command {
@@ -76,30 +70,44 @@ func (x *explanation) run(cmd *cobra.Command) error {
 	case x.tokenFile != "" && x.insecureClaims != "":
 		return errors.New("--insecure-claims takes the place of --token-file: give one of them")
 	}
-	var err error
-	if x.request, err = newExplainRequest(x.method, x.url, x.headers); err != nil {
+	request, err := explain.NewRequest(x.method, x.url, x.headers)
+	if err != nil {
 		return err
 	}
-	if err := x.request.from(x.source); err != nil {
+	if err := request.SetSource(x.source); err != nil {
 		return err
 	}
 	revision, problems := fetched(cmd.Context(), x.paths)
 	if err := printStep(cmd, revision, problems); err != nil {
 		return err
 	}
-	keySet, err := x.readToken()
+	if err := x.readToken(request); err != nil {
+		return &failure{err}
+	}
+	report, err := explain.Run(cmd.Context(), revision, request, x.now)
 	if err != nil {
 		return &failure{err}
 	}
-	told, err := x.ask(cmd.Context(), revision, keySet)
-	if err != nil {
+	write := report.WriteText
+	if x.asJSON {
+		write = report.WriteJSON
+	}
+	if err := write(cmd.OutOrStdout()); err != nil {
 		return &failure{err}
 	}
-	r := x.report(told, revision)
-	if err := x.print(cmd.OutOrStdout(), r); err != nil {
-		return &failure{err}
+	return outcomeError(report.Outcome)
+}
+
+// outcomeError is the error that makes the exit code.
+func outcomeError(outcome string) error {
+	switch outcome {
+	case explain.Allowed, explain.Answered:
+		return nil
+	case explain.Refused:
+		return errRefused
+	default:
+		return &failure{}
 	}
-	return r.end()
 }
 
 // printStep prints problems where check does. Warnings beside a good configuration
@@ -120,77 +128,46 @@ func printStep(cmd *cobra.Command, revision *service.Revision, problems finding.
 	return nil
 }
 
-// readToken puts the token into the question. The key set is nil unless the
-// token was made of unsigned claims.
-func (x *explanation) readToken() (keySet []byte, err error) {
+// readToken adds the token, or the unsigned claims, to the request.
+func (x *explanation) readToken(request *explain.Request) error {
 	switch {
 	case x.tokenFile != "":
 		content, err := readSecret(x.tokenFile, x.stdin)
 		if err != nil {
-			return nil, fmt.Errorf("--token-file: %w", err)
+			return fmt.Errorf("--token-file: %w", err)
 		}
-		x.request.present(string(bytes.TrimSpace(content)))
-		return nil, nil
+		request.SetToken(string(bytes.TrimSpace(content)))
 	case x.insecureClaims != "":
 		content, err := readSecret(x.insecureClaims, x.stdin)
 		if err != nil {
-			return nil, fmt.Errorf("--insecure-claims: %w", err)
+			return fmt.Errorf("--insecure-claims: %w", err)
 		}
-		compact, keySet, err := sign(content)
-		x.request.present(compact)
-		return keySet, err
+		return request.SetUnsignedClaims(content)
 	}
-	return nil, nil
+	return nil
 }
 
-// ask brings the plan in force as serve would, without a port, and asks it.
-func (x *explanation) ask(ctx context.Context, p *service.Revision, keySet []byte) (extauthz.Explanation, error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	only := *p
-	only.Config = x.narrowed(p.Config, keySet)
-	checks, err := service.Offline(ctx, &only, x.now)
+// longestFile bounds what is read as a token or as claims, in bytes.
+const longestFile = 1 << 20
+
+// readSecret reads a file, or standard input for "-". The error does not repeat
+// what is in it.
+func readSecret(name string, stdin io.Reader) ([]byte, error) {
+	from := stdin
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		from = file
+	}
+	content, err := io.ReadAll(io.LimitReader(from, longestFile+1))
 	if err != nil {
-		return extauthz.Explanation{}, err
+		return nil, err
 	}
-	for _, issuer := range checks.State().Issuers {
-		x.keysProblem = awaitKeys(ctx, issuer)
+	if len(content) > longestFile {
+		return nil, fmt.Errorf("%s has more than %s: no token is that long", name, count(longestFile, "byte"))
 	}
-	if only.Config.TrustClientAddress {
-		x.request.showClient()
-	}
-	return checks.Explain(ctx, x.request.check(), x.now), nil
-}
-
-// narrowed is the configuration with the one issuer that the token names, so
-// that nobody else is asked for keys. Keys that serve keeps are left alone:
-// they would be replaced by files that serve may not read. Nor is anything
-// logged: what is explained has not happened.
-func (x *explanation) narrowed(cfg *config.Config, keySet []byte) *config.Config {
-	narrow := *cfg
-	narrow.Issuers, narrow.DecisionLog, narrow.JWKSCacheDir = nil, config.DecisionLog{To: config.Off}, ""
-	said, _ := token.ReadUnverified(x.request.token)
-	for _, issuer := range cfg.Issuers {
-		switch {
-		case issuer.Keys.Issuer != said.Issuer:
-			continue
-		case keySet != nil:
-			issuer = trustingOnly(issuer, keySet)
-		}
-		issuer.Keys.CacheDir = ""
-		narrow.Issuers = append(narrow.Issuers, issuer)
-	}
-	return &narrow
-}
-
-// awaitKeys waits until there are keys, and says what is wrong where there are
-// none.
-func awaitKeys(ctx context.Context, issuer *token.Issuer) string {
-	ctx, cancel := context.WithTimeout(ctx, keysWithin)
-	defer cancel()
-	issuer.Keys.Find(ctx, nil, "") // what it finds is for the Check to say
-	if status := issuer.Keys.Status(); status.Keys == 0 {
-		return strings.TrimSpace(status.State + ": " + status.Problem)
-	}
-	return ""
+	return content, nil
 }

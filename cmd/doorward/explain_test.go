@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/doorward/doorward/internal/explain"
 	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
@@ -265,7 +266,7 @@ func TestExplain(t *testing.T) {
 			}
 			compareGolden(t, filepath.Join(golden, row.golden+".txt"), text.stdout)
 			compareGolden(t, filepath.Join(golden, row.golden+".json"), document.stdout)
-			var r report
+			var r explain.Report
 			decoder := json.NewDecoder(strings.NewReader(document.stdout))
 			decoder.DisallowUnknownFields()
 			if err := decoder.Decode(&r); err != nil || decoder.More() || r.Reason == "" || r.Insecure {
@@ -334,7 +335,7 @@ func TestExplainUnsignedClaims(t *testing.T) {
 			f.write(t, "claims.json", row.claims)
 			args := []string{"--config", "doorward.yaml", "--url", "https://mcp.example.com/mcp", "--insecure-claims", "claims.json"}
 			text, document := explainAt(t, "", args...), explainAt(t, "", append(args, "--json")...)
-			var r report
+			var r explain.Report
 			if err := json.Unmarshal([]byte(document.stdout), &r); err != nil {
 				t.Fatal(err)
 			}
@@ -457,52 +458,4 @@ func TestExplainWithoutKeys(t *testing.T) {
 		!strings.Contains(got.stdout, "keys_unavailable: missing: ") || !strings.Contains(got.stdout, "HTTP 503") {
 		t.Errorf("%+v", got)
 	}
-}
-
-// TestColours are for a terminal whose owner wants them.
-func TestColours(t *testing.T) {
-	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Skip("no terminal to be had:", err)
-	}
-	defer terminal.Close()
-	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if !colourful(terminal, "") || colourful(terminal, "1") || colourful(file, "") || colourful(&bytes.Buffer{}, "") {
-		t.Error("colours where none belong, or none on a terminal")
-	}
-	r := &report{Outcome: outcomeRefused, Reason: "no_resource", Insecure: true, Steps: []stepReport{{Step: "read", OK: true}, {Step: "find"}}}
-	plain, coloured := &textRenderer{}, &textRenderer{colours: true}
-	plain.tell(r)
-	coloured.tell(r)
-	if strings.ContainsRune(plain.text.String(), 0x1b) || strings.Count(coloured.text.String(), "\x1b[") < 8 {
-		t.Errorf("%q\n%q", plain.text.String(), coloured.text.String())
-	}
-}
-
-// FuzzQuestion states that a URL is taken as it is written, or refused: nothing
-// is mended on the way to the rules that judge it.
-func FuzzQuestion(f *testing.F) {
-	for _, url := range []string{
-		"https://mcp.example.com/mcp", "http://h:80?x=/..;/", "HTTPS://H#f", "https://a@b/", "https://[::1]:8/%zz", "https:///x", "x", "https://h/\x00?#",
-	} {
-		f.Add(url, "Name: value")
-	}
-	f.Fuzz(func(t *testing.T, url, header string) {
-		q, err := newExplainRequest("GET", url, []string{header})
-		if err != nil {
-			return
-		}
-		asked, _, _ := strings.Cut(url, "#")
-		_, rest, _ := strings.Cut(asked, "://")
-		if again := q.host + q.path; again != rest && again != rest+"/" && strings.Replace(again, "/?", "?", 1) != rest {
-			t.Errorf("%q is asked as %q", url, again)
-		}
-		if q.path[0] != '/' || q.host == "" || q.headers["authorization"] != "" {
-			t.Errorf("%q, %q: %+v", url, header, q)
-		}
-	})
 }

@@ -24,7 +24,7 @@ func fetched(ctx context.Context, paths []string) (*service.Revision, finding.Li
 	if cfg == nil {
 		return nil, problems
 	}
-	soon, cancel := context.WithTimeout(ctx, keysWithin)
+	soon, cancel := context.WithTimeout(ctx, bundlesWithin)
 	defer cancel()
 	have, list, missing := arrivals(soon, cfg)
 	next, faults := service.Compose(ctx, cfg, service.Parts{Bundles: have, Revocations: list})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/doorward/doorward/internal/explain"
 	"github.com/doorward/doorward/internal/policy"
 )
 
@@ -23,7 +24,7 @@ func rulesInForce(engine *policy.Engine, resource string) string {
 		if rule.Code != "" {
 			name += ":" + rule.Code
 		}
-		fmt.Fprintf(&b, "  %s  %s:%d:%d\n", name, fromHere(rule.File), rule.Line, rule.Column)
+		fmt.Fprintf(&b, "  %s  %s:%d:%d\n", name, explain.RelativePaths(rule.File), rule.Line, rule.Column)
 	}
 	return b.String()
 }

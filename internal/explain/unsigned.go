@@ -1,4 +1,4 @@
-package main
+package explain
 
 import (
 	"crypto/ed25519"
@@ -12,6 +12,15 @@ import (
 
 // unsignedKey is the key id of the key that signs unsigned claims.
 const unsignedKey = "insecure-claims"
+
+// SetUnsignedClaims adds a token of claims, as if a trusted issuer had signed
+// them. The report says that they are not signed.
+func (q *Request) SetUnsignedClaims(claims []byte) error {
+	compact, keySet, err := sign(claims)
+	q.SetToken(compact)
+	q.keySet = keySet
+	return err
+}
 
 // sign makes a token of claims that nobody signed, with a key that lives for
 // this call, and the key set that verifies it. So the claims go down the very

@@ -1,4 +1,4 @@
-package main
+package explain
 
 import (
 	"time"
@@ -34,12 +34,11 @@ type dateReport struct {
 }
 
 // tokenReport is nil for what is no token.
-func (x *explanation) tokenReport(told *extauthz.Explanation) *tokenReport {
-	said, ok := token.ReadUnverified(x.request.token)
+func (q *Request) tokenReport(told *extauthz.Explanation, now time.Time) *tokenReport {
+	said, ok := token.ReadUnverified(q.token)
 	if !ok {
 		return nil
 	}
-	now := x.now()
 	r := &tokenReport{
 		Algorithm: redact.Text(said.Algorithm),
 		Type:      redact.Text(said.Type),
@@ -57,7 +56,7 @@ func (x *explanation) tokenReport(told *extauthz.Explanation) *tokenReport {
 	}
 	if told.Claims != nil {
 		r.Profile = told.Claims.Profile.String()
-		r.Verified = x.insecureClaims == ""
+		r.Verified = q.keySet == nil
 	}
 	return r
 }

@@ -1,4 +1,4 @@
-package main
+package explain
 
 import (
 	"encoding/json"
@@ -14,15 +14,18 @@ import (
 	"golang.org/x/term"
 )
 
-func (x *explanation) print(out io.Writer, r *report) error {
-	if x.asJSON {
-		encoder := json.NewEncoder(out)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(r)
-	}
+// WriteJSON writes the report as one JSON document.
+func (r *Report) WriteJSON(out io.Writer) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(r)
+}
+
+// WriteText writes the report for a person, in colours if out is a terminal.
+func (r *Report) WriteText(out io.Writer) error {
 	n := &textRenderer{colours: colourful(out, os.Getenv("NO_COLOR"))}
-	n.tell(r)
+	n.render(r)
 	_, err := io.WriteString(out, n.text.String())
 	return err
 }
@@ -68,7 +71,7 @@ func (n *textRenderer) row(name, value string) {
 
 func (n *textRenderer) heading(text string) { n.line("\n%s", n.colour(bold, text)) }
 
-func (n *textRenderer) tell(r *report) {
+func (n *textRenderer) render(r *Report) {
 	if r.Insecure {
 		n.line("%s\n", n.colour(bold+";"+red,
 			"INSECURE: nobody signed these claims (--insecure-claims).\nThis shows what a token with them would get. It says nothing about any real token."))
@@ -93,13 +96,13 @@ func (n *textRenderer) step(s stepReport) {
 	n.line("%s %-10s %s  %s", mark, s.Step, took, plain(s.Found))
 }
 
-func (n *textRenderer) outcome(r *report) {
+func (n *textRenderer) outcome(r *Report) {
 	code := bold + ";" + green
-	if r.Outcome == outcomeRefused || r.Outcome == outcomeUndecided {
+	if r.Outcome == Refused || r.Outcome == Undecided {
 		code = bold + ";" + red
 	}
 	text := r.Outcome + ": " + r.Reason
-	if r.Outcome == outcomeAllowed {
+	if r.Outcome == Allowed {
 		text = r.Outcome
 	}
 	if r.Insecure {
@@ -114,7 +117,7 @@ func (n *textRenderer) outcome(r *report) {
 	}
 }
 
-func (n *textRenderer) token(r *report) {
+func (n *textRenderer) token(r *Report) {
 	t := r.Token
 	if t == nil {
 		return
@@ -159,7 +162,7 @@ func (n *textRenderer) accepted(values []string) {
 	}
 }
 
-func (n *textRenderer) rules(r *report) {
+func (n *textRenderer) rules(r *Report) {
 	if len(r.Rules) == 0 {
 		return
 	}
@@ -199,9 +202,9 @@ func orNone(list []string) string {
 	return strings.Join(list, " ")
 }
 
-func (n *textRenderer) answer(r *report) {
+func (n *textRenderer) answer(r *Report) {
 	a := r.Answer
-	if r.Outcome == outcomeAllowed {
+	if r.Outcome == Allowed {
 		n.heading("the request goes on")
 		for _, header := range a.Set {
 			n.line("  with     %s: %s", header.Name, plain(header.Value))

@@ -1,4 +1,4 @@
-package main
+package explain
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 )
 
 // addSteps says of each step what it found, and of the one that refused, why.
-func (r *report) addSteps(q *explainRequest, told *extauthz.Explanation) {
-	passed := r.Outcome == outcomeAllowed || r.Outcome == outcomeAnswered
+func (r *Report) addSteps(q *Request, told *extauthz.Explanation) {
+	passed := r.Outcome == Allowed || r.Outcome == Answered
 	for _, step := range told.Steps {
 		s := stepReport{Step: step.Name, OK: passed || step.Name != told.Ended, Nanoseconds: step.Took.Nanoseconds()}
 		if s.OK {
@@ -24,7 +24,7 @@ func (r *report) addSteps(q *explainRequest, told *extauthz.Explanation) {
 }
 
 // refusal is the reason in one line.
-func (r *report) refusal() string {
+func (r *Report) refusal() string {
 	switch {
 	case r.Reason == "metadata":
 		return fmt.Sprintf("no metadata document for this: %d", r.Answer.Status)
@@ -42,7 +42,7 @@ func (r *report) refusal() string {
 }
 
 // found is what a step found that went on.
-func (r *report) found(step string, q *explainRequest, told *extauthz.Explanation) string {
+func (r *Report) found(step string, q *Request, told *extauthz.Explanation) string {
 	switch step {
 	case extauthz.StepRead:
 		path, _, query := strings.Cut(q.path, "?")
@@ -63,7 +63,7 @@ func (r *report) found(step string, q *explainRequest, told *extauthz.Explanatio
 		return "no Origin header"
 	case extauthz.StepCredential:
 		scheme, _, _ := strings.Cut(q.headers["authorization"], " ")
-		return fmt.Sprintf("a %s token of %s", scheme, count(len(q.token), "byte"))
+		return fmt.Sprintf("a %s token of %s", scheme, bytesOf(q.token))
 	case extauthz.StepVerify:
 		if r.Insecure {
 			return "NOT VERIFIED: nobody signed these claims; issuer, type, claims and dates are judged"
@@ -78,6 +78,13 @@ func (r *report) found(step string, q *explainRequest, told *extauthz.Explanatio
 	default:
 		return fmt.Sprintf("%d", r.Answer.Status)
 	}
+}
+
+func bytesOf(text string) string {
+	if len(text) == 1 {
+		return "1 byte"
+	}
+	return fmt.Sprintf("%d bytes", len(text))
 }
 
 func headerNames(names []string) string {

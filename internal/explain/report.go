@@ -1,10 +1,11 @@
-package main
+package explain
 
 import (
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
@@ -12,15 +13,14 @@ import (
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/internal/redact"
-	"github.com/doorward/doorward/internal/service"
 )
 
-// report is what explain says of one request. As JSON it is an API, version 1:
+// Report is the explanation of one request. As JSON it is an API, version 1:
 // members are added, never renamed; a list that has nothing is [], and a member
 // that is marked "may be absent" is left out where it is not known. Neither the
 // token nor its signature nor any header of the request is in it, but an Origin
 // that was refused; what looks like a credential elsewhere is redacted.
-type report struct {
+type Report struct {
 	Version  int            `json:"version"`
 	Insecure bool           `json:"insecure"`               // nobody signed the claims: --insecure-claims
 	Outcome  string         `json:"outcome"`                // "allowed", "answered" (a metadata document), "refused", "undecided" (503)
@@ -94,40 +94,28 @@ type headerReport struct {
 	Value string `json:"value"`
 }
 
-// The outcomes, and the exit code of each beside 0.
+// The outcomes.
 const (
-	outcomeAllowed   = "allowed"
-	outcomeAnswered  = "answered"
-	outcomeRefused   = "refused"   // 3
-	outcomeUndecided = "undecided" // 1
+	Allowed   = "allowed"
+	Answered  = "answered"  // with a metadata document
+	Refused   = "refused"   // 4xx
+	Undecided = "undecided" // 503
 )
 
-// end is the error that makes the exit code.
-func (r *report) end() error {
-	switch r.Outcome {
-	case outcomeAllowed, outcomeAnswered:
-		return nil
-	case outcomeRefused:
-		return errRefused
-	default:
-		return &failure{}
-	}
-}
-
-func (x *explanation) report(told extauthz.Explanation, p *service.Revision) *report {
-	r := &report{
+func newReport(q *Request, told *extauthz.Explanation, table *resource.Table, now time.Time, keysProblem string) *Report {
+	r := &Report{
 		Version:  1,
-		Insecure: x.insecureClaims != "",
+		Insecure: q.keySet != nil,
 		Reason:   told.Reason.String(),
-		Cause:    fromHere(told.Cause),
+		Cause:    RelativePaths(told.Cause),
 		Facts:    []factReport{},
 		Advice:   told.Advice,
 		Resource: told.Document,
 		Steps:    []stepReport{},
-		Token:    x.tokenReport(&told),
-		Accepted: accepted(&told, p.Config.Resources),
+		Token:    q.tokenReport(told, now),
+		Accepted: accepted(told, table),
 		Rules:    rules(told.RuleTraces),
-		Scopes:   scopes(&told),
+		Scopes:   scopes(told),
 		Denials:  []denialReport{},
 		Warnings: []noteReport{},
 		Answer:   answer(told.Answer),
@@ -136,8 +124,8 @@ func (x *explanation) report(told extauthz.Explanation, p *service.Revision) *re
 	if told.Resource != nil {
 		r.Resource, r.URI = told.Resource.Name, told.Resource.URI
 	}
-	if r.Reason == "keys_unavailable" && x.keysProblem != "" {
-		r.Cause = x.keysProblem
+	if r.Reason == "keys_unavailable" && keysProblem != "" {
+		r.Cause = keysProblem
 	}
 	if d := told.Decision; d.Outcome == policy.Denied {
 		r.Denial = &denialReport{d.Rule, redact.Text(d.Code), redact.Text(d.Message)}
@@ -151,20 +139,20 @@ func (x *explanation) report(told extauthz.Explanation, p *service.Revision) *re
 	for _, fact := range told.Facts {
 		r.Facts = append(r.Facts, factReport(fact))
 	}
-	r.addSteps(x.request, &told)
+	r.addSteps(q, told)
 	return r
 }
 
 func outcome(status int, goesOn bool) string {
 	switch {
 	case goesOn:
-		return outcomeAllowed
+		return Allowed
 	case status < 400:
-		return outcomeAnswered
+		return Answered
 	case status == 503:
-		return outcomeUndecided
+		return Undecided
 	default:
-		return outcomeRefused
+		return Refused
 	}
 }
 
@@ -197,13 +185,14 @@ func originOf(uri string) string {
 func rules(grounds []policy.Trace) []ruleReport {
 	all := []ruleReport{}
 	for _, g := range grounds {
-		all = append(all, ruleReport{g.Rule, fromHere(g.File), g.Line, g.Failed})
+		all = append(all, ruleReport{g.Rule, RelativePaths(g.File), g.Line, g.Failed})
 	}
 	return all
 }
 
-// fromHere names files below the working directory as somebody in it would.
-func fromHere(text string) string {
+// RelativePaths is text with the files below the working directory named from
+// there.
+func RelativePaths(text string) string {
 	here, err := os.Getwd()
 	if err != nil {
 		return text

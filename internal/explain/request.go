@@ -1,11 +1,19 @@
-package main
+// Package explain runs one request through the steps of a Check, and reports
+// what each of them found and what the client would receive:
+//
+//	request, err := explain.NewRequest("GET", "https://mcp.example.com/mcp", nil)
+//	...
+//	request.SetToken(token)
+//	report, err := explain.Run(ctx, revision, request, time.Now)
+//	...
+//	err = report.WriteText(os.Stdout)
+//
+// It opens no port, logs nothing and stores no keys.
+package explain
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"net/netip"
-	"os"
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -14,20 +22,21 @@ import (
 	"github.com/doorward/doorward/extauthz/token"
 )
 
-// explainRequest is the request that explain is asked about, as a client would send
-// it.
-type explainRequest struct {
+// Request is the request to explain, as a client would send it.
+type Request struct {
 	method, scheme, host string
 	path                 string   // with the query
 	names                []string // of the headers, as they were given
 	headers              map[string]string
 	token                string // "" for none
 	source               string // IP address that the request comes from; "" for none
+	keySet               []byte // that verifies unsigned claims; nil where token is a real one
 }
 
-// newExplainRequest reads method, URL and headers. Its errors are mistakes of usage.
-func newExplainRequest(method, url string, headers []string) (*explainRequest, error) {
-	q := &explainRequest{method: method, headers: map[string]string{}}
+// NewRequest reads method, URL and headers. Its errors name the flag that is
+// wrong.
+func NewRequest(method, url string, headers []string) (*Request, error) {
+	q := &Request{method: method, headers: map[string]string{}}
 	scheme, rest, absolute := strings.Cut(url, "://")
 	q.scheme = strings.ToLower(scheme)
 	if !absolute || q.scheme != "https" && q.scheme != "http" {
@@ -55,7 +64,7 @@ func newExplainRequest(method, url string, headers []string) (*explainRequest, e
 }
 
 // add takes one header. Envoy joins what is repeated with a comma.
-func (q *explainRequest) add(header string) error {
+func (q *Request) add(header string) error {
 	name, value, found := strings.Cut(header, ":")
 	name, value = strings.ToLower(name), strings.TrimSpace(value)
 	switch {
@@ -75,8 +84,9 @@ func (q *explainRequest) add(header string) error {
 	return nil
 }
 
-// from says where the request comes from. A port is no part of it.
-func (q *explainRequest) from(address string) error {
+// SetSource sets the IP address that the request comes from, without a port;
+// "" leaves it unknown.
+func (q *Request) SetSource(address string) error {
 	if address == "" {
 		return nil
 	}
@@ -90,16 +100,16 @@ func (q *explainRequest) from(address string) error {
 
 // showClient names the client in the header in which Envoy does, where rules
 // are to trust it and --header does not say otherwise.
-func (q *explainRequest) showClient() {
+func (q *Request) showClient() {
 	const header = "x-envoy-external-address"
 	if _, given := q.headers[header]; q.source != "" && !given {
 		q.headers[header] = q.source
 	}
 }
 
-// present adds a token under the scheme that a client would use: a request with
+// SetToken adds a token under the scheme that a client would use: a request with
 // a DPoP proof has a DPoP token (RFC 9449, section 7.1).
-func (q *explainRequest) present(compact string) {
+func (q *Request) SetToken(compact string) {
 	scheme := token.SchemeBearer
 	if _, proof := q.headers["dpop"]; proof {
 		scheme = token.SchemeDPoP
@@ -108,8 +118,8 @@ func (q *explainRequest) present(compact string) {
 	q.headers["authorization"] = scheme + " " + compact
 }
 
-// check is the question as Envoy would put it.
-func (q *explainRequest) check() *authv3.CheckRequest {
+// check is the request as Envoy would send it.
+func (q *Request) check() *authv3.CheckRequest {
 	headers := map[string]string{":method": q.method, ":scheme": q.scheme, ":authority": q.host, ":path": q.path}
 	for name, value := range q.headers {
 		headers[name] = value
@@ -122,36 +132,11 @@ func (q *explainRequest) check() *authv3.CheckRequest {
 }
 
 // peer is nil where no address was given.
-func (q *explainRequest) peer() *authv3.AttributeContext_Peer {
+func (q *Request) peer() *authv3.AttributeContext_Peer {
 	if q.source == "" {
 		return nil
 	}
 	return &authv3.AttributeContext_Peer{Address: &corev3.Address{Address: &corev3.Address_SocketAddress{
 		SocketAddress: &corev3.SocketAddress{Address: q.source},
 	}}}
-}
-
-// longestFile bounds what is read as a token or as claims, in bytes.
-const longestFile = 1 << 20
-
-// readSecret reads a file, or standard input for "-". The error does not repeat
-// what is in it.
-func readSecret(name string, stdin io.Reader) ([]byte, error) {
-	from := stdin
-	if name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		from = file
-	}
-	content, err := io.ReadAll(io.LimitReader(from, longestFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(content) > longestFile {
-		return nil, fmt.Errorf("%s has more than %s: no token is that long", name, count(longestFile, "byte"))
-	}
-	return content, nil
 }

@@ -1,0 +1,71 @@
+package explain
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/config"
+	"github.com/doorward/doorward/internal/service"
+)
+
+// keysWithin is how long Run waits for the keys of an issuer, besides the wait
+// that every Check may take.
+const keysWithin = 5 * time.Second
+
+// Run activates the revision as serve would, without a port, and explains what
+// it answers to the request. It fetches the keys of the token's issuer unless
+// the configuration has them.
+func Run(ctx context.Context, p *service.Revision, q *Request, now func() time.Time) (*Report, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	only := *p
+	only.Config = narrowed(p.Config, q)
+	checks, err := service.Offline(ctx, &only, now)
+	if err != nil {
+		return nil, err
+	}
+	keysProblem := "" // why there are no keys of the issuer
+	for _, issuer := range checks.State().Issuers {
+		keysProblem = awaitKeys(ctx, issuer)
+	}
+	if only.Config.TrustClientAddress {
+		q.showClient()
+	}
+	told := checks.Explain(ctx, q.check(), now)
+	return newReport(q, &told, p.Config.Resources, now(), keysProblem), nil
+}
+
+// narrowed is the configuration with the one issuer that the token names, so
+// that no other issuer is asked for keys. It does not use the cache directory,
+// because serve may not be able to read files that another user writes, and it
+// logs no decision, because the request did not happen.
+func narrowed(cfg *config.Config, q *Request) *config.Config {
+	narrow := *cfg
+	narrow.Issuers, narrow.DecisionLog, narrow.JWKSCacheDir = nil, config.DecisionLog{To: config.Off}, ""
+	unverified, _ := token.ReadUnverified(q.token)
+	for _, issuer := range cfg.Issuers {
+		switch {
+		case issuer.Keys.Issuer != unverified.Issuer:
+			continue
+		case q.keySet != nil:
+			issuer = trustingOnly(issuer, q.keySet)
+		}
+		issuer.Keys.CacheDir = ""
+		narrow.Issuers = append(narrow.Issuers, issuer)
+	}
+	return &narrow
+}
+
+// awaitKeys waits until there are keys, and says what is wrong where there are
+// none.
+func awaitKeys(ctx context.Context, issuer *token.Issuer) string {
+	ctx, cancel := context.WithTimeout(ctx, keysWithin)
+	defer cancel()
+	issuer.Keys.Find(ctx, nil, "") // what it finds is for the Check to say
+	if status := issuer.Keys.Status(); status.Keys == 0 {
+		return strings.TrimSpace(status.State + ": " + status.Problem)
+	}
+	return ""
+}
