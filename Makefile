@@ -6,7 +6,7 @@ LINT     := $(TOOLS)/bin/golangci-lint-2.15.0
 FUZZTIME ?= 10s
 BENCHCOUNT ?= 6
 
-.PHONY: help demo test interop bench compare load stats lint release build fuzz clean docs mutate fairness
+.PHONY: help demo test interop bench compare load stats lint release build fuzz clean docs api mutate fairness
 
 help: ## this list
 	@echo "make demo and make test are all that a newcomer needs. All targets:"
@@ -50,6 +50,9 @@ load: ## twenty minutes: what a Check costs, beside other services, through Envo
 
 docs: ## the pages of docs/ that are made of the code
 	@go run ./internal/dev/docs
+
+api: ## the lists of exported declarations in internal/dev/api/testdata
+	@go run ./internal/dev/api
 
 mutate: ## tests against changed code: BASE=commit, ALL=1 (hours) or PLANTED=1
 	@go run ./internal/dev/mutate $(if $(BASE),-base $(BASE)) $(if $(ALL),-all) $(if $(PLANTED),-planted)

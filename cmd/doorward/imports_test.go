@@ -61,6 +61,7 @@ var arrows = map[string][]string{
 	"internal/testenv":         {"envoy", "internal/testenv/jwttest"},
 	"internal/testenv/jwttest": {},
 	"internal/testenv/readers": {},
+	"internal/dev/api":         {},
 	"internal/dev/docs":        {"extauthz/reason"},
 	"internal/dev/mutate":      {},
 	"internal/dev/stats":       {},

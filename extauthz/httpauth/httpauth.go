@@ -1,9 +1,11 @@
 // Package httpauth protects a Go MCP server without an Envoy in front: a
 // net/http middleware that asks the same [extauthz.Server] that answers Envoy.
 //
-//	server := extauthz.New(log, metrics)
-//	server.Swap(state)
-//	http.ListenAndServe(":8080", httpauth.Handler(server, mcpHandler))
+//	checks, err := extauthz.New(extauthz.Options{Log: log})
+//	...
+//	err = checks.Swap(state)
+//	...
+//	server := &http.Server{Addr: ":8080", Handler: httpauth.Handler(checks, mcpHandler)}
 //
 // A request gets the verdict that Envoy would get for it: a refusal with its
 // status, challenge and body; the metadata document (RFC 9728) of a resource;
