@@ -26,7 +26,7 @@ func (s *Server) decide(ctx context.Context, state *numberedState, req *request,
 	if !s.evaluate(ctx, judge, req, v) || !pinnable {
 		return v
 	}
-	v.encoded, v.tally = v.answer(req), s.metrics.countersFor(res.Name, v.reason, &v.decision)
+	v.encoded, v.counters = v.answer(req), s.metrics.countersFor(res.Name, v.reason, &v.decision)
 	known.cacheVerdict(key, v)
 	return v
 }
@@ -38,7 +38,7 @@ func (s *Server) evaluate(ctx context.Context, judge *policy.Evaluator, req *req
 	defer cancel()
 	start := time.Now()
 	decision, found, err := judge.Decide(ctx, policyInput(req, v))
-	s.metrics.decided(v.resource.Name, found, time.Since(start))
+	s.metrics.countDecision(v.resource.Name, found, time.Since(start))
 	if err != nil {
 		v.reason, v.cause = reason.PolicyError, err.Error()
 		return false

@@ -77,16 +77,16 @@ func (s *Server) Explain(ctx context.Context, check *authv3.CheckRequest, now fu
 	}()
 	taken.enter(StepRead)
 	state := s.state.Load()
-	req, v := s.decodeAndCheck(ctx, state, incoming{said: describe(check), steps: taken}, time.Now())
+	req, v := s.decodeAndCheck(ctx, state, incoming{attributes: describe(check), steps: taken}, time.Now())
 	told.Ended = taken.last()
 	taken.enter(StepAnswer)
 	answer = v.answer(req)
 	taken.leave()
 	told.fill(v, taken.all)
-	account := accountOf(state, req, v)
+	account := newDenialAdvice(state, req, v)
 	told.Facts, told.Advice = account.facts, account.advice
 	if v.decision.Outcome != policy.Failed {
-		told.RuleTraces = state.grounds(ctx, req, v)
+		told.RuleTraces = state.ruleTraces(ctx, req, v)
 	}
 	return told
 }
@@ -99,7 +99,7 @@ func (told *Explanation) fill(v *verdict, steps []Step) {
 }
 
 // grounds asks the policy once more, with a witness.
-func (state *State) grounds(ctx context.Context, req *request, v *verdict) []policy.Trace {
+func (state *State) ruleTraces(ctx context.Context, req *request, v *verdict) []policy.Trace {
 	ctx, cancel := context.WithDeadline(ctx, state.deadline(ctx, time.Now()))
 	defer cancel()
 	judge := state.Policy.For(v.resource.Name)

@@ -19,7 +19,7 @@ func TestALineThatIsNotWrittenIsNotComposed(t *testing.T) {
 		state := &numberedState{State: &State{Resources: new(resource.Table)}}
 		req := &request{authority: "nowhere.example.com", path: "/x", method: "GET"}
 		v := refuse(reason.NoResource, "")
-		for range perSecond {
+		for range linesPerSecond {
 			j.write(state, req, v)
 		}
 		if n := testing.AllocsPerRun(100, func() { j.write(state, req, v) }); n != 0 {

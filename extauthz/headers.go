@@ -56,7 +56,7 @@ func (a *attributes) headers() headers {
 // where it matters: of names that are one in lower case.
 func (a *attributes) settle() {
 	byName := func(a, b header) int { return strings.Compare(a.name, b.name) }
-	if len(a.mapped) > mostMapped {
+	if len(a.mapped) > maxComparedNames {
 		slices.Reverse(a.mapped)
 		slices.SortStableFunc(a.mapped, byName)
 		a.mapped = slices.CompactFunc(a.mapped, func(a, b header) bool { return a.name == b.name })

@@ -26,8 +26,8 @@ type metrics struct {
 	factory      promauto.Factory
 }
 
-// counters is where an answer is counted: among those of its resource and reason,
-// and at each rule of the team that denied or warned.
+// counters are those that one answer increments: of its resource and reason, and
+// of each rule of the team that denied or warned.
 type counters struct {
 	checks   prometheus.Counter
 	duration prometheus.Observer
@@ -88,8 +88,8 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 	}
 }
 
-// watch reads the size of what a Server remembers when somebody asks.
-func (m *metrics) watch(a *tokenCache) {
+// registerCache exports the size and the evictions of the token cache.
+func (m *metrics) registerCache(a *tokenCache) {
 	label := prometheus.Labels{"cache": "token"}
 	m.factory.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "doorward_cache_bytes", Help: "About what a cache holds, in bytes.", ConstLabels: label,
@@ -99,8 +99,8 @@ func (m *metrics) watch(a *tokenCache) {
 	}, func() float64 { return float64(a.evictions.Snapshot().Evictions) })
 }
 
-// decided counts one decision. What was remembered took no evaluation.
-func (m *metrics) decided(resource string, found policy.CacheResult, took time.Duration) {
+// countDecision counts one decision; a cached one took no evaluation.
+func (m *metrics) countDecision(resource string, found policy.CacheResult, took time.Duration) {
 	switch found {
 	case policy.Remembered:
 		m.decisions.hit.Inc()
@@ -120,7 +120,7 @@ func durations() []float64 {
 	}
 }
 
-// countersFor looks up what a verdict may keep, so that it is looked up once.
+// countersFor looks up the counters of a verdict, which may cache them.
 func (m *metrics) countersFor(resource string, why reason.Reason, decision *policy.Decision) *counters {
 	return &counters{m.checks.WithLabelValues(resource, why.String()), m.duration.WithLabelValues(resource), m.rulesOf(resource, decision)}
 }
@@ -141,9 +141,9 @@ func (m *metrics) rulesOf(resource string, decision *policy.Decision) []promethe
 	return counters
 }
 
-// mostRules bounds the series that rules make in the life of a process, in which
+// maxRuleSeries bounds the series that rules make in the life of a process, in which
 // policies come and go.
-const mostRules = 2000
+const maxRuleSeries = 2000
 
 // ruleLabels are the labels of rules that are in use.
 type ruleLabels struct {
@@ -160,7 +160,7 @@ func (l *ruleLabels) bounded(resource string, note policy.Message) (rule, code s
 	if l.used[key] {
 		return note.Rule, note.Label
 	}
-	if len(l.used) >= mostRules {
+	if len(l.used) >= maxRuleSeries {
 		return "other", ""
 	}
 	if l.used == nil {
@@ -171,7 +171,7 @@ func (l *ruleLabels) bounded(resource string, note policy.Message) (rule, code s
 }
 
 func (m *metrics) observe(v *verdict, in *request, took time.Duration) {
-	at := v.tally
+	at := v.counters
 	if at == nil {
 		at = m.countersFor(v.name(), v.reason, &v.decision)
 	}

@@ -11,10 +11,10 @@ import (
 // stays.
 func TestRuleLabelsAreBounded(t *testing.T) {
 	var labels ruleLabels
-	for i := range 2 * mostRules {
+	for i := range 2 * maxRuleSeries {
 		labels.bounded("weather", policy.Message{Rule: fmt.Sprintf("authz.require.a%d", i)})
 	}
-	if len(labels.used) != mostRules {
+	if len(labels.used) != maxRuleSeries {
 		t.Errorf("%d rules have a label", len(labels.used))
 	}
 	if rule, _ := labels.bounded("weather", policy.Message{Rule: "authz.require.a0"}); rule != "authz.require.a0" {

@@ -8,13 +8,13 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// mostMapped is how many entries of `headers` scan compares with those before
+// maxComparedNames is how many entries of `headers` scan compares with those before
 // it. Envoy lets 100 through. The names of more are compared once the resource
 // is known, in [attributes.settle].
-const mostMapped = 256
+const maxComparedNames = 256
 
-// fewHeaders is what room is made for before it is counted how many there are.
-const fewHeaders = 24
+// initialHeaders is the capacity before the headers are counted.
+const initialHeaders = 24
 
 // scan decodes a CheckRequest without building the hundred objects that the
 // generated decoder does, of which a Check reads a few. It refuses what that one
@@ -162,7 +162,7 @@ func (s *scanner) end(t take) {
 
 // put keeps the last value of each name, as far as it compares them.
 func (s *scanner) put(h header) {
-	if len(s.mapped) <= mostMapped {
+	if len(s.mapped) <= maxComparedNames {
 		for i := range s.mapped {
 			if s.mapped[i].name == h.name {
 				s.mapped[i].value = h.value
@@ -180,7 +180,7 @@ func room(all []header, holder string, number protowire.Number) []header {
 	case len(all) < cap(all):
 		return all
 	case all == nil:
-		return make([]header, 0, fewHeaders)
+		return make([]header, 0, initialHeaders)
 	}
 	message := unsafe.Slice(unsafe.StringData(holder), len(holder)) //nolint:gosec // read alone
 	return slices.Grow(all, max(count(message, number)-len(all), 1))

@@ -106,8 +106,8 @@ func mergeRules(t testing.TB) map[string][]byte {
 	socket := func(port uint64) []byte {
 		return put(join(text("10.0.0.7", 2), varint(3, port)), 1, 1)
 	}
-	many := make([][]byte, 0, 2*mostMapped)
-	for i := range 2 * mostMapped {
+	many := make([][]byte, 0, 2*maxComparedNames)
+	for i := range 2 * maxComparedNames {
 		many = append(many, put(join(text(strings.Repeat("n", i+1), 1), text("v", 2)), inHeaders))
 	}
 	return map[string][]byte{

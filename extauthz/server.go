@@ -1,14 +1,21 @@
-// Package extauthz answers Envoy's external-authorization call (ext_authz v3):
-// may this request reach the MCP server behind, and if not, what does its
-// client need to hear?
+// Package extauthz answers Envoy's external authorization calls (ext_authz v3)
+// for MCP servers: it verifies the access token of a request, evaluates the
+// policy, and answers allow, or a refusal with the WWW-Authenticate challenge
+// that an MCP client needs.
 //
-// One Check is a straight line: read, find, verify, decide, verdict, answer.
-// read.go alone walks the request protobuf and answer.go alone writes the
-// response. A Check ends in exactly one [reason.Reason]; it never ends in a
-// gRPC error, because Envoy may be told to take those for an allow.
+//	checks, err := extauthz.New(extauthz.Options{Log: log, Registry: registry})
+//	...
+//	err = checks.Swap(state) // and again at every reload
+//	...
+//	err = extauthz.NewGRPCServer(checks, 0).Serve(listener)
 //
-// The package knows nothing about configuration files or listeners; the
-// command joins those.
+// Each Check ends in exactly one [reason.Reason] and never in a gRPC error,
+// which Envoy takes for an allow under failure_mode_allow. The steps of a Check
+// are: decode, find the resource, read the credential, verify the token, check
+// possession, evaluate the policy, encode the answer. request.go alone reads the
+// decoded request and answer.go alone writes the response.
+//
+// A program without Envoy uses package httpauth.
 package extauthz
 
 import (
@@ -55,7 +62,7 @@ func New(options Options) (*Server, error) {
 	cache := newTokenCache()
 	own := prometheus.NewRegistry()
 	s := &Server{tokenCache: cache, metrics: newMetrics(own), log: newDenialLog(options.Log)}
-	s.metrics.watch(cache)
+	s.metrics.registerCache(cache)
 	if options.Registry != nil {
 		if err := options.Registry.Register(own); err != nil {
 			return nil, fmt.Errorf("extauthz: registering metrics: %w", err)
@@ -64,18 +71,17 @@ func New(options Options) (*Server, error) {
 	return s, nil
 }
 
-// Answer takes the bytes of a CheckRequest and gives those of the
-// CheckResponse. Neither may be changed afterwards: parts of both may be
-// remembered. The answer is never without a status; a failure of any kind is a
-// refusal in it.
+// Answer answers the bytes of a CheckRequest with those of a CheckResponse.
+// Neither may be changed afterwards: parts of both may be cached. The answer
+// always has a status; a failure of any kind is a refusal.
 func (s *Server) Answer(ctx context.Context, wire []byte) []byte {
 	return s.answerTo(ctx, incoming{wire: wire})
 }
 
-// Check is [Server.Answer] for a caller that has the message itself.
+// Check is [Server.Answer] for a caller that has the message, not its bytes.
 func (s *Server) Check(ctx context.Context, check *authv3.CheckRequest) *authv3.CheckResponse {
 	answer := new(authv3.CheckResponse)
-	if proto.Unmarshal(s.answerTo(ctx, incoming{said: describe(check)}), answer) != nil {
+	if proto.Unmarshal(s.answerTo(ctx, incoming{attributes: describe(check)}), answer) != nil {
 		return nil // cannot be: the bytes are ours
 	}
 	return answer
@@ -92,7 +98,7 @@ func (s *Server) answerTo(ctx context.Context, in incoming) (answer []byte) {
 			s.log.panicked(fault)
 			s.metrics.countersFor("", reason.Internal, &policy.Decision{}).checks.Inc()
 			answer = bareRefusal()
-			state.panicked(start)
+			state.logPanic(start)
 		}
 	}()
 	req, v := s.decodeAndCheck(ctx, state, in, start)
@@ -102,11 +108,12 @@ func (s *Server) answerTo(ctx context.Context, in incoming) (answer []byte) {
 	}
 	s.metrics.observe(v, req, time.Since(start))
 	s.log.write(state, req, v)
-	state.decided(req, v, start)
+	state.logDecision(req, v, start)
 	return answer
 }
 
-// decodeAndCheck reads what arrived and brings it to its verdict. Neither is ever nil.
+// decodeAndCheck decodes a Check and returns its request and verdict, neither of
+// which is nil.
 func (s *Server) decodeAndCheck(ctx context.Context, state *numberedState, in incoming, start time.Time) (*request, *verdict) {
 	if in.fault != "" {
 		return &request{}, refuse(reason.Internal, in.fault)
@@ -127,7 +134,7 @@ func (s *Server) decodeAndCheck(ctx context.Context, state *numberedState, in in
 	return req, s.check(ctx, state, req)
 }
 
-// check is the straight line. The first reason that applies is the answer.
+// check takes the steps of a Check. The first reason that applies is the answer.
 func (s *Server) check(ctx context.Context, state *numberedState, req *request) *verdict {
 	req.steps.enter(StepFind)
 	if state.Resources.IsMetadata(req.authority, req.path) {

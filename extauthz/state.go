@@ -102,10 +102,10 @@ func (state *State) validate() error {
 	return errors.Join(faults...)
 }
 
-// deadline is until when a Check may work. It ends before the caller's own,
-// since an answer at the deadline is none: to Envoy it is an error of the call,
-// and under failure_mode_allow an allow. Only what may wait makes a context of
-// it: most Checks wait for nothing, and a timer has its price.
+// deadline returns when a Check must be answered. It is before the caller's own
+// deadline: Envoy takes a later answer for an error of the call, and under
+// failure_mode_allow for an allow. Only a step that may wait makes a context of
+// it, because a timer costs more than most Checks.
 func (state *State) deadline(ctx context.Context, start time.Time) time.Time {
 	left := state.CheckTimeout
 	if deadline, has := ctx.Deadline(); has {
@@ -115,9 +115,9 @@ func (state *State) deadline(ctx context.Context, start time.Time) time.Time {
 	return start.Add(left)
 }
 
-// find is the resource a request is for, or the refusal where there is none.
-// Where the mesh names one, its word picks the resource, but the authority must
-// be one of that resource's.
+// find returns the resource of a request, or the refusal where there is no
+// such resource. context_extensions may name the resource; the authority must
+// then be one of that resource.
 func (state *State) find(req *request) (*resource.Resource, *verdict) {
 	if !req.hasResource {
 		if res := state.Resources.Find(req.authority, req.path); res != nil {
@@ -135,8 +135,8 @@ func (state *State) find(req *request) (*resource.Resource, *verdict) {
 	return res, nil
 }
 
-// trustedIssuer finds an issuer by `iss`, among those trusted for res alone: another
-// resource's issuer is as unknown here as a stranger (AU-6).
+// trustedIssuer returns the issuer that `iss` names if res trusts it, or nil: an
+// issuer of another resource is unknown here (AU-6).
 func (state *State) trustedIssuer(res *resource.Resource, iss string) *token.Issuer {
 	if !slices.Contains(res.Issuers, iss) {
 		return nil

@@ -25,8 +25,8 @@ type verdict struct {
 	cause         string   // for the log alone: our own words, nothing from the token
 	withSubject   bool     // the subject goes into dynamic metadata
 
-	encoded []byte    // the answer, where it was made before; see pin.go
-	tally   *counters // where the answer is counted, where that was looked up before
+	encoded  []byte    // the answer, where it was made before; see verdictcache.go
+	counters *counters // where the answer is counted, where that was looked up before
 }
 
 func refuse(why reason.Reason, cause string) *verdict { return &verdict{reason: why, cause: cause} }

@@ -9,18 +9,18 @@ import (
 	"github.com/doorward/doorward/internal/redact"
 )
 
-// request is what a Check asks about, in our own words. Nothing after read and
-// open looks at the protobuf.
+// request is the HTTP request that a Check is about. After read and open, no code
+// uses the protobuf.
 type request struct {
-	said      *attributes
-	id        string // the client's x-request-id, else Envoy's stream id
-	method    string
-	scheme    string
-	authority string
-	path      string // the bytes before the first '?'
-	rawQuery  string
+	attributes *attributes
+	id         string // the client's x-request-id, else Envoy's stream id
+	method     string
+	scheme     string
+	authority  string
+	path       string // the bytes before the first '?'
+	rawQuery   string
 
-	// Not before open: most of a flood is for no resource.
+	// Set by open: most requests of a flood are for no resource.
 	headers     headers
 	tokens      []string // the spellings of access_token in the query
 	hidesTokens bool     // behind a ';' of the query
@@ -38,18 +38,18 @@ type request struct {
 	tokenDigest [sha256.Size]byte // of the token, once it is looked at; zero before
 
 	until time.Time // when the answer must be there
-	steps *steps    // nil: nobody watches
+	steps *steps    // nil: the steps are not recorded
 }
 
-// attempt names a request by Envoy's own number for its stream and by the peer
-// it came from: neither is the client's to choose. Envoy's second try at one
-// Check has the same.
+// attempt identifies a request by Envoy's number of the stream and by the peer,
+// neither of which a client chooses. A retry of one Check by Envoy has the same
+// attempt.
 type attempt struct {
 	stream string
 	peer   peer
 }
 
-// name is "" where there is nothing to tell tries apart by.
+// name returns "" where the stream or the peer is unknown.
 func (a attempt) name() string {
 	if a.stream == "" || a.peer.address == "" {
 		return ""
@@ -57,15 +57,15 @@ func (a attempt) name() string {
 	return a.stream + " " + a.peer.address + " " + strconv.FormatUint(uint64(a.peer.port), 10)
 }
 
-// read makes a request of what Envoy said. It is false where that was no HTTP
-// request. It neither splits, copies nor sorts.
+// read makes a request of the attributes of a Check. It is false where they hold
+// no HTTP request. It does not split, copy or sort.
 func read(a *attributes) (*request, bool) {
 	if !a.hasHTTP {
 		return nil, false
 	}
 	path, rawQuery, _ := strings.Cut(readPath(a), "?")
 	in := &request{
-		said:        a,
+		attributes:  a,
 		id:          a.joinKey(),
 		method:      a.method,
 		scheme:      a.scheme,
@@ -86,10 +86,10 @@ func read(a *attributes) (*request, bool) {
 	return in, true
 }
 
-// open reads what a request for one of our resources brings along: its headers,
-// and tokens in its query.
+// open reads the headers of a request for a configured resource, and the tokens
+// in its query.
 func (r *request) open() {
-	r.headers = r.said.headers()
+	r.headers = r.attributes.headers()
 	if r.rawQuery != "" {
 		r.tokens, r.hidesTokens = queryTokens(r.rawQuery), hidesToken(r.rawQuery)
 	}
@@ -104,7 +104,7 @@ func readPath(a *attributes) string {
 	return a.path
 }
 
-// joinKey is what joins our log line to Envoy's: the x-request-id, else the id
+// joinKey returns the id that joins the log line to Envoy's: the x-request-id, else the id
 // of the stream. The first comes from the client, so only a short value of
 // visible ASCII is taken, which is no token. Envoy joins what a client repeats
 // with a comma in `headers` and keeps it apart in `header_map`; joining both

@@ -11,15 +11,15 @@ import (
 	"github.com/doorward/doorward/internal/redact"
 )
 
-// token tells of a token that was read. What it says of itself is nobody's word
-// yet, so that it is redacted as the request is.
-func (a *account) token() {
-	a.said, _ = token.ReadUnverified(a.compact)
+// token composes the facts of a token whose signature is not verified, so that
+// its values are redacted as those of the request are.
+func (a *denialAdvice) token() {
+	a.unverified, _ = token.ReadUnverified(a.compact)
 	switch a.v.reason {
 	case reason.AlgorithmNotAllowed:
 		a.algorithm()
 	case reason.TypeNotAllowed:
-		a.kind()
+		a.tokenType()
 	case reason.IssuerUnknown:
 		a.unknownIssuer()
 	case reason.ClaimsMissing:
@@ -27,22 +27,22 @@ func (a *account) token() {
 	case reason.TokenExpired:
 		a.expired()
 	case reason.TokenNotYetValid:
-		a.early()
+		a.notYetValid()
 	case reason.KeyUnknown, reason.SignatureInvalid:
 		a.key()
 	case reason.KeysUnavailable:
 		if issuer := a.issuer(); issuer != nil {
 			status := issuer.Keys.Status()
-			a.put("keys", strings.TrimSuffix(status.State+": "+status.Problem, ": "))
+			a.addFact("keys", strings.TrimSuffix(status.State+": "+status.Problem, ": "))
 		}
 	default: // the reason says it all
 	}
 }
 
-func (a *account) issuer() *token.Issuer { return a.state.Issuers[a.v.issuer] }
+func (a *denialAdvice) issuer() *token.Issuer { return a.state.Issuers[a.v.issuer] }
 
-// malformed tells how much of a token there is, and of how many parts.
-func (a *account) malformed() {
+// tokenMalformed reports the size of the token and the number of its parts.
+func (a *denialAdvice) tokenMalformed() {
 	longest, _ := a.state.Verifier.Bounds()
 	parts := strings.Count(a.compact, ".") + 1
 	switch {
@@ -50,12 +50,12 @@ func (a *account) malformed() {
 		a.advise("the Authorization header has a scheme and no token: mend the client")
 		return
 	case len(a.compact) > longest:
-		a.put("size", strconv.Itoa(len(a.compact)))
-		a.put("limit", strconv.Itoa(longest))
+		a.addFact("size", strconv.Itoa(len(a.compact)))
+		a.addFact("limit", strconv.Itoa(longest))
 		a.advise("the token has %d bytes and limits.token_bytes is %d: raise it, or have the authorization server write less into tokens", len(a.compact), longest)
 		return
 	}
-	a.put("parts", strconv.Itoa(parts))
+	a.addFact("parts", strconv.Itoa(parts))
 	switch parts {
 	case 1:
 		a.advise("a token of one part is opaque: have the authorization server issue JWTs for this resource. " +
@@ -70,29 +70,29 @@ func (a *account) malformed() {
 	}
 }
 
-func (a *account) algorithm() {
-	a.put("alg", redact.Name(a.said.Algorithm))
+func (a *denialAdvice) algorithm() {
+	a.addFact("alg", redact.Name(a.unverified.Algorithm))
 	issuer := a.issuer()
 	switch {
-	case !slices.Contains(token.DefaultAlgorithms(), a.said.Algorithm):
+	case !slices.Contains(token.DefaultAlgorithms(), a.unverified.Algorithm):
 		a.advise("none, symmetric and unknown algorithms are never accepted: have the authorization server sign with one of %s",
 			strings.Join(token.DefaultAlgorithms(), " "))
-	case issuer != nil && !slices.Contains(issuer.Algorithms, a.said.Algorithm):
-		a.list("accepted", issuer.Algorithms)
+	case issuer != nil && !slices.Contains(issuer.Algorithms, a.unverified.Algorithm):
+		a.addFactList("accepted", issuer.Algorithms)
 		a.advise("alg is not in the issuer's algorithms: add it there if the authorization server signs with it")
 	default:
 		a.advise("the key that kid names is for another alg: the token was changed, or the authorization server's key set is wrong")
 	}
 }
 
-func (a *account) kind() {
+func (a *denialAdvice) tokenType() {
 	profile := token.Standard
 	if issuer := a.issuer(); issuer != nil {
 		profile = issuer.Profile
 	}
-	a.put("typ", redact.Name(a.said.Type))
-	a.put("profile", profile.String())
-	if profile == token.RFC9068 && (a.said.Type == "" || a.said.Type == "jwt") {
+	a.addFact("typ", redact.Name(a.unverified.Type))
+	a.addFact("profile", profile.String())
+	if profile == token.RFC9068 && (a.unverified.Type == "" || a.unverified.Type == "jwt") {
 		a.advise("under profile rfc9068 an access token says typ: at+jwt: have the client send the access token, " +
 			"or set profile: standard where the issuer's access tokens do not say so")
 		return
@@ -100,31 +100,31 @@ func (a *account) kind() {
 	a.advise("the token is an ID token or of another kind, see cause: have the client send the access token")
 }
 
-func (a *account) unknownIssuer() {
+func (a *denialAdvice) unknownIssuer() {
 	trusted := a.v.resource.Issuers
-	a.put("iss", redact.Name(a.said.Issuer))
-	a.list("accepted", trusted)
+	a.addFact("iss", redact.Name(a.unverified.Issuer))
+	a.addFactList("accepted", trusted)
 	for _, issuer := range trusted {
 		switch {
-		case sameButSlash(issuer, a.said.Issuer):
+		case sameButSlash(issuer, a.unverified.Issuer):
 			a.advise("iss differs from the issuer %s in its last slash alone: write the issuer as its tokens and its metadata do, byte for byte", issuer)
 			return
-		case issuer != a.said.Issuer && strings.EqualFold(issuer, a.said.Issuer):
+		case issuer != a.unverified.Issuer && strings.EqualFold(issuer, a.unverified.Issuer):
 			a.advise("iss differs from the issuer %s in capital letters alone: write the issuer as its tokens and its metadata do, byte for byte", issuer)
 			return
 		}
 	}
-	if a.state.Issuers[a.said.Issuer] != nil {
+	if a.state.Issuers[a.unverified.Issuer] != nil {
 		a.advise("iss is a configured issuer, and not one of this resource: have the client log in where the metadata of this resource says")
 	}
 }
 
-func (a *account) claims() {
+func (a *denialAdvice) claims() {
 	issuer := a.issuer()
 	if issuer == nil {
 		return
 	}
-	a.put("profile", issuer.Profile.String())
+	a.addFact("profile", issuer.Profile.String())
 	name, absent := strings.CutSuffix(a.v.cause, ": absent")
 	switch {
 	case absent && slices.Contains([]string{"iss", "aud", "exp"}, name):
@@ -137,47 +137,47 @@ func (a *account) claims() {
 	}
 }
 
-func (a *account) expired() {
+func (a *denialAdvice) expired() {
 	_, skew := a.state.Verifier.Bounds()
-	a.date("exp", a.said.Expiry)
-	a.put("late", gap(a.state.Verifier.Now().Sub(a.said.Expiry)))
-	a.put("clock_skew", skew.String())
+	a.addTime("exp", a.unverified.Expiry)
+	a.addFact("late", roundedDuration(a.state.Verifier.Now().Sub(a.unverified.Expiry)))
+	a.addFact("clock_skew", skew.String())
 }
 
-func (a *account) early() {
+func (a *denialAdvice) notYetValid() {
 	const most = 5 * time.Minute // that clock_skew may be
 	_, skew := a.state.Verifier.Bounds()
 	now := a.state.Verifier.Now()
-	name, at := "nbf", a.said.NotBefore
+	name, at := "nbf", a.unverified.NotBefore
 	if !at.After(now.Add(skew)) {
-		name, at = "iat", a.said.IssuedAt
+		name, at = "iat", a.unverified.IssuedAt
 	}
-	a.date(name, at)
-	a.put("early", gap(at.Sub(now)))
-	a.put("clock_skew", skew.String())
+	a.addTime(name, at)
+	a.addFact("early", roundedDuration(at.Sub(now)))
+	a.addFact("clock_skew", skew.String())
 	if at.Sub(now) > most {
 		a.advise("%s lies further in the future than clock_skew may bridge: compare the clocks", name)
 	}
 }
 
-func (a *account) date(name string, at time.Time) {
+func (a *denialAdvice) addTime(name string, at time.Time) {
 	if !at.IsZero() {
-		a.put(name, at.UTC().Format(time.RFC3339))
+		a.addFact(name, at.UTC().Format(time.RFC3339))
 	}
 }
 
 // gap is a duration as a person reads it. What is over before the line is
 // written counts as the shortest.
-func gap(d time.Duration) string { return max(d.Round(time.Second), time.Second).String() }
+func roundedDuration(d time.Duration) string { return max(d.Round(time.Second), time.Second).String() }
 
-func (a *account) key() {
+func (a *denialAdvice) key() {
 	kid := "none"
-	if a.said.HasKeyID {
-		kid = redact.Name(a.said.KeyID)
+	if a.unverified.HasKeyID {
+		kid = redact.Name(a.unverified.KeyID)
 	}
-	a.put("kid", kid)
-	a.put("alg", a.said.Algorithm) // one that is known
-	if a.v.reason == reason.KeyUnknown && !a.said.HasKeyID {
+	a.addFact("kid", kid)
+	a.addFact("alg", a.unverified.Algorithm) // one that is known
+	if a.v.reason == reason.KeyUnknown && !a.unverified.HasKeyID {
 		a.advise("the token names no key, and of the issuer's keys none fits its algorithm, or too many do: " +
 			"have the authorization server write kid")
 	}
@@ -185,10 +185,10 @@ func (a *account) key() {
 
 // unproven goes by what the token demands and how it was presented, in the
 // order in which that is judged.
-func (a *account) unproven() {
+func (a *denialAdvice) bindingUnproven() {
 	demanded := a.v.claims.Confirmation()
 	byDPoP := strings.EqualFold(a.scheme, token.SchemeDPoP)
-	a.put("dpop", a.v.resource.DPoP)
+	a.addFact("dpop", a.v.resource.DPoP)
 	switch {
 	case demanded.Unknown, demanded.Present && demanded.Thumbprint == "" && demanded.Certificate == "":
 		a.advise("cnf demands a proof that is neither jkt (RFC 9449) nor x5t#S256 (RFC 8705): no other can be given here")
@@ -205,7 +205,7 @@ func (a *account) unproven() {
 	}
 }
 
-func (a *account) certificate() {
+func (a *denialAdvice) certificate() {
 	where := "set include_peer_certificate in Envoy"
 	shown := a.req.sourceCertificate != ""
 	if a.v.resource.ReadsXFCC() {

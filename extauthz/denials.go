@@ -11,14 +11,13 @@ import (
 	"github.com/doorward/doorward/internal/redact"
 )
 
-// perSecond is how many lines a reason may write in a second; a flood of
-// denials is a number, not a full disk.
-const perSecond = 10
+// linesPerSecond bounds the lines of one reason; a flood of denials becomes a
+// count and does not fill a disk.
+const linesPerSecond = 10
 
 // denialLog writes one line per denial: what was wrong and what to do about it.
-// Whatever a client, a token or a rule that repeats them may have put there is
-// redacted and bounded. A line is composed when it is written: most of a flood
-// costs a count.
+// Values of a client, a token or a rule are redacted and truncated. A line is
+// composed only if the quota lets it be written.
 type denialLog struct {
 	log     *slog.Logger
 	mu      sync.Mutex
@@ -49,14 +48,14 @@ func (j *denialLog) write(state *numberedState, req *request, v *verdict) {
 	for _, warning := range v.decision.Warnings {
 		if j.allow("policy_warning") {
 			j.log.LogAttrs(ctx, slog.LevelWarn, "policy warning", slog.String("resource", v.name()),
-				slog.String("request_id", req.id), slog.String("code", clip(redact.Text(warning.Code))),
-				slog.String("message", clip(redact.Text(warning.Message))))
+				slog.String("request_id", req.id), slog.String("code", truncate(redact.Text(warning.Code))),
+				slog.String("message", truncate(redact.Text(warning.Message))))
 		}
 	}
 }
 
-// panicked tells of a fault of ours. The value of a panic may hold anything, so
-// its type has to do.
+// panicked logs a panic in a Check: its type only, because the value may hold a
+// secret.
 func (j *denialLog) panicked(fault any) {
 	if j.allow(reason.Internal.String()) {
 		j.log.LogAttrs(context.Background(), slog.LevelError, "a Check panicked and was refused: please report this",
@@ -64,8 +63,8 @@ func (j *denialLog) panicked(fault any) {
 	}
 }
 
-// allow takes one line from the quota of kind. The first line of a second
-// starts a timer that ends it and tells what was left out.
+// allow takes one line from the quota of kind. The first line starts a timer that
+// resets the quota after a second and logs how many lines were dropped.
 func (j *denialLog) allow(kind string) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -75,7 +74,7 @@ func (j *denialLog) allow(kind string) bool {
 		j.reasons[kind] = q
 		time.AfterFunc(time.Second, func() { j.reportDropped(kind) })
 	}
-	if q.written == perSecond {
+	if q.written == linesPerSecond {
 		q.dropped++
 		return false
 	}
@@ -98,7 +97,7 @@ func (v *verdict) attributes(state *numberedState, req *request) []slog.Attr {
 	attributes := []slog.Attr{slog.String("reason", v.reason.String()), slog.Int("status", v.status())}
 	put := func(name, value string) {
 		if value != "" {
-			attributes = append(attributes, slog.String(name, clip(value)))
+			attributes = append(attributes, slog.String(name, truncate(value)))
 		}
 	}
 	put("resource", v.name())
@@ -120,7 +119,7 @@ func (v *verdict) attributes(state *numberedState, req *request) []slog.Attr {
 	put("code", redact.Text(v.decision.Code))
 	put("message", redact.Text(v.decision.Message))
 	put("cause", v.cause)
-	told := accountOf(state, req, v)
+	told := newDenialAdvice(state, req, v)
 	for _, fact := range told.facts {
 		put(fact.Name, fact.Value)
 	}
@@ -130,8 +129,8 @@ func (v *verdict) attributes(state *numberedState, req *request) []slog.Attr {
 	return attributes
 }
 
-// clip bounds what one value of a token or a policy may take of a line.
-func clip(value string) string {
+// truncate bounds the length of one value of a token or a policy.
+func truncate(value string) string {
 	const longest = 256
 	if len(value) <= longest {
 		return value

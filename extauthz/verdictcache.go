@@ -10,19 +10,17 @@ import (
 	"github.com/doorward/doorward/internal/policy"
 )
 
-// A verified token pins the last verdict over it, with the bytes of its answer.
-// The next Check with that token gets the same bytes where nothing that they
-// were made of differs: the state in force, the resource, how the token is
-// bound, and each part of the request that the rules for this resource can
-// read. Whether the token is still good was found out before, and is no part
-// of a pin.
+// cachedVerdict is the last verdict over a verified token, with its encoded
+// answer. The next Check with that token gets the same bytes if the key is equal:
+// the active state, the resource, how the token is bound, and each part of the
+// request that the rules for this resource can read. Whether the token is still
+// valid is checked before, and is not part of the key.
 type cachedVerdict struct {
 	key     string
-	verdict *verdict // with its answer ready; shared, so never changed
+	verdict *verdict // with its encoded answer; shared, so never changed
 }
 
-// mostPinned is what a pin may take, in bytes, with its verdict; a larger answer
-// is made anew each time.
+// The limits of a cached verdict, in bytes; a larger answer is encoded each time.
 const (
 	maxVerdictEntry = 2 << 10
 	maxVerdictBytes = maxVerdictEntry - 512 // key, answer and decision
@@ -47,13 +45,14 @@ func (r *request) verdictKey(
 	return key, ok && len(key) <= maxVerdictBytes
 }
 
-// hasForgedHeader reports a header that could pass for one of ours.
+// hasForgedHeader reports a header whose name a server may take for an identity
+// header or a header of the policy.
 func (r *request) hasForgedHeader(policyHeaders []string) bool {
 	return slices.ContainsFunc(r.headers, func(h header) bool { return isReservedName(h.name, policyHeaders) })
 }
 
-// isReservedName sees every spelling that a server takes for one of ours, or for
-// a rule's. All our names begin with "x-".
+// isReservedName reports every spelling that a server may take for an identity
+// header or for one of policyHeaders, all of which begin with "x-".
 func isReservedName(name string, policyHeaders []string) bool {
 	if len(name) < 2 || name[0] != 'x' || isAlphanumeric(name[1]) {
 		return false
@@ -66,7 +65,7 @@ func isReservedName(name string, policyHeaders []string) bool {
 
 func isAlphanumeric(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
 
-// cachedVerdict is the verdict that was pinned under key, or nil.
+// cachedVerdict returns the verdict that is cached under key, or nil.
 func (k *cachedToken) cachedVerdict(key []byte) *verdict {
 	if last := k.verdict.Load(); last != nil && last.key == string(key) {
 		return last.verdict
@@ -74,7 +73,7 @@ func (k *cachedToken) cachedVerdict(key []byte) *verdict {
 	return nil
 }
 
-// cacheVerdict pins v under key, with its answer and what it was made of.
+// cacheVerdict caches v, with its encoded answer, under key.
 func (k *cachedToken) cacheVerdict(key []byte, v *verdict) {
 	if len(v.encoded)+len(key)+v.decision.Size() <= maxVerdictBytes {
 		k.verdict.Store(&cachedVerdict{string(key), v})

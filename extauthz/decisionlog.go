@@ -9,10 +9,9 @@ import (
 	"github.com/doorward/doorward/internal/decisionlog"
 )
 
-// decided gives a Check that began at start to the decision log: every one but
-// those that a metadata document answered, where nothing was decided. The log
-// copies what it is given.
-func (state *numberedState) decided(req *request, v *verdict, start time.Time) {
+// logDecision puts a Check that began at start into the decision log, unless a
+// metadata document answered it. The log copies the event.
+func (state *numberedState) logDecision(req *request, v *verdict, start time.Time) {
 	if state == nil || state.Decisions == nil || v.reason == reason.Metadata || !state.Decisions.Logs(v.allowed()) {
 		return
 	}
@@ -51,15 +50,15 @@ func (state *numberedState) decided(req *request, v *verdict, start time.Time) {
 	state.Decisions.Put(&event)
 }
 
-// panicked gives the log a Check that ended in a fault of ours. That may have
-// been here, and a second panic would end the process.
-func (state *numberedState) panicked(start time.Time) {
+// logPanic puts a Check that panicked into the decision log. The panic may have
+// been in logDecision, and a second one would end the process.
+func (state *numberedState) logPanic(start time.Time) {
 	defer func() { _ = recover() }()
-	state.decided(&request{}, &verdict{}, start)
+	state.logDecision(&request{}, &verdict{}, start)
 }
 
-// tokenDigest stands for the token. What nobody has found to be one has none:
-// it may be a password, which a digest gives away to whoever tries out a list.
+// tokenDigest returns the digest that identifies the token in the log; zero for a
+// malformed token, which may be a password that its digest would let be guessed.
 func (v *verdict) tokenDigest(req *request) [sha256.Size]byte {
 	if v.claims == nil && v.reason <= reason.TokenMalformed {
 		return [sha256.Size]byte{}

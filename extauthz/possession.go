@@ -10,9 +10,9 @@ import (
 	"github.com/doorward/doorward/internal/clientcert"
 )
 
-// checkPossession looks at what no memory of a token may skip: whether it was revoked,
-// and whether the client that presents it is the one it was issued to. Without
-// a refusal it stands, bound as the string says.
+// checkPossession checks what is never cached: whether the token was revoked, and
+// whether the client that presents it holds the key or certificate it is bound
+// to. It returns how the token is bound, or the refusal.
 func (s *Server) checkPossession(ctx context.Context, state *numberedState, req *request, res *resource.Resource, presented credential, claims *token.Claims) (string, *token.Refusal) {
 	if revoked(state.Revocations, claims) {
 		return "", &token.Refusal{Reason: reason.TokenRevoked, Issuer: claims.Issuer}
@@ -46,9 +46,9 @@ func revoked(source *revocation.Source, claims *token.Claims) bool {
 	})
 }
 
-// presentation is what came with this very request, as far as the token
-// demands it. The URLs that a proof may name are the configuration's; a client
-// writes host and forwarded headers.
+// presentation collects the proofs of this request that the token requires. The
+// URLs that a proof may name come from the configuration, because a client writes
+// host and forwarded headers.
 func presentation(req *request, presented credential, res *resource.Resource, demanded token.Confirmation) token.Presentation {
 	shown := token.Presentation{
 		Scheme:  presented.scheme,

@@ -14,28 +14,28 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// ServiceName is the gRPC service Envoy calls, and the name under which health
-// is told.
+// ServiceName is the gRPC service that Envoy calls, and the name for its health
+// service.
 const ServiceName = "envoy.service.auth.v3.Authorization"
 
-// incoming is one Check as it came: its bytes, which are ours and never change,
-// what a caller in Go said in their place, or why there is neither.
+// incoming is one Check before it is decoded: its bytes, which never change; or
+// the attributes of a Go caller; or why there is neither.
 type incoming struct {
-	wire  []byte
-	said  *attributes
-	fault string
-	steps *steps // nil: nobody watches
+	wire       []byte
+	attributes *attributes
+	fault      string
+	steps      *steps // nil: the steps are not recorded
 }
 
 func (in incoming) decode() (*attributes, bool) {
-	if in.said != nil {
-		return in.said, true
+	if in.attributes != nil {
+		return in.attributes, true
 	}
 	return scan(in.wire)
 }
 
-// noOutcome is an answer as it goes onto the wire.
-type noOutcome []byte
+// encodedResponse is the bytes of a CheckResponse.
+type encodedResponse []byte
 
 // codec hands the bytes of a Check through, and is grpc-go's own for everything
 // else. The stock codec would answer bytes which are no CheckRequest with a
@@ -45,10 +45,9 @@ type codec struct {
 	receiveBytes int
 }
 
-// Unmarshal copies: grpc-go takes its buffer back when this returns, and what
-// a Check reads may be remembered. Keeping the buffer until the answer is
-// written was measured to save two parts in a hundred of a hot Check, and would
-// make every string that is remembered a copy that somebody may forget.
+// Unmarshal copies: grpc-go reuses its buffer when this returns, and strings of
+// a Check may be cached. Keeping the buffer until the answer is written saves 2 %
+// of a hot Check, and would need a copy of every string that is cached.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	in, ours := v.(*incoming)
 	switch {
@@ -63,14 +62,13 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 }
 
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	if out, ours := v.(noOutcome); ours {
+	if out, ours := v.(encodedResponse); ours {
 		return mem.BufferSlice{mem.SliceBuffer(out)}, nil
 	}
 	return c.CodecV2.Marshal(v)
 }
 
-// DefaultReceiveBytes is the largest Check that [NewGRPCServer] accepts where it is
-// not told otherwise.
+// DefaultReceiveBytes is the largest Check that [NewGRPCServer] accepts by default.
 const DefaultReceiveBytes = 16 << 20
 
 // NewGRPCServer makes a gRPC server that answers ext_authz Checks with checks:
@@ -121,11 +119,11 @@ func NewGRPCServer(checks *Server, receiveBytes int, options ...grpc.ServerOptio
 	return server
 }
 
-// handler has the form that grpc-go asks for, but never an error.
+// handler implements grpc.MethodDesc.Handler. It never returns an error.
 func (s *Server) handler(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // grpc-go puts ctx second
 	in := new(incoming)
 	if decode(in) != nil {
 		in.fault = "the Check could not be received"
 	}
-	return noOutcome(s.answerTo(ctx, *in)), nil
+	return encodedResponse(s.answerTo(ctx, *in)), nil
 }

@@ -14,11 +14,10 @@ import (
 	"github.com/doorward/doorward/extauthz/token"
 )
 
-// tokenCache remembers verified tokens, so that a signature is verified once and
-// not at every request. It can make an answer faster, never different: what the
-// claims rest on (time, the key's life, the issuer and its rules) is read at
-// every hit, and neither binding proofs nor revocation nor the audience are
-// part of it. One lives as long as the process, whatever is reloaded.
+// tokenCache keeps verified tokens, so that a signature is verified once and not
+// at every request. It makes an answer faster and never different: time, the
+// key, the issuer and its rules are checked at every hit; possession, revocation
+// and the audience are not cached. It lives as long as its Server.
 type tokenCache struct {
 	tokens    *otter.Cache[[sha256.Size]byte, *cachedToken]
 	evictions *stats.Counter
@@ -34,7 +33,7 @@ func newTokenCache() *tokenCache {
 	evictions := stats.NewCounter()
 	return &tokenCache{
 		tokens: otter.Must(&otter.Options[[sha256.Size]byte, *cachedToken]{
-			MaximumWeight: 1, // nothing, until a State says how much
+			MaximumWeight: 1, // nothing, until Swap sets the maximum
 			Weigher:       func(_ [sha256.Size]byte, k *cachedToken) uint32 { return weight(k.claims) },
 			StatsRecorder: evictions,
 		}),
@@ -42,15 +41,15 @@ func newTokenCache() *tokenCache {
 	}
 }
 
-// weight is about what an entry holds, in bytes. What a claim costs once it is
-// decoded has little to do with its length: a member of `{}` is a whole map.
-// A pin comes later, so that its room is taken from the start.
+// weight estimates the size of an entry, in bytes. The decoded size of a claim
+// does not follow from its length: `{}` is a whole map. A cached verdict is added
+// later, so that its size is counted from the start.
 func weight(claims *token.Claims) uint32 {
 	const entry, scope, most = 1024 + maxVerdictEntry, 16, 1 << 30
 	return uint32(min(entry+scope*len(claims.Scopes)+decodedSize(claims.All), most)) //nolint:gosec // bounded in the line itself
 }
 
-// decodedSize is about what a decoded JSON value takes, in bytes.
+// decodedSize estimates the size of a decoded JSON value, in bytes.
 func decodedSize(value any) int {
 	const word, member, object = 16, 64, 320
 	total := word
@@ -72,9 +71,9 @@ func decodedSize(value any) int {
 	return total
 }
 
-// verify gives a token that is for res's issuers, or the reason for which there
-// is none. The key is a digest of the whole token: two tokens that differ in one
-// bit are strangers.
+// verify returns the verified token, of an issuer that res trusts, or the
+// refusal. The cache key is a digest of the whole token: tokens that differ in one
+// bit share no entry.
 func (s *Server) verify(ctx context.Context, state *numberedState, req *request, res *resource.Resource, compact string) (*cachedToken, *token.Refusal) {
 	digest := sha256.Sum256(unsafe.Slice(unsafe.StringData(compact), len(compact))) //nolint:gosec // read alone: a copy would cost as much as the digest
 	req.tokenDigest = digest
@@ -99,8 +98,8 @@ func (s *Server) verify(ctx context.Context, state *numberedState, req *request,
 	return nil, refusal
 }
 
-// remember looks at the room itself: the cache makes room by and by, so that
-// where there is to be none an entry would still be found for a moment.
+// remember checks the maximum itself: the cache evicts asynchronously, so that
+// with a maximum of 0 an entry would still be found for a moment.
 func (s *Server) remember(state *numberedState, digest [sha256.Size]byte, claims *token.Claims) *cachedToken {
 	verified := &cachedToken{claims: claims}
 	if state.TokenCache > 0 {

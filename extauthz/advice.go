@@ -11,28 +11,27 @@ import (
 	"github.com/doorward/doorward/internal/redact"
 )
 
-// Fact is one thing that a refusal was about, for a person: redacted, and of a
-// bounded length.
+// Fact is a detail of a refusal for a person, redacted and truncated.
 type Fact struct{ Name, Value string }
 
-// account tells of one refusal what was wrong and what to do about it. It is
-// composed for a line that is written, or for explain, and never for an answer:
-// so it may read a token once more.
-type account struct {
+// denialAdvice composes the facts of one refusal and the advice of what to do about
+// it. It is composed for a log line or for Explain, never for an answer, so that
+// it may parse the token again.
+type denialAdvice struct {
 	state *numberedState
 	req   *request
 	v     *verdict
 
 	scheme, compact string           // of the Authorization header
-	said            token.Unverified // what the token says of itself; zero for what is no token
+	unverified      token.Unverified // claims without a verified signature; zero for what is no token
 
 	facts  []Fact
 	advice string
 }
 
-// accountOf composes it. state is nil before the first configuration.
-func accountOf(state *numberedState, req *request, v *verdict) *account {
-	a := &account{state: state, req: req, v: v, advice: v.reason.Advice()}
+// newDenialAdvice composes it. state is nil before the first Swap.
+func newDenialAdvice(state *numberedState, req *request, v *verdict) *denialAdvice {
+	a := &denialAdvice{state: state, req: req, v: v, advice: v.reason.Advice()}
 	if state == nil || v.allowed() {
 		return a
 	}
@@ -50,9 +49,9 @@ func accountOf(state *numberedState, req *request, v *verdict) *account {
 	case reason.NoCredentials:
 		a.noCredentials()
 	case reason.TokenMalformed:
-		a.malformed()
+		a.tokenMalformed()
 	case reason.BindingUnproven:
-		a.unproven()
+		a.bindingUnproven()
 	case reason.AudienceMismatch:
 		a.audience()
 	case reason.InsufficientScope:
@@ -64,25 +63,25 @@ func accountOf(state *numberedState, req *request, v *verdict) *account {
 }
 
 // put adds a fact that is redacted already.
-func (a *account) put(name, value string) {
+func (a *denialAdvice) addFact(name, value string) {
 	if value != "" {
-		a.facts = append(a.facts, Fact{name, clip(value)})
+		a.facts = append(a.facts, Fact{name, truncate(value)})
 	}
 }
 
 // list adds names that the configuration or a verified token has.
-func (a *account) list(name string, values []string) {
-	a.put(name, redact.ID(strings.Join(values, " ")))
+func (a *denialAdvice) addFactList(name string, values []string) {
+	a.addFact(name, redact.ID(strings.Join(values, " ")))
 }
 
 // advise replaces the advice that goes with the reason alone.
-func (a *account) advise(format string, args ...any) { a.advice = fmt.Sprintf(format, args...) }
+func (a *denialAdvice) advise(format string, args ...any) { a.advice = fmt.Sprintf(format, args...) }
 
-func (a *account) noResource() {
-	named := clip(redact.Text(a.req.resource))
+func (a *denialAdvice) noResource() {
+	named := truncate(redact.Text(a.req.resource))
 	fault := resource.PathFault(a.req.path)
 	if a.req.hasResource {
-		a.put("named", named)
+		a.addFact("named", named)
 	}
 	switch {
 	case a.v.reason == reason.Misconfigured:
@@ -97,14 +96,14 @@ func (a *account) noResource() {
 	}
 }
 
-// authorityKnown tells whether any resource is at the authority of the request.
-func (a *account) authorityKnown() bool {
+// authorityKnown reports whether any resource is at the authority of the request.
+func (a *denialAdvice) authorityKnown() bool {
 	return slices.ContainsFunc(a.state.Resources.All(), func(r *resource.Resource) bool { return r.At(a.req.authority) })
 }
 
-func (a *account) origin() {
+func (a *denialAdvice) origin() {
 	origins := a.req.headers.values("origin")
-	a.put("origin", redact.Text(strings.Join(origins, ", ")))
+	a.addFact("origin", redact.Text(strings.Join(origins, ", ")))
 	switch {
 	case len(origins) > 1, strings.Contains(origins[0], ","):
 		a.advise("the request has more than one Origin, and a browser sends one: look for what adds the others")
@@ -113,7 +112,7 @@ func (a *account) origin() {
 	}
 }
 
-func (a *account) invalidRequest() {
+func (a *denialAdvice) invalidRequest() {
 	value, _, more := a.req.headers.only("authorization")
 	switch {
 	case more:
@@ -125,7 +124,7 @@ func (a *account) invalidRequest() {
 	}
 }
 
-func (a *account) noCredentials() {
+func (a *denialAdvice) noCredentials() {
 	_, present, _ := a.req.headers.only("authorization")
 	_, parsed := token.ReadUnverified(a.scheme)
 	switch {
@@ -135,27 +134,27 @@ func (a *account) noCredentials() {
 	case parsed:
 		a.advise("the Authorization header has a token without a scheme: have the client write Bearer before it")
 	case strings.EqualFold(a.scheme, token.SchemeDPoP):
-		a.put("scheme", token.SchemeDPoP)
+		a.addFact("scheme", token.SchemeDPoP)
 		a.advise("the client sent a DPoP token, and the resource takes none: set dpop: optional there, or have the client use Bearer")
 	default:
-		a.put("scheme", redact.Text(a.scheme))
+		a.addFact("scheme", redact.Text(a.scheme))
 		a.advise("the scheme of the Authorization header is not Bearer: the challenge starts the login of a client that knows MCP")
 	}
 }
 
-func (a *account) scopes() {
+func (a *denialAdvice) scopes() {
 	needed, granted := a.v.decision.Scopes, a.v.claims.Scopes
-	a.list("needed", needed)
-	a.list("granted", granted)
-	a.list("missing", slices.DeleteFunc(slices.Clone(needed), func(scope string) bool { return slices.Contains(granted, scope) }))
+	a.addFactList("needed", needed)
+	a.addFactList("granted", granted)
+	a.addFactList("missing", slices.DeleteFunc(slices.Clone(needed), func(scope string) bool { return slices.Contains(granted, scope) }))
 }
 
-// audience compares a verified aud with what would have matched. That a token
-// for somebody else should be trusted is never a way out.
-func (a *account) audience() {
+// audience compares a verified aud with the accepted values. The advice is never
+// to trust a token that was issued for another resource.
+func (a *denialAdvice) audience() {
 	res, all := a.v.resource, a.v.claims.Audience()
-	a.list("audience", all)
-	a.list("accepted", append([]string{res.URI}, res.Audiences...))
+	a.addFactList("audience", all)
+	a.addFactList("accepted", append([]string{res.URI}, res.Audiences...))
 	in := func(match func(audience string) bool) bool { return slices.ContainsFunc(all, match) }
 	switch {
 	case in(func(audience string) bool { return slices.Contains(res.Audiences, audience) }):
