@@ -22,7 +22,7 @@ import (
 // their folder.
 func publicPackages() []string {
 	return []string{
-		"extauthz", "extauthz/httpauth", "extauthz/jwks", "extauthz/reason", "extauthz/resource",
+		"extauthz", "extauthz/finding", "extauthz/httpauth", "extauthz/jwks", "extauthz/reason", "extauthz/resource",
 		"extauthz/revocation", "extauthz/token", "policy", "rego", "rego/library",
 	}
 }
