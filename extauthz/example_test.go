@@ -16,8 +16,6 @@ import (
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
-	"github.com/doorward/doorward/policy"
-	"github.com/doorward/doorward/rego"
 )
 
 // exampleState trusts one issuer for one resource, with the built-in rules.
@@ -29,9 +27,9 @@ func exampleState(ctx context.Context) *extauthz.State {
 	if resources == nil {
 		log.Fatal(problems)
 	}
-	rules, faults := policy.Compile(ctx, policy.Sources{Library: rego.Files})
-	if rules == nil {
-		log.Fatal(faults)
+	rules, err := extauthz.CompilePolicy(ctx)
+	if err != nil {
+		log.Fatal(err)
 	}
 	keys := jwks.NewSource(jwks.Options{Issuer: issuer}, jwks.Environment{})
 	// go keys.Run(ctx) downloads the issuer's keys, and new ones when they change.

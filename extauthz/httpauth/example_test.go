@@ -12,8 +12,6 @@ import (
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
-	"github.com/doorward/doorward/policy"
-	"github.com/doorward/doorward/rego"
 )
 
 // A Go MCP server without Envoy. A request without a token gets the challenge
@@ -26,9 +24,9 @@ func ExampleHandler() {
 	if resources == nil {
 		log.Fatal(problems)
 	}
-	rules, faults := policy.Compile(context.Background(), policy.Sources{Library: rego.Files})
-	if rules == nil {
-		log.Fatal(faults)
+	rules, err := extauthz.CompilePolicy(context.Background())
+	if err != nil {
+		log.Fatal(err)
 	}
 	keys := jwks.NewSource(jwks.Options{Issuer: issuer}, jwks.Environment{})
 	// go keys.Run(ctx) downloads the issuer's keys, and new ones when they change.
