@@ -19,10 +19,10 @@ const module = "github.com/doorward/doorward"
 // arrows are the only imports of ours that production code may have. They go
 // one way; a new one is a change of the architecture.
 var arrows = map[string][]string{
-	"cmd/doorward":         {"internal/explain", "extauthz/finding", "internal/config", "internal/service", "cmd/doorward/online", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/bundles", "internal/redact", "internal/regotest", "rego/library", "rego"},
+	"cmd/doorward":         {"internal/snapshot", "internal/explain", "extauthz/finding", "internal/config", "internal/service", "cmd/doorward/online", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/bundles", "internal/redact", "internal/regotest", "rego/library", "rego"},
 	"internal/explain":     {"extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/token", "internal/policy", "internal/config", "internal/redact", "internal/service"},
-	"internal/service":     {"extauthz/finding", "internal/config", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/bundles", "internal/decisionlog", "rego"},
-	"internal/config":      {"extauthz/finding", "extauthz/jwks", "extauthz/resource", "extauthz/token", "internal/outbound", "internal/bundles"},
+	"internal/service":     {"internal/snapshot", "extauthz/finding", "internal/config", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/bundles", "internal/decisionlog", "rego"},
+	"internal/config":      {"internal/snapshot", "extauthz/finding", "extauthz/jwks", "extauthz/resource", "extauthz/token", "internal/outbound", "internal/bundles"},
 	"cmd/doorward/online":  {"extauthz/finding", "internal/config", "extauthz/jwks", "internal/bundles"},
 	"extauthz":             {"extauthz/reason", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/clientcert", "internal/decisionlog", "internal/folding", "internal/redact", "rego"},
 	"extauthz/httpauth":    {"extauthz"},
@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"internal/bundles":     {"extauthz/finding", "internal/outbound", "internal/policy"},
 	"internal/decisionlog": {"internal/outbound", "internal/redact"},
 	"internal/folding":     {},
+	"internal/snapshot":    {},
 	"internal/lint":        {"internal/folding"},
 	"internal/redact":      {},
 	"internal/regotest":    {"extauthz/finding", "internal/policy"},

@@ -16,18 +16,12 @@ import (
 	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/internal/service"
+	"github.com/doorward/doorward/internal/snapshot"
 )
-
-// inlineFlags are the flags of the form without a file.
-type inlineFlags struct {
-	resource                          string
-	issuers, scopes, policy, insecure []string
-	grpcAddr, httpAddr                string
-}
 
 func serveCommand() *cobra.Command {
 	var paths []string
-	var flags inlineFlags
+	var flags config.Flags
 	cmd := &cobra.Command{
 		Use:   "serve (--config PATH... | --resource URI --issuer URL)",
 		Short: "Answer Envoy's external-authorization calls",
@@ -35,7 +29,7 @@ func serveCommand() *cobra.Command {
 			"  doorward serve --resource https://mcp.example.com/mcp --issuer https://as.example.com --scope mcp:read",
 		RunE: func(cmd *cobra.Command, more []string) error {
 			paths = append(paths, more...)
-			source, err := flags.source(paths)
+			source, err := sourceOf(paths, flags)
 			if err != nil {
 				return err
 			}
@@ -44,59 +38,59 @@ func serveCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&paths, "config", nil, "file, or directory of *.yaml; may be repeated")
-	f.StringVar(&flags.resource, "resource", "", "canonical URI of the one resource")
-	f.StringArrayVar(&flags.issuers, "issuer", nil, "issuer identifier of an authorization server; may be repeated")
-	f.StringArrayVar(&flags.scopes, "scope", nil, "scope that every request needs; may be repeated")
-	f.StringArrayVar(&flags.policy, "policy", nil, "Rego file or folder; may be repeated")
-	f.StringArrayVar(&flags.insecure, "insecure-http-host", nil, "host, or \"loopback\", that may be http://; may be repeated")
-	f.StringVar(&flags.grpcAddr, "grpc-addr", "", "where Envoy calls (default 127.0.0.1:9191)")
-	f.StringVar(&flags.httpAddr, "http-addr", "", "metrics, health and metadata documents (default 127.0.0.1:9190)")
+	f.StringVar(&flags.Resource, "resource", "", "canonical URI of the one resource")
+	f.StringArrayVar(&flags.Issuers, "issuer", nil, "issuer identifier of an authorization server; may be repeated")
+	f.StringArrayVar(&flags.Scopes, "scope", nil, "scope that every request needs; may be repeated")
+	f.StringArrayVar(&flags.PolicyPaths, "policy", nil, "Rego file or folder; may be repeated")
+	f.StringArrayVar(&flags.InsecureHosts, "insecure-http-host", nil, "host, or \"loopback\", that may be http://; may be repeated")
+	f.StringVar(&flags.GRPCAddr, "grpc-addr", "", "where Envoy calls (default 127.0.0.1:9191)")
+	f.StringVar(&flags.HTTPAddr, "http-addr", "", "metrics, health and metadata documents (default 127.0.0.1:9190)")
 	return cmd
 }
 
-// source is where the configuration comes from: files or flags, not both.
-func (s *inlineFlags) source(paths []string) (service.Source, error) {
-	source := service.Source{Paths: paths, Flags: fmt.Sprint(*s)}
-	written := s.written()
+// sourceOf is where the configuration comes from: files or flags, not both.
+func sourceOf(paths []string, flags config.Flags) (service.Source, error) {
+	source := service.Source{Flags: fmt.Sprint(flags)}
+	written := writtenFlags(flags)
 	switch {
 	case len(paths) > 0 && len(written) > 0:
 		return source, fmt.Errorf("%s and --config exclude each other: write the value into the file", strings.Join(written, ", "))
 	case len(paths) > 0:
-		source.Read = func() (*config.Config, finding.List) { return config.Load(paths) }
+		source.Read = func(files *snapshot.Snapshot) (*config.Config, finding.List) {
+			return config.LoadFrom(files, paths)
+		}
 		return source, nil
 	case len(written) == 0:
 		return source, errors.New("the configuration is missing: write --config PATH, or --resource URI and --issuer URL")
-	case s.resource == "":
+	case flags.Resource == "":
 		return source, errors.New("--resource is missing: write the URL that clients use")
-	case len(s.issuers) == 0:
+	case len(flags.Issuers) == 0:
 		return source, errors.New("--issuer is missing: write the exact iss of its tokens")
 	}
-	source.Read = func() (*config.Config, finding.List) {
-		return config.FromFlags(s.resource, s.issuers, s.scopes, s.policy, s.insecure, s.grpcAddr, s.httpAddr)
-	}
+	source.Read = flags.Load
 	return source, nil
 }
 
-// written names the flags that the command line has.
-func (s *inlineFlags) written() []string {
-	var flags []string
+// writtenFlags names the flags of the short form that the command line has.
+func writtenFlags(flags config.Flags) []string {
+	var written []string
 	for _, f := range []struct {
 		name    string
 		written bool
 	}{
-		{"--resource", s.resource != ""},
-		{"--issuer", len(s.issuers) > 0},
-		{"--scope", len(s.scopes) > 0},
-		{"--policy", len(s.policy) > 0},
-		{"--insecure-http-host", len(s.insecure) > 0},
-		{"--grpc-addr", s.grpcAddr != ""},
-		{"--http-addr", s.httpAddr != ""},
+		{"--resource", flags.Resource != ""},
+		{"--issuer", len(flags.Issuers) > 0},
+		{"--scope", len(flags.Scopes) > 0},
+		{"--policy", len(flags.PolicyPaths) > 0},
+		{"--insecure-http-host", len(flags.InsecureHosts) > 0},
+		{"--grpc-addr", flags.GRPCAddr != ""},
+		{"--http-addr", flags.HTTPAddr != ""},
 	} {
 		if f.written {
-			flags = append(flags, f.name)
+			written = append(written, f.name)
 		}
 	}
-	return flags
+	return written
 }
 
 // serve runs the service until the command's context ends and the drain is

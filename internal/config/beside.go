@@ -1,9 +1,8 @@
 package config
 
 import (
-	"os"
-
 	"github.com/doorward/doorward/extauthz/finding"
+	"github.com/doorward/doorward/internal/snapshot"
 )
 
 // LocalFiles names what stands beside a configuration for others to judge.
@@ -19,7 +18,7 @@ type LocalFiles struct {
 // ReadLocalFiles finds it as far as the configuration can be read, whatever else is
 // wrong with it: a person wants to hear of every problem at once.
 func ReadLocalFiles(paths []string) LocalFiles {
-	r := newReader()
+	r := newReader(snapshot.New())
 	for _, name := range r.expand(paths) {
 		r.readFile(name)
 	}
@@ -28,7 +27,7 @@ func ReadLocalFiles(paths []string) LocalFiles {
 		b.Bundles = append(b.Bundles, bundle.Name)
 	}
 	for _, path := range r.doc.Policy.Paths {
-		if _, err := os.Stat(path); path != "" && err == nil {
+		if _, err := r.files.Stat(path); path != "" && err == nil {
 			b.PolicyPaths = append(b.PolicyPaths, path)
 		}
 	}

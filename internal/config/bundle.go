@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/doorward/doorward/internal/bundles"
@@ -120,7 +119,7 @@ func (r *reader) checkCredentials(at string, e bundleEntry) {
 		if file.name == "" {
 			continue
 		}
-		if info, err := os.Stat(file.name); err != nil || !info.Mode().IsRegular() {
+		if !r.files.Is(file.name, 0) {
 			r.problem(join(at, file.key), fmt.Sprintf("is %s, which is no file that can be read", file.name), "name one that is there")
 		}
 	}

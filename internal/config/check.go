@@ -3,9 +3,9 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -37,7 +37,7 @@ func (r *reader) config() (*Config, finding.List) {
 	if len(problems.Errors()) > 0 {
 		return nil, problems
 	}
-	slices.Sort(r.files)
+	slices.Sort(r.read)
 	return &Config{
 		Listen:          r.doc.Listen,
 		Log:             r.doc.Log,
@@ -57,7 +57,7 @@ func (r *reader) config() (*Config, finding.List) {
 		TrustClientAddress: r.doc.TrustClientAddress,
 		InsecureHTTPHosts:  r.doc.InsecureHTTPHosts,
 		Drain:              r.doc.Drain,
-		Files:              slices.Compact(r.files),
+		Files:              slices.Compact(r.read),
 	}, problems
 }
 
@@ -68,7 +68,7 @@ func (r *reader) checkCacheDir() {
 	if dir == "" {
 		return
 	}
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+	if !r.files.Is(dir, fs.ModeDir) {
 		r.problem("jwks_cache_dir", "is no directory", "create it, writable by doorward alone, or remove the key")
 	}
 }
@@ -81,7 +81,7 @@ func (r *reader) checkRevocations() {
 	if name == "" {
 		return
 	}
-	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
+	if !r.files.Is(name, 0) {
 		r.problem("revocation_file", "is no file that can be read", `name a revocation list that is there; an empty one is {"serial": 1, "revoked": []}`)
 	}
 }
@@ -158,7 +158,7 @@ func (r *reader) checkPolicyPaths() {
 	for i, name := range r.doc.Policy.Paths {
 		at := element("policy.paths", i)
 		paths = append(paths, at)
-		if _, err := os.Stat(name); name != "" && err != nil {
+		if _, err := r.files.Stat(name); name != "" && err != nil {
 			r.problem(at, fmt.Sprintf("is %s, which cannot be read (%s)", name, why(err)), "name a file or a folder of Rego that is there")
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/bundles"
+	"github.com/doorward/doorward/internal/snapshot"
 )
 
 // Off is what stands in place of an address where nothing is to listen.
@@ -65,6 +66,8 @@ type Config struct {
 	// Files is every file that was read, sorted, each once: configuration, key
 	// sets, CA, TLS and nonce key files. Policy files are not among them.
 	Files []string
+	// Sources are the configuration files alone, in the order of the command line.
+	Sources []string
 }
 
 // Issuer is one authorization server whose tokens are trusted.
@@ -128,39 +131,55 @@ type Limits struct {
 }
 
 // Load reads files, and folders of *.yaml, into one configuration. The Config
-// is nil if any problem is an error; beside a Config stand only warnings.
-func Load(paths []string) (*Config, finding.List) {
-	r := newReader()
-	for _, name := range r.expand(paths) {
+// is nil if any problem is an error; beside a Config there are only warnings.
+func Load(paths []string) (*Config, finding.List) { return LoadFrom(snapshot.New(), paths) }
+
+// LoadFrom is [Load] through a snapshot. Whatever the configuration names is read
+// through it too.
+func LoadFrom(files *snapshot.Snapshot, paths []string) (*Config, finding.List) {
+	r := newReader(files)
+	names := r.expand(paths)
+	for _, name := range names {
 		r.readFile(name)
 	}
 	if r.torn {
 		return nil, r.problems.Sorted()
 	}
-	return r.config()
+	c, problems := r.config()
+	if c != nil {
+		c.Sources = names
+	}
+	return c, problems
 }
 
-// FromFlags makes the configuration of the short form of `doorward serve`: one
-// resource, one issuer or more. A problem names the flag instead of a file.
+// Flags are the short form of `doorward serve`: one resource, one issuer or more.
 // Empty addresses mean the defaults. File names are relative to the working
 // directory.
-func FromFlags(resourceURI string, issuers, scopes, policyPaths, insecureHosts []string, grpcAddr, httpAddr string) (*Config, finding.List) {
-	r := newReader()
+type Flags struct {
+	Resource                                    string
+	Issuers, Scopes, PolicyPaths, InsecureHosts []string
+	GRPCAddr, HTTPAddr                          string
+}
+
+// Load makes the configuration of the flags. A problem names the flag instead of
+// a file.
+func (f Flags) Load(files *snapshot.Snapshot) (*Config, finding.List) {
+	r := newReader(files)
 	r.start = place{file: "--resource"}
-	r.doc.Resources = []entry{{Resource: resourceURI, Scopes: scopes}}
-	r.doc.Policy.Paths = policyPaths
-	r.doc.InsecureHTTPHosts = insecureHosts
+	r.doc.Resources = []entry{{Resource: f.Resource, Scopes: f.Scopes}}
+	r.doc.Policy.Paths = f.PolicyPaths
+	r.doc.InsecureHTTPHosts = f.InsecureHosts
 	for flag, key := range flagKeys {
 		r.places[key] = place{file: flag}
 	}
-	for _, id := range issuers {
+	for _, id := range f.Issuers {
 		r.doc.Issuers = append(r.doc.Issuers, newIssuer(id))
 	}
-	if grpcAddr != "" {
-		r.doc.Listen.GRPC = grpcAddr
+	if f.GRPCAddr != "" {
+		r.doc.Listen.GRPC = f.GRPCAddr
 	}
-	if httpAddr != "" {
-		r.doc.Listen.HTTP = httpAddr
+	if f.HTTPAddr != "" {
+		r.doc.Listen.HTTP = f.HTTPAddr
 	}
 	c, problems := r.config()
 	for i, p := range problems {

@@ -2,8 +2,8 @@ package config
 
 import (
 	"fmt"
+	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -78,14 +78,12 @@ func (r *reader) checkLogFile(path string) string {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(r.placeOf(at).file), path)
 	}
-	about, err := os.Stat(path)
-	folder, folderErr := os.Stat(filepath.Dir(path))
 	switch {
-	case err == nil && about.IsDir():
+	case r.files.Is(path, fs.ModeDir):
 		r.problem(at, "is "+path+", which is a folder", "name a file in it")
-	case err == nil && about.Mode()&os.ModeNamedPipe != 0:
+	case r.files.Is(path, fs.ModeNamedPipe):
 		r.problem(at, "is "+path+", which is a pipe", "write stdout, and pipe that")
-	case folderErr != nil || !folder.IsDir():
+	case !r.files.Is(filepath.Dir(path), fs.ModeDir):
 		r.problem(at, "is "+path+", in a folder that is not there", "create the folder, writable by doorward")
 	}
 	return path
@@ -109,7 +107,7 @@ func (r *reader) checkLogService(to string) {
 }
 
 func (r *reader) checkLogCredentials(d *DecisionLog) {
-	if info, err := os.Stat(d.TokenFile); d.TokenFile != "" && (err != nil || !info.Mode().IsRegular()) {
+	if d.TokenFile != "" && !r.files.Is(d.TokenFile, 0) {
 		r.problem("decision_log.token_file", "is "+d.TokenFile+", which is no file that can be read", "name a file that holds a bearer token alone")
 	}
 	hasCert, hasKey := d.CertFile != "", d.KeyFile != ""

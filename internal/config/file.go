@@ -3,14 +3,13 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/doorward/doorward/extauthz/finding"
+	"github.com/doorward/doorward/internal/snapshot"
 )
 
 // largestFile bounds every file that is read here; a key set of a thousand
@@ -27,7 +26,7 @@ func (r *reader) expand(paths []string) []string {
 	}
 	var names []string
 	for _, path := range paths {
-		found, err := yamlFiles(path)
+		found, err := r.yamlFiles(path)
 		if err != nil {
 			r.unread(path, err)
 			continue
@@ -46,30 +45,16 @@ func (r *reader) expand(paths []string) []string {
 	})
 }
 
-// Files lists the configuration files that [Load] would read for these paths,
-// so that whoever watches them learns of a new one.
-func Files(paths []string) ([]string, error) {
-	var names []string
-	for _, path := range paths {
-		found, err := yamlFiles(path)
-		if err != nil {
-			return nil, fmt.Errorf("list configuration files: %w", err)
-		}
-		names = append(names, found...)
-	}
-	return names, nil
-}
-
 // yamlFiles is what one path of the command line stands for.
-func yamlFiles(path string) ([]string, error) {
-	about, err := os.Stat(path)
+func (r *reader) yamlFiles(path string) ([]string, error) {
+	about, err := r.files.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	if !about.IsDir() {
 		return []string{path}, nil
 	}
-	inside, err := os.ReadDir(path)
+	inside, err := r.files.ReadDir(path)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +65,7 @@ func yamlFiles(path string) ([]string, error) {
 			continue
 		}
 		// Through symbolic links, one of which may lead to a folder or nowhere.
-		if about, err := os.Stat(name); err == nil && about.IsDir() {
+		if about, err := r.files.Stat(name); err == nil && about.IsDir() {
 			continue
 		}
 		names = append(names, name)
@@ -104,22 +89,14 @@ func why(err error) string {
 	return err.Error()
 }
 
-// bytesOf reads a file, within bounds, and notes that it was read.
+// bytesOf reads a file, within bounds, and notes its name.
 func (r *reader) bytesOf(name string) ([]byte, error) {
-	r.files = append(r.files, name)
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, largestFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(text) > largestFile {
+	r.read = append(r.read, name)
+	text, err := r.files.ReadAtMost(name, largestFile)
+	if errors.Is(err, snapshot.ErrTooLarge) {
 		return nil, fmt.Errorf("larger than %v", Size(largestFile))
 	}
-	return text, nil
+	return text, err
 }
 
 // readFile reads one configuration file into the document.

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/doorward/doorward/internal/config"
+	"github.com/doorward/doorward/internal/snapshot"
 )
 
 // TestFlagsAreAFile: the short form means what the same words in a file mean.
@@ -22,17 +23,19 @@ insecure_http_hosts: [localhost]
 		"rules/authz.rego": "package authz\n",
 	})
 	want := mustLoad(t, dir)
-	got, problems := config.FromFlags("http://localhost:10000/mcp",
-		[]string{"http://localhost:9000", "https://two.example.com"},
-		[]string{"mcp:read", "mcp:write"}, []string{dir + "/rules"}, []string{"localhost"},
-		"127.0.0.1:1", "127.0.0.1:2")
+	got, problems := config.Flags{
+		Resource: "http://localhost:10000/mcp",
+		Issuers:  []string{"http://localhost:9000", "https://two.example.com"},
+		Scopes:   []string{"mcp:read", "mcp:write"}, PolicyPaths: []string{dir + "/rules"}, InsecureHosts: []string{"localhost"},
+		GRPCAddr: "127.0.0.1:1", HTTPAddr: "127.0.0.1:2",
+	}.Load(snapshot.New())
 	if got == nil {
 		t.Fatalf("refused:\n%s", text(problems))
 	}
 	if diff := cmp.Diff(specs(want), specs(got)); diff != "" {
 		t.Errorf("resources (-file +flags):\n%s", diff)
 	}
-	got.Resources, want.Resources, want.Files = nil, nil, nil
+	got.Resources, want.Resources, want.Files, want.Sources = nil, nil, nil, nil
 	if diff := cmp.Diff(want, got, anywhere); diff != "" {
 		t.Errorf("(-file +flags):\n%s", diff)
 	}
@@ -61,7 +64,7 @@ func TestFlagsNameThemselves(t *testing.T) {
 		{intent: "a bad HTTP address", resource: "https://mcp/mcp", issuers: []string{"https://as"}, http: "9190", want: "--http-addr: "},
 	} {
 		t.Run(test.intent, func(t *testing.T) {
-			c, problems := config.FromFlags(test.resource, test.issuers, test.scopes, test.rego, test.hosts, test.grpc, test.http)
+			c, problems := config.Flags{test.resource, test.issuers, test.scopes, test.rego, test.hosts, test.grpc, test.http}.Load(snapshot.New())
 			if c != nil || len(problems) != 1 || !strings.HasPrefix(problems[0].String(), test.want) {
 				t.Errorf("config %v, want one problem %q:\n%s", c, test.want, text(problems))
 			}

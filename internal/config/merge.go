@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/doorward/doorward/extauthz/finding"
+	"github.com/doorward/doorward/internal/snapshot"
 )
 
 // Files are merged as they are read: each is decoded into the same document.
@@ -21,12 +22,16 @@ type reader struct {
 	start    place            // where to point when something is missing altogether
 	file     string           // the file being read
 	torn     bool             // a file could not be read: what is missing is unknown
-	files    []string
+	files    *snapshot.Snapshot
+	read     []string // names of the files that were read
 	problems finding.List
 }
 
-func newReader() *reader {
-	return &reader{doc: defaults(), places: map[string]place{}, broken: map[string]bool{}, lists: map[string]bool{}}
+func newReader(files *snapshot.Snapshot) *reader {
+	return &reader{
+		files: files, doc: defaults(),
+		places: map[string]place{}, broken: map[string]bool{}, lists: map[string]bool{},
+	}
 }
 
 // placeOf is where the value of a path stands, or the nearest thing around it.

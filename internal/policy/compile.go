@@ -31,7 +31,7 @@ func Compile(ctx context.Context, src Sources) (*Engine, finding.List) {
 	if _, err := parseLibrary(src.Library); err != nil {
 		return nil, finding.List{{Message: fmt.Sprintf("the built-in rules are broken: %v: install doorward again", err)}}
 	}
-	t, problems := load(src.Paths)
+	t, problems := load(src.Files, src.Paths)
 	problems = append(problems, t.join(src.Bundles)...)
 	c := readContract(t, src)
 	problems = append(problems, c.problems...)

@@ -412,7 +412,7 @@ func TestFiles(t *testing.T) {
 	if err := os.Symlink(filepath.Join("..data", "a.rego"), filepath.Join(dir, "linked.rego")); err != nil {
 		t.Fatal(err)
 	}
-	got, err := policy.Files([]string{dir, filepath.Join(dir, "b"), filepath.Join(dir, "other.json")})
+	got, err := policy.Files(nil, []string{dir, filepath.Join(dir, "b"), filepath.Join(dir, "other.json")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -424,11 +424,11 @@ func TestFiles(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	got, err = policy.Files([]string{"/nowhere", filepath.Join(dir, "a.rego")})
+	got, err = policy.Files(nil, []string{"/nowhere", filepath.Join(dir, "a.rego")})
 	if err == nil || len(got) != 1 {
 		t.Errorf("files %q, error %v", got, err)
 	}
-	if got, err := policy.Files(nil); err != nil || len(got) != 0 {
+	if got, err := policy.Files(nil, nil); err != nil || len(got) != 0 {
 		t.Errorf("files %q, error %v", got, err)
 	}
 }

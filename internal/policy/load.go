@@ -24,6 +24,7 @@ type team struct {
 	data    map[string]any         // rooted by folder, as `opa run` does
 	paths   []string               // where both were read
 	bundles []Bundle               // what joined them
+	files   fs.FS                  // as Sources.Files
 }
 
 // dataFile finds the file that holds a value, "" if it cannot be told. It reads
@@ -34,7 +35,7 @@ func (t team) dataFile(keys ...string) string {
 			return b.file("")
 		}
 	}
-	files, err := loader.FilteredPaths(t.paths, except(data))
+	files, err := loader.FilteredPathsFS(t.files, t.paths, except(data))
 	if err != nil {
 		return ""
 	}
@@ -42,7 +43,7 @@ func (t team) dataFile(keys ...string) string {
 		alone := func(path string, info fs.FileInfo, depth int) bool {
 			return except(data)(path, info, depth) || (!info.IsDir() && path != file)
 		}
-		result, err := loader.NewFileLoader().Filtered(t.paths, alone)
+		result, err := loader.NewFileLoader().WithFS(t.files).Filtered(t.paths, alone)
 		if err == nil && holds(result.Documents, keys) {
 			return file
 		}
@@ -112,14 +113,15 @@ func except(wanted ...kind) loader.Filter {
 	}
 }
 
-// Files lists the files that [Compile] would read for these paths, sorted. The
+// Files lists the files that [Compile] would read for these paths from a file
+// system, or from that of the operating system if it is nil, sorted. The
 // error joins one for each path that cannot be read; the files of the other
 // paths are still listed.
-func Files(paths []string) ([]string, error) {
+func Files(from fs.FS, paths []string) ([]string, error) {
 	var files []string
 	var errs []error
 	for _, path := range paths {
-		found, err := loader.FilteredPaths([]string{path}, except(module, data))
+		found, err := loader.FilteredPathsFS(from, []string{path}, except(module, data))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("policy: %w", err))
 		}
@@ -130,31 +132,31 @@ func Files(paths []string) ([]string, error) {
 }
 
 // load reads the team's paths. It goes on after a problem, to report all.
-func load(paths []string) (team, finding.List) {
-	t := team{modules: map[string]*ast.Module{}}
+func load(from fs.FS, paths []string) (team, finding.List) {
+	t := team{modules: map[string]*ast.Module{}, files: from}
 	var problems finding.List
 	var readable []string
 	for _, path := range paths {
-		found := inspect(path)
+		found := inspect(from, path)
 		problems = append(problems, found...)
 		if !blocking(found) {
 			readable = append(readable, path)
 		}
 	}
-	files, err := loader.FilteredPaths(readable, except(module))
+	files, err := loader.FilteredPathsFS(from, readable, except(module))
 	if err != nil {
-		problems = append(problems, loadProblems(err)...)
+		problems = append(problems, loadProblems(from, err)...)
 	}
 	for _, file := range files {
-		m, found := parse(file)
+		m, found := parse(from, file)
 		problems = append(problems, found...)
 		if m != nil {
 			t.modules[file] = m
 		}
 	}
-	documents, err := loader.NewFileLoader().Filtered(readable, except(data))
+	documents, err := loader.NewFileLoader().WithFS(from).Filtered(readable, except(data))
 	if err != nil {
-		return t, append(problems, loadProblems(err)...)
+		return t, append(problems, loadProblems(from, err)...)
 	}
 	t.data, t.paths = documents.Documents, readable
 	return t, problems
@@ -162,14 +164,14 @@ func load(paths []string) (team, finding.List) {
 
 // inspect looks at one path of the configuration: is it there, does it hold
 // anything, and does it hold files that look like data and are not read?
-func inspect(path string) finding.List {
+func inspect(from fs.FS, path string) finding.List {
 	_, bare := loader.SplitPrefix(path)
-	if _, err := os.Stat(strings.TrimPrefix(bare, "file://")); err != nil {
+	if _, err := stat(from, strings.TrimPrefix(bare, "file://")); err != nil {
 		return finding.List{{File: path, Message: cause(err) + ": name a file or folder that is there, and that we may read"}}
 	}
-	files, err := loader.FilteredPaths([]string{path}, except(module, test, data, nearly, archive))
+	files, err := loader.FilteredPathsFS(from, []string{path}, except(module, test, data, nearly, archive))
 	if err != nil {
-		return loadProblems(err)
+		return loadProblems(from, err)
 	}
 	var problems finding.List
 	empty := true
@@ -202,33 +204,37 @@ func inspect(path string) finding.List {
 	return problems
 }
 
-func parse(file string) (*ast.Module, finding.List) {
-	loaded, err := loader.RegoWithOpts(file, ast.ParserOptions{RegoVersion: ast.RegoV1})
+func parse(from fs.FS, file string) (*ast.Module, finding.List) {
+	source, err := readFile(from, file)
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
 		return nil, finding.List{{File: file, Message: cause(err) + ": make it a file that we may read"}}
 	}
 	if err != nil {
 		return nil, regoProblems(err, file)
 	}
-	return loaded.Parsed, nil
+	parsed, err := ast.ParseModuleWithOpts(file, string(source), ast.ParserOptions{RegoVersion: ast.RegoV1})
+	if err != nil {
+		return nil, regoProblems(err, file)
+	}
+	return parsed, nil
 }
 
 // loadProblems puts the errors of OPA's loader into our words.
-func loadProblems(err error) finding.List {
+func loadProblems(from fs.FS, err error) finding.List {
 	var many loader.Errors
 	if !errors.As(err, &many) {
 		many = loader.Errors{err}
 	}
 	var problems finding.List
 	for _, err := range many {
-		problems = append(problems, dataProblem(err))
+		problems = append(problems, dataProblem(from, err))
 	}
 	return problems
 }
 
 // dataProblem finds the file and line of a broken data file. OPA's errors
 // begin with the file; YAML ones say "line N"; JSON ones carry an offset.
-func dataProblem(err error) finding.Finding {
+func dataProblem(from fs.FS, err error) finding.Finding {
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
 		return finding.Finding{File: pe.Path, Message: cause(err) + ": make it a file that we may read"}
 	}
@@ -238,7 +244,7 @@ func dataProblem(err error) finding.Finding {
 	}
 	p := finding.Finding{File: file, Message: strings.TrimSpace(what)}
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
-		p.Line, p.Column = position(file, syntax.Offset)
+		p.Line, p.Column = position(from, file, syntax.Offset)
 		p.Message = "not JSON: " + p.Message
 	}
 	if line := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(what); line != nil {
@@ -256,8 +262,8 @@ func dataProblem(err error) finding.Finding {
 }
 
 // position turns an offset in a file into line and column, 0 if it has changed.
-func position(file string, offset int64) (line, column int) {
-	source, err := fs.ReadFile(os.DirFS(filepath.Dir(file)), filepath.Base(file))
+func position(from fs.FS, file string, offset int64) (line, column int) {
+	source, err := readFile(from, file)
 	if err != nil || offset < 1 || offset > int64(len(source)) {
 		return 0, 0
 	}
@@ -271,4 +277,19 @@ func cause(err error) string {
 		return pe.Err.Error()
 	}
 	return err.Error()
+}
+
+// readFile reads from the file system of the operating system if from is nil.
+func readFile(from fs.FS, name string) ([]byte, error) {
+	if from == nil {
+		return os.ReadFile(name)
+	}
+	return fs.ReadFile(from, name)
+}
+
+func stat(from fs.FS, name string) (fs.FileInfo, error) {
+	if from == nil {
+		return os.Stat(name)
+	}
+	return fs.Stat(from, name)
 }

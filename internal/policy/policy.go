@@ -24,6 +24,7 @@ import (
 type Sources struct {
 	Library  fs.FS             // the built-in modules: *.rego at the top of the tree
 	Paths    []string          // the team's files and folders, as `opa run` reads them; may be empty
+	Files    fs.FS             // where Paths are read, by names of the operating system; nil for its own file system
 	Bundles  []Bundle          // the team's bundles, each with roots of its own
 	Missing  []string          // the names of bundles that belong to it and are not there yet
 	Packages map[string]string // by resource name, the package evaluated for it besides authz, such as "authz.weather"

@@ -38,7 +38,7 @@ func LoadSuite(src Sources, builders fs.FS) (*Suite, finding.List) {
 	if err != nil {
 		return nil, finding.List{{Message: fmt.Sprintf("the builders are broken: %v: install doorward again", err)}}
 	}
-	t, problems := load(src.Paths)
+	t, problems := load(src.Files, src.Paths)
 	if src.Packages == nil {
 		src.Packages = outputPackagesBelow(t)
 	}
@@ -95,11 +95,11 @@ func loadTests(paths, packages []string) (map[string]*ast.Module, finding.List) 
 	tests := map[string]*ast.Module{}
 	files, err := loader.FilteredPaths(paths, except(test))
 	if err != nil {
-		return nil, loadProblems(err)
+		return nil, loadProblems(nil, err)
 	}
 	var problems finding.List
 	for _, file := range files {
-		m, found := parse(file)
+		m, found := parse(nil, file)
 		problems = append(problems, found...)
 		if m == nil {
 			continue

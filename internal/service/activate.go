@@ -14,11 +14,7 @@ func (s *Service) activate(ctx context.Context, next *Revision) error {
 	if err := fitToKeepKeys(cfg.JWKSCacheDir); err != nil {
 		return err
 	}
-	certificate, err := readTLS(cfg.Listen.TLS)
-	if err != nil {
-		return err
-	}
-	decisions, err := s.decisions.open(cfg.DecisionLog, cfg.InsecureHTTPHosts)
+	decisions, err := s.decisions.open(cfg.DecisionLog, cfg.InsecureHTTPHosts, next.fromFiles.decisionLogCA)
 	if err != nil {
 		return err
 	}
@@ -28,8 +24,8 @@ func (s *Service) activate(ctx context.Context, next *Revision) error {
 		return err
 	}
 	// From here on nothing fails in a configuration without problems.
-	if certificate != nil { // whether the port speaks TLS is settled at the start
-		s.tls.current.Store(certificate)
+	if next.fromFiles.tls != nil { // a start alone decides whether the port speaks TLS
+		s.tls.current.Store(next.fromFiles.tls)
 	}
 	s.cache.SetMaximum(int64(cfg.Limits.DecisionCache))
 	trusted, retire := s.issuers.activate(ctx, cfg.Issuers)

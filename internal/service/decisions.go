@@ -3,10 +3,8 @@ package service
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"reflect"
 	"slices"
 	"sync"
@@ -64,17 +62,10 @@ func newDecisions(o Options, registry prometheus.Registerer) *decisions {
 
 // open makes the log that cfg describes, or finds it open already. What it
 // returns is given to adopt or to discard.
-func (d *decisions) open(cfg config.DecisionLog, insecureHosts []string) (openedLog, error) {
+func (d *decisions) open(cfg config.DecisionLog, insecureHosts []string, ca string) (openedLog, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	next := openedLog{config: cfg, insecureHosts: insecureHosts}
-	if cfg.CAFile != "" {
-		ca, err := os.ReadFile(cfg.CAFile)
-		if err != nil {
-			return next, fmt.Errorf("decision_log: %w", err)
-		}
-		next.ca = string(ca)
-	}
+	next := openedLog{config: cfg, insecureHosts: insecureHosts, ca: ca}
 	if reflect.DeepEqual(cfg, d.current.config) && next.ca == d.current.ca && slices.Equal(insecureHosts, d.current.insecureHosts) {
 		return d.current, nil
 	}

@@ -4,13 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"log/slog"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,169 +16,140 @@ import (
 	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/internal/policy"
+	"github.com/doorward/doorward/internal/snapshot"
 )
 
-// lookEvery is how often the files are read for a change; a change is in force
-// within 5 s.
+// lookEvery is how often the files are compared with those in force; a change is
+// in force within 5 s.
 const lookEvery = time.Second
 
 // Source is where a configuration comes from: files, or the flags of the short
 // form.
 type Source struct {
-	Paths []string // configuration files and folders; empty for the short form
-	Flags string   // the flags of the short form, for the hash
-	Read  func() (*config.Config, finding.List)
+	Flags string // the flags of the short form, for the hash
+	// Read parses the configuration. It reads files through the snapshot alone.
+	Read func(*snapshot.Snapshot) (*config.Config, finding.List)
+}
+
+// Load reads and composes the first revision, before any bundle has arrived. It
+// is nil if a problem is an error; the problems are complete in either case.
+func Load(ctx context.Context, source Source) (*Revision, finding.List) {
+	files := snapshot.New()
+	defer files.Seal()
+	parts := Parts{Cache: policy.NewDecisionCache(), Files: files}
+	return source.load(ctx, files, func(ctx context.Context, cfg *config.Config) (*Revision, finding.List) {
+		return Compose(ctx, cfg, parts)
+	})
+}
+
+// load makes a revision of the files in a snapshot.
+func (s Source) load(ctx context.Context, files *snapshot.Snapshot, compose compose) (*Revision, finding.List) {
+	cfg, problems := s.Read(files)
+	if cfg == nil {
+		return nil, problems
+	}
+	next, faults := compose(ctx, cfg)
+	problems = append(problems, faults...)
+	if next == nil {
+		return nil, problems
+	}
+	var err error
+	if next.fromFiles, err = readFiles(cfg, files); err != nil {
+		return nil, append(problems, finding.Finding{File: "configuration", Message: err.Error()})
+	}
+	next.files, next.hash = files, s.hash(next, files)
+	return next, problems
 }
 
 // compose makes a revision of a configuration and of the bundles that are there.
 type compose func(context.Context, *config.Config) (*Revision, finding.List)
 
-// digest is one number for all that a load would read.
-type digest struct {
-	all [sha256.Size]byte
-	// said is of the configuration and the policy alone. It may be published, and
-	// what the configuration names may be a token that somebody could guess.
-	said [sha256.Size]byte
-}
-
 // hash is a short name of a configuration and its policy: the same files under
-// the same names have the same.
-func (d digest) hash() string { return hex.EncodeToString(d.said[:8]) }
-
-// changing stands for the hash of what was read while it changed. It is in force
-// until the next look.
-const changing = "changing"
-
-// Load reads and composes the first revision, before any bundle has arrived. It
-// is nil if a problem is an error; the problems are complete in either case.
-func Load(ctx context.Context, source Source) (*Revision, finding.List) {
-	parts := Parts{Cache: policy.NewDecisionCache()}
-	first, problems, seen := source.load(ctx, nil, func(ctx context.Context, cfg *config.Config) (*Revision, finding.List) {
-		return Compose(ctx, cfg, parts)
-	})
-	if first != nil {
-		first.seen = seen
-	}
-	return first, problems
-}
-
-// load reads configuration and policy, and returns what it saw. Where a file
-// changed meanwhile, that is a digest which no files have, so that the next
-// look loads again.
-func (w Source) load(ctx context.Context, inForce *config.Config, compose compose) (*Revision, finding.List, digest) {
-	before := w.fingerprint(inForce)
-	cfg, problems := w.Read()
-	var next *Revision
-	if cfg != nil {
-		var faults finding.List
-		next, faults = compose(ctx, cfg)
-		problems = append(problems, faults...)
-	}
-	after, hash := w.fingerprint(inForce), before.hash()
-	if after.said != before.said {
-		hash = changing
-	}
-	if next != nil {
-		next.hash = hash
-	}
-	if after != before {
-		return next, problems, digest{}
-	}
-	return next, problems, before
-}
-
-// fingerprint goes by content: a mounted ConfigMap changes by a swapped symbolic link,
-// where neither name nor time of the file need change. The problems are part
-// of it, so that a file that was missing is seen to arrive. While the
-// configuration cannot be read, the one in force says which files matter.
-func (w Source) fingerprint(inForce *config.Config) digest {
-	cfg, problems := w.Read()
-	names, err := config.Files(w.Paths)
-	if cfg == nil {
-		cfg = inForce
-	}
-	var named []string
-	if cfg != nil {
-		policies, alsoErr := policy.Files(cfg.PolicyPaths)
-		names, named, err = slices.Concat(names, policies), cfg.Files, errors.Join(err, alsoErr)
-	}
+// the same names have the same. Files that the configuration names are not in it:
+// the hash is public, and the text of a short secret could be guessed.
+func (s Source) hash(r *Revision, files *snapshot.Snapshot) string {
 	sum := sha256.New()
-	note(sum, w.Flags)
-	noteFiles(sum, names)
-	seen := digest{said: [sha256.Size]byte(sum.Sum(nil))}
-	noteFiles(sum, named)
-	for _, problem := range problems {
-		note(sum, problem.String())
+	note(sum, s.Flags)
+	for _, name := range append(r.Config.Sources, r.policyFiles...) {
+		text, _ := files.ReadFile(name) // it has been read
+		note(sum, name)
+		note(sum, string(text))
 	}
-	if err != nil {
-		note(sum, err.Error())
-	}
-	seen.all = [sha256.Size]byte(sum.Sum(nil))
-	return seen
+	return hex.EncodeToString(sum.Sum(nil)[:8])
 }
 
 // note adds a text to a sum, apart from those before and after it.
 func note(sum hash.Hash, text string) {
-	_, _ = io.WriteString(sum, strconv.Itoa(len(text))+":"+text) // a hash cannot fail
+	_, _ = io.WriteString(sum, strconv.Itoa(len(text))+":"+text) // a hash never fails
 }
 
-func noteFiles(sum hash.Hash, names []string) {
-	for _, name := range names {
-		content, err := os.ReadFile(name)
-		if err != nil {
-			content = []byte("unreadable")
-		}
-		note(sum, name)
-		note(sum, string(content))
-	}
-}
-
-// watch is the one goroutine that decides what is in force: it reloads on
-// SIGHUP and whenever the files have changed since seen, and takes up bundles
-// as they arrive.
-func (s *Service) watch(ctx context.Context, hangup <-chan os.Signal, seen digest) {
+// watch is the one goroutine that activates revisions: it reloads on SIGHUP and
+// when the files differ from those of the last load, and takes up bundles as they
+// arrive.
+func (s *Service) watch(ctx context.Context, hangup <-chan os.Signal) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
-	for {
+	for seen := s.first.files; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangup:
-			s.refused = "" // whoever asks is told again
+			s.refused = "" // a refusal is logged again
+			seen = s.reload(ctx, snapshot.New())
 		case <-ticker.C:
-			if s.source.fingerprint(s.current.Load().Config) == seen {
-				continue
-			}
+			seen = s.look(ctx, seen)
 		case <-s.bundles.arrived:
-			if !s.waiting {
-				s.renew(ctx)
-				continue
-			}
+			seen = s.bundleArrived(ctx, seen)
 		}
-		seen = s.reload(ctx)
 	}
 }
 
-// reload puts the files as they are now in force, or keeps what is in force
-// and says what is wrong with them.
-func (s *Service) reload(ctx context.Context) digest {
-	next, problems, seen := s.source.load(ctx, s.current.Load().Config, s.rollout)
-	s.waiting = next != nil && len(next.Policy.Missing()) > 0 && len(s.missing()) == 0
-	if s.waiting { // a policy that is whole is not given up for one that is not
-		s.await(next.Policy.Missing())
-		s.renew(ctx)
+// look reloads if the files have changed since seen. It returns what was seen last.
+func (s *Service) look(ctx context.Context, seen *snapshot.Snapshot) *snapshot.Snapshot {
+	next := seen.Again()
+	if s.settled && next.Equal(seen) {
 		return seen
 	}
-	if next != nil {
-		if err := s.activate(ctx, next); err != nil {
-			// What was wrong with a file that only adopt reads may be mended
-			// without a change of what is looked at: try again at the next look.
-			problems, next, seen = append(problems, finding.Finding{File: "configuration", Message: err.Error()}), nil, digest{}
-		}
+	return s.reload(ctx, next)
+}
+
+// bundleArrived activates the bundle, with the files if they have changed as well.
+func (s *Service) bundleArrived(ctx context.Context, seen *snapshot.Snapshot) *snapshot.Snapshot {
+	next := seen.Again()
+	if s.waiting || !s.settled || !next.Equal(seen) {
+		return s.reload(ctx, next)
+	}
+	s.renew(ctx, next)
+	return seen
+}
+
+// reload activates a revision of the files, or leaves the one before in force and
+// logs the problems. It seals the snapshot.
+func (s *Service) reload(ctx context.Context, files *snapshot.Snapshot) *snapshot.Snapshot {
+	s.settled = s.replace(ctx, files)
+	files.Seal()
+	return files
+}
+
+// replace is false if the same files may succeed later.
+func (s *Service) replace(ctx context.Context, files *snapshot.Snapshot) (settled bool) {
+	next, problems := s.source.load(ctx, files, func(ctx context.Context, cfg *config.Config) (*Revision, finding.List) {
+		return s.rollout(ctx, cfg, files)
+	})
+	s.waiting = next != nil && len(next.Policy.Missing()) > 0 && len(s.missing()) == 0
+	if s.waiting { // a complete policy is not replaced by an incomplete one
+		s.await(next.Policy.Missing())
+		s.renew(ctx, files)
+		return true
 	}
 	if next == nil {
 		s.refuse(problems)
-		return seen
+		return true
+	}
+	if err := s.activate(ctx, next); err != nil {
+		// activate depends on more than the files, such as the mode of a folder.
+		s.refuse(append(problems, finding.Finding{File: "configuration", Message: err.Error()}))
+		return false
 	}
 	for _, problem := range problems {
 		LogProblem(s.log, problem)
@@ -196,22 +165,36 @@ func (s *Service) reload(ctx context.Context) digest {
 	s.log.Info("the changed configuration is in force", slog.String("configuration", next.hash),
 		slog.Int("resources", len(next.Config.Resources.All())), slog.Int("issuers", len(next.Config.Issuers)),
 		slog.Int("policy_files", len(next.policyFiles)))
-	return seen
+	return true
 }
 
-// refuse keeps what is in force. The same refusal again is told once.
+// refuse leaves the revision before in force. It logs the same refusal once.
 func (s *Service) refuse(problems finding.List) {
 	s.metrics.reloadOK.Set(0)
 	s.reloaded.Store(&reloadState{LastReload: reloadRefused, Problem: firstOf(problems)})
-	said := fmt.Sprint(problems)
-	if said == s.refused {
+	text := fmt.Sprint(problems)
+	if text == s.refused {
 		return
 	}
-	s.refused = said
+	s.refused = text
 	for _, problem := range problems {
 		LogProblem(s.log, problem)
 	}
 	s.log.Error("the changed configuration was refused: the one before stays in force")
+}
+
+// await leaves the revision before in force until a bundle has arrived. It logs
+// that once.
+func (s *Service) await(missing []string) {
+	s.metrics.reloadOK.Set(0)
+	text := "waits for " + strings.Join(missing, ", ")
+	s.reloaded.Store(&reloadState{LastReload: reloadWaits, Problem: text})
+	if text == s.refused {
+		return
+	}
+	s.refused = text
+	s.log.Warn("the changed configuration waits for a bundle: the one before stays in force",
+		slog.String("missing", strings.Join(missing, ", ")))
 }
 
 // firstOf is the first error, and how many more there are.
@@ -228,18 +211,6 @@ func firstOf(problems finding.List) string {
 	default:
 		return fmt.Sprintf("%s (and %d more problems: see the log)", wrong[0], more)
 	}
-}
-
-// await keeps what is in force until a bundle is there. It is told once.
-func (s *Service) await(missing []string) {
-	s.metrics.reloadOK.Set(0)
-	said := "waits for " + strings.Join(missing, ", ")
-	s.reloaded.Store(&reloadState{LastReload: reloadWaits, Problem: said})
-	if said == s.refused {
-		return
-	}
-	s.refused = said
-	s.log.Warn("the changed configuration waits for a bundle: the one before stays in force", slog.String("missing", strings.Join(missing, ", ")))
 }
 
 // LogProblem logs a problem of the configuration.

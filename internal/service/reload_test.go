@@ -1,18 +1,91 @@
 package service
 
 import (
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/doorward/doorward/extauthz/finding"
+	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/config"
+	"github.com/doorward/doorward/internal/snapshot"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 // TestTheShortFormHasAHash, of its flags.
 func TestTheShortFormHasAHash(t *testing.T) {
-	one, two := Source{Flags: "a", Read: nothing}, Source{Flags: "b", Read: nothing}
-	if a, b := one.fingerprint(nil), two.fingerprint(nil); a.hash() == b.hash() || a != one.fingerprint(nil) {
-		t.Errorf("%s %s", a.hash(), b.hash())
+	one, two := Source{Flags: "a"}, Source{Flags: "b"}
+	r := &Revision{Config: new(config.Config)}
+	if a, b := one.hash(r, snapshot.New()), two.hash(r, snapshot.New()); a == b || a != one.hash(r, snapshot.New()) {
+		t.Errorf("%s %s", a, b)
 	}
 }
 
-func nothing() (*config.Config, finding.List) { return nil, nil }
+// TestAChangeIsParsedOnce: an idle second parses nothing, and the bytes that were
+// compared are those that are parsed.
+func TestAChangeIsParsedOnce(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const configuration = `
+listen: {grpc: "127.0.0.1:0", http: "off"}
+issuers: [{issuer: https://as.example.com, jwks_file: keys.json}]
+resources: [{resource: https://mcp.example.com/mcp}]
+policy: {paths: [team.rego]}
+`
+	write("keys.json", string(jwttest.JWKS(jwttest.NewKey("ES256", "key-1"))))
+	write("doorward.yaml", configuration)
+	write("team.rego", "package authz\n")
+	parses := 0
+	source := Source{Read: func(files *snapshot.Snapshot) (*config.Config, finding.List) {
+		parses++
+		return config.LoadFrom(files, []string{filepath.Join(dir, "doorward.yaml")})
+	}}
+	first, problems := Load(t.Context(), source)
+	if first == nil {
+		t.Fatal(problems)
+	}
+	s, err := New(Options{Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar), Stdout: io.Discard, Source: source}, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.binder = token.NewPossessionVerifier(token.PossessionOptions{})
+	if err := s.activate(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	seen, before := first.files, first.hash
+	for _, row := range []struct {
+		intent  string
+		change  func()
+		parses  int
+		inForce bool // afterwards, another hash
+	}{
+		{"the start", func() {}, 1, false},
+		{"an idle second", func() {}, 0, false},
+		{"the configuration", func() { write("doorward.yaml", configuration+"clock_skew: 1s\n") }, 1, true},
+		{"a policy file", func() { write("team.rego", "package authz\n\nrequire.a if true\n") }, 1, true},
+		{"an error", func() { write("doorward.yaml", "nonsense: 1\n") }, 1, false},
+		{"an idle second after it", func() {}, 0, false},
+		{"the error in a policy file", func() { write("doorward.yaml", configuration); write("team.rego", "package") }, 1, false},
+		{"its correction", func() { write("team.rego", "package authz\n") }, 1, true},
+	} {
+		row.change()
+		if row.intent != "the start" {
+			parses = 0
+			seen = s.look(t.Context(), seen)
+		}
+		if parses != row.parses {
+			t.Errorf("%s: parsed %d times, want %d", row.intent, parses, row.parses)
+		}
+		if now := s.hash(); (now != before) != row.inForce {
+			t.Errorf("%s: the hash was %s and is %s", row.intent, before, now)
+		}
+		before = s.hash()
+	}
+}

@@ -2,6 +2,9 @@ package service
 
 import (
 	"context"
+	"crypto/tls"
+	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/doorward/doorward/extauthz/finding"
@@ -10,6 +13,7 @@ import (
 	"github.com/doorward/doorward/internal/bundles"
 	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/internal/policy"
+	"github.com/doorward/doorward/internal/snapshot"
 	"github.com/doorward/doorward/rego"
 )
 
@@ -21,8 +25,10 @@ type Revision struct {
 
 	parts       Parts
 	policyFiles []string
-	hash        string // of the files; bundles have revisions of their own
-	seen        digest // of all that was read; set by [Load] alone
+
+	files     *snapshot.Snapshot // what was read for it, sealed
+	fromFiles fromFiles
+	hash      string // of the files; bundles have revisions of their own
 }
 
 // Parts are what a policy is compiled from besides the configuration.
@@ -34,13 +40,36 @@ type Parts struct {
 	Revocations Revocations
 	// Cache remembers decisions; nil remembers nothing.
 	Cache *policy.DecisionCache
+	// Files is where policy files are read; nil for the file system itself.
+	Files fs.FS
+}
+
+// fromFiles is what activation needs of files that the configuration names. A new
+// revision for a bundle takes it from the one before.
+type fromFiles struct {
+	tls           *tls.Config // nil without a certificate
+	decisionLogCA string
+}
+
+func readFiles(cfg *config.Config, files *snapshot.Snapshot) (f fromFiles, err error) {
+	if f.tls, err = readTLS(cfg.Listen.TLS, files); err != nil {
+		return f, err
+	}
+	if cfg.DecisionLog.CAFile != "" {
+		ca, err := files.ReadFile(cfg.DecisionLog.CAFile)
+		if err != nil {
+			return f, fmt.Errorf("decision_log: %w", err)
+		}
+		f.decisionLogCA = string(ca)
+	}
+	return f, nil
 }
 
 // Compose compiles the policy of a configuration and tests it on fixed requests
 // to every resource. The revision is nil if a problem is an error.
 func Compose(ctx context.Context, cfg *config.Config, parts Parts) (*Revision, finding.List) {
 	src := PolicySources(cfg, cfg.PolicyPaths, cfg.Packages)
-	src.Cache = parts.Cache
+	src.Cache, src.Files = parts.Cache, parts.Files
 	for _, o := range cfg.Bundles {
 		if b := parts.Bundles[o.Name]; b != nil {
 			src.Bundles = append(src.Bundles, b.Content)
@@ -75,7 +104,7 @@ func (r *Revision) Verifier(now func() time.Time) *token.Verifier {
 func Compile(ctx context.Context, src policy.Sources, packages config.Packages) (*policy.Engine, []string, finding.List) {
 	engine, faults := policy.Compile(ctx, src)
 	problems := packages.Locate(faults)
-	files, err := policy.Files(src.Paths)
+	files, err := policy.Files(src.Files, src.Paths)
 	if err != nil && engine != nil { // removed since it was compiled
 		return nil, nil, append(problems, finding.Finding{File: "policy.paths", Message: err.Error()})
 	}

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"slices"
@@ -16,12 +17,18 @@ import (
 // rollout composes the next revision for cfg from the newest bundles. A bundle
 // that cannot be served is replaced by the one in force, so that it delays no
 // other change. The revision is nil where that does not help.
-func (s *Service) rollout(ctx context.Context, cfg *config.Config) (*Revision, finding.List) {
+func (s *Service) rollout(
+	ctx context.Context, cfg *config.Config, files fs.FS,
+) (*Revision, finding.List) {
 	s.bundles.start(ctx, cfg.Bundles)
 	latest, refused := s.candidates(cfg)
-	next, problems := s.compose(ctx, cfg, latest)
+	compose := func(have map[string]*bundles.Bundle) (*Revision, finding.List) {
+		parts := Parts{Bundles: have, Revocations: s.revocationsOf(cfg, have), Cache: s.cache, Files: files}
+		return Compose(ctx, cfg, parts)
+	}
+	next, problems := compose(latest)
 	if next == nil {
-		if best, warnings := s.without(ctx, cfg, latest, refused); best != nil {
+		if best, warnings := s.without(cfg, latest, refused, compose); best != nil {
 			next, problems = best, warnings
 		}
 	}
@@ -32,13 +39,6 @@ func (s *Service) rollout(ctx context.Context, cfg *config.Config) (*Revision, f
 	}
 	s.bundles.recordRefusals(refused, s.current.Load())
 	return next, problems
-}
-
-// compose is [Compose] with bundles that candidates has accepted.
-func (s *Service) compose(
-	ctx context.Context, cfg *config.Config, have map[string]*bundles.Bundle,
-) (*Revision, finding.List) {
-	return Compose(ctx, cfg, Parts{Bundles: have, Revocations: s.revocationsOf(cfg, have), Cache: s.cache})
 }
 
 // candidates are the newest bundles that may follow those in force, and for the
@@ -67,7 +67,8 @@ func (s *Service) candidates(cfg *config.Config) (have map[string]*bundles.Bundl
 // without tries each changed bundle alone, beside those in force, and keeps
 // those that compile. It adds the others to refused.
 func (s *Service) without(
-	ctx context.Context, cfg *config.Config, latest map[string]*bundles.Bundle, refused map[string]string,
+	cfg *config.Config, latest map[string]*bundles.Bundle, refused map[string]string,
+	compose func(map[string]*bundles.Bundle) (*Revision, finding.List),
 ) (*Revision, finding.List) {
 	have := maps.Clone(latest)
 	var changed []string
@@ -80,14 +81,14 @@ func (s *Service) without(
 	if len(changed) == 0 {
 		return nil, nil
 	}
-	best, problems := s.compose(ctx, cfg, have)
+	best, problems := compose(have)
 	if best == nil {
 		return nil, nil
 	}
 	for _, name := range changed {
 		one := maps.Clone(have)
 		one[name] = latest[name]
-		next, faults := s.compose(ctx, cfg, one)
+		next, faults := compose(one)
 		if next == nil {
 			refused[name] = faults.Errors().Error()
 			continue
@@ -169,14 +170,15 @@ func ReadRevocations(o bundles.Options, b *bundles.Bundle, inForce Revocations) 
 	return Revocations{string(text), list}, nil
 }
 
-// renew activates the next revision after a bundle has arrived.
-func (s *Service) renew(ctx context.Context) {
+// renew activates the next revision of the configuration in force after a bundle
+// has arrived.
+func (s *Service) renew(ctx context.Context, files fs.FS) {
 	now := s.current.Load()
-	next, problems := s.rollout(ctx, now.Config)
+	next, problems := s.rollout(ctx, now.Config, files)
 	if next == nil || len(s.changed(next.parts.Bundles)) == 0 {
 		return // each refusal has been logged
 	}
-	next.hash = now.hash
+	next.files, next.fromFiles, next.hash = now.files, now.fromFiles, now.hash
 	if err := s.activate(ctx, next); err != nil {
 		s.log.Error("a new bundle cannot be put in force", slog.String("problem", err.Error()))
 		return

@@ -65,6 +65,7 @@ type Service struct {
 	reloaded    atomic.Pointer[reloadState] // of the last reload
 	refused     string                      // text of the last refusal; used by watch alone
 	waiting     bool                        // the configuration in the files waits for a bundle; used by watch alone
+	settled     bool                        // a reload of the same files would end as the last one; used by watch alone
 }
 
 // New makes a service of what [Load] returned. It does nothing until
@@ -76,7 +77,7 @@ func New(o Options, first *Revision) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		log: o.Log, options: o, source: o.Source, first: first, cache: first.parts.Cache,
+		settled: true, log: o.Log, options: o, source: o.Source, first: first, cache: first.parts.Cache,
 		registry: registry,
 		metrics:  newMetrics(o, registry),
 		checks:   checks,
@@ -127,7 +128,7 @@ func (s *Service) Run(ctx context.Context, hangup <-chan os.Signal) error {
 	failed := make(chan error, 3)
 	s.serveHTTP(listeners, failed)
 	go func() { failed <- grpcServer.Serve(listeners.grpc) }()
-	watching.Go(func() { s.watch(background, hangup, first.seen) })
+	watching.Go(func() { s.watch(background, hangup) })
 	s.readiness.start()
 	s.announce(first, listeners)
 	if inContainer(os.DirFS("/"), os.Getenv) {

@@ -4,10 +4,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"os"
 	"sync/atomic"
 
 	"github.com/doorward/doorward/internal/config"
+	"github.com/doorward/doorward/internal/snapshot"
 )
 
 // tlsConfig is what the gRPC port offers now. A reload replaces it for the
@@ -15,11 +15,19 @@ import (
 type tlsConfig struct{ current atomic.Pointer[tls.Config] }
 
 // readTLS reads the files of where; nil without a certificate.
-func readTLS(where config.TLS) (*tls.Config, error) {
+func readTLS(where config.TLS, files *snapshot.Snapshot) (*tls.Config, error) {
 	if where.CertFile == "" {
 		return nil, nil
 	}
-	certificate, err := tls.LoadX509KeyPair(where.CertFile, where.KeyFile)
+	cert, err := files.ReadFile(where.CertFile)
+	if err != nil {
+		return nil, fmt.Errorf("listen.tls: %w", err)
+	}
+	key, err := files.ReadFile(where.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("listen.tls: %w", err)
+	}
+	certificate, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return nil, fmt.Errorf("listen.tls: %w", err)
 	}
@@ -29,7 +37,7 @@ func readTLS(where config.TLS) (*tls.Config, error) {
 		NextProtos:   []string{"h2"},
 	}
 	if where.ClientCAFile != "" {
-		pem, err := os.ReadFile(where.ClientCAFile)
+		pem, err := files.ReadFile(where.ClientCAFile)
 		if err != nil {
 			return nil, fmt.Errorf("listen.tls: %w", err)
 		}
