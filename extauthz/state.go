@@ -13,6 +13,7 @@ import (
 	"github.com/doorward/doorward/extauthz/revocation"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/decisionlog"
+	"github.com/doorward/doorward/internal/policy"
 )
 
 // DefaultCheckTimeout bounds a Check where a [State] sets no CheckTimeout.
@@ -28,7 +29,7 @@ type State struct {
 	Verifier   *token.Verifier           // from token.NewVerifier
 	Possession *token.PossessionVerifier // from token.NewPossessionVerifier; one for the life of the process: it remembers proofs
 	Proofs     token.ProofRules          // zero: the defaults of package token
-	Policy     *Policy                   // from CompilePolicy
+	Policy     *policy.Engine            // from policy.Compile
 
 	Revocations *revocation.Source // nil: no token is revoked
 	Decisions   *decisionlog.Log   // nil: decisions are not logged
@@ -90,7 +91,7 @@ func (state *State) validate() error {
 	report(state.Resources == nil, "Resources is nil: set the result of resource.NewTable")
 	report(state.Verifier == nil, "Verifier is nil: set the result of token.NewVerifier")
 	report(state.Possession == nil, "Possession is nil: set the result of token.NewPossessionVerifier")
-	report(state.Policy == nil, "Policy is nil: set the result of CompilePolicy")
+	report(state.Policy == nil, "Policy is nil: set the result of policy.Compile")
 	report(state.TokenCache < 0, "TokenCache is %d: set the bytes to use, or 0", state.TokenCache)
 	report(state.CheckTimeout < 0, "CheckTimeout is %v: set a positive duration, or 0", state.CheckTimeout)
 	for _, id := range slices.Sorted(maps.Keys(state.Issuers)) {

@@ -3,7 +3,7 @@ package extauthz
 import (
 	"testing"
 
-	"github.com/doorward/doorward/policy"
+	"github.com/doorward/doorward/internal/policy"
 )
 
 // TestRemovesCredentials is PT-1: a decision that leaves a credential on the

@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	"internal/service":     {"internal/snapshot", "extauthz/finding", "internal/config", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/bundles", "internal/decisionlog", "rego"},
 	"internal/config":      {"internal/snapshot", "extauthz/finding", "extauthz/jwks", "extauthz/resource", "extauthz/token", "internal/outbound", "internal/bundles"},
 	"cmd/doorward/online":  {"extauthz/finding", "internal/config", "extauthz/jwks", "internal/bundles"},
-	"extauthz":             {"extauthz/reason", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/clientcert", "internal/decisionlog", "internal/folding", "internal/redact", "rego"},
+	"extauthz":             {"extauthz/reason", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/clientcert", "internal/decisionlog", "internal/folding", "internal/redact"},
 	"extauthz/httpauth":    {"extauthz"},
 	"extauthz/token":       {"extauthz/jwks", "extauthz/reason", "internal/strictjson"},
 	"extauthz/jwks":        {"extauthz/finding", "extauthz/reason", "internal/outbound", "internal/strictjson"},
@@ -43,6 +43,7 @@ var arrows = map[string][]string{
 	"internal/redact":      {},
 	"internal/regotest":    {"extauthz/finding", "internal/policy"},
 	"internal/strictjson":  {},
+	"policy":               {"internal/policy", "rego"},
 	"rego":                 {},
 	"rego/library":         {},
 	// For the demo, the benchmarks and the tests alone.

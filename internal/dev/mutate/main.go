@@ -35,7 +35,7 @@ func main() {
 	flag.StringVar(&o.base, "base", "", "mutate the lines that changed since this commit")
 	flag.BoolVar(&o.all, "all", false, "mutate every line that ships")
 	flag.BoolVar(&o.planted, "planted", false, "try the mutants of planted.txt")
-	flag.DurationVar(&o.limit, "limit", 0, "stop after this time; 0: 15m, or never with -all")
+	flag.DurationVar(&o.limit, "limit", 0, "stop after this time; 0: 15m with -base, never with -all and -planted")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -56,7 +56,7 @@ func run(ctx context.Context, o options, out io.Writer) (survivors int, err erro
 	if err != nil {
 		return 0, err
 	}
-	if o.limit == 0 && !o.all {
+	if o.limit == 0 && !o.all && !o.planted {
 		o.limit = 15 * time.Minute
 	}
 	if o.limit > 0 {

@@ -1,4 +1,4 @@
-package extauthz_test
+package policy_test
 
 import (
 	"errors"
@@ -7,13 +7,13 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/finding"
+	"github.com/doorward/doorward/policy"
 )
 
 // Every problem of the rules is in the error, at its place, and no warning is.
-func TestCompilePolicy(t *testing.T) {
-	if built, err := extauthz.CompilePolicy(t.Context()); built == nil || err != nil {
+func TestCompile(t *testing.T) {
+	if built, err := policy.Compile(t.Context()); built == nil || err != nil {
 		t.Errorf("without paths: %v, %v", built, err)
 	}
 	file := filepath.Join(t.TempDir(), "a.rego")
@@ -24,7 +24,7 @@ func TestCompilePolicy(t *testing.T) {
 		if err := os.WriteFile(file, []byte(rules), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		built, err := extauthz.CompilePolicy(t.Context(), file)
+		built, err := policy.Compile(t.Context(), file)
 		if (built == nil) != (want != nil) || (err == nil) != (want == nil) {
 			t.Fatalf("%q: %v, %v", rules, built, err)
 		}
