@@ -81,7 +81,7 @@ func TestALineSaysWhatWasWrong(t *testing.T) {
 func sentences(t *testing.T) []string {
 	t.Helper()
 	var all []string
-	files, err := filepath.Glob("account*.go")
+	files, err := filepath.Glob("advice*.go")
 	if err != nil {
 		t.Fatal(err)
 	}

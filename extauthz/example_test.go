@@ -16,6 +16,7 @@ import (
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/policy"
 )
 
 // exampleState trusts one issuer for one resource, with the built-in rules.
@@ -27,7 +28,7 @@ func exampleState(ctx context.Context) *extauthz.State {
 	if resources == nil {
 		log.Fatal(problems)
 	}
-	rules, err := extauthz.CompilePolicy(ctx)
+	rules, err := policy.Compile(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/policy"
 )
 
 // A Go MCP server without Envoy. A request without a token gets the challenge
@@ -24,7 +25,7 @@ func ExampleHandler() {
 	if resources == nil {
 		log.Fatal(problems)
 	}
-	rules, err := extauthz.CompilePolicy(context.Background())
+	rules, err := policy.Compile(context.Background())
 	if err != nil {
 		log.Fatal(err)
 	}

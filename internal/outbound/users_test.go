@@ -110,8 +110,10 @@ func sendDecision(t *testing.T, p place) string {
 // TestNoOtherClient: what is not in the table of users neither fetches nor sends.
 func TestNoOtherClient(t *testing.T) {
 	clients := map[string]bool{} // files that make a client of ours
-	for _, folder := range []string{"cmd/doorward", "extauthz", "internal/bundles", "internal/config", "internal/decisionlog", "internal/folding",
-		"internal/lint", "internal/redact", "internal/regotest", "internal/policy", "rego"} {
+	for _, folder := range []string{
+		"cmd/doorward", "extauthz", "internal/bundles", "internal/config", "internal/decisionlog", "internal/folding",
+		"internal/lint", "internal/redact", "internal/regotest", "internal/policy", "rego",
+	} {
 		err := filepath.WalkDir(filepath.Join("..", "..", folder), func(name string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
 				return err

@@ -32,7 +32,7 @@ func TestFilesAreCurrent(t *testing.T) {
 // envoy or benchmarks is public.
 func TestEveryPublicPackageHasAFile(t *testing.T) {
 	root := filepath.Join("..", "..", "..")
-	for _, top := range []string{"extauthz", "rego"} {
+	for _, top := range []string{"extauthz", "policy", "rego"} {
 		err := filepath.WalkDir(filepath.Join(root, top), func(name string, entry fs.DirEntry, err error) error {
 			if err != nil || !entry.IsDir() {
 				return err

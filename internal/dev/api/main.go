@@ -23,7 +23,7 @@ import (
 func publicPackages() []string {
 	return []string{
 		"extauthz", "extauthz/finding", "extauthz/httpauth", "extauthz/jwks", "extauthz/reason", "extauthz/resource",
-		"extauthz/revocation", "extauthz/token", "rego", "rego/library",
+		"extauthz/revocation", "extauthz/token", "policy", "rego", "rego/library",
 	}
 }
 
