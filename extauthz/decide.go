@@ -46,7 +46,7 @@ func (s *Server) evaluate(ctx context.Context, judge *policy.Evaluator, req *req
 	v.decision = decision
 	v.reason = outcomeReason(decision.Outcome)
 	if v.allowed() {
-		req.steps.enter(StepStrip)
+		req.steps.enter(stepStrip)
 		if !removesCredentials(decision, req) {
 			v.reason = reason.Passthrough
 		}

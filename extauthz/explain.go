@@ -16,24 +16,26 @@ import (
 
 // The steps of a Check, in the order in which they are taken.
 const (
-	StepRead       = "read"       // the request is taken apart
-	StepFind       = "find"       // which resource, or which metadata document, it is for
-	StepOrigin     = "origin"     // the page it comes from
-	StepCredential = "credential" // what it presents
-	StepVerify     = "verify"     // who signed that, and what it says
-	StepPossession = "stands"     // revocation, and proof of possession
-	StepDecide     = "decide"     // the policy
-	StepStrip      = "strip"      // whether an allow takes the credential off
-	StepAnswer     = "answer"     // the response is written
+	stepRead       = "read"       // the request is taken apart
+	stepFind       = "find"       // which resource, or which metadata document, it is for
+	stepOrigin     = "origin"     // the page it comes from
+	stepCredential = "credential" // what it presents
+	stepVerify     = "verify"     // who signed that, and what it says
+	stepPossession = "stands"     // revocation, and proof of possession
+	stepDecide     = "decide"     // the policy
+	stepStrip      = "strip"      // whether an allow takes the credential off
+	stepAnswer     = "answer"     // the response is written
 )
 
 // Step is one step that a Check took.
 type Step struct {
-	Name string // one of the Step constants
+	// Name is "read", "find", "origin", "credential", "verify", "stands"
+	// (revocation and possession), "decide", "strip" or "answer".
+	Name string
 	Took time.Duration
 }
 
-// Explanation is one Check told by its steps. Every member but Steps, Ended,
+// Explanation is one Check with its steps, as [Server.Explain] takes them. Every member but Steps, Ended,
 // Reason and Answer is zero where the Check ended before it was known.
 type Explanation struct {
 	Steps  []Step // those that were taken
@@ -75,11 +77,11 @@ func (s *Server) Explain(ctx context.Context, check *authv3.CheckRequest, now fu
 			told.Answer = nil // cannot be: the bytes are ours
 		}
 	}()
-	taken.enter(StepRead)
+	taken.enter(stepRead)
 	state := s.state.Load()
 	req, v := s.decodeAndCheck(ctx, state, incoming{attributes: describe(check), steps: taken}, time.Now())
 	told.Ended = taken.last()
-	taken.enter(StepAnswer)
+	taken.enter(stepAnswer)
 	answer = v.answer(req)
 	taken.leave()
 	told.fill(v, taken.all)

@@ -57,19 +57,19 @@ func wireBytes(t *testing.T, response *authv3.CheckResponse) []byte {
 func stepOf(r reason.Reason) string {
 	switch r {
 	case reason.Metadata, reason.Misconfigured, reason.NoResource:
-		return extauthz.StepFind
+		return "find"
 	case reason.OriginNotAllowed:
-		return extauthz.StepOrigin
+		return "origin"
 	case reason.InvalidRequest, reason.NoCredentials:
-		return extauthz.StepCredential
+		return "credential"
 	case reason.TokenRevoked, reason.DPoPProofInvalid, reason.DPoPNonceRequired, reason.BindingUnproven:
-		return extauthz.StepPossession
+		return "stands"
 	case reason.AudienceMismatch, reason.PolicyError, reason.PolicyDenied, reason.InsufficientScope:
-		return extauthz.StepDecide
+		return "decide"
 	case reason.Allowed:
-		return extauthz.StepStrip
+		return "strip"
 	default:
-		return extauthz.StepVerify
+		return "verify"
 	}
 }
 

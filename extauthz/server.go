@@ -136,7 +136,7 @@ func (s *Server) decodeAndCheck(ctx context.Context, state *numberedState, in in
 
 // check takes the steps of a Check. The first reason that applies is the answer.
 func (s *Server) check(ctx context.Context, state *numberedState, req *request) *verdict {
-	req.steps.enter(StepFind)
+	req.steps.enter(stepFind)
 	if state.Resources.IsMetadata(req.authority, req.path) {
 		return &verdict{reason: reason.Metadata, document: state.Resources.Document(req.method, req.authority, req.path)}
 	}
@@ -145,25 +145,25 @@ func (s *Server) check(ctx context.Context, state *numberedState, req *request) 
 		return refusal
 	}
 	req.open()
-	req.steps.enter(StepOrigin)
+	req.steps.enter(stepOrigin)
 	if origin, present, more := req.headers.only("origin"); present && (more || !res.AllowsOrigin(origin, req.authority)) {
 		return &verdict{reason: reason.OriginNotAllowed, resource: res}
 	}
-	req.steps.enter(StepCredential)
+	req.steps.enter(stepCredential)
 	presented, why := req.credential(res.TakesDPoP())
 	if why != reason.Allowed {
 		return &verdict{reason: why, resource: res, scheme: presented.scheme}
 	}
-	req.steps.enter(StepVerify)
+	req.steps.enter(stepVerify)
 	known, refused := s.verify(ctx, state, req, res, presented.token)
 	if refused != nil {
 		return refuseToken(res, presented.scheme, nil, refused)
 	}
-	req.steps.enter(StepPossession)
+	req.steps.enter(stepPossession)
 	binding, refused := s.checkPossession(ctx, state, req, res, presented, known.claims)
 	if refused != nil {
 		return refuseToken(res, presented.scheme, known.claims, refused)
 	}
-	req.steps.enter(StepDecide)
+	req.steps.enter(stepDecide)
 	return s.decide(ctx, state, req, res, known, binding)
 }

@@ -5,10 +5,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/doorward/doorward/cmd/doorward/online"
 	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/bundles"
 	"github.com/doorward/doorward/internal/config"
+	"github.com/doorward/doorward/internal/online"
 	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/internal/service"
 )

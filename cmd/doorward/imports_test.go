@@ -19,11 +19,11 @@ const module = "github.com/doorward/doorward"
 // arrows are the only imports of ours that production code may have. They go
 // one way; a new one is a change of the architecture.
 var arrows = map[string][]string{
-	"cmd/doorward":         {"internal/snapshot", "internal/explain", "extauthz/finding", "internal/config", "internal/service", "cmd/doorward/online", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/bundles", "internal/redact", "internal/regotest", "rego/library", "rego"},
+	"cmd/doorward":         {"internal/snapshot", "internal/explain", "extauthz/finding", "internal/config", "internal/service", "internal/online", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/bundles", "internal/redact", "internal/regotest", "rego/library", "rego"},
 	"internal/explain":     {"extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/token", "internal/policy", "internal/config", "internal/redact", "internal/service"},
 	"internal/service":     {"internal/snapshot", "extauthz/finding", "internal/config", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/bundles", "internal/decisionlog", "rego"},
 	"internal/config":      {"internal/snapshot", "extauthz/finding", "extauthz/jwks", "extauthz/resource", "extauthz/token", "internal/outbound", "internal/bundles"},
-	"cmd/doorward/online":  {"extauthz/finding", "internal/config", "extauthz/jwks", "internal/bundles"},
+	"internal/online":      {"extauthz/finding", "internal/config", "extauthz/jwks", "internal/bundles"},
 	"extauthz":             {"extauthz/reason", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/clientcert", "internal/decisionlog", "internal/folding", "internal/redact"},
 	"extauthz/httpauth":    {"extauthz"},
 	"extauthz/token":       {"extauthz/jwks", "extauthz/reason", "internal/strictjson"},

@@ -44,36 +44,36 @@ func (r *Report) refusal() string {
 // found is what a step found that went on.
 func (r *Report) found(step string, q *Request, told *extauthz.Explanation) string {
 	switch step {
-	case extauthz.StepRead:
+	case "read":
 		path, _, query := strings.Cut(q.path, "?")
 		text := redact.Text(q.method) + " " + redact.Host(q.host) + redact.Text(path)
 		if query {
 			text += " with a query"
 		}
 		return text + headerNames(q.names)
-	case extauthz.StepFind:
+	case "find":
 		if told.Resource == nil {
 			return "the metadata document of " + told.Document
 		}
 		return fmt.Sprintf("resource %s, %s", r.Resource, r.URI)
-	case extauthz.StepOrigin:
+	case "origin":
 		if origin, given := q.headers["origin"]; given {
 			return redact.Text(origin) + " is allowed"
 		}
 		return "no Origin header"
-	case extauthz.StepCredential:
+	case "credential":
 		scheme, _, _ := strings.Cut(q.headers["authorization"], " ")
 		return fmt.Sprintf("a %s token of %s", scheme, bytesOf(q.token))
-	case extauthz.StepVerify:
+	case "verify":
 		if r.Insecure {
 			return "NOT VERIFIED: nobody signed these claims; issuer, type, claims and dates are judged"
 		}
 		return fmt.Sprintf("signed with %s by key %q of %s", told.Claims.Algorithm, redact.ID(told.Claims.KeyID), told.Claims.Issuer)
-	case extauthz.StepPossession:
+	case "stands":
 		return "not on a revocation list; binding: " + told.Binding
-	case extauthz.StepDecide:
+	case "decide":
 		return "every rule holds"
-	case extauthz.StepStrip:
+	case "strip":
 		return "off the request: " + strings.Join(slices.Concat(told.Decision.Strip.Headers, told.Decision.Strip.Query), ", ")
 	default:
 		return fmt.Sprintf("%d", r.Answer.Status)
