@@ -62,7 +62,7 @@ func Object(doc []byte) (map[string]any, error) {
 // Value decodes a document that is one value: nil, bool, string, json.Number,
 // []any or map[string]any.
 func Value(doc []byte) (any, error) {
-	r := NewReader(doc)
+	r := newReader(doc, false)
 	value, err := r.value()
 	if err == nil {
 		err = r.End()
@@ -139,10 +139,14 @@ type Reader struct {
 }
 
 // NewReader reads doc, which must not change meanwhile.
-func NewReader(doc []byte) *Reader { return newReader(doc, false) }
+func NewReader(doc []byte) *Reader {
+	r := newReader(doc, false)
+	return &r
+}
 
-func newReader(doc []byte, shallow bool) *Reader {
-	return &Reader{doc, jsontext.NewDecoder(bytes.NewBuffer(doc),
+// newReader returns a value, so that the reader of one call is no allocation.
+func newReader(doc []byte, shallow bool) Reader {
+	return Reader{doc, jsontext.NewDecoder(bytes.NewBuffer(doc),
 		jsontext.AllowDuplicateNames(shallow), jsontext.AllowInvalidUTF8(shallow))}
 }
 
