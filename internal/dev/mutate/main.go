@@ -5,8 +5,8 @@
 //	make mutate ALL=1        # every package that ships; hours
 //	make mutate PLANTED=1    # the mutants of planted.txt, all of which must be killed
 //
-// A mutant goes into the build by an overlay, so that the working tree is never
-// touched. A survivor of its own package's tests is tried against those of the
+// A mutant of Go goes into the build by an overlay; one of Rego is written into the
+// tree for its tests and taken back. A survivor of its own package's tests is tried against those of the
 // packages that import it. Mutants that change no behaviour are listed in
 // equivalent.txt, each with its reason.
 package main

@@ -139,6 +139,9 @@ func TestOverlay(t *testing.T) {
 	for name, content := range map[string]string{
 		"go.mod":      "module " + module + "\n\ngo 1.26\n",
 		"p/p.go":      "package p\n\nfunc Less(a, b int) bool {\n\tlog()\n\treturn a < b\n}\n\nfunc log() {}\n",
+		"p/r.rego":    "package p\n",
+		"p/e.go":      "package p\n\nimport _ \"embed\"\n\n//go:embed r.rego\nvar rules string\n",
+		"p/e_test.go": "package p\n\nimport \"testing\"\n\nfunc TestRules(t *testing.T) {\n\tif rules != \"package p\\n\" {\n\t\tt.Fatal()\n\t}\n}\n",
 		"p/p_test.go": "package p\n\nimport \"testing\"\n\nfunc TestLess(t *testing.T) {\n\tif Less(1, 1) {\n\t\tt.Fatal()\n\t}\n}\n",
 	} {
 		path := filepath.Join(folder, filepath.FromSlash(name))
@@ -169,6 +172,13 @@ func TestOverlay(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]verdict{"< -> <=": killed, "log() -> (nothing)": survived}, got); diff != "" {
 		t.Error(diff)
+	}
+	embedded := mutant{file: "p/r.rego", line: 1, to: len("package"), with: "import", original: []byte("package p\n")}
+	if v := r.try(t.Context(), embedded); v != killed {
+		t.Errorf("an embedded file: %s", v)
+	}
+	if kept, err := os.ReadFile("p/r.rego"); err != nil || string(kept) != "package p\n" {
+		t.Errorf("the embedded file is %q afterwards, %v", kept, err)
 	}
 }
 

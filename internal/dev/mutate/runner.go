@@ -80,10 +80,28 @@ func reasons(list string) map[string]bool {
 // try runs the tests of the mutant's package, and those of the packages that
 // import it where the first notice nothing.
 func (r *runner) try(ctx context.Context, m mutant) verdict {
+	if path.Ext(m.file) == ".rego" {
+		return r.tryEmbedded(ctx, m)
+	}
 	overlay, err := r.overlay(m)
 	if err != nil {
 		return notTried
 	}
+	return r.tests(ctx, m, overlay)
+}
+
+// tryEmbedded writes the mutant into the tree and takes it back: go:embed does
+// not read an overlay.
+func (r *runner) tryEmbedded(ctx context.Context, m mutant) verdict {
+	name := filepath.Join(r.root, filepath.FromSlash(m.file))
+	defer func() { _ = os.WriteFile(name, m.original, 0o600) }()
+	if err := os.WriteFile(name, m.text(), 0o600); err != nil {
+		return notTried
+	}
+	return r.tests(ctx, m, "")
+}
+
+func (r *runner) tests(ctx context.Context, m mutant, overlay string) verdict {
 	own := path.Dir(m.file)
 	others := slices.Compact(slices.Sorted(slices.Values(r.importers[own])))
 	for _, tested := range append([]string{own}, others...) {
