@@ -94,6 +94,9 @@ func (s *Source) failed(at time.Time, f *failure) time.Duration {
 	delay := backoff(s.failures, ceiling)
 	// Half to all of it, so that replicas which failed together part.
 	wait := s.next(time.Duration(float64(delay) * (1 + s.jitter()) / 2))
+	s.mu.Lock()
+	s.failure = f // before the line is written: Status shows what the line says
+	s.mu.Unlock()
 	s.events.failed(f, wait, delay == ceiling)
 	s.end(f)
 	s.notify(f.result, f.cause, at)
