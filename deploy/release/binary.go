@@ -120,7 +120,3 @@ func (r release) command(ctx context.Context, environment []string, name string,
 	}
 	return string(text), nil
 }
-
-func trim(text string) string { return strings.TrimSpace(text) }
-
-func fields(text string) []string { return strings.Fields(text) }

@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -99,7 +100,7 @@ func (r *release) describe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.made, err = time.Parse(time.RFC3339, trim(text))
+	r.made, err = time.Parse(time.RFC3339, strings.TrimSpace(text))
 	if err != nil || r.version == "" {
 		return err
 	}
@@ -107,7 +108,7 @@ func (r *release) describe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(fields(tags), r.version) {
+	if !slices.Contains(strings.Fields(tags), r.version) {
 		return fmt.Errorf("%s is no tag of this commit: git tag %s", r.version, r.version)
 	}
 	return nil

@@ -77,7 +77,7 @@ func run(ctx context.Context, o options, out io.Writer) (survivors int, err erro
 			v = notTried
 		}
 		counts[v]++
-		if v == survived || v == planted(o, v) {
+		if v == survived || o.planted { // planted ones are few, and each must be killed
 			_, _ = fmt.Fprintf(out, "%d of %d: %s: %s\n", i+1, len(mutants), v, m)
 		}
 	}
@@ -85,14 +85,6 @@ func run(ctx context.Context, o options, out io.Writer) (survivors int, err erro
 		_, _ = fmt.Fprintf(out, "%-14s%d\n", v, counts[v])
 	}
 	return counts[survived], nil
-}
-
-// planted mutants are all printed: they are few, and each must be killed.
-func planted(o options, v verdict) verdict {
-	if o.planted {
-		return v
-	}
-	return survived
 }
 
 // mutants are those that o selects.
