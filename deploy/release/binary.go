@@ -46,7 +46,7 @@ func (r release) archive(p platform, binary []byte) error {
 	return r.write(name+".tar.gz", content)
 }
 
-// build runs a build command, in which BINARY stands for the file to write, and
+// build runs a build command, in which BINARY is the file to write, and
 // returns what it made.
 func (r release) build(ctx context.Context, p platform, command []string) (binary []byte, err error) {
 	folder, err := os.MkdirTemp("", "doorward-build-")

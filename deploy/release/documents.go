@@ -70,7 +70,7 @@ func (r release) notes() ([]byte, error) {
 	return []byte(section), nil
 }
 
-// sectionOf is what stands between "## heading" and the next heading of that
+// sectionOf is the text between "## heading" and the next heading of that
 // level. The heading may go on after a space, with a date.
 func sectionOf(changelog, heading string) (string, bool) {
 	var section strings.Builder

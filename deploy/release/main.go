@@ -30,7 +30,7 @@ var platforms = []platform{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "a
 type release struct {
 	root        string // of the repository
 	out         string
-	version     string // with its v; "" stands for the commit
+	version     string // with its v; "" is the commit alone
 	authorities string // PEM file with the certificate authorities of the image
 	platforms   []platform
 	made        time.Time // of the commit: every file has this time

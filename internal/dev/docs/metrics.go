@@ -85,15 +85,16 @@ func collectMetrics(declaration ast.Decl, found map[string]metric) {
 func textsOf(call *ast.CallExpr) []string {
 	var texts []string
 	for _, argument := range call.Args {
-		if options, ok := argument.(*ast.CompositeLit); ok && stringsOf(argument) == nil {
-			for _, element := range options.Elts {
-				if pair, ok := element.(*ast.KeyValueExpr); ok {
-					texts = appendText(texts, pair.Value)
-				}
-			}
+		options, ok := argument.(*ast.CompositeLit)
+		if !ok || stringsOf(argument) != nil {
+			texts = appendText(texts, argument)
 			continue
 		}
-		texts = appendText(texts, argument)
+		for _, element := range options.Elts {
+			if pair, ok := element.(*ast.KeyValueExpr); ok {
+				texts = appendText(texts, pair.Value)
+			}
+		}
 	}
 	return texts
 }

@@ -137,25 +137,38 @@ func (c *collector) add(from, to token.Pos, with string) {
 // regoMutants swap an operator, drop a negation, or delete a line of a rule.
 func regoMutants(file string, content []byte, wanted func(line int) bool) []mutant {
 	var all []mutant
-	offset := 0
-	for number, line := range slices.Collect(bytes.Lines(content)) {
-		trimmed := strings.TrimSpace(string(line))
-		if wanted(number+1) && isRule(trimmed) {
-			add := func(at, size int, with string) {
-				all = append(all, mutant{file, number + 1, offset + at, offset + at + size, with, content})
-			}
-			for _, pair := range [][2]string{{"==", "!="}, {"!=", "=="}, {"not ", ""}} {
-				if at := strings.Index(string(line), pair[0]); at >= 0 {
-					add(at, len(pair[0]), pair[1])
-				}
-			}
-			if line[0] == '\t' && !strings.HasSuffix(trimmed, "{") && trimmed != "}" {
-				add(0, len(line)-1, "")
+	offset, number := 0, 0
+	for line := range bytes.Lines(content) {
+		number++
+		if wanted(number) && isRule(strings.TrimSpace(string(line))) {
+			for _, change := range regoChanges(string(line)) {
+				from := offset + change.at
+				all = append(all, mutant{file, number, from, from + change.size, change.with, content})
 			}
 		}
 		offset += len(line)
 	}
 	return all
+}
+
+// regoChange replaces size bytes of a line.
+type regoChange struct {
+	at, size int
+	with     string
+}
+
+func regoChanges(line string) []regoChange {
+	var changes []regoChange
+	for _, pair := range [][2]string{{"==", "!="}, {"!=", "=="}, {"not ", ""}} {
+		if at := strings.Index(line, pair[0]); at >= 0 {
+			changes = append(changes, regoChange{at, len(pair[0]), pair[1]})
+		}
+	}
+	trimmed := strings.TrimSpace(line)
+	if line[0] == '\t' && !strings.HasSuffix(trimmed, "{") && trimmed != "}" {
+		changes = append(changes, regoChange{0, len(line) - 1, ""})
+	}
+	return changes
 }
 
 func isRule(line string) bool {
