@@ -116,11 +116,12 @@ func withPatience(t *testing.T) context.Context {
 	return ctx
 }
 
-// clientRequest is one request as it stands on the wire: nothing is tidied up.
+// clientRequest is one request as it is on the wire: no library changes it.
 type clientRequest struct {
 	method, host, path string // "": GET, mcp.example.com, /mcp
 	headers            [][2]string
 	body               string
+	trailers           [][2]string // over HTTP/2 only
 }
 
 func bearer(token string) clientRequest {

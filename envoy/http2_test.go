@@ -14,8 +14,8 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// exchangeHTTP2 sends a request without a body over HTTP/2, frame by frame, so
-// that no library tidies its fields.
+// exchangeHTTP2 sends a request over HTTP/2, frame by frame, so that no library
+// changes its fields.
 func (h *environment) exchangeHTTP2(ctx context.Context, a clientRequest) (reply, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", h.envoy.Address())
 	if err != nil {
@@ -42,19 +42,36 @@ func (h *environment) exchangeHTTP2(ctx context.Context, a clientRequest) (reply
 }
 
 func (a clientRequest) writeHTTP2(framer *http2.Framer) error {
-	const frame = 16 << 10
+	fields := [][2]string{
+		{":method", or(a.method, "GET")},
+		{":scheme", "http"},
+		{":authority", or(a.host, "mcp.example.com")},
+		{":path", or(a.path, "/mcp")},
+	}
 	var block bytes.Buffer
 	encoder := hpack.NewEncoder(&block)
-	put := func(name, value string) { _ = encoder.WriteField(hpack.HeaderField{Name: name, Value: value}) }
-	put(":method", or(a.method, "GET"))
-	put(":scheme", "http")
-	put(":authority", or(a.host, "mcp.example.com"))
-	put(":path", or(a.path, "/mcp"))
-	for _, header := range a.headers {
-		put(strings.ToLower(header[0]), header[1])
+	alone := a.body == "" && len(a.trailers) == 0
+	if err := writeFields(framer, encoder, &block, append(fields, a.headers...), alone); err != nil || alone {
+		return err
+	}
+	if err := framer.WriteData(1, len(a.trailers) == 0, []byte(a.body)); err != nil || len(a.trailers) == 0 {
+		return err
+	}
+	return writeFields(framer, encoder, &block, a.trailers, true)
+}
+
+// writeFields writes a block of fields, in as many frames as it needs.
+func writeFields(framer *http2.Framer, encoder *hpack.Encoder, block *bytes.Buffer, fields [][2]string, last bool) error {
+	const frame = 16 << 10
+	for _, field := range fields {
+		if err := encoder.WriteField(hpack.HeaderField{Name: strings.ToLower(field[0]), Value: field[1]}); err != nil {
+			return err
+		}
 	}
 	first := block.Next(frame)
-	err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: first, EndStream: true, EndHeaders: block.Len() == 0})
+	err := framer.WriteHeaders(http2.HeadersFrameParam{
+		StreamID: 1, BlockFragment: first, EndStream: last, EndHeaders: block.Len() == 0,
+	})
 	for err == nil && block.Len() > 0 {
 		more := block.Next(frame)
 		err = framer.WriteContinuation(1, block.Len() == 0, more)

@@ -111,7 +111,10 @@ func (a arrived) skipBody(reader *bufio.Reader) error {
 		if _, err := io.Copy(io.Discard, httputil.NewChunkedReader(reader)); err != nil {
 			return err
 		}
-		_, err := reader.ReadString('\n') // no trailers: the empty line at the end
+		line, err := reader.ReadString('\n')
+		if err == nil && strings.TrimSpace(line) != "" {
+			err = errors.New("the request has trailers")
+		}
 		return err
 	}
 	length, err := strconv.ParseInt(or(a.value("content-length"), "0"), 10, 64)
