@@ -102,7 +102,7 @@ func (t *team) trespasses(b Bundle) finding.List {
 		}
 		if depth := conflictsWith(t.data, keys); depth > 0 {
 			problems = append(problems, finding.Finding{
-				File:    team{paths: t.paths}.dataFile(keys[:depth]...),
+				File:    team{paths: t.paths, files: t.files}.dataFile(keys[:depth]...),
 				Message: fmt.Sprintf("data under %s is where bundle %s has its root %q: move it, or narrow the roots in the bundle's .manifest", strings.Join(keys[:depth], "."), b.Name, root),
 			})
 		}

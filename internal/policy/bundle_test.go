@@ -118,6 +118,7 @@ func TestBundleProblems(t *testing.T) {
 			map[string]string{"data.json": `{"weather": {"local": 1}}`},
 			[]policy.Bundle{with(func(b *policy.Bundle) {
 				b.Roots, b.Data = []string{"authz", "weather/tenants"}, map[string]any{"weather": map[string]any{"tenants": []any{}}}
+				b.Modules = map[string]string{"authz/weather.rego": tenantRule + "\nlocal if data.weather.local == 1\n"}
 			})},
 			nil,
 		},

@@ -114,6 +114,7 @@ func build(ctx context.Context, src Sources, t team, c contract) (*Engine, findi
 	e := &Engine{compiler: compiler, transaction: transaction, cache: src.Cache, judges: map[string]*Evaluator{}}
 	problems := unread(compiler, t, src.packages())
 	problems = append(problems, silent(compiler, t, src.packages(), append(unevaluated(t), problems...))...)
+	problems = append(problems, unreadData(compiler, t, src)...)
 	if e.cache != nil {
 		e.snapshot = e.cache.snapshot()
 	}

@@ -27,24 +27,34 @@ type team struct {
 	files   fs.FS                  // as Sources.Files
 }
 
-// dataFile finds the file that holds a value, "" if it cannot be told. It reads
-// the files again one by one, as it is asked only where a problem has been found.
-func (t team) dataFile(keys ...string) string {
+// documents yields each data file and each bundle with the document that it
+// fills. It reads the files again one by one, as it is called only where a
+// problem has been found.
+func (t team) documents(yield func(file string, document map[string]any) bool) {
 	for _, b := range t.bundles {
-		if holds(b.Data, keys) {
-			return b.file("")
+		if !yield(b.file(""), b.Data) {
+			return
 		}
 	}
 	files, err := loader.FilteredPathsFS(t.files, t.paths, except(data))
 	if err != nil {
-		return ""
+		return
 	}
 	for _, file := range files {
 		alone := func(path string, info fs.FileInfo, depth int) bool {
 			return except(data)(path, info, depth) || (!info.IsDir() && path != file)
 		}
 		result, err := loader.NewFileLoader().WithFS(t.files).Filtered(t.paths, alone)
-		if err == nil && holds(result.Documents, keys) {
+		if err == nil && !yield(file, result.Documents) {
+			return
+		}
+	}
+}
+
+// dataFile finds the file that holds a value, "" if it cannot be told.
+func (t team) dataFile(keys ...string) string {
+	for file, document := range t.documents {
+		if holds(document, keys) {
 			return file
 		}
 	}

@@ -33,9 +33,12 @@ func packageFolder(pkg string) ast.Ref {
 }
 
 // packageRef is data.authz.weather for "authz.weather".
-func packageRef(pkg string) ast.Ref {
+func packageRef(pkg string) ast.Ref { return dataRef(strings.Split(pkg, ".")) }
+
+// dataRef is the reference to a path below data.
+func dataRef(path []string) ast.Ref {
 	ref := ast.Ref{ast.DefaultRootDocument}
-	for name := range strings.SplitSeq(pkg, ".") {
+	for _, name := range path {
 		ref = append(ref, ast.StringTerm(name))
 	}
 	return ref

@@ -252,7 +252,7 @@ func TestOwnPackageProblems(t *testing.T) {
 			"b.rego:1:1: warning: nothing in this file reaches a decision, no rule that is judged reads it: read it in require[\"NAME\"] if …, or remove the file",
 			"c.rego:1:1: warning: nothing in this file reaches a decision, no rule that is judged reads it: read it in require[\"NAME\"] if …, or remove the file",
 		}},
-		{"data of its own is fine", "authz.weather", map[string]string{"a.rego": "package authz.weather", "data.json": `{"authz": {"weather": {"limits": {"a": true}}}}`}, nil},
+		{"data of its own is fine", "authz.weather", map[string]string{"a.rego": "package authz.weather\n\nrequire.a if data.authz.weather.limits.a", "data.json": `{"authz": {"weather": {"limits": {"a": true}}}}`}, nil},
 		{"the package of its requirements alone is fine", "authz.weather", map[string]string{"a.rego": "package authz.weather.require\n\na if input.claims.tenant"}, nil},
 		{"rules from above alone are fine", "authz.weather", map[string]string{"a.rego": "package authz\n\nweather.require.a if input.claims.tenant"}, nil},
 	} {

@@ -30,6 +30,10 @@ type Sources struct {
 	Packages map[string]string // by resource name, the package evaluated for it besides authz, such as "authz.weather"
 	Cache    *DecisionCache    // where decisions are remembered; nil remembers none
 
+	// DataRead are the paths of data that something other than rules reads, such
+	// as "security/revocations": [Compile] does not warn that no rule reads them.
+	DataRead []string
+
 	// Resources and Issuers are those of the configuration, to warn about rules
 	// that none of them can satisfy. Both are nil where it is not known.
 	Resources []Resource

@@ -130,6 +130,11 @@ func PolicySources(cfg *config.Config, paths []string, packages config.Packages)
 	for _, r := range cfg.Resources.All() {
 		src.Resources = append(src.Resources, policyResource(r))
 	}
+	for _, o := range cfg.Bundles {
+		if o.Revocations != "" {
+			src.DataRead = append(src.DataRead, o.Revocations)
+		}
+	}
 	for _, i := range cfg.Issuers {
 		src.Issuers = append(src.Issuers, i.Keys.Issuer)
 	}
