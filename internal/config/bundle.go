@@ -7,8 +7,8 @@ import (
 	"github.com/doorward/doorward/internal/bundles"
 )
 
-// checkBundles judges every policy bundle and gives what the service needs of
-// it.
+// checkBundles checks every policy bundle and returns the options that download
+// and verify it.
 func (r *reader) checkBundles() []bundles.Options {
 	var all []bundles.Options
 	var names, paths []string
@@ -23,9 +23,11 @@ func (r *reader) checkBundles() []bundles.Options {
 		switch here := at + ".revocations"; {
 		case e.Revocations == "":
 		case r.doc.RevocationFile != "":
-			r.problem(here, "is a second revocation list", fmt.Sprintf("keep this one or revocation_file at %v", r.placeOf("revocation_file")))
+			r.problem(here, "is a second revocation list",
+				fmt.Sprintf("keep this one or revocation_file at %v", r.placeOf("revocation_file")))
 		case lists != "":
-			r.problem(here, "is a second revocation list", fmt.Sprintf("keep this one or the one at %v", r.placeOf(lists)))
+			r.problem(here, "is a second revocation list",
+				fmt.Sprintf("keep this one or the one at %v", r.placeOf(lists)))
 		default:
 			lists = here
 		}
@@ -35,19 +37,20 @@ func (r *reader) checkBundles() []bundles.Options {
 }
 
 func (r *reader) checkBundle(at string, e bundleEntry) bundles.Options {
-	r.checkOrigin(at, e)
+	r.checkLocation(at, e)
 	r.checkCredentials(at, e)
 	var key []byte
 	if !r.isBroken(at + ".verification.algorithm") {
-		key, _ = r.named(at+".verification.key_file", e.Verification.KeyFile)
+		key, _ = r.readNamed(at+".verification.key_file", e.Verification.KeyFile)
 	}
 	switch signed := r.written(at + ".verification"); {
 	case signed && e.InsecureUnsigned:
-		r.problem(at+".insecure_unsigned", "stands beside verification", "keep one of them")
+		r.problem(at+".insecure_unsigned", "cannot be combined with verification", "keep one of them")
 	case signed && e.Verification.KeyFile == "":
-		r.problem(at+".verification.key_file", "is missing", "name the public key of whoever signs the bundle, in PEM")
+		r.problem(at+".verification.key_file", "is missing", "name the PEM file with the public key of the bundle's signer")
 	case !signed && !e.InsecureUnsigned:
-		r.problem(at+".verification", "is missing, so anybody who can write the bundle decides", "write verification: {key_file: …}, or insecure_unsigned: true")
+		r.problem(at+".verification", "is missing: without it a bundle of any author would be accepted",
+			"write verification: {key_file: …}, or insecure_unsigned: true")
 	}
 	o := bundles.Options{
 		Name: e.Name, URL: e.URL, File: e.File,
@@ -74,12 +77,12 @@ func (r *reader) checkBundle(at string, e bundleEntry) bundles.Options {
 	return o
 }
 
-// checkOrigin: one of url and file. Whether a file is there is not looked at: a
-// bundle may arrive later.
-func (r *reader) checkOrigin(at string, e bundleEntry) {
+// checkLocation demands one of url and file. The file need not exist: a bundle may
+// arrive later.
+func (r *reader) checkLocation(at string, e bundleEntry) {
 	switch {
 	case e.URL != "" && e.File != "":
-		r.problem(at+".file", "is one place too many to find the bundle", "keep one of url and file")
+		r.problem(at+".file", "is a second location of the bundle", "keep one of url and file")
 	case e.URL == "" && e.File == "":
 		r.problem(at+".url", "is missing", "write url: https://…, url: oci://…, or file: …")
 	}
@@ -88,13 +91,13 @@ func (r *reader) checkOrigin(at string, e bundleEntry) {
 	}
 	for _, key := range []string{"token_file", "client_certificate", "aws", "ca_file", "polling", "long_poll"} {
 		if r.written(join(at, key)) {
-			r.warn(join(at, key), "has no effect beside file, because nothing is fetched", "remove one of them")
+			r.warn(join(at, key), "has no effect beside file, because nothing is downloaded", "remove one of them")
 		}
 	}
 }
 
-// checkCredentials: at most one kind, and its files are there. OPA reads them
-// anew when it needs them.
+// checkCredentials demands at most one kind, and that its files are readable. OPA
+// reads them again when it needs them.
 func (r *reader) checkCredentials(at string, e bundleEntry) {
 	var kinds []string
 	for _, key := range []string{"token_file", "client_certificate", "aws"} {
@@ -103,10 +106,10 @@ func (r *reader) checkCredentials(at string, e bundleEntry) {
 		}
 	}
 	if len(kinds) > 1 {
-		r.problem(join(at, kinds[1]), "is one kind of credentials too many", "keep one of "+strings.Join(kinds, ", "))
+		r.problem(join(at, kinds[1]), "is a second kind of credentials", "keep one of "+strings.Join(kinds, ", "))
 	}
 	if r.written(at+".client_certificate") && (e.ClientCertificate.CertFile == "" || e.ClientCertificate.KeyFile == "") {
-		r.problem(at+".client_certificate", "is not whole", "write cert_file and key_file")
+		r.problem(at+".client_certificate", "is incomplete", "write cert_file and key_file")
 	}
 	if r.written(at+".aws") && e.AWS.Credentials == "" {
 		r.problem(at+".aws.credentials", "is missing", "write environment, metadata or web_identity")
@@ -120,7 +123,8 @@ func (r *reader) checkCredentials(at string, e bundleEntry) {
 			continue
 		}
 		if !r.files.Is(file.name, 0) {
-			r.problem(join(at, file.key), fmt.Sprintf("is %s, which is no file that can be read", file.name), "name one that is there")
+			r.problem(join(at, file.key), fmt.Sprintf("is %s, which is not a readable file", file.name),
+				"name a file that exists and is readable")
 		}
 	}
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/doorward/doorward/extauthz/token"
 )
 
-// config judges the document as a whole and makes the configuration of it.
+// config checks the document as a whole and returns its configuration.
 func (r *reader) config() (*Config, finding.List) {
-	r.excuseMisspelt()
+	r.skipMisspelt()
 	r.checkVersion()
 	r.checkListen()
 	r.checkLimits()
@@ -61,60 +61,62 @@ func (r *reader) config() (*Config, finding.List) {
 	}, problems
 }
 
-// checkCacheDir looks only whether it is there. Whether it is fit depends on the
-// user who serves: serve and check look at that, and explain keeps no keys.
+// checkCacheDir demands that the folder exists. Its owner and mode are checked by
+// serve and check, because they depend on the user who runs doorward.
 func (r *reader) checkCacheDir() {
 	dir := r.doc.JWKSCacheDir
 	if dir == "" {
 		return
 	}
 	if !r.files.Is(dir, fs.ModeDir) {
-		r.problem("jwks_cache_dir", "is no directory", "create it, writable by doorward alone, or remove the key")
+		r.problem("jwks_cache_dir", "is not a folder", "create it, writable by doorward alone, or remove the key")
 	}
 }
 
-// checkRevocations looks for the file alone. What is in it changes often, and a
-// bad list must not keep a good configuration from being reloaded: whoever
-// serves or checks reads it.
+// checkRevocations demands that the file exists. serve and check read its content:
+// it changes often, and a bad list must not prevent a reload of the configuration.
 func (r *reader) checkRevocations() {
 	name := r.doc.RevocationFile
 	if name == "" {
 		return
 	}
 	if !r.files.Is(name, 0) {
-		r.problem("revocation_file", "is no file that can be read", `name a revocation list that is there; an empty one is {"serial": 1, "revoked": []}`)
+		r.problem("revocation_file", "is not a readable file",
+			`name a revocation list that exists; an empty one is {"serial": 1, "revoked": []}`)
 	}
 }
 
 func (r *reader) checkVersion() {
 	if r.doc.Version != 1 {
-		r.problem("version", fmt.Sprintf("is %d, which is not known", r.doc.Version), "write 1")
+		r.problem("version", fmt.Sprintf("is %d, which is not supported", r.doc.Version), "write 1")
 	}
 }
 
-// bound is a range that a value must lie in.
+// bound is a value and the range that it must be in.
 type bound[T cmp.Ordered] struct {
 	path             string
 	value, low, high T
 }
 
-func within[T cmp.Ordered](r *reader, bounds []bound[T]) {
+// checkBounds reports every value outside its range.
+func checkBounds[T cmp.Ordered](r *reader, bounds []bound[T]) {
 	for _, b := range bounds {
 		if b.value < b.low || b.value > b.high {
-			r.problem(b.path, fmt.Sprintf("is %v, which is out of bounds", b.value), fmt.Sprintf("write a value from %v to %v", b.low, b.high))
+			r.problem(b.path, fmt.Sprintf("is %v, which is out of bounds", b.value),
+				fmt.Sprintf("write a value from %v to %v", b.low, b.high))
 		}
 	}
 }
 
 func (r *reader) checkLimits() {
 	l := r.doc.Limits
-	within(r, []bound[Size]{
+	checkBounds(r, []bound[Size]{
 		{"limits.token_bytes", l.TokenBytes, 256, 1 << 20},
 		{"limits.token_cache", l.TokenCache, 1 << 20, 1 << 40},
 		{"limits.decision_cache", l.DecisionCache, 1 << 20, 1 << 40},
 		{"limits.receive_bytes", l.ReceiveBytes, 64 << 10, 1 << 30},
 	})
-	within(r, []bound[int]{
+	checkBounds(r, []bound[int]{
 		{"limits.signatures_in_flight", l.SignaturesInFlight, 0, 100_000},
 		{"limits.signatures_waiting", l.SignaturesWaiting, 0, 1_000_000},
 	})
@@ -125,15 +127,16 @@ func (r *reader) checkLimits() {
 }
 
 func (r *reader) checkTimes() {
-	within(r, []bound[time.Duration]{
+	checkBounds(r, []bound[time.Duration]{
 		{"limits.check_timeout", r.doc.Limits.CheckTimeout, time.Millisecond, time.Minute},
 		{"clock_skew", r.doc.ClockSkew, 0, 5 * time.Minute},
-		// Three seconds of the fifteen are for what is in flight, and for the decisions that are to be logged.
+		// A stop takes at most 15 s, of which 3 s are for the Checks in flight and the decisions that wait for the log.
 		{"drain", r.doc.Drain, 0, 12 * time.Second},
 	})
 }
 
-// checkInsecureHosts takes hosts as they stand in a URL, without the rest of it.
+// checkInsecureHosts accepts names in lower case and IP addresses, without scheme,
+// port and brackets.
 func (r *reader) checkInsecureHosts() {
 	var paths []string
 	for i, host := range r.doc.InsecureHTTPHosts {
@@ -145,27 +148,29 @@ func (r *reader) checkInsecureHosts() {
 		case isHostName(host):
 			r.problem(at, fmt.Sprintf("is %q, which has capital letters", host), "write "+strings.ToLower(host))
 		default:
-			r.problem(at, fmt.Sprintf("is %q, which is not a host alone", host), `write a name or an IP address without scheme, port and brackets, or "loopback"`)
+			r.problem(at, fmt.Sprintf("is %q, which is not a host alone", host),
+				`write a name or an IP address without scheme, port and brackets, or "loopback"`)
 		}
 	}
 	r.unique(r.doc.InsecureHTTPHosts, paths)
 }
 
-// checkPolicyPaths looks whether they are there; what is in them is read by
-// whoever compiles the policy.
+// checkPolicyPaths demands that the paths exist. The policy compiler reads what
+// is in them.
 func (r *reader) checkPolicyPaths() {
 	var paths []string
 	for i, name := range r.doc.Policy.Paths {
 		at := element("policy.paths", i)
 		paths = append(paths, at)
 		if _, err := r.files.Stat(name); name != "" && err != nil {
-			r.problem(at, fmt.Sprintf("is %s, which cannot be read (%s)", name, why(err)), "name a file or a folder of Rego that is there")
+			r.problem(at, fmt.Sprintf("is %s, which cannot be read (%s)", name, cause(err)),
+				"name a file or a folder of Rego that exists")
 		}
 	}
 	r.unique(r.doc.Policy.Paths, paths)
 }
 
-// checkResources judges every resource and builds their table.
+// checkResources checks every resource and returns their table.
 func (r *reader) checkResources() *resource.Table {
 	if len(r.doc.Resources) == 0 {
 		r.problem("resources", "names no resource, so there is nothing to protect", "write resources: [{resource: https://…}]")
@@ -191,8 +196,8 @@ func (r *reader) checkResources() *resource.Table {
 		}
 		specs = append(specs, spec)
 		if spec.ReadsXFCC() {
-			r.warn(at+".client_certificate", "believes x-forwarded-client-cert, which any client could write",
-				"have Envoy set it: forward_client_cert_details SANITIZE_SET, or SANITIZE where no client has a certificate")
+			r.warn(at+".client_certificate", "trusts x-forwarded-client-cert, which any client can send",
+				"let Envoy set it: forward_client_cert_details SANITIZE_SET, or SANITIZE where no client has a certificate")
 		}
 	}
 	r.unique(uris, uriPaths)
@@ -203,14 +208,14 @@ func (r *reader) checkResources() *resource.Table {
 		r.report(p.Path, p)
 	}
 	if table != nil {
-		r.checkNeighbours(table)
+		r.checkSharedHosts(table)
 	}
 	return table
 }
 
-// checkNeighbours warns of an issuer on the host of a resource: there, Envoy
-// asks about the issuer's URLs too, and none of them is a resource's.
-func (r *reader) checkNeighbours(table *resource.Table) {
+// checkSharedHosts warns of an issuer on the host of a resource: Envoy makes a
+// Check for the issuer's URLs too, and they belong to no resource.
+func (r *reader) checkSharedHosts(table *resource.Table) {
 	for i, is := range r.doc.Issuers {
 		var paths []string
 		for _, place := range (jwks.Options{Issuer: is.Issuer}).DiscoveryURLs() {
@@ -222,17 +227,18 @@ func (r *reader) checkNeighbours(table *resource.Table) {
 		if len(paths) == 0 {
 			continue
 		}
-		r.warn(element("issuers", i)+".issuer", "lives on the host of a resource, where "+strings.Join(paths, " and ")+" are not let through",
-			"give them, and the issuer's other URLs, routes before all others in Envoy: match: {path: "+paths[0]+"}, route: {cluster: …}, "+
-				"typed_per_filter_config: {envoy.filters.http.ext_authz: "+
+		r.warn(element("issuers", i)+".issuer",
+			"is on the host of a resource, where doorward answers "+strings.Join(paths, " and ")+" itself",
+			"add routes for them, and for the issuer's other URLs, before all others in Envoy: "+
+				"match: {path: "+paths[0]+"}, route: {cluster: …}, typed_per_filter_config: {envoy.filters.http.ext_authz: "+
 				`{"@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute, disabled: true}}`)
 	}
 }
 
-// discoveryPath is answered on the hosts of resources and on no others.
+// discoveryPath is a metadata path on the hosts of resources and on no others.
 const discoveryPath = "/.well-known/openid-configuration"
 
-// authorityOf is the host of a URL with its port, as it is or as its scheme has it.
+// authorityOf returns host:port of a URL. A URL without a port has that of its scheme.
 func authorityOf(u *url.URL) string {
 	switch {
 	case u.Port() != "":
@@ -243,13 +249,13 @@ func authorityOf(u *url.URL) string {
 	return u.Host + ":443"
 }
 
-// trusted are the issuers of one resource. Who writes none means all of them,
-// but only where that cannot surprise: with one issuer, or one resource.
+// trusted returns the issuers of one resource. Without a list it is every issuer,
+// if there is one issuer or one resource; otherwise the list is required.
 func (r *reader) trusted(path string, ids []string) []string {
 	known, complete := r.issuerIDs()
 	switch {
 	case len(known) == 0 || !complete:
-		// Said already; whether this resource is right cannot be known.
+		// Reported already; whether the list is right is unknown.
 		r.broken[path] = true
 	case r.lists[path] && len(ids) == 0:
 		r.problem(path, "is empty, so no token could be accepted", "name at least one issuer")
@@ -258,7 +264,8 @@ func (r *reader) trusted(path string, ids []string) []string {
 	case len(known) == 1 || len(r.doc.Resources) == 1:
 		return known
 	default:
-		r.problem(path, "is missing, and there are several issuers and several resources", "name the issuers whose tokens this resource accepts")
+		r.problem(path, "is missing, and there are several issuers and several resources",
+			"name the issuers whose tokens this resource accepts")
 	}
 	return ids
 }
@@ -276,8 +283,8 @@ func (r *reader) checkTrusted(path string, ids, known []string) {
 	}
 }
 
-// issuerIDs lists every configured issuer once; complete is false if one of
-// them could not be read.
+// issuerIDs lists every configured issuer once; complete is false if one could
+// not be read.
 func (r *reader) issuerIDs() (ids []string, complete bool) {
 	complete = !r.isBroken("issuers")
 	for _, is := range r.doc.Issuers {
@@ -291,8 +298,8 @@ func (r *reader) issuerIDs() (ids []string, complete bool) {
 	return ids, complete
 }
 
-// checkUnused warns about an issuer that is trusted nowhere, if all that is
-// said about trust could be read.
+// checkUnused warns about an issuer that no resource trusts, if every list of
+// trusted issuers could be read.
 func (r *reader) checkUnused(specs []resource.Spec) {
 	for i, s := range specs {
 		list := element("resources", i) + ".issuers"

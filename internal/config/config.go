@@ -1,12 +1,17 @@
-// Package config answers one question: what did the people who run this
-// service write down, and does it make sense? It reads doorward.yaml into one
-// typed, fully checked [Config], or says everything that is wrong with it at
-// once, with file, line and column.
+// Package config reads doorward.yaml into one typed and checked [Config], or
+// reports every problem with it at once, each with file, line, column and advice:
 //
-// It knows YAML and nobody else does: the packages it fills say what is wrong
-// by the path of a key, and this package knows where that key stands. It opens
-// no port and never touches the network, and it does not read policies; whoever
-// compiles them adds those problems.
+//	cfg, problems := config.Load([]string{"doorward.yaml"})
+//	for _, p := range problems {
+//		fmt.Println(p)
+//	}
+//	if cfg == nil { // at least one problem is an error
+//		return
+//	}
+//
+// It is the only package that reads YAML. Packages such as jwks and resource report
+// problems by the path of a key, and this package adds the place of that key. It
+// opens no port, makes no connection and does not compile policies.
 package config
 
 import (
@@ -23,7 +28,7 @@ import (
 	"github.com/doorward/doorward/internal/snapshot"
 )
 
-// Off is what stands in place of an address where nothing is to listen.
+// Off is the value of an address that is not to be used.
 const Off = "off"
 
 // Config is a configuration without errors. It is never changed.
@@ -35,35 +40,35 @@ type Config struct {
 	Issuers []Issuer
 	// Resources are the protected resources, each with its issuers filled in.
 	Resources *resource.Table
-	// PolicyPaths are the team's Rego files and folders. They exist; what is in
-	// them has not been looked at.
+	// PolicyPaths are the team's Rego files and folders. They exist; their content
+	// has not been read.
 	PolicyPaths []string
-	// Packages are the resources' own packages. Whether somebody wrote them has
-	// not been looked at.
+	// Packages are the resources' own packages. Whether they exist has not been
+	// checked.
 	Packages Packages
 	// Bundles are the policy bundles, in the order of the files; at most one of
-	// them brings the revocation list, and then there is no RevocationFile.
+	// them has the revocation list, and RevocationFile is then empty.
 	Bundles []bundles.Options
-	// ClockSkew is what clocks may differ by, 0 to 5 minutes.
+	// ClockSkew is the most that clocks may differ, 0 to 5 minutes.
 	ClockSkew time.Duration
-	// Proofs is what holds for DPoP proofs; its ClockSkew is the one above.
+	// Proofs are the rules for DPoP proofs; its ClockSkew is the one above.
 	Proofs token.ProofRules
-	// JWKSCacheDir is a folder for keys that is there, or "". Whether it is fit has
-	// not been looked at.
+	// JWKSCacheDir is an existing folder for keys, or "". Its owner and mode have
+	// not been checked.
 	JWKSCacheDir string
 	// RevocationFile is a revocation list that was readable, or "".
 	RevocationFile string
-	// DecisionLog is where decisions are logged.
+	// DecisionLog is the destination and content of the decision log.
 	DecisionLog DecisionLog
-	// InsecureHTTPHosts are the only hosts that may be spoken to without TLS.
+	// InsecureHTTPHosts are the only hosts to which connections without TLS are allowed.
 	InsecureHTTPHosts []string
 	// MetadataSubject puts the subject into the dynamic metadata.
 	MetadataSubject bool
 	// TrustClientAddress reads the client's address from x-envoy-external-address.
 	TrustClientAddress bool
-	// Drain is how long the service waits, not ready, after SIGTERM.
+	// Drain is the time from SIGTERM, when the service reports not ready, to its stop.
 	Drain time.Duration
-	// Files is every file that was read, sorted, each once: configuration, key
+	// Files are all files that were read, sorted, each once: configuration, key
 	// sets, CA, TLS and nonce key files. Policy files are not among them.
 	Files []string
 	// Sources are the configuration files alone, in the order of the command line.
@@ -72,9 +77,9 @@ type Config struct {
 
 // Issuer is one authorization server whose tokens are trusted.
 type Issuer struct {
-	// Keys says where the keys come from. Keys.Issuer is the exact `iss`.
+	// Keys is the source of its keys. Keys.Issuer is the exact `iss`.
 	Keys jwks.Options
-	// Profile says how its access tokens look.
+	// Profile is the format of its access tokens.
 	Profile token.Profile
 	// Algorithms are the JWS algorithms it may sign with; never empty.
 	Algorithms []string
@@ -84,7 +89,7 @@ type Issuer struct {
 	Line, Column int
 }
 
-// Listen is where the service listens.
+// Listen are the addresses of the service.
 type Listen struct {
 	// GRPC is "host:port" or "unix:///absolute/path"; see [Network].
 	GRPC string `yaml:"grpc" reload:"restart"`
@@ -98,22 +103,22 @@ type Listen struct {
 	Debug string `yaml:"debug" reload:"restart"`
 }
 
-// TLS names PEM files. CertFile and KeyFile are both set or both empty;
-// ClientCAFile asks clients for a certificate and is set only with them.
+// TLS names PEM files. CertFile and KeyFile are both set or both empty. With
+// ClientCAFile, which needs both, clients must present a certificate.
 type TLS struct {
 	CertFile     string `yaml:"cert_file,path"`
 	KeyFile      string `yaml:"key_file,path"`
 	ClientCAFile string `yaml:"client_ca_file,path"`
 }
 
-// Log is how the service's own log looks.
+// Log is the level and format of the service's own log.
 type Log struct {
 	Level slog.Level `yaml:"level"`
 	// Format is "auto", "json" or "text"; auto is text on a terminal.
 	Format string `yaml:"format,auto|json|text" reload:"restart"`
 }
 
-// Limits bound what one request and all of them together may cost.
+// Limits bound the memory and time of one request and of all requests together.
 type Limits struct {
 	TokenBytes    Size `yaml:"token_bytes"`
 	TokenCache    Size `yaml:"token_cache"`
@@ -121,28 +126,28 @@ type Limits struct {
 	// SignaturesInFlight is how many signatures are verified at once; 0 means
 	// twice the cores.
 	SignaturesInFlight int `yaml:"signatures_in_flight" reload:"at once; restart for proofs"`
-	// SignaturesWaiting is how many more may wait for their turn; 0 means none.
-	// While forgeries come, no more than 16 wait for each in flight; so many may
-	// always wait for each issuer, whatever waits for others.
+	// SignaturesWaiting is how many more may wait; 0 means that none may. During a
+	// flood of forgeries at most 16 wait for each in flight. As many may always wait
+	// for each issuer, however many wait for others.
 	SignaturesWaiting int  `yaml:"signatures_waiting" reload:"at once; restart for proofs"`
 	ReceiveBytes      Size `yaml:"receive_bytes" reload:"restart"`
 	// CheckTimeout is the longest a Check may take.
 	CheckTimeout time.Duration `yaml:"check_timeout"`
 }
 
-// Load reads files, and folders of *.yaml, into one configuration. The Config
-// is nil if any problem is an error; beside a Config there are only warnings.
+// Load reads files, and folders of *.yaml, into one configuration. The Config is
+// nil if any problem is an error; otherwise every problem is a warning.
 func Load(paths []string) (*Config, finding.List) { return LoadFrom(snapshot.New(), paths) }
 
-// LoadFrom is [Load] through a snapshot. Whatever the configuration names is read
-// through it too.
+// LoadFrom is [Load] through a snapshot. Files that the configuration names are
+// read through it too.
 func LoadFrom(files *snapshot.Snapshot, paths []string) (*Config, finding.List) {
 	r := newReader(files)
 	names := r.expand(paths)
 	for _, name := range names {
 		r.readFile(name)
 	}
-	if r.torn {
+	if r.incomplete {
 		return nil, r.problems.Sorted()
 	}
 	c, problems := r.config()
@@ -161,8 +166,8 @@ type Flags struct {
 	GRPCAddr, HTTPAddr                          string
 }
 
-// Load makes the configuration of the flags. A problem names the flag instead of
-// a file.
+// Load returns the configuration of the flags. A problem names the flag instead
+// of a file.
 func (f Flags) Load(files *snapshot.Snapshot) (*Config, finding.List) {
 	r := newReader(files)
 	r.start = place{file: "--resource"}
@@ -188,7 +193,7 @@ func (f Flags) Load(files *snapshot.Snapshot) (*Config, finding.List) {
 	return c, problems
 }
 
-// flagKeys are the flags of the short form and the keys that they stand for.
+// flagKeys maps each flag of the short form to the key that it sets.
 var flagKeys = map[string]string{
 	"--resource":           "resources",
 	"--issuer":             "issuers",
@@ -199,12 +204,12 @@ var flagKeys = map[string]string{
 	"--http-addr":          "listen.http",
 }
 
-// flagWords puts the flag in the place of each key that a problem speaks of:
-// who wrote no file has no key to correct. A key that no flag sets needs one.
+// flagWords replaces each key in a message by its flag, since the short form has no
+// file to correct. A key that no flag sets needs a file.
 var flagWords = func() *strings.Replacer {
 	words := []string{"add listen.tls", "write a file with listen.tls"}
 	for flag, key := range flagKeys {
-		if strings.ContainsAny(key, "._") { // others are words of every sentence
+		if strings.ContainsAny(key, "._") { // the others are ordinary words
 			words = append(words, key, flag)
 		}
 	}

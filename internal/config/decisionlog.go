@@ -10,20 +10,20 @@ import (
 	"github.com/doorward/doorward/internal/outbound"
 )
 
-// What decision_log.to may be, beside [Off] and a URL.
+// Values of decision_log.to other than [Off] and a URL.
 const (
 	toStdout = "stdout"
 	toFile   = "file:"
 )
 
-// DecisionLog says where one event per decision goes, and what is in it.
+// DecisionLog is the destination of one event per decision, and its content.
 type DecisionLog struct {
 	// To is [Off], "stdout", "file:PATH", or the URL of a service that takes
 	// OPA's decision logs, at URL/logs.
 	To string `yaml:"to"`
-	// TokenFile is a bearer token for the service, CAFile are certificates that
-	// are trusted instead of the system's, CertFile and KeyFile are our own
-	// certificate for it. "" where there is none.
+	// TokenFile has a bearer token for the service, CAFile the authorities that are
+	// trusted instead of the system's, CertFile and KeyFile the client certificate.
+	// "" means that there is none.
 	TokenFile string `yaml:"token_file,path"`
 	CAFile    string `yaml:"ca_file,path"`
 	CertFile  string `yaml:"cert_file,path"`
@@ -33,17 +33,18 @@ type DecisionLog struct {
 	// SampleAllows is the share of the allows that is logged, 0 to 1. Denials
 	// always are.
 	SampleAllows float64 `yaml:"sample_allows"`
-	// Buffer bounds what events that wait may take.
+	// Buffer bounds the memory of events that wait.
 	Buffer Size `yaml:"buffer"`
 }
 
-// checkDecisionLog looks at what is there, and for the folder of a file that is
-// to come.
+// checkDecisionLog checks the destination and its files. The folder of a log file
+// must exist.
 func (r *reader) checkDecisionLog() {
 	d := &r.doc.DecisionLog
-	within(r, []bound[Size]{{"decision_log.buffer", d.Buffer, 1 << 20, 1 << 30}})
+	checkBounds(r, []bound[Size]{{"decision_log.buffer", d.Buffer, 1 << 20, 1 << 30}})
 	if d.SampleAllows < 0 || d.SampleAllows > 1 {
-		r.problem("decision_log.sample_allows", fmt.Sprintf("is %v, which is no share", d.SampleAllows), "write a value from 0 to 1, such as 0.1")
+		r.problem("decision_log.sample_allows", fmt.Sprintf("is %v, which is not a share", d.SampleAllows),
+			"write a value from 0 to 1, such as 0.1")
 	}
 	var paths []string
 	for i := range d.Claims {
@@ -63,12 +64,12 @@ func (r *reader) checkDecisionLog() {
 	}
 	for _, key := range []string{"token_file", "ca_file", "cert_file", "key_file"} {
 		if at := "decision_log." + key; !isService && r.written("decision_log.to") && r.written(at) {
-			r.warn(at, "has no effect, because decision_log.to is no URL", "remove it")
+			r.warn(at, "has no effect, because decision_log.to is not a URL", "remove it")
 		}
 	}
 }
 
-// checkLogFile gives the path, seen from the file that names it.
+// checkLogFile returns the path. A relative one begins at the file that names it.
 func (r *reader) checkLogFile(path string) string {
 	const at = "decision_log.to"
 	if path == "" {
@@ -84,7 +85,7 @@ func (r *reader) checkLogFile(path string) string {
 	case r.files.Is(path, fs.ModeNamedPipe):
 		r.problem(at, "is "+path+", which is a pipe", "write stdout, and pipe that")
 	case !r.files.Is(filepath.Dir(path), fs.ModeDir):
-		r.problem(at, "is "+path+", in a folder that is not there", "create the folder, writable by doorward")
+		r.problem(at, "is "+path+", in a folder that does not exist", "create the folder, writable by doorward")
 	}
 	return path
 }
@@ -94,26 +95,27 @@ func (r *reader) checkLogService(to string) {
 	u, err := url.Parse(to)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		r.problem(at, "is no place to write to", "write off, stdout, file:PATH or https://host")
+		r.problem(at, "is not a destination", "write off, stdout, file:PATH or https://host")
 	case u.User != nil:
-		r.problem(at, "holds user information", "leave it out, and name a bearer token in token_file")
+		r.problem(at, "contains user information", "remove it, and name a bearer token in token_file")
 	case u.RawQuery != "" || strings.ContainsAny(to, "?#"):
-		r.problem(at, "has a query or a fragment", "leave it out: events are posted to URL/logs")
+		r.problem(at, "has a query or a fragment", "remove it; events are posted to URL/logs")
 	case u.Scheme == "http" && !outbound.MayBePlain(u, r.doc.InsecureHTTPHosts):
 		r.problem(at, "is not https", "write https, or name its host in insecure_http_hosts")
 	case u.Scheme == "http":
-		r.warn(at, "is plain http: whoever is on the way can read who asks for what", "write https outside of tests")
+		r.warn(at, "is plain http: events can be read on the network", "write https outside of tests")
 	}
 }
 
 func (r *reader) checkLogCredentials(d *DecisionLog) {
 	if d.TokenFile != "" && !r.files.Is(d.TokenFile, 0) {
-		r.problem("decision_log.token_file", "is "+d.TokenFile+", which is no file that can be read", "name a file that holds a bearer token alone")
+		r.problem("decision_log.token_file", "is "+d.TokenFile+", which is not a readable file",
+			"name a file that contains a bearer token alone")
 	}
 	hasCert, hasKey := d.CertFile != "", d.KeyFile != ""
 	switch {
 	case d.TokenFile != "" && (hasCert || hasKey):
-		r.problem("decision_log.token_file", "is one way too many to say who we are", "keep it, or cert_file and key_file")
+		r.problem("decision_log.token_file", "is a second kind of credentials", "keep it, or cert_file and key_file")
 	case hasCert != hasKey:
 		r.problem("decision_log", "has one of cert_file and key_file without the other", "write both")
 	case hasCert:

@@ -11,7 +11,7 @@ import (
 	"github.com/doorward/doorward/internal/config"
 )
 
-// TestDecisionLogIsNoPipe: opening one that nobody reads would never end.
+// TestDecisionLogIsNoPipe: opening a pipe without a reader would not return.
 func TestDecisionLogIsNoPipe(t *testing.T) {
 	dir := write(t, map[string]string{"a.yaml": oneIssuer + oneResource + "decision_log: {to: 'file:pipe'}\n"})
 	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {

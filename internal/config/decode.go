@@ -9,8 +9,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// decode reads a node into the value that into points to, noting the place of
-// everything and every problem, never stopping at the first.
+// decode reads a node into the value that into points to. It records the place of
+// every value, and every problem.
 func (r *reader) decode(n *yaml.Node, path string, into any) {
 	r.value(n, path, reflect.ValueOf(into).Elem(), field{})
 }
@@ -46,8 +46,7 @@ func (r *reader) value(n *yaml.Node, path string, v reflect.Value, f field) {
 	}
 }
 
-// readable refuses what this configuration does without: values that stand
-// somewhere else, and tags.
+// readable refuses aliases, anchors and tags.
 func (r *reader) readable(n *yaml.Node, path string) bool {
 	switch {
 	case n.Kind == yaml.AliasNode:
@@ -62,7 +61,7 @@ func (r *reader) readable(n *yaml.Node, path string) bool {
 	return true
 }
 
-// mapping reads the keys of a structure.
+// mapping reads a mapping into a struct.
 func (r *reader) mapping(n *yaml.Node, path string, v reflect.Value) {
 	if n.Kind != yaml.MappingNode {
 		r.wrongType(n, path, "a mapping", "write its keys below it, indented")
@@ -85,8 +84,8 @@ func (r *reader) mapping(n *yaml.Node, path string, v reflect.Value) {
 	})
 }
 
-// eachKey walks a mapping's keys that are plain text, there once, and have a
-// value.
+// eachKey calls use for every key of a mapping that is plain text, not repeated,
+// and has a value. It reports the others.
 func (r *reader) eachKey(n *yaml.Node, path string, use func(key, value *yaml.Node)) {
 	first := map[string]*yaml.Node{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -97,9 +96,10 @@ func (r *reader) eachKey(n *yaml.Node, path string, use func(key, value *yaml.No
 		case key.Kind != yaml.ScalarNode, key.Anchor != "", key.Style&yaml.TaggedStyle != 0:
 			r.refuse(key, path, "a key must be plain text", "write a word and a colon")
 		case key.ShortTag() != "!!str":
-			r.refuse(key, path, "the key "+key.Value+" is "+kindOf(key)+", not text", fmt.Sprintf("write %q in quotes", key.Value))
+			r.refuse(key, path, "the key "+key.Value+" is "+kindOf(key)+", not text",
+				fmt.Sprintf("write %q in quotes", key.Value))
 		case before != nil:
-			r.problemAt(r.at(key), fmt.Sprintf("the key %q is there a second time", key.Value),
+			r.problemAt(r.at(key), fmt.Sprintf("the key %q is repeated", key.Value),
 				fmt.Sprintf("keep this one or the one at %v", r.at(before)))
 		case isNull(value):
 			first[key.Value] = key
@@ -149,7 +149,7 @@ func (r *reader) list(n *yaml.Node, path string, v reflect.Value, f field) {
 	}
 }
 
-// refuse notes a problem with a value that is then not looked at any further.
+// refuse reports a problem with a value that is then not checked any further.
 func (r *reader) refuse(n *yaml.Node, path, message, fix string) {
 	r.problemAt(r.at(n), message, fix)
 	r.broken[path] = true
@@ -161,8 +161,8 @@ func (r *reader) wrongType(n *yaml.Node, path, want, fix string) {
 
 func (r *reader) at(n *yaml.Node) place { return place{r.file, n.Line, n.Column} }
 
-// localFiles is a file name seen from the file that is being read.
-func (r *reader) localFiles(name string) string {
+// resolve returns a file name relative to the file that is being read.
+func (r *reader) resolve(name string) string {
 	if filepath.IsAbs(name) {
 		return name
 	}
@@ -178,7 +178,7 @@ func nameOf(path string) string {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-// kindOf names what somebody wrote in words they would use.
+// kindOf names the type of a value in words for messages.
 func kindOf(n *yaml.Node) string {
 	switch n.ShortTag() {
 	case "!!map":

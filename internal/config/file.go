@@ -12,28 +12,28 @@ import (
 	"github.com/doorward/doorward/internal/snapshot"
 )
 
-// largestFile bounds every file that is read here; a key set of a thousand
-// keys is far smaller.
+// largestFile bounds every file that is read here, in bytes. A JWK Set of a
+// thousand keys is far smaller.
 const largestFile = 4 << 20
 
-// expand turns the paths of the command line into configuration files: a file
-// is itself, a folder its *.yaml in order of name. Hidden files are left out,
-// which is what a mounted ConfigMap needs.
+// expand returns the configuration files for the paths of the command line: a
+// file, or the *.yaml of a folder in order of name. Hidden files are left out, since
+// a mounted ConfigMap has hidden copies.
 func (r *reader) expand(paths []string) []string {
 	if len(paths) == 0 {
-		r.problems = append(r.problems, finding.Finding{File: "--config", Message: "no configuration file is named", Fix: "name a file or a folder"})
-		r.torn = true
+		r.unread(finding.Finding{File: "--config", Message: "no configuration file is named", Fix: "name a file or a folder"})
 	}
 	var names []string
 	for _, path := range paths {
 		found, err := r.yamlFiles(path)
 		if err != nil {
-			r.unread(path, err)
+			r.unread(unreadable(path, err))
 			continue
 		}
 		if len(found) == 0 {
-			r.problems = append(r.problems, finding.Finding{File: path, Message: "the folder has no *.yaml file", Fix: "name a folder with at least one, or a file"})
-			r.torn = true
+			r.unread(finding.Finding{
+				File: path, Message: "the folder has no *.yaml file", Fix: "name a folder with at least one, or a file",
+			})
 		}
 		names = append(names, found...)
 	}
@@ -45,7 +45,7 @@ func (r *reader) expand(paths []string) []string {
 	})
 }
 
-// yamlFiles is what one path of the command line stands for.
+// yamlFiles returns the configuration files of one path.
 func (r *reader) yamlFiles(path string) ([]string, error) {
 	about, err := r.files.Stat(path)
 	if err != nil {
@@ -64,7 +64,7 @@ func (r *reader) yamlFiles(path string) ([]string, error) {
 		if strings.HasPrefix(e.Name(), ".") || filepath.Ext(name) != ".yaml" {
 			continue
 		}
-		// Through symbolic links, one of which may lead to a folder or nowhere.
+		// Stat follows a symbolic link, which may lead to a folder or to nothing.
 		if about, err := r.files.Stat(name); err == nil && about.IsDir() {
 			continue
 		}
@@ -73,15 +73,22 @@ func (r *reader) yamlFiles(path string) ([]string, error) {
 	return names, nil
 }
 
-// unread notes a configuration file that cannot be read. What it would have
-// said is unknown, so nothing is judged as missing.
-func (r *reader) unread(name string, err error) {
-	r.problems = append(r.problems, finding.Finding{File: name, Message: "cannot be read (" + why(err) + ")", Fix: "name a file that is there and may be read"})
-	r.torn = true
+// unread reports a configuration file that cannot be read. Its content is unknown,
+// so that no key is reported as missing.
+func (r *reader) unread(f finding.Finding) {
+	r.problems = append(r.problems, f)
+	r.incomplete = true
 }
 
-// why is the cause without the path, which the problem names already.
-func why(err error) string {
+func unreadable(name string, err error) finding.Finding {
+	return finding.Finding{File: name, Message: "cannot be read (" + cause(err) + ")", Fix: nameReadable}
+}
+
+// nameReadable is the advice for a file that cannot be read.
+const nameReadable = "name a file that exists and is readable"
+
+// cause returns the message without the path, which the problem has already.
+func cause(err error) string {
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		return path.Err.Error()
@@ -89,7 +96,7 @@ func why(err error) string {
 	return err.Error()
 }
 
-// bytesOf reads a file, within bounds, and notes its name.
+// bytesOf reads a file of at most [largestFile], and records its name.
 func (r *reader) bytesOf(name string) ([]byte, error) {
 	r.read = append(r.read, name)
 	text, err := r.files.ReadAtMost(name, largestFile)
@@ -103,7 +110,7 @@ func (r *reader) bytesOf(name string) ([]byte, error) {
 func (r *reader) readFile(name string) {
 	text, err := r.bytesOf(name)
 	if err != nil {
-		r.unread(name, err)
+		r.unread(unreadable(name, err))
 		return
 	}
 	if r.start.file == "" {
@@ -112,7 +119,7 @@ func (r *reader) readFile(name string) {
 	r.file = name
 	root := r.parse(text)
 	if root == nil {
-		r.torn = true
+		r.incomplete = true
 		return
 	}
 	r.decode(root, "", &r.doc)

@@ -70,7 +70,7 @@ func TestFlagsNameThemselves(t *testing.T) {
 			}
 			for _, key := range []string{"insecure_http_hosts", "policy.paths", "listen.grpc", "listen.http", "resources["} {
 				if strings.Contains(text(problems), key) {
-					t.Errorf("a key that nobody wrote, %s, is in:\n%s", key, text(problems))
+					t.Errorf("a key instead of its flag, %s, is in:\n%s", key, text(problems))
 				}
 			}
 		})

@@ -11,13 +11,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// deepest is how many lists and mappings may hold each other where the shape is
-// not ours.
+// deepest is the most levels of lists and mappings in a value of any shape, such
+// as a resource's metadata.
 const deepest = 16
 
-// jsonText is a JSON value that may be written as YAML or as a string of JSON.
-// It is kept as JSON with sorted members and without spaces, so that two
-// spellings of one value are equal bytes.
+// jsonText is a JSON value, written as YAML or as a string of JSON. It is kept as
+// JSON with sorted members and without spaces, so that equal values are equal bytes.
 type jsonText []byte
 
 func (r *reader) jsonText(n *yaml.Node, path string, into *jsonText) {
@@ -30,7 +29,7 @@ func (r *reader) jsonText(n *yaml.Node, path string, into *jsonText) {
 	case n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str":
 		var err error
 		if v, err = parseJSON(n.Value); err != nil {
-			r.refuse(n, path, path+" is a string that is not JSON", "write a JSON object, or the same as YAML")
+			r.refuse(n, path, path+" is a string that is not JSON", "write a JSON object, or the same in YAML")
 			return
 		}
 	default:
@@ -58,7 +57,7 @@ func parseJSON(text string) (any, error) {
 	return v, nil
 }
 
-// freeMapping reads a mapping whose keys are not ours.
+// freeMapping reads a mapping of any keys.
 func (r *reader) freeMapping(n *yaml.Node, path string, depth int, into *map[string]any) {
 	if n.Kind != yaml.MappingNode {
 		r.wrongType(n, path, "a mapping", "write its keys below it, indented")
@@ -71,13 +70,13 @@ func (r *reader) freeMapping(n *yaml.Node, path string, depth int, into *map[str
 	*into = m
 }
 
-// free reads any value that JSON has as well.
+// free reads a value of any type that JSON has too.
 func (r *reader) free(n *yaml.Node, path string, depth int) any {
 	if !r.readable(n, path) {
 		return nil
 	}
 	if depth > deepest {
-		r.refuse(n, path, fmt.Sprintf("more than %d levels of lists and mappings", deepest), "write it flatter")
+		r.refuse(n, path, fmt.Sprintf("more than %d levels of lists and mappings", deepest), "use fewer levels")
 		return nil
 	}
 	r.places[path] = r.at(n)
@@ -106,7 +105,7 @@ func (r *reader) freeScalar(n *yaml.Node, path string) any {
 	case "a number", "true or false":
 		var v any
 		if err := n.Decode(&v); err != nil {
-			r.refuse(n, path, fmt.Sprintf("%s cannot be read", path), "write it in quotes if text is meant")
+			r.refuse(n, path, fmt.Sprintf("%s cannot be read", path), "write it in quotes if it is text")
 			return nil
 		}
 		if f, ok := v.(float64); ok && (math.IsInf(f, 0) || math.IsNaN(f)) {
@@ -119,7 +118,7 @@ func (r *reader) freeScalar(n *yaml.Node, path string) any {
 	}
 }
 
-// textMapping reads a mapping from words of the user's own to text.
+// textMapping reads a mapping of any keys to text.
 func (r *reader) textMapping(n *yaml.Node, path string, into *map[string]string) {
 	if n.Kind != yaml.MappingNode {
 		r.wrongType(n, path, "a mapping", "write its keys below it, indented")

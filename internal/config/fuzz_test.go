@@ -10,7 +10,7 @@ import (
 )
 
 // FuzzLoad: whatever the bytes, Load returns, a configuration comes out only
-// without an error, and every problem is one line that says where it stands.
+// without an error, and every problem is one line with its place.
 func FuzzLoad(f *testing.F) {
 	for _, pattern := range []string{"testdata/*/*.yaml", "testdata/bad/*/*.yaml"} {
 		seeds, err := filepath.Glob(pattern)

@@ -14,13 +14,13 @@ import (
 	"github.com/doorward/doorward/internal/config"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files")
 
-// fewest kinds of bad configuration that the project promises to explain.
+// fewest is the least number of different problems that must have a message.
 const fewest = 36
 
-// TestBadConfiguration holds the words of every problem. A case is a file or a
-// folder in testdata/bad; what is printed about it stands in its .golden file.
+// TestBadConfiguration compares the message of every problem. A case is a file or
+// a folder in testdata/bad; its .golden file has what is printed about it.
 func TestBadConfiguration(t *testing.T) {
 	t.Chdir("testdata/bad")
 	names := cases(t)
@@ -29,7 +29,7 @@ func TestBadConfiguration(t *testing.T) {
 	}
 	// Every other case has one mistake, and no second error follows from it.
 	mistakes := map[string]int{"alias.yaml": 2, "many-mistakes.yaml": 19}
-	said := map[string]string{}
+	kinds := map[string]string{}
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			c, problems := config.Load([]string{name})
@@ -45,15 +45,15 @@ func TestBadConfiguration(t *testing.T) {
 			if len(errors) != want {
 				t.Fatalf("%d mistakes, %d errors", want, len(errors))
 			}
-			said[errors[0].Message+errors[0].Fix] = name
+			kinds[errors[0].Message+errors[0].Fix] = name
 		})
 	}
-	if len(said) < fewest {
-		t.Errorf("%d different kinds of problem, want at least %d", len(said), fewest)
+	if len(kinds) < fewest {
+		t.Errorf("%d different kinds of problem, want at least %d", len(kinds), fewest)
 	}
 }
 
-// TestWarnings: unwise, said, and loaded all the same.
+// TestWarnings: a configuration with warnings alone is loaded.
 func TestWarnings(t *testing.T) {
 	t.Chdir("testdata/warn")
 	for _, name := range cases(t) {
@@ -127,7 +127,7 @@ func text(problems finding.List) string {
 	return b.String()
 }
 
-// TestGoldenHasItsCase: no golden file outlives its case.
+// TestGoldenHasItsCase: every golden file belongs to a case.
 func TestGoldenHasItsCase(t *testing.T) {
 	for _, folder := range []string{"bad", "warn"} {
 		goldens, err := filepath.Glob("testdata/" + folder + "/*.golden")

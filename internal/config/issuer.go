@@ -10,7 +10,7 @@ import (
 	"github.com/doorward/doorward/extauthz/token"
 )
 
-// checkIssuers judges every issuer and gives what the service needs of it.
+// checkIssuers checks every issuer and returns them.
 func (r *reader) checkIssuers() []Issuer {
 	if len(r.doc.Issuers) == 0 {
 		r.problem("issuers", "names no issuer, so no token could be accepted", "write issuers: [{issuer: https://…}]")
@@ -63,8 +63,8 @@ func (r *reader) checkIssuer(at string, is issuer) Issuer {
 	}
 }
 
-// staticKeys is the JWK Set that stands in the configuration or beside it; nil
-// if keys are to be fetched.
+// staticKeys returns the JWK Set in the configuration or in the file that it names;
+// nil if keys are to be fetched.
 func (r *reader) staticKeys(at string, is issuer) []byte {
 	var sources []string
 	for _, key := range []string{"jwks_uri", "jwks_file", "jwks"} {
@@ -73,7 +73,7 @@ func (r *reader) staticKeys(at string, is issuer) []byte {
 		}
 	}
 	if len(sources) > 1 {
-		r.problem(join(at, sources[1]), "is one way too many to find the keys", "keep one of "+strings.Join(sources, ", "))
+		r.problem(join(at, sources[1]), "is a second source of keys", "keep one of "+strings.Join(sources, ", "))
 		for _, key := range sources {
 			r.broken[join(at, key)] = true
 		}
@@ -90,15 +90,16 @@ func (r *reader) staticKeys(at string, is issuer) []byte {
 	if sources[0] == "jwks" {
 		return is.JWKS
 	}
-	text, _ := r.named(at+".jwks_file", is.JWKSFile)
+	text, _ := r.readNamed(at+".jwks_file", is.JWKSFile)
 	return text
 }
 
-// checkAlgorithms refuses what cannot be verified with a public key.
+// checkAlgorithms refuses algorithms that need no public key.
 func (r *reader) checkAlgorithms(path string, algorithms []string) {
 	if len(algorithms) == 0 {
-		r.problem(path, "is empty, so no token could be accepted", "name at least one, or remove it for all that are safe")
+		r.problem(path, "is empty, so no token could be accepted", "name at least one, or remove it to accept all safe ones")
 	}
+	const usePublicKey = "write an algorithm with a public key, such as RS256 or ES256"
 	known := token.DefaultAlgorithms()
 	var paths []string
 	for i, name := range algorithms {
@@ -111,9 +112,9 @@ func (r *reader) checkAlgorithms(path string, algorithms []string) {
 		switch {
 		case slices.Contains(known, name) || name == "":
 		case strings.HasPrefix(name, "HS"):
-			r.problem(at, "is "+name+", which is never accepted: whoever can verify with a shared secret can also sign", "write an algorithm with a public key, such as RS256 or ES256")
+			r.problem(at, "is "+name+", which is never accepted: a shared secret that verifies a token can also sign one", usePublicKey)
 		case strings.EqualFold(name, "none"):
-			r.problem(at, "is none, which is never accepted: anybody could write such a token", "write an algorithm with a public key, such as RS256 or ES256")
+			r.problem(at, "is none, which is never accepted: such a token has no signature", usePublicKey)
 		default:
 			r.problem(at, fmt.Sprintf("is %q, which is not known", name), fix)
 		}
@@ -121,19 +122,19 @@ func (r *reader) checkAlgorithms(path string, algorithms []string) {
 	r.unique(algorithms, paths)
 }
 
-// checkRefresh refuses zero, which the key source would read as its default.
+// checkRefresh refuses zero, which is the default in jwks.Options.
 func (r *reader) checkRefresh(path string, times refresh) {
 	for _, t := range []struct {
-		key   string
-		value time.Duration
-		means string
+		key    string
+		value  time.Duration
+		effect string
 	}{
-		{"min", times.Min, "ask the issuer without a pause"},
-		{"max", times.Max, "ask the issuer without a pause"},
-		{"max_stale", times.MaxStale, "forget keys as soon as they are fetched"},
+		{"min", times.Min, "fetch keys without a pause"},
+		{"max", times.Max, "fetch keys without a pause"},
+		{"max_stale", times.MaxStale, "discard keys as soon as they are fetched"},
 	} {
 		if t.value == 0 {
-			r.problem(join(path, t.key), "is zero, which would "+t.means, "write a duration such as 1m, 1h or 24h")
+			r.problem(join(path, t.key), "is zero, which would "+t.effect, "write a duration such as 1m, 1h or 24h")
 		}
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Schema is the JSON Schema (draft 7) of one configuration file, made from the
-// very fields that are read, with their defaults. Whatever [Load] takes as the
-// shape of a file fits it; it cannot say all that [Load] refuses.
+// Schema returns the JSON Schema (draft 7) of one configuration file, for editors.
+// It is generated from the fields that [Load] reads, with their defaults. Every file
+// that [Load] accepts fits it; [Load] also refuses files that fit it.
 func Schema() []byte {
 	start := defaults()
 	schema := shapeOf(reflect.ValueOf(&start).Elem(), field{}, "")
@@ -28,7 +28,7 @@ func Schema() []byte {
 // shape is a JSON Schema.
 type shape map[string]any
 
-// shapeOf describes the value of a path; its content is the default.
+// shapeOf returns the schema of the value at a path. v holds the default.
 func shapeOf(v reflect.Value, f field, path string) shape {
 	s := bareShape(v, f, path)
 	if text := descriptions[path]; text != "" {
@@ -40,7 +40,10 @@ func shapeOf(v reflect.Value, f field, path string) shape {
 	return s
 }
 
-// bareShape describes a value of the schema by its type.
+// durationPattern accepts what [time.ParseDuration] does, without a minus sign.
+const durationPattern = `^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`
+
+// bareShape is [shapeOf] without description and reload behaviour.
 func bareShape(v reflect.Value, f field, path string) shape {
 	switch value := v.Interface().(type) {
 	case jsonText:
@@ -50,7 +53,7 @@ func bareShape(v reflect.Value, f field, path string) shape {
 	case map[string]string:
 		return shape{"type": "object", "additionalProperties": shape{"type": "string", "minLength": 1}}
 	case time.Duration:
-		return withDefault(shape{"type": "string", "pattern": `^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`}, brief(value), value != 0)
+		return withDefault(shape{"type": "string", "pattern": durationPattern}, brief(value), value != 0)
 	case Size:
 		return withDefault(shape{"type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB)$"}, value.String(), value != 0)
 	case fs.FileMode:
@@ -102,8 +105,7 @@ func listShape(v reflect.Value, f field, path string) shape {
 }
 
 func textShape(f field) shape {
-	switch {
-	case f.words != nil:
+	if f.words != nil {
 		return shape{"enum": f.words}
 	}
 	return shape{"type": "string", "minLength": 1}
@@ -116,7 +118,7 @@ func withDefault(s shape, value any, there bool) shape {
 	return s
 }
 
-// brief writes a duration as a person would: 24h, not 24h0m0s.
+// brief writes a duration without units of zero: 24h, not 24h0m0s.
 func brief(d time.Duration) string {
 	text := d.String()
 	text = strings.Replace(text, "m0s", "m", 1)

@@ -14,12 +14,12 @@ import (
 
 const unixScheme = "unix://"
 
-// longestSocket is the longest path of a Unix socket, in bytes, on every system
-// we build for; the kernel's own limit is 107 on Linux and 103 on macOS.
+// longestSocket is the longest path of a Unix socket, in bytes, that every
+// supported system accepts: the limit is 107 on Linux and 103 on macOS.
 const longestSocket = 103
 
-// Network splits an address of [Listen] into what net.Listen takes: "tcp" and
-// host:port, or "unix" and a path. Both are empty for [Off].
+// Network splits an address of [Listen] into the arguments of [net.Listen]: "tcp"
+// and host:port, or "unix" and a path. Both are empty for [Off].
 func Network(listen string) (network, address string) {
 	if listen == Off {
 		return "", ""
@@ -30,8 +30,9 @@ func Network(listen string) (network, address string) {
 	return "tcp", listen
 }
 
-// checkListen judges the addresses and what is served there.
+// checkListen checks the addresses, the socket and the certificate.
 func (r *reader) checkListen() {
+	const useLoopback = `write a loopback address such as 127.0.0.1:6060, or "off"`
 	l := r.doc.Listen
 	network, address := Network(l.GRPC)
 	switch fault := tcpFault(address); {
@@ -42,19 +43,19 @@ func (r *reader) checkListen() {
 	case fault != "":
 		r.problem("listen.grpc", fault, "write host:port or unix:///absolute/path")
 	case !isLoopback(address) && !r.written("listen.tls"):
-		r.warn("listen.grpc", "takes plain connections from other hosts, and requests carry tokens",
+		r.warn("listen.grpc", "accepts connections without TLS from other hosts, and requests carry tokens",
 			"add listen.tls, or listen on a loopback address or a Unix socket")
 	}
 	if network != "unix" && r.written("listen.socket_mode") {
-		r.problem("listen.socket_mode", "is for a Unix socket alone", "remove it, or listen.grpc: unix:///absolute/path")
+		r.problem("listen.socket_mode", "applies only to a Unix socket", "remove it, or write listen.grpc: unix:///absolute/path")
 	}
 	if fault := tcpFault(l.HTTP); l.HTTP != Off && fault != "" {
 		r.problem("listen.http", fault, `write host:port, or "off"`)
 	}
 	if fault := tcpFault(l.Debug); l.Debug != Off && fault != "" {
-		r.problem("listen.debug", fault, `write a loopback address such as 127.0.0.1:6060, or "off"`)
+		r.problem("listen.debug", fault, useLoopback)
 	} else if l.Debug != Off && !isLoopback(l.Debug) {
-		r.problem("listen.debug", "would show memory and keys to other hosts", `write a loopback address such as 127.0.0.1:6060, or "off"`)
+		r.problem("listen.debug", "would show memory and keys to other hosts", useLoopback)
 	}
 	r.checkShared()
 	r.checkTLS()
@@ -70,7 +71,7 @@ func (r *reader) checkSocket(path string) {
 	}
 }
 
-// checkShared refuses one port for two listeners. Port 0 is a fresh one each time.
+// checkShared refuses one address for two listeners. Port 0 is another port for each.
 func (r *reader) checkShared() {
 	first := map[string]string{}
 	for _, l := range []struct{ path, address string }{
@@ -82,14 +83,14 @@ func (r *reader) checkShared() {
 			continue
 		}
 		if other, taken := first[l.address]; taken {
-			r.problem(l.path, "is the address of "+other+" as well", "give it a port of its own")
+			r.problem(l.path, "is also the address of "+other, "use another port")
 			continue
 		}
 		first[l.address] = l.path
 	}
 }
 
-// tcpFault says what is wrong with host:port, "" for nothing.
+// tcpFault returns the problem with host:port, "" if there is none.
 func tcpFault(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -104,7 +105,7 @@ func tcpFault(address string) string {
 	return ""
 }
 
-// isHostName accepts names, and refuses numbers that are no IP address.
+// isHostName accepts names, and refuses numbers such as 127.1.
 func isHostName(host string) bool {
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	return strings.Trim(last, "0123456789") != "" &&
@@ -112,12 +113,12 @@ func isHostName(host string) bool {
 }
 
 func isLoopback(address string) bool {
-	host, _, _ := net.SplitHostPort(address) // judged before; "" is every address
+	host, _, _ := net.SplitHostPort(address) // checked before; "" is every address
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// checkTLS reads the files, so that what cannot be served is known now.
+// checkTLS checks the certificate, the key and the client authorities.
 func (r *reader) checkTLS() {
 	t := r.doc.Listen.TLS
 	hasCert, hasKey := r.written("listen.tls.cert_file"), r.written("listen.tls.key_file")
@@ -136,8 +137,8 @@ func (r *reader) checkTLS() {
 
 // checkPair reads the cert_file and the key_file of a mapping.
 func (r *reader) checkPair(path, certFile, keyFile string) {
-	cert, certOK := r.named(path+".cert_file", certFile)
-	key, keyOK := r.named(path+".key_file", keyFile)
+	cert, certOK := r.readNamed(path+".cert_file", certFile)
+	key, keyOK := r.readNamed(path+".key_file", keyFile)
 	if !certOK || !keyOK {
 		return
 	}
@@ -147,14 +148,15 @@ func (r *reader) checkPair(path, certFile, keyFile string) {
 	}
 }
 
-// named reads a file that the configuration names, if it names one.
-func (r *reader) named(path, name string) ([]byte, bool) {
+// readNamed reads the file that the value of a path names. ok is false if it names
+// none or the file cannot be read.
+func (r *reader) readNamed(path, name string) (text []byte, ok bool) {
 	if name == "" || r.isBroken(path) {
 		return nil, false
 	}
 	text, err := r.bytesOf(name)
 	if err != nil {
-		r.problem(path, fmt.Sprintf("is %s, which cannot be read (%s)", name, why(err)), "name a file that is there and may be read")
+		r.problem(path, fmt.Sprintf("is %s, which cannot be read (%s)", name, cause(err)), nameReadable)
 		return nil, false
 	}
 	return text, true
@@ -162,7 +164,7 @@ func (r *reader) named(path, name string) ([]byte, bool) {
 
 // certificates reads a file of at least one PEM certificate.
 func (r *reader) certificates(path, name string) []byte {
-	text, ok := r.named(path, name)
+	text, ok := r.readNamed(path, name)
 	if ok && !x509.NewCertPool().AppendCertsFromPEM(text) {
 		r.problem(path, fmt.Sprintf("is %s, which has no certificate", name), "name a file of PEM blocks of type CERTIFICATE")
 	}

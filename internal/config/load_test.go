@@ -28,7 +28,7 @@ const (
 	oneResource = "resources: [{resource: https://mcp.example.com/mcp}]\n"
 )
 
-// TestDefaults holds the values that the contract prints.
+// TestDefaults compares the defaults with those of the documentation.
 func TestDefaults(t *testing.T) {
 	t.Chdir("testdata/good")
 	want := &config.Config{
@@ -65,11 +65,11 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// anywhere leaves out where issuers stand; cmd/doorward tests what becomes of it.
+// anywhere ignores the places of issuers, which cmd/doorward tests.
 var anywhere = cmpopts.IgnoreFields(config.Issuer{}, "File", "Line", "Column")
 
-// TestEveryKey: each key of the contract arrives where it belongs, and file
-// names are relative to the file they stand in.
+// TestEveryKey: each key sets its field, and file names are relative to the file
+// that has them.
 func TestEveryKey(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("testdata/full")); err != nil {
@@ -185,8 +185,8 @@ func TestEveryKey(t *testing.T) {
 	}
 }
 
-// TestDecisionLogFiles: their names are relative to the file they stand in, be
-// that another one than the first.
+// TestDecisionLogFiles: their names are relative to the file that has them, also
+// when it is not the first.
 func TestDecisionLogFiles(t *testing.T) {
 	dir := write(t, map[string]string{
 		"10-all.yaml":  oneIssuer + oneResource,
@@ -213,7 +213,7 @@ func TestDecisionLogFiles(t *testing.T) {
 	}
 }
 
-// TestRevocationsOfABundle stand in for revocation_file.
+// TestRevocationsOfABundle: the list of a bundle replaces revocation_file.
 func TestRevocationsOfABundle(t *testing.T) {
 	dir := write(t, map[string]string{"a.yaml": oneIssuer + oneResource +
 		"policy: {bundles: [{name: b, file: b.tar.gz, insecure_unsigned: true, revocations: security/revoked}]}\n"})
@@ -222,8 +222,8 @@ func TestRevocationsOfABundle(t *testing.T) {
 	}
 }
 
-// TestFilesMerge: lists grow in the order of the files, mappings join, and one
-// resource may leave out its issuers only as long as there is one of either.
+// TestFilesMerge: lists are appended in the order of the files, mappings are merged,
+// and a resource may leave out its issuers while there is one resource or one issuer.
 func TestFilesMerge(t *testing.T) {
 	dir := write(t, map[string]string{
 		"10-listen.yaml":   "version: 1\nlisten: {http: off}\nlimits: {token_bytes: 1KiB}\n",
@@ -237,7 +237,7 @@ func TestFilesMerge(t *testing.T) {
 	})
 	c := mustLoad(t, dir)
 	if c.Listen.HTTP != config.Off || c.Limits.TokenBytes != 1<<10 || c.Limits.CheckTimeout != time.Second {
-		t.Errorf("mappings did not join: %+v %+v", c.Listen, c.Limits)
+		t.Errorf("mappings were not merged: %+v %+v", c.Listen, c.Limits)
 	}
 	both := []string{"https://as.example.com", "https://two.example.com"}
 	if diff := cmp.Diff(both, specs(c)[0].Issuers); diff != "" {
@@ -269,7 +269,7 @@ func TestMountedConfigMap(t *testing.T) {
 	}
 }
 
-// TestAbsoluteNames: a name from the root is taken as it is.
+// TestAbsoluteNames: an absolute name is not changed.
 func TestAbsoluteNames(t *testing.T) {
 	rules := filepath.Join(write(t, map[string]string{"authz.rego": ""}), "authz.rego")
 	dir := write(t, map[string]string{"a.yaml": oneIssuer + oneResource + "policy: {paths: [" + rules + "]}\n"})
@@ -289,8 +289,12 @@ func TestPathsThatCannotBeRead(t *testing.T) {
 		want   string
 	}{
 		{"no path at all", nil, "--config: no configuration file is named"},
-		{"a path that is not there, beside a good one", []string{dir + "/good.yaml", dir + "/nowhere.yaml"}, dir + "/nowhere.yaml: cannot be read (no such file or directory)"},
-		{"a file without end", []string{dir + "/big.yaml"}, dir + "/big.yaml: cannot be read (larger than 4MiB)"},
+		{
+			"a path that does not exist, after a good one",
+			[]string{dir + "/good.yaml", dir + "/nowhere.yaml"},
+			dir + "/nowhere.yaml: cannot be read (no such file or directory)",
+		},
+		{"a file that is too large", []string{dir + "/big.yaml"}, dir + "/big.yaml: cannot be read (larger than 4MiB)"},
 	} {
 		t.Run(test.intent, func(t *testing.T) {
 			c, problems := config.Load(test.paths)
@@ -335,7 +339,7 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
-// specs are the resources as they were configured.
+// specs returns the resources as configured.
 func specs(c *config.Config) []resource.Spec {
 	var all []resource.Spec
 	for _, r := range c.Resources.All() {

@@ -8,23 +8,20 @@ import (
 	"github.com/doorward/doorward/internal/snapshot"
 )
 
-// Files are merged as they are read: each is decoded into the same document.
-// Lists grow, mappings join, and a value that is there already is refused.
-
-// reader is one reading of a configuration: the document as far as it was
-// read, where everything in it stands, and what is wrong so far.
+// reader reads the files of a configuration into one document: lists are appended,
+// mappings are merged, and a second value for a key is a problem.
 type reader struct {
-	doc      document
-	places   map[string]place // by path, such as "resources[1].also_at[0]"
-	broken   map[string]bool  // paths with a problem: not judged a second time
-	misspelt []string         // paths of keys that were meant, most likely
-	lists    map[string]bool  // lists that somebody wrote, be they empty
-	start    place            // where to point when something is missing altogether
-	file     string           // the file being read
-	torn     bool             // a file could not be read: what is missing is unknown
-	files    *snapshot.Snapshot
-	read     []string // names of the files that were read
-	problems finding.List
+	doc        document
+	places     map[string]place // by path, such as "resources[1].also_at[0]"
+	broken     map[string]bool  // paths with a problem, which are not checked again
+	misspelt   []string         // paths of the keys that unknown keys probably mean
+	lists      map[string]bool  // lists that are in a file, empty ones too
+	start      place            // the place of what is missing: the first file
+	file       string           // the file being read
+	incomplete bool             // a file could not be read: what is missing is unknown
+	files      *snapshot.Snapshot
+	read       []string // names of the files that were read
+	problems   finding.List
 }
 
 func newReader(files *snapshot.Snapshot) *reader {
@@ -34,7 +31,7 @@ func newReader(files *snapshot.Snapshot) *reader {
 	}
 }
 
-// placeOf is where the value of a path stands, or the nearest thing around it.
+// placeOf returns the place of a value, or that of the nearest value around it.
 func (r *reader) placeOf(path string) place {
 	for ; path != ""; path = parent(path) {
 		if at, ok := r.places[path]; ok {
@@ -44,7 +41,7 @@ func (r *reader) placeOf(path string) place {
 	return r.start
 }
 
-// parent is the path of what holds this path's value: "a.b[0]" -> "a.b" -> "a".
+// parent returns the path of the value around this one: "a.b[0]" -> "a.b" -> "a".
 func parent(path string) string {
 	for i := len(path) - 1; i > 0; i-- {
 		if path[i] == '.' || path[i] == '[' {
@@ -63,14 +60,14 @@ func join(path, key string) string {
 
 func element(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 
-// written tells whether somebody wrote a value for this path.
+// written reports whether a file or flag has a value for this path.
 func (r *reader) written(path string) bool {
 	_, ok := r.places[path]
 	return ok
 }
 
-// once refuses a second place for a single value, and keeps the first. Only
-// the version may be said in every file.
+// once refuses a second value for a path, and keeps the first. Only the version
+// may be in every file.
 func (r *reader) once(path string, at place) bool {
 	first, again := r.places[path]
 	if again && path != "version" {
@@ -80,8 +77,7 @@ func (r *reader) once(path string, at place) bool {
 	return true
 }
 
-// unique refuses a word that a list, or a key of several elements, has twice.
-// paths[i] is where words[i] stands.
+// unique refuses a word that occurs twice. paths[i] is the path of words[i].
 func (r *reader) unique(words, paths []string) {
 	first := map[string]string{}
 	for i, word := range words {
@@ -97,8 +93,8 @@ func (r *reader) unique(words, paths []string) {
 	}
 }
 
-// problem notes an error about the value of a path; once is enough. The
-// message is a sentence whose subject is the path.
+// problem reports an error about the value of a path, unless the path has one
+// already. The path is the subject of the message.
 func (r *reader) problem(path, message, fix string) {
 	if r.isBroken(path) {
 		return
@@ -108,7 +104,7 @@ func (r *reader) problem(path, message, fix string) {
 	r.add(at, finding.Finding{Path: path, Message: subject(path, at, " ") + message, Fix: fix})
 }
 
-// warn is [reader.problem] for what is allowed but unwise.
+// warn is [reader.problem] for what is allowed and probably a mistake.
 func (r *reader) warn(path, message, fix string) {
 	if r.isBroken(path) {
 		return
@@ -117,8 +113,8 @@ func (r *reader) warn(path, message, fix string) {
 	r.add(at, finding.Finding{Path: path, Message: subject(path, at, " ") + message, Fix: fix, Severity: finding.Warning})
 }
 
-// report passes on what another package found about the value of a path. Where
-// the message names a second path, it gets the place of that.
+// report adds the place to what another package found about the value of a path,
+// and to the second path that the message may name.
 func (r *reader) report(path string, f finding.Finding) {
 	if r.isBroken(path) {
 		return
@@ -132,7 +128,7 @@ func (r *reader) report(path string, f finding.Finding) {
 	r.add(at, f)
 }
 
-// subject begins a message with its path. A flag is its own subject.
+// subject returns the beginning of a message. A problem with a flag has it already.
 func subject(path string, at place, then string) string {
 	if at.line == 0 {
 		return ""
@@ -140,8 +136,8 @@ func subject(path string, at place, then string) string {
 	return path + then
 }
 
-// isBroken tells whether the value of a path, or one it is part of, could not
-// be read: whatever is said about it then would only repeat that.
+// isBroken reports whether the value of a path, or one around it, has a problem
+// already.
 func (r *reader) isBroken(path string) bool {
 	for ; path != ""; path = parent(path) {
 		if r.broken[path] {
@@ -151,9 +147,9 @@ func (r *reader) isBroken(path string) bool {
 	return r.broken[""]
 }
 
-// excuseMisspelt keeps a key that was most likely meant, and is not there under
-// its right name, from being reported as missing, too.
-func (r *reader) excuseMisspelt() {
+// skipMisspelt marks the keys that unknown keys probably mean, so that they are not
+// reported as missing too.
+func (r *reader) skipMisspelt() {
 	for _, path := range r.misspelt {
 		if !r.written(path) {
 			r.broken[path] = true

@@ -14,14 +14,14 @@ type Package struct {
 	Resource string // the resource's name
 	Name     string // such as "authz.weather"
 
-	File         string // where the configuration says so
+	File         string // the place of Name in the configuration
 	Line, Column int
 }
 
-// Packages are those of all resources that name one.
+// Packages are the packages of all resources that name one.
 type Packages []Package
 
-// ByResource are their names by the name of the resource.
+// ByResource maps the name of each resource to the name of its package.
 func (ps Packages) ByResource() map[string]string {
 	names := map[string]string{}
 	for _, p := range ps {
@@ -30,8 +30,8 @@ func (ps Packages) ByResource() map[string]string {
 	return names
 }
 
-// Locate puts a place to each finding about the policy of a resource: where the
-// configuration names its package. It leaves all others as they are.
+// Locate gives each finding about the policy of a resource the place where the
+// configuration names its package. Other findings are returned unchanged.
 func (ps Packages) Locate(found finding.List) finding.List {
 	found = slices.Clone(found)
 	for i, f := range found {
@@ -48,7 +48,7 @@ func (ps Packages) Locate(found finding.List) finding.List {
 	return found
 }
 
-// packages are those that are well formed.
+// packages returns the packages with a valid name.
 func (r *reader) packages() Packages {
 	var all Packages
 	for i, e := range r.doc.Resources {
@@ -60,29 +60,31 @@ func (r *reader) packages() Packages {
 	return all
 }
 
-// packageForm is a package below authz. The words that rules have are no part
-// of it: authz.deny would be read as rules of authz.
+// packageForm matches a package below authz.
 var packageForm = regexp.MustCompile(`^authz(\.[A-Za-z_][A-Za-z0-9_]*)+$`)
 
-// checkPackage judges the form alone; whether somebody wrote the package, the
-// policy knows.
+// checkPackage checks the name alone. The policy compiler reports a package that
+// does not exist.
 func (r *reader) checkPackage(path, pkg string) {
 	if fault := packageFault(pkg); fault != "" {
-		r.problem(path, fmt.Sprintf("is %q, %s", pkg, fault), "write a name of your own below authz, in letters, digits and _, such as authz.weather")
+		r.problem(path, fmt.Sprintf("is %q, %s", pkg, fault),
+			"write a name of your own below authz, in letters, digits and _, such as authz.weather")
 	}
 }
 
+// packageFault returns the problem with a name, "" if there is none. Names of rules
+// are reserved: authz.deny would be a rule of authz.
 func packageFault(pkg string) string {
 	words := regexp.MustCompile(`\w+`).FindAllString(pkg, -1)
 	switch {
 	case pkg == "":
 		return ""
 	case !packageForm.MatchString(pkg):
-		return "which is no package below authz"
+		return "which is not a package below authz"
 	case slices.ContainsFunc(words, func(word string) bool {
 		return slices.Contains([]string{"require", "deny", "scopes", "warn", "headers"}, word)
 	}):
-		return "which has a word in it that rules have"
+		return "which contains the name of a rule"
 	}
 	return ""
 }

@@ -6,9 +6,8 @@ import (
 	"strings"
 )
 
-// checkPlaceholders refuses patterns and placeholders in what is compared byte
-// for byte: read literally, they would match nothing, or a request that was not
-// meant.
+// checkPlaceholders refuses patterns and placeholders in values that are compared
+// byte for byte: they would match nothing, or another request than intended.
 func (r *reader) checkPlaceholders() {
 	for i, is := range r.doc.Issuers {
 		at := element("issuers", i)
@@ -25,7 +24,7 @@ func (r *reader) checkPlaceholders() {
 			r.noPlaceholder(element(at+".audiences", j), raw)
 		}
 		for j, raw := range e.Origins {
-			if raw != "*" { // every origin; warned about
+			if raw != "*" { // every origin; resource.NewTable warns of it
 				r.noPlaceholder(element(at+".origins", j), raw)
 			}
 		}
@@ -34,14 +33,14 @@ func (r *reader) checkPlaceholders() {
 
 func (r *reader) noPlaceholder(path, raw string) {
 	if found := placeholder(raw); found != "" {
-		r.problem(path, fmt.Sprintf("has %q, and patterns and placeholders have no meaning here", found),
+		r.problem(path, fmt.Sprintf("contains %q, and patterns and placeholders are not supported", found),
 			"write one entry for each value, in full")
 	}
 }
 
-// placeholder is the part of a URL that looks like a pattern or a placeholder:
-// "*", "{tenant}", "<tenant>", or a segment such as ":id"; "" for none. An
-// escape is read as what it stands for.
+// placeholder returns the part of a URL that looks like a pattern or a placeholder:
+// "*", "{tenant}", "<tenant>", or a segment such as ":id"; "" if there is none.
+// Percent-encoding is decoded first.
 func placeholder(raw string) string {
 	if plain, err := url.PathUnescape(raw); err == nil {
 		raw = plain

@@ -2,8 +2,7 @@ package config
 
 import "testing"
 
-// TestPlaceholder finds what somebody took for a pattern, and takes no port,
-// address or escape for one.
+// TestPlaceholder finds patterns and placeholders, and no port, address or escape.
 func TestPlaceholder(t *testing.T) {
 	for raw, want := range map[string]string{
 		"https://mcp.example.com:8443/mcp":  "",

@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	// shortestNonceKey is 32 random bytes, with room for any way of writing them.
+	// shortestNonceKey is in characters. 32 random bytes have more in every encoding.
 	shortestNonceKey = 32
 
-	// mostNonceKeys are the one that makes nonces and, while it is changed, another.
+	// mostNonceKeys are the key that makes nonces and, while it is replaced, another.
 	mostNonceKeys = 2
 )
 
-// checkProofs judges what is said about DPoP proofs, for all resources.
+// checkProofs checks the keys about DPoP proofs and returns their rules.
 func (r *reader) checkProofs() token.ProofRules {
 	rules := token.ProofRules{
 		ClockSkew:   r.doc.ClockSkew,
@@ -29,19 +29,19 @@ func (r *reader) checkProofs() token.ProofRules {
 	}
 	for _, key := range []string{"dpop_nonce", "dpop_nonce_key_file"} {
 		if r.written(key) {
-			r.warn(key, "has no effect, because no resource takes DPoP", "remove it, or add dpop: optional to a resource")
+			r.warn(key, "has no effect, because no resource accepts DPoP", "remove it, or add dpop: optional to a resource")
 		}
 	}
 	return rules
 }
 
-// nonceKeys reads a file of one key a line. Nothing of it is ever repeated.
+// nonceKeys reads a file of one key a line. Messages never quote it.
 func (r *reader) nonceKeys(path, name string) [][]byte {
-	text, ok := r.named(path, name)
+	text, ok := r.readNamed(path, name)
 	if !ok {
 		return nil
 	}
-	const fix = "write 32 random bytes, as openssl rand -base64 32 does, and while replacing a key the other one in a second line"
+	const fix = "write the output of openssl rand -base64 32, and while you replace a key the other one in a second line"
 	var keys [][]byte
 	for line := range strings.Lines(string(text)) {
 		key := strings.TrimSpace(line)
@@ -49,7 +49,7 @@ func (r *reader) nonceKeys(path, name string) [][]byte {
 			continue
 		}
 		if len(key) < shortestNonceKey {
-			r.problem(path, fmt.Sprintf("is %s, which has a key of less than %d characters", name, shortestNonceKey), fix)
+			r.problem(path, fmt.Sprintf("is %s, which has a key of fewer than %d characters", name, shortestNonceKey), fix)
 			return nil
 		}
 		keys = append(keys, []byte(key))

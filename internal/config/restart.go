@@ -2,9 +2,9 @@ package config
 
 import "reflect"
 
-// RestartKeys are the keys in which next differs from c and which only a start
-// reads, in the order of the reference. Their fields carry the tag `reload`,
-// which is also what the reference says of them.
+// RestartKeys returns the keys in which next differs from c and which take effect
+// only at a start, in the order of docs/reference.md. Their fields have the tag
+// `reload`, which the reference quotes.
 func (c *Config) RestartKeys(next *Config) []string {
 	var keys []string
 	for _, group := range []struct {
@@ -21,8 +21,8 @@ func (c *Config) RestartKeys(next *Config) []string {
 	return keys
 }
 
-// needsRestart compares a value. Of TLS only its presence is read at the start:
-// the files are read at every reload.
+// needsRestart compares two values. For TLS it compares only whether there is one:
+// its files are read at every reload.
 func needsRestart(now, next reflect.Value) bool {
 	if now.Type() == reflect.TypeFor[TLS]() {
 		return now.IsZero() != next.IsZero()

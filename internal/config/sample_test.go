@@ -17,8 +17,8 @@ import (
 
 var sample = filepath.Join("..", "..", "envoy", "doorward.yaml")
 
-// TestEverySampleThatWasShippedLoads: what somebody started from goes on working
-// after an upgrade. A sample that changes is copied to testdata/shipped first.
+// TestEverySampleThatWasShippedLoads: a configuration made from an older sample
+// still loads after an upgrade. A sample that changes is copied to testdata/shipped first.
 func TestEverySampleThatWasShippedLoads(t *testing.T) {
 	shipped, err := filepath.Glob("testdata/shipped/*.yaml")
 	if err != nil || len(shipped) < 8 {

@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Size is a number of bytes, written with its unit: "512B", "16KiB", "64MiB",
+// Size is a number of bytes. It is written with its unit: "512B", "16KiB", "64MiB",
 // "1GiB".
 type Size int64
 
@@ -34,7 +34,7 @@ var units = []struct {
 	bytes Size
 }{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
 
-// scalar reads a single value. The types are those of the schema.
+// scalar reads a single value into a pointer to one of the document's types.
 func (r *reader) scalar(n *yaml.Node, path string, into any, f field) {
 	if n.Kind != yaml.ScalarNode {
 		r.wrongType(n, path, "one value", "write it on the line of its key")
@@ -75,7 +75,7 @@ func (r *reader) text(n *yaml.Node, path string, into *string, f field) {
 	case f.words != nil && !slices.Contains(f.words, n.Value):
 		r.notAmong(n, path, f.words)
 	case f.path:
-		*into = r.localFiles(n.Value)
+		*into = r.resolve(n.Value)
 	default:
 		*into = n.Value
 	}

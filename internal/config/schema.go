@@ -11,14 +11,13 @@ import (
 	"github.com/doorward/doorward/extauthz/token"
 )
 
-// document is the shape of the YAML: what may be written, under which name.
-// Several files are read into one document.
+// document is the shape of the YAML. Several files are read into one document.
 //
-// A field's tag is its key and, after commas, how the value is read:
-// "path" is a file name relative to the file it stands in, "later" a key
-// that a later version reads, "required" one that must be there (for [Schema];
-// the judges say so themselves), and "a|b|c" the only values. The tag `reload`
-// marks a value that only a start reads.
+// A field's tag is its key and, after a comma, how the value is read: "path" is a
+// file name relative to the file that has it, "later" a key that a later version
+// reads, "required" a key that must be there (for [Schema]; the checks report its
+// absence themselves), and "a|b|c" the only values. The tag `reload` marks a value
+// that takes effect only at a start.
 type document struct {
 	Version            int           `yaml:"version"`
 	Listen             Listen        `yaml:"listen"`
@@ -128,8 +127,8 @@ type polling struct {
 	Max time.Duration `yaml:"max"`
 }
 
-// host is where an unwritten listen address listens. The Dockerfile sets it to
-// 0.0.0.0 when it links: in a container, loopback reaches nobody.
+// host is the host of the default listen addresses. The Dockerfile links 0.0.0.0
+// instead: other containers cannot reach a loopback address.
 var host = "127.0.0.1"
 
 // defaults is the document of an empty file.
@@ -158,7 +157,7 @@ func defaults() document {
 	}
 }
 
-// defaultsOf fills in what an element of a list has where nothing is written.
+// defaultsOf sets the defaults of an element of a list.
 func defaultsOf(v reflect.Value) {
 	switch v := v.Addr().Interface().(type) {
 	case *issuer:
@@ -186,14 +185,17 @@ type field struct {
 	later    bool
 	required bool
 	words    []string
-	reload   string // what a reload needs, "" where it takes effect at once
+	reload   string // when a change takes effect; "" is at a reload
 }
 
 func fieldsOf(t reflect.Type) []field {
 	fields := make([]field, 0, t.NumField())
 	for i := range t.NumField() {
 		key, how, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
-		f := field{key: key, index: i, path: how == "path", later: how == "later", required: how == "required", reload: t.Field(i).Tag.Get("reload")}
+		f := field{
+			key: key, index: i, path: how == "path", later: how == "later", required: how == "required",
+			reload: t.Field(i).Tag.Get("reload"),
+		}
 		if strings.Contains(how, "|") {
 			f.words = strings.Split(how, "|")
 		}
@@ -202,7 +204,7 @@ func fieldsOf(t reflect.Type) []field {
 	return fields
 }
 
-// keysOf lists what may be written in a mapping of this shape.
+// keysOf lists the keys of a mapping that may be written.
 func keysOf(fields []field) []string {
 	var keys []string
 	for _, f := range fields {

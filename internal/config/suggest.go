@@ -2,12 +2,11 @@ package config
 
 import "strings"
 
-// longestWord bounds the work of a suggestion. Nothing a person mistypes is
-// longer than this.
+// longestWord bounds the time of a suggestion, in bytes. A misspelt key is shorter.
 const longestWord = 256
 
-// Nearest is the candidate that word is most likely a slip of, or "" where
-// none is close enough to be worth saying.
+// Nearest returns the candidate that word most likely misspells, or "" if no
+// candidate is close enough.
 func Nearest(word string, candidates []string) string {
 	if word == "" || len(word) > longestWord {
 		return ""
@@ -17,7 +16,7 @@ func Nearest(word string, candidates []string) string {
 		if len(c) > longestWord {
 			continue
 		}
-		if d := distance(plain(word), plain(c)); d < best {
+		if d := distance(normalized(word), normalized(c)); d < best {
 			best, found = d, c
 		}
 	}
@@ -25,15 +24,15 @@ func Nearest(word string, candidates []string) string {
 		return found
 	}
 	for _, c := range candidates {
-		if strings.HasPrefix(plain(word), plain(c)) || strings.HasPrefix(plain(c), plain(word)) {
+		if strings.HasPrefix(normalized(word), normalized(c)) || strings.HasPrefix(normalized(c), normalized(word)) {
 			return c
 		}
 	}
 	return ""
 }
 
-// plain takes away what people vary without meaning to.
-func plain(s string) string {
+// normalized returns a key in lower case, with underscores instead of hyphens.
+func normalized(s string) string {
 	return strings.ReplaceAll(strings.ToLower(s), "-", "_")
 }
 

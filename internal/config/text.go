@@ -14,9 +14,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// parse turns the text into the one document it holds, or notes why not.
+// parse returns the one YAML document of the text, or nil and reports why not.
 func (r *reader) parse(text []byte) *yaml.Node {
-	if p, what, fix := strangeCharacter(text); what != "" {
+	if p, what, fix := invalidCharacter(text); what != "" {
 		r.problemAt(place{r.file, p.line, p.column}, what, fix)
 		return nil
 	}
@@ -24,7 +24,7 @@ func (r *reader) parse(text []byte) *yaml.Node {
 	var root, second yaml.Node
 	err := documents.Decode(&root)
 	if errors.Is(err, io.EOF) || (err == nil && isNull(root.Content[0])) {
-		r.problemAt(place{r.file, 1, 1}, "the file is empty", "write issuers and resources, or leave the file out")
+		r.problemAt(place{r.file, 1, 1}, "the file is empty", "write issuers and resources, or remove the file")
 		return nil
 	}
 	if err == nil {
@@ -36,13 +36,14 @@ func (r *reader) parse(text []byte) *yaml.Node {
 	case err != nil:
 		r.syntax(text, err)
 	default:
-		r.problemAt(place{r.file, second.Line, second.Column}, "a second YAML document begins here", "put it into a file of its own")
+		r.problemAt(place{r.file, second.Line, second.Column}, "a second YAML document begins here",
+			"write it to another file")
 	}
 	return nil
 }
 
-// strangeCharacter finds the first character that YAML does not allow.
-func strangeCharacter(text []byte) (at place, what, fix string) {
+// invalidCharacter finds the first character that YAML does not allow.
+func invalidCharacter(text []byte) (at place, what, fix string) {
 	line, column := 1, 1
 	for i := 0; i < len(text); {
 		c, size := utf8.DecodeRune(text[i:])
@@ -61,37 +62,37 @@ func strangeCharacter(text []byte) (at place, what, fix string) {
 	return place{}, "", ""
 }
 
-// syntax notes an error of the YAML parser, which names a line at best.
+// syntax reports an error of the YAML parser, which names at most a line.
 func (r *reader) syntax(text []byte, err error) {
-	says := strings.TrimPrefix(err.Error(), "yaml: ")
+	message := strings.TrimPrefix(err.Error(), "yaml: ")
 	line := 1
-	if m := regexp.MustCompile(`^line (\d+): (.*)$`).FindStringSubmatch(says); m != nil {
+	if m := regexp.MustCompile(`^line (\d+): (.*)$`).FindStringSubmatch(message); m != nil {
 		line, _ = strconv.Atoi(m[1])
-		says = m[2]
-		if countsFromZero(says) {
+		message = m[2]
+		if countsFromZero(message) {
 			line++
 		}
 	}
 	lines := strings.Split(string(text), "\n")
 	line = min(max(line, 1), len(lines))
 	fix := "look at the indentation, quotes and brackets here and on the lines before"
-	culprit := "" // what the line is searched for; its first word if nothing
+	culprit := "" // characters that the column is that of; "" is the first word's
 	switch tab := tabNear(lines, line); {
-	case tab > 0 && (strings.Contains(says, "tab character") || strings.Contains(says, "cannot start any token")):
-		line, culprit, says, fix = tab, "\t", "a tab in the indentation", "indent with spaces"
-	case strings.Contains(says, "cannot start any token"):
+	case tab > 0 && (strings.Contains(message, "tab character") || strings.Contains(message, "cannot start any token")):
+		line, culprit, message, fix = tab, "\t", "a tab in the indentation", "indent with spaces"
+	case strings.Contains(message, "cannot start any token"):
 		culprit, fix = "@`%", "put text with a special character in quotes"
-	case strings.Contains(says, "mapping values are not allowed"):
+	case strings.Contains(message, "mapping values are not allowed"):
 		fix = `put text with ": " in it in quotes`
-	case strings.HasPrefix(says, "unknown anchor"):
-		says, culprit, fix = "an alias without its anchor", "*", "write the value out"
+	case strings.HasPrefix(message, "unknown anchor"):
+		message, culprit, fix = "an alias without its anchor", "*", "write the value out"
 		line = max(1, 1+slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, "*") }))
 	}
 	before, _, _ := strings.Cut(lines[line-1], strings.TrimLeft(lines[line-1], " "))
 	if i := strings.IndexAny(lines[line-1], culprit); i > 0 {
 		before = lines[line-1][:i]
 	}
-	r.problemAt(place{r.file, line, utf8.RuneCountInString(before) + 1}, "not valid YAML ("+says+")", fix)
+	r.problemAt(place{r.file, line, utf8.RuneCountInString(before) + 1}, "not valid YAML ("+message+")", fix)
 }
 
 // tabNear is the first line, of line and its neighbours, with a tab in its
@@ -105,15 +106,15 @@ func tabNear(lines []string, line int) int {
 	return 0
 }
 
-// countsFromZero tells the messages with which the parser names a line one too
-// small (its scanner does not).
-func countsFromZero(says string) bool {
+// countsFromZero recognizes the messages whose line is one too small: the parser
+// counts from zero, its scanner from one.
+func countsFromZero(message string) bool {
 	for _, start := range []string{
 		"did not find expected <", "did not find expected key", "did not find expected '-'",
 		"did not find expected ','", "did not find expected node", "found undefined tag handle",
 		"found duplicate %", "found incompatible YAML",
 	} {
-		if strings.HasPrefix(says, start) {
+		if strings.HasPrefix(message, start) {
 			return true
 		}
 	}
