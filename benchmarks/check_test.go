@@ -62,12 +62,18 @@ type world struct {
 
 func newWorld(t testing.TB, algorithm string, tokens int, cache int64) *world {
 	t.Helper()
+	return newWorldWith(t, algorithm, tokens, cache, testenv.TeamPolicy)
+}
+
+// newWorldWith is newWorld with these rules.
+func newWorldWith(t testing.TB, algorithm string, tokens int, cache int64, rules string) *world {
+	t.Helper()
 	w := &world{registry: prometheus.NewRegistry(), key: jwttest.NewKey(algorithm, "key-1")}
 	var err error
 	if w.server, err = extauthz.New(extauthz.Options{Registry: w.registry}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.server.Swap(w.state(t, cache)); err != nil {
+	if err := w.server.Swap(w.state(t, cache, rules)); err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now()
@@ -82,7 +88,7 @@ func newWorld(t testing.TB, algorithm string, tokens int, cache int64) *world {
 	return w
 }
 
-func (w *world) state(t testing.TB, cache int64) *extauthz.State {
+func (w *world) state(t testing.TB, cache int64, rules string) *extauthz.State {
 	t.Helper()
 	table, problems := resource.NewTable([]resource.Spec{{
 		URI: resourceURI, Name: "benchmark", Issuers: []string{issuerURL}, Scopes: []string{"mcp:read"},
@@ -91,7 +97,7 @@ func (w *world) state(t testing.TB, cache int64) *extauthz.State {
 		t.Fatal(problems)
 	}
 	team := filepath.Join(t.TempDir(), "team.rego")
-	if err := os.WriteFile(team, []byte(testenv.TeamPolicy), 0o600); err != nil {
+	if err := os.WriteFile(team, []byte(rules), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	memory := policy.NewDecisionCache()

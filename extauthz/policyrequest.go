@@ -44,8 +44,11 @@ func (r *request) Header(name string) (value string, ok bool) {
 	return value, ok
 }
 
-// AllHeaders implements [policy.Request].
-func (r *request) AllHeaders() map[string]string {
+// AllHeaders implements [policy.Request]. Each occurrence of a header counts.
+func (r *request) AllHeaders(most int) (map[string]string, bool) {
+	if len(r.headers) > most {
+		return nil, false
+	}
 	values := map[string][]string{}
 	for _, header := range r.headers {
 		if !isPseudoHeader(header.name) {
@@ -56,7 +59,7 @@ func (r *request) AllHeaders() map[string]string {
 	for name, several := range values {
 		all[name] = strings.Join(several, ",")
 	}
-	return all
+	return all, true
 }
 
 // isPseudoHeader reports a header of HTTP/2 such as ":path", which Envoy lists

@@ -89,9 +89,9 @@ func (l *dependency) term(in *Input) (*ast.Term, error) {
 		}
 		return claim(value)
 	case requestQuery:
-		return l.query(in), nil
+		return l.query(in)
 	case requestHeaders:
-		return l.headers(in), nil
+		return l.headers(in)
 	case resourceLabels:
 		if len(l.below) == 0 {
 			return mapping(in.Resource.Labels, text), nil
@@ -114,29 +114,36 @@ func (l *dependency) term(in *Input) (*ast.Term, error) {
 
 // query is one query parameter, nil where the request has none of this name, or
 // all of them.
-func (l *dependency) query(in *Input) *ast.Term {
+func (l *dependency) query(in *Input) (*ast.Term, error) {
 	if len(l.below) == 0 {
-		return mapping(in.parameters(), list)
+		all, err := in.parameters()
+		if err != nil {
+			return nil, err
+		}
+		return mapping(all, list), nil
 	}
 	if values := in.parameter(l.below[0]); len(values) > 0 {
-		return list(values)
+		return list(values), nil
 	}
-	return nil
+	return nil, nil
 }
 
 // headers is one header, nil where the request has none of this name, or all of
 // them.
-func (l *dependency) headers(in *Input) *ast.Term {
+func (l *dependency) headers(in *Input) (*ast.Term, error) {
 	one := func(value string) *ast.Term { return ast.ArrayTerm(text(value)) }
 	if len(l.below) == 0 {
-		all := in.request().AllHeaders()
+		all, ok := in.request().AllHeaders(maxRead)
+		if !ok {
+			return nil, errManyHeaders
+		}
 		maps.DeleteFunc(all, func(name string, _ string) bool { return l.part.hides(name) })
-		return mapping(all, one)
+		return mapping(all, one), nil
 	}
 	if value, ok := in.request().Header(l.below[0]); ok {
-		return one(value)
+		return one(value), nil
 	}
-	return nil
+	return nil, nil
 }
 
 // mapping is an object for OPA. Names are inserted in sorted order, so that two

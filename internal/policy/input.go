@@ -1,6 +1,9 @@
 package policy
 
-import "cmp"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Input is the Rego document `input`, version 1, of one request. It is an API:
 // teams write rules against it, so members are added and never renamed. A value
@@ -79,16 +82,31 @@ func (in *Input) list(p part) []string {
 	}
 }
 
+// maxRead is how many query parameters, and how many headers, a request may have
+// where the rules read all of them. Each costs about 700 bytes to build and to
+// evaluate, and a client writes one with two bytes.
+const maxRead = 500
+
+var (
+	errManyParameters = fmt.Errorf("the request has more than %d query parameters, and a rule reads all of input.request.query: "+
+		"read those that the rule needs by name, as input.request.query.page", maxRead)
+	errManyHeaders = fmt.Errorf("the request has more than %d headers, and a rule reads all of input.request.headers: "+
+		`read those that the rule needs by name, as input.request.headers["x-tenant"]`, maxRead)
+)
+
 // parameters are the query parameters that a policy may see, by name.
-func (in *Input) parameters() map[string][]string {
+func (in *Input) parameters() (map[string][]string, error) {
 	all := map[string][]string{}
-	r := in.request()
+	r, count := in.request(), 0
 	for name, value, at := r.AnyParameter(0); at > 0; name, value, at = r.AnyParameter(at) {
+		if count++; count > maxRead {
+			return nil, errManyParameters
+		}
 		if !requestQuery.hides(name) {
 			all[name] = append(all[name], value)
 		}
 	}
-	return all
+	return all, nil
 }
 
 // parameter are the values of one query parameter.

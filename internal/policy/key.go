@@ -48,9 +48,9 @@ func (l *dependency) appendKey(b []byte, in *Input) ([]byte, bool) {
 		}
 		return appendValue(b, value)
 	case requestQuery:
-		return appendParameters(b, in.request(), l), true
+		return appendParameters(b, in.request(), l)
 	case requestHeaders:
-		return appendHeaders(b, in.request(), l), true
+		return appendHeaders(b, in.request(), l)
 	case resourceLabels:
 		return appendLabels(b, in.Resource.Labels, l.below), true
 	case resourceAudiences, resourceScopes, tokenScopes:
@@ -97,38 +97,46 @@ func appendValue(b []byte, v any) ([]byte, bool) {
 }
 
 // appendParameters adds the values of one query parameter, or all that a policy
-// may see in the order of the query.
-func appendParameters(b []byte, r Request, l *dependency) []byte {
+// may see in the order of the query; false where these are too many.
+func appendParameters(b []byte, r Request, l *dependency) ([]byte, bool) {
 	if len(l.below) == 1 {
 		for value, at := r.Parameter(l.below[0], 0); at > 0; value, at = r.Parameter(l.below[0], at) {
 			b = appendText(b, value)
 		}
-		return append(b, keyEnd)
+		return append(b, keyEnd), true
 	}
+	count := 0
 	for name, value, at := r.AnyParameter(0); at > 0; name, value, at = r.AnyParameter(at) {
+		if count++; count > maxRead {
+			return b, false
+		}
 		if !l.part.hides(name) {
 			b = appendText(appendText(b, name), value)
 		}
 	}
-	return append(b, keyEnd)
+	return append(b, keyEnd), true
 }
 
-// appendHeaders adds the value of one header, or all that a policy may see.
-func appendHeaders(b []byte, r Request, l *dependency) []byte {
+// appendHeaders adds the value of one header, or all that a policy may see;
+// false where these are too many.
+func appendHeaders(b []byte, r Request, l *dependency) ([]byte, bool) {
 	if len(l.below) == 1 {
 		value, ok := r.Header(l.below[0])
 		if !ok {
-			return append(b, keyMissing)
+			return append(b, keyMissing), true
 		}
-		return appendText(b, value)
+		return appendText(b, value), true
 	}
-	all := r.AllHeaders()
+	all, ok := r.AllHeaders(maxRead)
+	if !ok {
+		return b, false
+	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if !l.part.hides(name) {
 			b = appendText(appendText(b, name), all[name])
 		}
 	}
-	return append(b, keyEnd)
+	return append(b, keyEnd), true
 }
 
 func appendLabels(b []byte, all map[string]string, below []string) []byte {

@@ -20,8 +20,9 @@ type Request interface {
 	// header that a client repeats are joined with a comma.
 	Header(name string) (value string, ok bool)
 
-	// AllHeaders are the values that Header returns, by name.
-	AllHeaders() map[string]string
+	// AllHeaders are the values that Header returns, by name. It is false where
+	// the request has more than this many headers.
+	AllHeaders(most int) (map[string]string, bool)
 
 	// Parameter is the next value of a query parameter at or after a position in
 	// the query, and the position that follows it. The first position is 0; next
@@ -81,12 +82,15 @@ func (r *RequestValues) Header(name string) (value string, ok bool) {
 }
 
 // AllHeaders implements [Request].
-func (r *RequestValues) AllHeaders() map[string]string {
+func (r *RequestValues) AllHeaders(most int) (map[string]string, bool) {
+	if len(r.Headers) > most {
+		return nil, false
+	}
 	all := make(map[string]string, len(r.Headers))
 	for name := range r.Headers {
 		all[name], _ = r.Header(name)
 	}
-	return all
+	return all, true
 }
 
 // Parameter implements [Request].
