@@ -36,11 +36,12 @@ func (f *fetcher) uri(ctx context.Context) (string, *failure) {
 // not there.
 func (f *fetcher) discover(ctx context.Context) (string, *failure) {
 	var worst *failure
-	for _, place := range discoveryURLs(f.issuer) {
+	for _, place := range (Options{Issuer: f.issuer, DiscoveryURL: f.discoveryURL}).DiscoveryURLs() {
 		answer, failed := f.get(ctx, place, "")
 		if failed == nil {
 			var uri string
 			if uri, failed = f.readMetadata(place, answer.body); failed == nil {
+				f.discovered = answer.body
 				return uri, nil
 			}
 		}
@@ -57,12 +58,18 @@ func (f *fetcher) discover(ctx context.Context) (string, *failure) {
 // DiscoveryURLs returns the URLs at which a [Source] looks for the issuer's
 // metadata, in order: RFC 8414, section 3.1 (between host and path), the same
 // for OpenID Connect (section 5), and OpenID Connect Discovery 1.0, section 4
-// (after the path). It is nil where Issuer is not a URL.
-func (o Options) DiscoveryURLs() []string { return discoveryURLs(o.Issuer) }
+// (after the path). It is DiscoveryURL alone where that is set, and nil where
+// Issuer is not a URL.
+func (o Options) DiscoveryURLs() []string {
+	if o.DiscoveryURL != "" {
+		return []string{o.DiscoveryURL}
+	}
+	return discoveryURLs(o.Issuer)
+}
 
 func discoveryURLs(issuer string) []string {
 	u, err := url.Parse(issuer)
-	if err != nil {
+	if err != nil || u.Host == "" {
 		return nil
 	}
 	origin := u.Scheme + "://" + u.Host
@@ -78,7 +85,8 @@ func discoveryURLs(issuer string) []string {
 }
 
 // readMetadata takes the jwks_uri from a document that is this issuer's own:
-// its issuer must be the configured one byte for byte (RFC 8414, section 3.3).
+// its issuer must be the configured one byte for byte (RFC 8414, section 3.3),
+// unless the configuration says where the document is.
 func (f *fetcher) readMetadata(at string, body []byte) (string, *failure) {
 	document, err := strictjson.Members(body)
 	if err != nil && !json.Valid(body) {
@@ -94,7 +102,7 @@ func (f *fetcher) readMetadata(at string, body []byte) (string, *failure) {
 	if err != nil || !there {
 		return bad("names no issuer")
 	}
-	if issuer != f.issuer {
+	if issuer != f.issuer && f.discoveryURL == "" {
 		return "", wrongIssuer(place(at), issuer, f.issuer)
 	}
 	uri, _, err := text(document, "jwks_uri")

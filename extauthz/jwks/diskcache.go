@@ -130,7 +130,7 @@ func (s *Source) loadDiskCache(now time.Time) {
 	if snap := s.usable(now); snap != nil && !kept.Fetched.After(snap.at) {
 		return // inherited, and not older
 	}
-	set, _, err := Parse(kept.JWKS)
+	set, _, err := parse(kept.JWKS, s.options.keyUse())
 	if err != nil || set.Len() == 0 {
 		s.events.diskCacheRefused(errors.New("no usable key set in " + s.disk.name))
 		return

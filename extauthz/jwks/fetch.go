@@ -1,15 +1,16 @@
 package jwks
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -31,8 +32,9 @@ const (
 )
 
 // The causes of a failed fetch, besides those of package outbound. Each belongs
-// to one result: causeStatus to resultStatus, the others and [outbound.TooLarge]
-// to resultInvalid, and the rest of outbound's to resultNetwork.
+// to one result: causeStatus to resultStatus, causeTokenFile to resultNetwork, the
+// others and [outbound.TooLarge] to resultInvalid, and the rest of outbound's to
+// resultNetwork.
 const (
 	causeStatus      outbound.Cause = "status"        // an answer with another status, redirects among them
 	causeWrongIssuer outbound.Cause = "wrong_issuer"  // the metadata is another issuer's
@@ -40,6 +42,7 @@ const (
 	causeMetadata    outbound.Cause = "bad_metadata"  // the metadata breaks RFC 8414, or has no jwks_uri that may be used
 	causeKeySet      outbound.Cause = "bad_key_set"   // the key set breaks RFC 7517, or our bounds
 	causeNoKey       outbound.Cause = "no_usable_key" // the key set has no key that can be used
+	causeTokenFile   outbound.Cause = "token_file"    // TokenFile holds no token that can be sent
 )
 
 // failure is why a fetch brought no keys.
@@ -61,6 +64,7 @@ type download struct {
 	body     []byte        // of set, as it came
 	from     string        // the URL of set
 	skipped  []Skipped     // of set
+	metadata []byte        // the issuer's document, where a discovery came before; nil otherwise
 	lifetime time.Duration // how long the issuer lets it be used unasked
 }
 
@@ -75,29 +79,43 @@ func (d download) result() string {
 type fetcher struct {
 	issuer          string
 	configuredURI   string
+	discoveryURL    string // "": the well-known places of issuer
+	tokenFile       string
+	keyUse          string
 	insecureHosts   []string
 	defaultLifetime time.Duration // lifetime of an answer that names none, and of a discovery
 	client          *outbound.Client
 
-	discoveredURI string    // "": discovery comes first
-	discoveredAt  time.Time //
-	etag, etagURI string    // of the set that was accepted last
+	discoveredURI string // "": discovery comes first
+	discoveredAt  time.Time
+	discovered    []byte // the document that the last discovery found and no download has brought yet
+	etag, etagURI string // of the set that was accepted last
 }
 
+// maxRedirects is how many are followed for one request, within one https origin.
+const maxRedirects = 5
+
 func newFetcher(o Options, transport http.RoundTripper) *fetcher {
+	client := outbound.New(outbound.Rules{
+		URL:               o.configuredURL(),
+		InsecureHTTPHosts: o.InsecureHTTPHosts,
+		Redirects:         maxRedirects,
+		Time:              fetchTimeout,
+		Bytes:             maxDocument,
+		Trust:             outbound.Trust{PEM: o.CAPEM},
+		CertFile:          o.CertFile,
+		KeyFile:           o.KeyFile,
+		Base:              transport,
+	})
 	return &fetcher{
+		client:          client,
 		issuer:          o.Issuer,
 		configuredURI:   o.JWKSURI,
 		insecureHosts:   o.InsecureHTTPHosts,
+		discoveryURL:    o.DiscoveryURL,
+		tokenFile:       o.TokenFile,
+		keyUse:          o.keyUse(),
 		defaultLifetime: o.refresh().max,
-		client: outbound.New(outbound.Rules{
-			URL:               cmp.Or(o.JWKSURI, o.Issuer),
-			InsecureHTTPHosts: o.InsecureHTTPHosts,
-			Time:              fetchTimeout,
-			Bytes:             maxDocument,
-			Trust:             outbound.Trust{PEM: o.CAPEM},
-			Base:              transport,
-		}),
 	}
 }
 
@@ -128,6 +146,7 @@ func (f *fetcher) keySet(ctx context.Context) (download, *failure) {
 		f.discoveredURI = "" // it may have moved: discover it again next time
 	}
 	got.began = began
+	got.metadata, f.discovered = f.discovered, nil
 	return got, failed
 }
 
@@ -135,7 +154,7 @@ func (f *fetcher) keySet(ctx context.Context) (download, *failure) {
 // a 304 can never confirm one that was refused.
 func (f *fetcher) read(uri string, a *answer) (download, *failure) {
 	f.forget()
-	set, skipped, err := Parse(a.body)
+	set, skipped, err := parse(a.body, f.keyUse)
 	switch {
 	case err != nil && !json.Valid(a.body):
 		return download{}, notJSON(uri)
@@ -162,8 +181,7 @@ type answer struct {
 	notModified bool
 }
 
-// get does one exchange, by a RoundTripper and not a Client: a redirect is an
-// answer like any other, and none is followed.
+// get does one exchange.
 func (f *fetcher) get(ctx context.Context, uri, etag string) (*answer, *failure) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, uri, nil)
 	if err != nil {
@@ -174,7 +192,10 @@ func (f *fetcher) get(ctx context.Context, uri, etag string) (*answer, *failure)
 	if etag != "" {
 		req.Header.Set("If-None-Match", etag)
 	}
-	res, err := f.client.RoundTrip(req)
+	if failed := f.authorize(req); failed != nil {
+		return nil, failed
+	}
+	res, err := f.exchange(req)
 	if err != nil {
 		return nil, f.broken(uri, err)
 	}
@@ -183,13 +204,82 @@ func (f *fetcher) get(ctx context.Context, uri, etag string) (*answer, *failure)
 	case res.StatusCode == http.StatusNotModified && etag != "":
 		return &answer{header: res.Header, notModified: true}, nil
 	case res.StatusCode != http.StatusOK:
-		return nil, &failure{result: resultStatus, cause: causeStatus, problem: place(uri) + " " + f.status(req, res)}
+		return nil, &failure{result: resultStatus, cause: causeStatus, problem: place(uri) + " " + f.status(res)}
 	}
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		return nil, f.broken(uri, err)
 	}
 	return &answer{header: res.Header, body: body}, nil
+}
+
+// exchange follows redirects within one https origin. Any other redirect is an
+// answer, and a failure: the operator writes the URL itself.
+func (f *fetcher) exchange(req *http.Request) (*http.Response, error) {
+	for {
+		res, err := f.client.RoundTrip(req)
+		if err != nil {
+			return nil, err
+		}
+		res.Request = req
+		to := redirect(res)
+		if to == nil || to.Scheme != "https" || !outbound.SameOrigin(to, req.URL) {
+			return res, nil
+		}
+		_ = res.Body.Close() // it is not read
+		req = req.Clone(req.Context())
+		req.URL, req.Host, req.Response = to, "", res
+	}
+}
+
+// redirect is where an answer redirects to, or nil.
+func redirect(res *http.Response) *url.URL {
+	switch res.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		to, err := res.Location()
+		if err == nil {
+			return to
+		}
+	}
+	return nil
+}
+
+// maxToken bounds the token in TokenFile, in bytes.
+const maxToken = 16 << 10
+
+// authorize adds the token of TokenFile. Package outbound takes it off again for
+// every origin that is not configured. The file is read each time, because
+// tokens are rotated; what is in it is not shown.
+func (f *fetcher) authorize(req *http.Request) *failure {
+	if f.tokenFile == "" {
+		return nil
+	}
+	refuse := func(what string) *failure {
+		return &failure{result: resultNetwork, cause: causeTokenFile, problem: place(req.URL.String()) +
+			" was not asked: token_file " + f.tokenFile + " " + what}
+	}
+	content, err := os.ReadFile(f.tokenFile)
+	token := strings.TrimSpace(string(content))
+	switch {
+	case err != nil:
+		return refuse("cannot be read (" + cause(err) + ")")
+	case token == "":
+		return refuse("is empty: write the token into it")
+	case len(token) > maxToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return refuse("holds no bearer token: write one token of visible ASCII characters, 16 KiB at most")
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	return nil
+}
+
+// cause is an error of the file system without the name of the file.
+func cause(err error) string {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err.Error()
+	}
+	return err.Error()
 }
 
 // broken is an exchange that brought no whole answer.
@@ -203,15 +293,15 @@ func (f *fetcher) broken(uri string, err error) *failure {
 }
 
 // status says what a status means for the configuration of the issuer.
-func (f *fetcher) status(req *http.Request, res *http.Response) string {
+func (f *fetcher) status(res *http.Response) string {
 	words := fmt.Sprintf("answered with status %d", res.StatusCode)
 	switch {
 	case res.StatusCode >= 300 && res.StatusCode <= 399 && res.StatusCode != http.StatusNotModified:
-		if to, err := req.URL.Parse(res.Header.Get("Location")); err == nil {
+		if to, err := res.Request.URL.Parse(res.Header.Get("Location")); err == nil {
 			words += ", a redirect to " + outbound.Place(to)
 		}
-		return words + ": none is followed, write jwks_uri: the URL of the key set itself"
-	case res.StatusCode == http.StatusNotFound && f.configuredURI == "" && req.URL.String() != f.discoveredURI:
+		return words + ": only redirects within one https origin are followed, write jwks_uri: the URL of the key set itself"
+	case res.StatusCode == http.StatusNotFound && f.configuredURI == "" && res.Request.URL.String() != f.discoveredURI:
 		return words + ": no metadata is there, compare issuer with the iss of its tokens, or write jwks_uri"
 	}
 	return words

@@ -34,11 +34,11 @@ func TestFetchRefuses(t *testing.T) {
 				return
 			}
 			fmt.Fprint(w, keys)
-		}, resultStatus, causeStatus, "answered with status 308, a redirect to http://HOST/moved: none is followed, write jwks_uri: the URL of the key set itself"},
+		}, resultStatus, causeStatus, "answered with status 308, a redirect to http://HOST/moved: only redirects within one https origin are followed, write jwks_uri: the URL of the key set itself"},
 		{"a redirect that cannot be read", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "http://[:bad")
 			w.WriteHeader(http.StatusFound)
-		}, resultStatus, causeStatus, "answered with status 302: none is followed, write jwks_uri: the URL of the key set itself"},
+		}, resultStatus, causeStatus, "answered with status 302: only redirects within one https origin are followed, write jwks_uri: the URL of the key set itself"},
 		{"another success", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusAccepted)
 			fmt.Fprint(w, keys)

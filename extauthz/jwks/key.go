@@ -29,6 +29,10 @@ type Key struct {
 	// Algorithm is the JWK's "alg" (RFC 7517, section 4.4), "" where it has
 	// none: the key then serves every algorithm its type and curve fit.
 	Algorithm string
+	// Issuer is the JWK's "issuer", which Microsoft Entra writes into key sets that
+	// several issuers share: the key verifies tokens of that `iss` alone, where
+	// "{tenantid}" stands for the tenant. "": the JWK has none.
+	Issuer string
 	// Thumbprint is the SHA-256 thumbprint (RFC 7638) in base64url.
 	Thumbprint string
 	// Public is an *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey.
@@ -88,6 +92,6 @@ func algorithmsOf(public crypto.PublicKey) []string {
 
 // identity is what makes two JWKs the same key. "use" has no part in it: a
 // key that is here is for signatures, said or unsaid.
-type identity struct{ id, algorithm, thumbprint string }
+type identity struct{ id, algorithm, issuer, thumbprint string }
 
-func (k *Key) identity() identity { return identity{k.ID, k.Algorithm, k.Thumbprint} }
+func (k *Key) identity() identity { return identity{k.ID, k.Algorithm, k.Issuer, k.Thumbprint} }

@@ -19,7 +19,7 @@ const proofExponent = 65537
 // Nobody vouches for such a key by publishing it: the caller compares its
 // Thumbprint with one that it trusts.
 func ParseKey(doc []byte) (*Key, error) {
-	key, _, err := parseKey(doc)
+	key, _, err := parseKey(doc, useSignature)
 	if err != nil {
 		return nil, err
 	}

@@ -24,9 +24,13 @@ const (
 // Options say where one issuer's keys come from. They are compared with
 // [Options.Equal]: an issuer whose options stay keeps its [Source].
 type Options struct {
-	// Issuer is the exact "iss" and, without the next two, where discovery
-	// starts (RFC 8414, section 3).
+	// Issuer is the exact "iss" and, without the next three, where discovery
+	// starts (RFC 8414, section 3). With one of them it is a name alone, and may
+	// be any StringOrURI (RFC 7519, section 2).
 	Issuer string
+	// DiscoveryURL is where the issuer's metadata is. Its "issuer" may then have
+	// another value than Issuer: the configuration vouches for the URL.
+	DiscoveryURL string
 	// JWKSURI is where the JWK Set is; discovery is skipped.
 	JWKSURI string
 	// Static is the JWK Set itself, from a file or the configuration; nothing
@@ -37,6 +41,14 @@ type Options struct {
 	// InsecureHTTPHosts are the hosts that may be spoken to without TLS: exact,
 	// with or without port, or "loopback".
 	InsecureHTTPHosts []string
+	// TokenFile holds a bearer token for fetches, read at each of them; CertFile
+	// and KeyFile are a client certificate in PEM, read at each handshake. Both
+	// are sent to the origin of the configured URL (JWKSURI, else DiscoveryURL,
+	// else Issuer) and to no other, and never after a redirect. "": none.
+	TokenFile, CertFile, KeyFile string
+	// SPIFFE is for the JWT bundle of a SPIFFE trust domain: keys with the use
+	// "jwt-svid" are taken and no others. Without it they are never taken.
+	SPIFFE bool
 
 	// RefreshMin and RefreshMax bound the time between two refreshes; an issuer
 	// that names no max-age is asked every RefreshMax. Zero: 1 minute, 1 hour.
@@ -47,6 +59,15 @@ type Options struct {
 	// MaxStale is how long the last good keys serve after the last successful
 	// fetch. Zero: 24 hours.
 	MaxStale time.Duration
+}
+
+// keyUse is the "use" of the keys that are taken (RFC 7517, section 4.2; SPIFFE
+// Trust Domain and Bundle, section 4.2.2).
+func (o Options) keyUse() string {
+	if o.SPIFFE {
+		return useSVID
+	}
+	return useSignature
 }
 
 // Equal says whether o and p describe the same source. They are compared as a
@@ -77,6 +98,9 @@ func (o Options) refresh() refresh {
 	}
 }
 
+// configuredURL is the URL that fetches begin with.
+func (o Options) configuredURL() string { return cmp.Or(o.JWKSURI, o.DiscoveryURL, o.Issuer) }
+
 // Check finds what is wrong with the options, without the network. The paths of
 // the findings are configuration keys below the issuer's entry, like
 // "refresh.min".
@@ -102,13 +126,41 @@ func (o Options) checkURLs() finding.List {
 		}
 		return u
 	}
-	if u := check("issuer", o.Issuer); u != nil && (u.RawQuery != "" || u.ForceQuery) {
-		problems = append(problems, finding.Finding{Path: "issuer", Message: "has a query: an issuer is scheme, host and path alone (RFC 8414, section 2)"})
-	}
 	if o.JWKSURI != "" {
 		check("jwks_uri", o.JWKSURI)
 	}
+	if o.DiscoveryURL != "" {
+		check("discovery_url", o.DiscoveryURL)
+	}
+	if o.JWKSURI != "" || o.DiscoveryURL != "" || o.Static != nil {
+		if fault := nameFault(o.Issuer); fault != "" {
+			problems = append(problems, finding.Finding{Path: "issuer", Message: fault})
+		}
+		return problems
+	}
+	if u := check("issuer", o.Issuer); u != nil && (u.RawQuery != "" || u.ForceQuery) {
+		problems = append(problems, finding.Finding{Path: "issuer", Message: "has a query: an issuer is scheme, host and path alone (RFC 8414, section 2)"})
+	}
 	return problems
+}
+
+// maxIssuer bounds the name of an issuer, in bytes.
+const maxIssuer = 2048
+
+// nameFault says why a text is no StringOrURI that an iss could have (RFC 7519,
+// section 2), "" if it is one: with a colon it must be a URI.
+func nameFault(name string) string {
+	if name == "" || len(name) > maxIssuer || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return "is no iss: write 1 to 2048 characters without spaces, exactly as in the tokens"
+	}
+	u, err := url.Parse(name)
+	switch {
+	case strings.Contains(name, ":") && (err != nil || u.Scheme == ""):
+		return "has a colon and is no URI (RFC 7519, section 2): write it exactly as in the tokens"
+	case err == nil && u.User != nil:
+		return "holds user information: leave it out"
+	}
+	return ""
 }
 
 func (o Options) checkStatic() finding.List {
@@ -119,7 +171,7 @@ func (o Options) checkStatic() finding.List {
 	if o.JWKSURI != "" {
 		problems = append(problems, finding.Finding{Path: "jwks_uri", Message: "the keys are given already: write one of jwks_uri, jwks_file and jwks"})
 	}
-	set, skipped, err := Parse(o.Static)
+	set, skipped, err := parse(o.Static, o.keyUse())
 	if err != nil {
 		return append(problems, finding.Finding{Path: "jwks", Message: err.Error()})
 	}

@@ -31,6 +31,13 @@ const (
 	maxExponentBits = 31 // what crypto/rsa verifies with
 )
 
+// The values of "use" of keys that are taken: RFC 7517, section 4.2, and the
+// JWT authorities of a SPIFFE bundle.
+const (
+	useSignature = "sig"
+	useSVID      = "jwt-svid"
+)
+
 // Skipped tells of one element of a set that is not used.
 type Skipped struct {
 	Index int    // place in "keys", from 0
@@ -45,7 +52,10 @@ type Skipped struct {
 //
 // The error says that doc is no JWK Set at all, or over the bounds: 1 MiB, 256
 // elements. A set without a single usable key is no error here.
-func Parse(doc []byte) (*Set, []Skipped, error) {
+func Parse(doc []byte) (*Set, []Skipped, error) { return parse(doc, useSignature) }
+
+// parse is [Parse] for keys of one use.
+func parse(doc []byte, use string) (*Set, []Skipped, error) {
 	elements, err := elements(doc)
 	if err != nil {
 		return nil, nil, fmt.Errorf("not a JWK Set: %w", err)
@@ -57,7 +67,7 @@ func Parse(doc []byte) (*Set, []Skipped, error) {
 		seen    = map[identity]bool{}
 	)
 	for i, element := range elements {
-		key, id, err := parseKey(element)
+		key, id, err := parseKey(element, use)
 		switch {
 		case err != nil:
 			skipped = append(skipped, Skipped{Index: i, ID: id, Why: err.Error()})
@@ -122,7 +132,7 @@ var material = []string{"kty", "crv", "n", "e", "x", "y"}
 var private = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 // parseKey reads one element. The id is given beside an error too, for the log.
-func parseKey(element json.RawMessage) (key *Key, id string, err error) {
+func parseKey(element json.RawMessage, use string) (key *Key, id string, err error) {
 	jwkMembers, err := strictjson.Members(element)
 	if err != nil {
 		return nil, "", err
@@ -134,7 +144,7 @@ func parseKey(element json.RawMessage) (key *Key, id string, err error) {
 	if len(id) > maxKeyID {
 		return nil, "", errors.New("kid is longer than 1024 bytes")
 	}
-	if err := purpose(jwkMembers); err != nil {
+	if err := purpose(jwkMembers, use); err != nil {
 		return nil, id, err
 	}
 	public, err := publicKey(jwkMembers)
@@ -145,7 +155,11 @@ func parseKey(element json.RawMessage) (key *Key, id string, err error) {
 	if err != nil {
 		return nil, id, err
 	}
-	key = &Key{ID: id, Algorithm: alg, Public: public}
+	issuer, _, err := text(jwkMembers, "issuer")
+	if err != nil {
+		return nil, id, err
+	}
+	key = &Key{ID: id, Algorithm: alg, Issuer: issuer, Public: public}
 	if present && !key.Fits(alg) {
 		return nil, id, errors.New("alg is not a signature algorithm of this type and curve")
 	}
@@ -155,7 +169,10 @@ func parseKey(element json.RawMessage) (key *Key, id string, err error) {
 
 // purpose refuses what is not for verifying signatures (RFC 7517, sections 4.2
 // and 4.3) and what should not be public.
-func purpose(jwkMembers map[string]json.RawMessage) error {
+//
+// A key of a SPIFFE bundle must name its use: without one, or with another, it
+// is no authority for JWT-SVIDs.
+func purpose(jwkMembers map[string]json.RawMessage, wanted string) error {
 	for _, name := range private {
 		if _, present := jwkMembers[name]; present {
 			return errors.New("a private or symmetric key")
@@ -165,8 +182,8 @@ func purpose(jwkMembers map[string]json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	if present && use != "sig" {
-		return errors.New("use is not sig")
+	if use != wanted && (present || wanted != useSignature) {
+		return errors.New("use is not " + wanted)
 	}
 	raw, present := jwkMembers["key_ops"]
 	if !present {

@@ -39,6 +39,9 @@ func (s *Source) fetch(ctx context.Context) time.Duration {
 		return s.failed(got.began, failed)
 	}
 	s.failures = 0
+	if got.metadata != nil {
+		s.metadata.Store(&got.metadata)
+	}
 	if got.set == nil {
 		s.confirm(got.began)
 	} else {

@@ -60,7 +60,8 @@ type Source struct {
 	failures int       // in a row, since the last success
 	expired  *snapshot // the last one that went stale, told of and withdrawn
 
-	current atomic.Pointer[snapshot]
+	current  atomic.Pointer[snapshot]
+	metadata atomic.Pointer[[]byte] // as it came at the last discovery
 
 	mu      sync.Mutex    // never taken for a key that is known
 	attempt chan struct{} // closed when the fetch under way, or else the next one, has ended
@@ -132,6 +133,7 @@ func (s *Source) Inherit(old *Source) bool {
 	if heir {
 		next := *snap
 		next.until = snap.at.Add(s.refresh.maxStale)
+		s.metadata.Store(old.metadata.Load())
 		s.publish(&next)
 	}
 	return heir
@@ -157,12 +159,23 @@ func (s *snapshot) stale(now time.Time) bool {
 	return !s.until.IsZero() && !now.Before(s.until)
 }
 
+// Metadata returns the issuer's metadata document (RFC 8414), byte for byte as
+// the last discovery found it. It is nil where the configuration says where the
+// keys are, before the first discovery, and while there are no usable keys. The
+// slice must not be changed.
+func (s *Source) Metadata() []byte {
+	if document := s.metadata.Load(); document != nil && s.Set() != nil {
+		return *document
+	}
+	return nil
+}
+
 // Replace gives a static source the new content of its file. A document that
 // is no JWK Set, or has no usable key, changes nothing: files are seen half
 // written, and whoever wants an issuer gone takes it out of the configuration.
 // The answer tells what was not used; Index -1 stands for the whole document.
 func (s *Source) Replace(static []byte) []Skipped {
-	set, skipped, err := Parse(static)
+	set, skipped, err := parse(static, s.options.keyUse())
 	switch {
 	case err != nil:
 		return []Skipped{{Index: -1, Why: err.Error()}}

@@ -13,15 +13,20 @@ import (
 // trust beside it, and uses the set only where the options of today hold that
 // trust. A field that is added here is compared by itself.
 type trust struct {
-	Issuer  string   `json:"issuer"`
-	JWKSURI string   `json:"jwks_uri,omitempty"` // as configured; "": discovered
-	From    string   `json:"from"`               // the URL that the set came from
-	CAs     []string `json:"cas,omitempty"`      // digests of the certificates trusted besides the system's
+	Issuer       string   `json:"issuer"`
+	JWKSURI      string   `json:"jwks_uri,omitempty"`      // as configured; "": discovered
+	DiscoveryURL string   `json:"discovery_url,omitempty"` // as configured; "": the issuer's own
+	KeyUse       string   `json:"use"`                     // of the keys that were taken
+	From         string   `json:"from"`                    // the URL that the set came from
+	CAs          []string `json:"cas,omitempty"`           // digests of the certificates trusted besides the system's
 }
 
 // trust is what a set from this URL rests on.
 func (o Options) trust(from string) trust {
-	return trust{Issuer: o.Issuer, JWKSURI: o.JWKSURI, From: from, CAs: digests(o.CAPEM)}
+	return trust{
+		Issuer: o.Issuer, JWKSURI: o.JWKSURI, DiscoveryURL: o.DiscoveryURL, KeyUse: o.keyUse(),
+		From: from, CAs: digests(o.CAPEM),
+	}
 }
 
 // holds says whether a set that was trusted then is trusted under o: it would

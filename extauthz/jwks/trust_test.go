@@ -38,9 +38,14 @@ type edit struct {
 
 // edits are by the field of Options.
 var edits = map[string][]edit{
-	"Issuer":  {{"another issuer", func(o *Options) { o.Issuer = "https://other.example.com" }, ""}},
-	"JWKSURI": {{"a configured place", func(o *Options) { o.JWKSURI = keysURI }, ""}},
-	"Static":  {{"keys that are given", func(o *Options) { o.Static = setOf(ed25519JWK("given")) }, ""}},
+	"Issuer":       {{"another issuer", func(o *Options) { o.Issuer = "https://other.example.com" }, ""}},
+	"JWKSURI":      {{"a configured place", func(o *Options) { o.JWKSURI = keysURI }, ""}},
+	"DiscoveryURL": {{"another place of the metadata", func(o *Options) { o.DiscoveryURL = issuerID + "/metadata" }, ""}},
+	"SPIFFE":       {{"keys of another use", func(o *Options) { o.SPIFFE = true }, ""}},
+	"TokenFile":    {{"a token", func(o *Options) { o.TokenFile = "token" }, "says who asks, not who answers"}},
+	"CertFile":     {{"a certificate", func(o *Options) { o.CertFile = "client.crt" }, "says who asks, not who answers"}},
+	"KeyFile":      {{"its key", func(o *Options) { o.KeyFile = "client.key" }, "says who asks, not who answers"}},
+	"Static":       {{"keys that are given", func(o *Options) { o.Static = setOf(ed25519JWK("given")) }, ""}},
 	"CAPEM": {
 		{"another authority", func(o *Options) { o.CAPEM = certificate("two") }, ""},
 		{"the authority was taken away", func(o *Options) { o.CAPEM = nil }, ""},
@@ -131,6 +136,8 @@ func TestOptionsAreComparedAsAWhole(t *testing.T) {
 			*value = append([]string{"x"}, *value...)
 		case *time.Duration:
 			*value++
+		case *bool:
+			*value = !*value
 		default:
 			t.Fatalf("a field of type %s", field.Type())
 		}

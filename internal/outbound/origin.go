@@ -22,6 +22,9 @@ func originOf(u *url.URL) origin {
 	return origin{u.Scheme, net.JoinHostPort(strings.ToLower(u.Hostname()), port)}
 }
 
+// SameOrigin says whether two URLs have one scheme, host and port.
+func SameOrigin(a, b *url.URL) bool { return originOf(a) == originOf(b) }
+
 // Secure says whether a URL is https, or http where [MayBePlain] allows it.
 func Secure(u *url.URL, insecureHosts []string) bool {
 	return u.Scheme == "https" || u.Scheme == "http" && MayBePlain(u, insecureHosts)
