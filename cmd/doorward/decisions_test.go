@@ -100,38 +100,6 @@ func TestDecisionLogOnStdout(t *testing.T) {
 	}
 }
 
-// TestDecisionLogReload: another place is in force from the next Check on, and
-// nothing that was decided before is lost.
-func TestDecisionLogReload(t *testing.T) {
-	t.Parallel()
-	f := newFolder(t)
-	p := start(t, "--config", f.configure(t, ""))
-	conn := p.dial(t, p.grpc, nil)
-	askAs(t, conn, "", "off")
-	for i, name := range []string{"one", "two"} {
-		f.configure(t, "decision_log: {to: 'file:"+name+".log'}")
-		p.log.await(t, i+1, "is in force")
-		askAs(t, conn, "", name)
-	}
-	f.configure(t, "decision_log: {to: 'file:two.log'}\nclock_skew: 1s")
-	p.log.await(t, 3, "is in force")
-	askAs(t, conn, "", "again")
-	p.stop()
-	p.wait(t)
-	for name, want := range map[string]string{"one": "one ", "two": "two again "} {
-		got := ""
-		for _, one := range decisionsIn(t, readFile(t, f.path(name+".log"))) {
-			got += one.Input.Request.ID + " "
-		}
-		if got != want {
-			t.Errorf("%s.log has %q, want %q", name, got, want)
-		}
-	}
-	if logs := strings.Count(p.log.String(), "logging decisions"); logs != 2 {
-		t.Errorf("%d logs were opened", logs)
-	}
-}
-
 // TestDecisionLogThatIsNotThere: a file that cannot be written is refused at
 // the start, and at a reload with the one before still in force.
 func TestDecisionLogThatIsNotThere(t *testing.T) {

@@ -5,10 +5,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -231,74 +229,6 @@ func TestMetadataOnTheHTTPListener(t *testing.T) {
 	}
 }
 
-// TestReload: what changes is in force without a restart, and what is wrong is
-// refused with the one before in force.
-func TestReload(t *testing.T) {
-	t.Parallel()
-	f := newFolder(t)
-	f.write(t, "policy/data.json", "{}")
-	p := start(t, "--config", f.configure(t, "policy: {paths: [policy]}"))
-	conn := p.dial(t, p.grpc, nil)
-	steps := []struct {
-		intent string
-		change func()
-		log    string
-		nth    int
-		token  func() string
-		want   string
-		metric string
-	}{
-		{"a new rule in a file that was not there", func() {
-			f.write(t, "policy/team.rego", "package authz\n\nrequire.never if input.request.method == \"NEVER\"\n")
-		}, "is in force", 1, func() string { return goodToken(f.key) }, "policy_denied", "doorward_config_last_reload_successful 1"},
-		{
-			"a rule that does not compile", func() { f.write(t, "policy/team.rego", "package authz\n\nrequire.x if nonsense(1)\n") },
-			"was refused", 1, func() string { return goodToken(f.key) }, "policy_denied", "doorward_config_last_reload_successful 0",
-		},
-		{
-			"the rule is gone", func() { f.write(t, "policy/team.rego", "package authz\n") },
-			"is in force", 2, func() string { return goodToken(f.key) }, "allowed", "doorward_config_last_reload_successful 1",
-		},
-		{
-			"a bad configuration", func() { f.write(t, "doorward.yaml", "nonsense: 1") },
-			"was refused", 2, func() string { return goodToken(f.key) }, "allowed", "doorward_config_last_reload_successful 0",
-		},
-		{"a key file that is not there", func() {
-			f.write(t, "doorward.yaml", strings.Replace(readFile(t, f.configure(t, "")), "keys.json", "later.json", 1))
-		}, "was refused", 3, func() string { return goodToken(f.key) }, "allowed", "doorward_config_last_reload_successful 0"},
-		{
-			"the key file arrives", func() { f.write(t, "later.json", string(jwttest.JWKS(f.key))) },
-			"is in force", 3, func() string { return goodToken(f.key) }, "allowed", "doorward_config_last_reload_successful 1",
-		},
-		{
-			"a new scope", func() { f.configure(t, "  scopes: [mcp:admin]\npolicy: {paths: [policy]}") },
-			"is in force", 4, func() string { return goodToken(f.key) }, "insufficient_scope", "doorward_config_last_reload_successful 1",
-		},
-		{"a new key in the key file", func() {
-			f.key = jwttest.NewKey("ES256", "key-2")
-			f.configure(t, "policy: {paths: [policy]}")
-		}, "is in force", 5, func() string { return goodToken(f.key) }, "allowed", "doorward_jwks_keys"},
-	}
-	for _, step := range steps {
-		t.Run(step.intent, func(t *testing.T) {
-			old := f.key
-			step.change()
-			p.log.await(t, step.nth, step.log)
-			if got := verdict(t, conn, step.token()); got != step.want {
-				t.Errorf("got %s, want %s", got, step.want)
-			}
-			if _, _, body := get(t, "http://"+p.http+"/metrics"); !strings.Contains(body, step.metric) {
-				t.Errorf("no %q", step.metric)
-			}
-			if old != f.key {
-				if got := verdict(t, conn, goodToken(old)); got != "key_unknown" {
-					t.Errorf("the key that left: %s", got)
-				}
-			}
-		})
-	}
-}
-
 // TestARefusedReloadChangesNothing, not even the part that was fine; and what
 // was wrong is taken once it is mended, though no file that names it changed.
 func TestARefusedReloadChangesNothing(t *testing.T) {
@@ -331,37 +261,6 @@ func TestARefusedReloadChangesNothing(t *testing.T) {
 	}
 }
 
-// TestAnUnrelatedEditKeepsTheKeys while the authorization server is down, and a
-// revocation list is followed without a reload.
-func TestAnUnrelatedEditKeepsTheKeys(t *testing.T) {
-	t.Parallel()
-	f := newFolder(t)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(jwttest.JWKS(f.key)) }))
-	config := func(hosts, min string) {
-		f.write(t, "doorward.yaml", fmt.Sprintf(`
-listen: {grpc: "127.0.0.1:0", http: "off"}
-drain: 0s
-insecure_http_hosts: [%s]
-issuers: [{issuer: "https://as.example.com", jwks_uri: "%s/jwks", refresh: {min: %s}}]
-resources: [{resource: "https://mcp.example.com/mcp"}]
-`, hosts, server.URL, min))
-	}
-	config("loopback", "1m")
-	p := start(t, "--config", f.path("doorward.yaml"))
-	conn := p.dial(t, p.grpc, nil)
-	if got := verdict(t, conn, goodToken(f.key)); got != "allowed" {
-		t.Fatalf("before: %s", got)
-	}
-	server.Close()
-	for i, step := range []struct{ hosts, min string }{{"loopback, unrelated.example", "1m"}, {"loopback", "2m"}} {
-		config(step.hosts, step.min)
-		p.log.await(t, i+1, "is in force")
-		if got := verdict(t, conn, goodToken(f.key)); got != "allowed" {
-			t.Errorf("after edit %d: %s", i+1, got)
-		}
-	}
-}
-
 // TestHangup reloads at once, changed or not.
 func TestHangup(t *testing.T) {
 	f := newFolder(t)
@@ -372,76 +271,6 @@ func TestHangup(t *testing.T) {
 	p.log.await(t, 1, "is in force")
 	if got := verdict(t, p.dial(t, p.grpc, nil), goodToken(f.key)); got != "allowed" {
 		t.Errorf("after SIGHUP: %s", got)
-	}
-}
-
-// TestConfigMap swaps ..data as Kubernetes does: no file that we opened changes
-// its name or its time.
-func TestConfigMap(t *testing.T) {
-	f := newFolder(t)
-	content := readFile(t, f.configure(t, ""))
-	f.write(t, "..1/doorward.yaml", content)
-	f.write(t, "..1/keys.json", string(jwttest.JWKS(f.key)))
-	f.write(t, "..2/doorward.yaml", strings.Replace(content, "name: example", "name: example\n  scopes: [mcp:admin]", 1))
-	f.write(t, "..2/keys.json", string(jwttest.JWKS(f.key)))
-	mount := filepath.Join(f.dir, "mount")
-	for _, link := range [][2]string{{filepath.Join(f.dir, "..1"), mount + "/..data"}, {"..data/doorward.yaml", mount + "/doorward.yaml"}, {"..data/keys.json", mount + "/keys.json"}} {
-		if err := os.MkdirAll(mount, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Symlink(link[0], link[1]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p := start(t, "--config", mount)
-	conn := p.dial(t, p.grpc, nil)
-	if got := verdict(t, conn, goodToken(f.key)); got != "allowed" {
-		t.Fatalf("before: %s", got)
-	}
-	if err := os.Symlink(filepath.Join(f.dir, "..2"), mount+"/..next"); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(mount+"/..next", mount+"/..data"); err != nil {
-		t.Fatal(err)
-	}
-	p.log.await(t, 1, "is in force")
-	if got := verdict(t, conn, goodToken(f.key)); got != "insufficient_scope" {
-		t.Errorf("after: %s", got)
-	}
-}
-
-// TestReloadKeepsTheKeysOfAnUnchangedIssuer counts the fetches that its server
-// sees.
-func TestReloadKeepsTheKeysOfAnUnchangedIssuer(t *testing.T) {
-	f := newFolder(t)
-	fetches := make(chan string, 100)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fetches <- r.URL.Path
-		_, _ = w.Write(jwttest.JWKS(f.key))
-	}))
-	defer server.Close()
-	config := func(scopes string) {
-		f.write(t, "doorward.yaml", fmt.Sprintf(`
-listen: {grpc: "127.0.0.1:0", http: "off"}
-drain: 0s
-insecure_http_hosts: [loopback]
-issuers: [{issuer: "https://as.example.com", jwks_uri: "%s/jwks"}]
-resources: [{resource: "https://mcp.example.com/mcp", scopes: [%s]}]
-`, server.URL, scopes))
-	}
-	config("")
-	p := start(t, "--config", f.path("doorward.yaml"))
-	conn := p.dial(t, p.grpc, nil)
-	if got := verdict(t, conn, goodToken(f.key)); got != "allowed" {
-		t.Fatalf("before: %s", got)
-	}
-	config("mcp:admin")
-	p.log.await(t, 1, "is in force")
-	if got := verdict(t, conn, goodToken(f.key)); got != "insufficient_scope" {
-		t.Errorf("after: %s", got)
-	}
-	if got := len(fetches); got != 1 {
-		t.Errorf("the authorization server saw %d fetches", got)
 	}
 }
 

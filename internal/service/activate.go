@@ -7,18 +7,18 @@ import (
 	"github.com/doorward/doorward/extauthz"
 )
 
-// activate puts a plan in force, or fails with the one before still in force. A
-// Check that runs finishes with the state it began with.
+// activate puts a revision in force, or fails and leaves the one before in force.
+// A Check that runs finishes with the state that it began with.
 func (s *Service) activate(ctx context.Context, next *Revision) error {
 	cfg := next.Config
 	if err := fitToKeepKeys(cfg.JWKSCacheDir); err != nil {
 		return err
 	}
-	decisions, err := s.decisions.open(cfg.DecisionLog, cfg.InsecureHTTPHosts, next.fromFiles.decisionLogCA)
+	decisions, err := s.decisions.prepare(ctx, logOptions{cfg.DecisionLog, cfg.InsecureHTTPHosts, next.fromFiles.decisionLogCA})
 	if err != nil {
 		return err
 	}
-	revocations, err := s.revocations.activate(ctx, cfg.RevocationFile, next.parts.Revocations.list)
+	revocations, err := s.revocations.prepare(ctx, revocationSource{next.parts.Revocations.list, cfg.RevocationFile})
 	if err != nil {
 		s.decisions.discard(decisions)
 		return err
@@ -28,7 +28,7 @@ func (s *Service) activate(ctx context.Context, next *Revision) error {
 		s.tls.current.Store(next.fromFiles.tls)
 	}
 	s.cache.SetMaximum(int64(cfg.Limits.DecisionCache))
-	trusted, retire := s.issuers.activate(ctx, cfg.Issuers)
+	sources, trusted := s.issuers.follow(ctx, cfg.Issuers)
 	s.options.Level.Set(cfg.Log.Level)
 	err = s.checks.Swap(&extauthz.State{
 		Resources:       cfg.Resources,
@@ -37,8 +37,8 @@ func (s *Service) activate(ctx context.Context, next *Revision) error {
 		Policy:          next.Policy,
 		Possession:      s.binder,
 		Proofs:          cfg.Proofs,
-		Revocations:     revocations,
-		Decisions:       decisions.Log,
+		Revocations:     revocations[single{}].value,
+		Decisions:       decisions[single{}].value,
 		TokenCache:      int64(cfg.Limits.TokenCache),
 		CheckTimeout:    cfg.Limits.CheckTimeout,
 		MetadataSubject: cfg.MetadataSubject,
@@ -48,10 +48,11 @@ func (s *Service) activate(ctx context.Context, next *Revision) error {
 	if err != nil { // a configuration without problems has no such State
 		return err
 	}
-	s.decisions.activate(decisions, cfg.Limits.CheckTimeout)
+	s.decisions.use(decisions, cfg.Limits.CheckTimeout)
+	s.revocations.activate(revocations)
 	before := s.current.Swap(next)
 	s.metrics.policyLoaded.Set(seconds(time.Now()))
-	retire()
+	s.issuers.activate(sources)
 	s.bundles.activated(before, next)
 	s.readiness.review()
 	return nil

@@ -3,82 +3,63 @@ package service
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 
 	"github.com/doorward/doorward/internal/bundles"
 )
 
-// bundleSources keeps one living source per place that a bundle comes from. A
-// reload that leaves an entry as it was leaves its source in place.
+// bundleSources keeps one source per place that a bundle comes from. A reload
+// that leaves an entry as it was leaves its source in place. A source runs before
+// its configuration is in force, which may wait for the bundle.
 type bundleSources struct {
+	lifetimes[bundles.Options, bundles.Options, *bundles.Source]
 	log     *slog.Logger
-	arrived chan struct{} // holds one word that there is something new
+	arrived chan struct{} // holds one message that there is something new
 	ended   sync.WaitGroup
 
 	mu      sync.Mutex
-	running map[bundles.Options]*runningBundle
 	refused map[string]string // by name: why the latest bundle is not in force
 }
 
-type runningBundle struct {
-	source *bundles.Source
-	stop   context.CancelFunc
-}
-
 func newBundleSources(log *slog.Logger) *bundleSources {
-	return &bundleSources{
-		log: log, arrived: make(chan struct{}, 1),
-		running: map[bundles.Options]*runningBundle{},
-		refused: map[string]string{},
+	b := &bundleSources{log: log, arrived: make(chan struct{}, 1)}
+	b.key = func(o bundles.Options) bundles.Options { return o }
+	b.keep = func(*bundles.Source, bundles.Options, bundles.Options) bool { return true }
+	b.start = func(ctx context.Context, next, _ *lifetime[bundles.Options, *bundles.Source]) error {
+		next.value = bundles.NewSource(next.options, b.log, b.notify)
+		b.ended.Go(func() { next.value.Run(ctx) })
+		return nil
 	}
+	return b
 }
 
-// start begins what is wanted and not yet running.
-func (b *bundleSources) start(ctx context.Context, wanted []bundles.Options) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, o := range wanted {
-		if b.running[o] != nil {
-			continue
-		}
-		ctx, stop := context.WithCancel(ctx)
-		source := bundles.NewSource(o, b.log, b.tell)
-		b.running[o] = &runningBundle{source, stop}
-		b.ended.Go(func() { source.Run(ctx) })
-	}
+// follow starts what is wanted and does not run yet. Nothing ends.
+func (b *bundleSources) follow(ctx context.Context, wanted []bundles.Options) {
+	b.followOnly(ctx, slices.AppendSeq(slices.Clone(wanted), maps.Keys(b.inForce())))
 }
 
-// tell leaves word; one is enough, however many have come.
-func (b *bundleSources) tell() {
+// followOnly is follow, and ends what is not wanted.
+func (b *bundleSources) followOnly(ctx context.Context, wanted []bundles.Options) {
+	next, _ := b.prepare(ctx, wanted...) // which cannot fail
+	b.activate(next)
+}
+
+// notify leaves one message, however many bundles have arrived.
+func (b *bundleSources) notify() {
 	select {
 	case b.arrived <- struct{}{}:
 	default:
 	}
 }
 
-// retire ends what is not wanted any more.
-func (b *bundleSources) retire(wanted []bundles.Options) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for o, running := range b.running {
-		if !slices.Contains(wanted, o) {
-			running.stop()
-			delete(b.running, o)
-		}
-	}
-}
-
 // latest are the newest usable bundles by name, those that have arrived.
 func (b *bundleSources) latest(wanted []bundles.Options) map[string]*bundles.Bundle {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	have := map[string]*bundles.Bundle{}
+	have, running := map[string]*bundles.Bundle{}, b.inForce()
 	for _, o := range wanted {
-		if running := b.running[o]; running != nil {
-			if latest := running.source.Status().Latest; latest != nil {
-				have[o.Name] = latest
-			}
+		if one := running[o]; one != nil && one.value.Status().Latest != nil {
+			have[o.Name] = one.value.Status().Latest
 		}
 	}
 	return have
@@ -117,6 +98,7 @@ func (b *bundleSources) states(p *Revision) []bundleState {
 	if p == nil {
 		return nil
 	}
+	running := b.inForce()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var all []bundleState
@@ -126,8 +108,8 @@ func (b *bundleSources) states(p *Revision) []bundleState {
 			state.State, state.Revision, state.Serial = "active", active.Revision, active.Serial
 		}
 		refusal := b.refused[o.Name]
-		if running := b.running[o]; running != nil {
-			status := running.source.Status()
+		if one := running[o]; one != nil {
+			status := one.value.Status()
 			state.Problem = status.Problem
 			if status.Refused {
 				refusal = status.Problem

@@ -18,12 +18,15 @@ func TestSourcesComeAndGo(t *testing.T) {
 	one, two := option("one"), option("two")
 	b := newBundleSources(slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
-	b.start(ctx, []bundles.Options{one, two})
-	kept := b.running[one].source
-	b.start(ctx, []bundles.Options{one})
-	b.retire([]bundles.Options{one})
-	if len(b.running) != 1 || b.running[one].source != kept {
-		t.Errorf("%d sources", len(b.running))
+	b.follow(ctx, []bundles.Options{one, two})
+	kept := b.inForce()[one].value
+	b.follow(ctx, []bundles.Options{one})
+	if got := b.inForce(); len(got) != 2 || got[one].value != kept {
+		t.Errorf("%d sources before the configuration without one of them is in force", len(got))
+	}
+	b.followOnly(ctx, []bundles.Options{one})
+	if got := b.inForce(); len(got) != 1 || got[one].value != kept {
+		t.Errorf("%d sources after it", len(got))
 	}
 	cancel()
 	b.ended.Wait()

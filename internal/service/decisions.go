@@ -22,122 +22,92 @@ const flushWithin = time.Second
 
 // decisions keeps the one decision log. A reload that leaves its configuration
 // as it is leaves it in place; another one opens a new log beside it, and the
-// old one ends once no Check uses it.
+// log before ends when no Check uses it any more.
 type decisions struct {
+	lifetimes[single, logOptions, *decisionlog.Log]
 	log     *slog.Logger
 	stdout  io.Writer
-	dropped *prometheus.CounterVec
-	id      string // of this process, in every event
-	version string // of doorward, in every event
+	dropped map[bool]prometheus.Counter // of allows, and of denials
+	id      string                      // of this process, in every event
+	version string                      // of doorward, in every event
 
-	mu      sync.Mutex
-	current openedLog
-	lastUse time.Duration // how long a Check that uses current may run
+	lastUse time.Duration // how long a Check that uses the log in force may run
 	retired sync.WaitGroup
 	ending  chan struct{} // closed when the process is about to end
 }
 
-// openedLog is a log and what it was made of.
-type openedLog struct {
-	*decisionlog.Log // nil: off
-	config           config.DecisionLog
-	ca               string // what its ca_file held
-	insecureHosts    []string
+// logOptions are what a log is made of.
+type logOptions struct {
+	config.DecisionLog
+	insecureHosts []string
+	ca            string // what ca_file holds
 }
 
 func newDecisions(o Options, registry prometheus.Registerer) *decisions {
+	dropped := promauto.With(registry).NewCounterVec(prometheus.CounterOpts{
+		Name: "doorward_decision_log_dropped_total",
+		Help: "Events of decisions that were not logged, for want of room or of a place that takes them.",
+	}, []string{"verdict"})
 	d := &decisions{
-		log: o.Log, stdout: o.Stdout, id: rand.Text(), version: o.Version,
-		dropped: promauto.With(registry).NewCounterVec(prometheus.CounterOpts{
-			Name: "doorward_decision_log_dropped_total", Help: "Events of decisions that were not logged, for want of room or of a place that takes them.",
-		}, []string{"verdict"}),
-		current: openedLog{config: config.DecisionLog{To: config.Off}},
-		ending:  make(chan struct{}),
+		log: o.Log, stdout: o.Stdout, id: rand.Text(), version: o.Version, ending: make(chan struct{}),
+		dropped: map[bool]prometheus.Counter{
+			true: dropped.WithLabelValues("allow"), false: dropped.WithLabelValues("deny"),
+		},
 	}
-	for _, verdict := range []string{"allow", "deny"} {
-		d.dropped.WithLabelValues(verdict)
+	d.key, d.start = func(logOptions) single { return single{} }, d.open
+	d.keep = func(_ *decisionlog.Log, have, wanted logOptions) bool {
+		return reflect.DeepEqual(have.DecisionLog, wanted.DecisionLog) && have.ca == wanted.ca &&
+			slices.Equal(have.insecureHosts, wanted.insecureHosts)
 	}
 	return d
 }
 
-// open makes the log that cfg describes, or finds it open already. What it
-// returns is given to adopt or to discard.
-func (d *decisions) open(cfg config.DecisionLog, insecureHosts []string, ca string) (openedLog, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	next := openedLog{config: cfg, insecureHosts: insecureHosts, ca: ca}
-	if reflect.DeepEqual(cfg, d.current.config) && next.ca == d.current.ca && slices.Equal(insecureHosts, d.current.insecureHosts) {
-		return d.current, nil
+func (d *decisions) open(_ context.Context, next, _ *lifetime[logOptions, *decisionlog.Log]) (err error) {
+	o := next.options
+	if o.To == config.Off {
+		return nil
 	}
-	if cfg.To == config.Off {
-		return next, nil
-	}
-	allow, deny := d.dropped.WithLabelValues("allow"), d.dropped.WithLabelValues("deny")
-	var err error
-	next.Log, err = decisionlog.New(decisionlog.Options{
-		To: cfg.To, Standard: d.stdout,
-		TokenFile: cfg.TokenFile, CAFile: cfg.CAFile, CertFile: cfg.CertFile, KeyFile: cfg.KeyFile, InsecureHTTPHosts: insecureHosts,
-		Claims: cfg.Claims, SampleAllows: cfg.SampleAllows, Buffer: int(cfg.Buffer),
-		Labels: map[string]string{"id": d.id, "version": d.version},
-		Log:    d.log,
-		Dropped: func(allowed bool) {
-			if allowed {
-				allow.Inc()
-			} else {
-				deny.Inc()
-			}
-		},
+	next.end = func() { d.retire(next.value, d.lastUse) }
+	next.value, err = decisionlog.New(decisionlog.Options{
+		To: o.To, Standard: d.stdout,
+		TokenFile: o.TokenFile, CAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile,
+		InsecureHTTPHosts: o.insecureHosts,
+		Claims:            o.Claims, SampleAllows: o.SampleAllows, Buffer: int(o.Buffer),
+		Labels:  map[string]string{"id": d.id, "version": d.version},
+		Log:     d.log,
+		Dropped: func(allowed bool) { d.dropped[allowed].Inc() },
 	})
-	return next, err
+	return err
 }
 
-// activate makes next the log in force, for Checks that run no longer than lastUse.
-// The one before ends when no Check that began with it can still run.
-func (d *decisions) activate(next openedLog, lastUse time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	old, wait := d.current, d.lastUse
-	d.current, d.lastUse = next, lastUse
-	if old.Log == next.Log {
-		return
+// use makes next the log in force, for Checks that run no longer than lastUse.
+func (d *decisions) use(next lives[single, logOptions, *decisionlog.Log], lastUse time.Duration) {
+	before, now := d.inForce()[single{}], next[single{}]
+	d.activate(next)
+	d.lastUse = lastUse
+	if o := now.options; now.value != nil && (before == nil || before.value != now.value) {
+		d.log.Info("logging decisions", slog.String("to", o.To), list("claims", o.Claims),
+			slog.Float64("sample_allows", o.SampleAllows))
 	}
-	if next.Log != nil {
-		d.log.Info("logging decisions", slog.String("to", next.config.To), list("claims", next.config.Claims),
-			slog.Float64("sample_allows", next.config.SampleAllows))
-	}
+}
+
+// retire ends a log when no Check that began with it can still run.
+func (d *decisions) retire(log *decisionlog.Log, lastUse time.Duration) {
 	d.retired.Go(func() {
 		select {
-		case <-time.After(wait):
+		case <-time.After(lastUse):
 		case <-d.ending:
 		}
-		old.end()
+		ctx, cancel := context.WithTimeout(context.Background(), flushWithin)
+		defer cancel()
+		log.Close(ctx)
 	})
 }
 
-// discard ends a log that nobody has used.
-func (d *decisions) discard(next openedLog) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if next.Log != d.current.Log {
-		next.end()
-	}
-}
-
-// close delivers what waits, as far as it can be within flushWithin.
+// close delivers what waits, as far as it can be within flushWithin. No reload
+// follows it.
 func (d *decisions) close() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	close(d.ending)
-	d.retired.Go(d.current.end)
-	d.current = openedLog{} // a reload may still come
+	d.activate(nil)
 	d.retired.Wait()
-}
-
-func (l openedLog) end() {
-	if l.Log == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), flushWithin)
-	defer cancel()
-	l.Close(ctx)
 }

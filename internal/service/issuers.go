@@ -6,78 +6,86 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/config"
 )
 
-// issuers keeps one living key source per issuer. A reload that leaves an
-// issuer as it was leaves its keys in place.
+// issuers keeps one source of keys per issuer. A reload that leaves an issuer as
+// it was leaves its keys in place.
 type issuers struct {
+	lifetimes[string, jwks.Options, *jwks.Source]
 	log       *slog.Logger
 	metrics   *metrics
 	readiness *readiness
-
-	mu      sync.Mutex
-	running map[string]*runningSource
 }
 
-type runningSource struct {
-	options      jwks.Options
-	keys         *jwks.Source
-	stop         context.CancelFunc
-	inheritsKeys bool // keys began with those of the source before
-}
+type (
+	issuerSource  = lifetime[jwks.Options, *jwks.Source]
+	issuerSources = lives[string, jwks.Options, *jwks.Source]
+)
 
 func newIssuers(log *slog.Logger, metrics *metrics, readiness *readiness) *issuers {
-	i := &issuers{log: log, metrics: metrics, readiness: readiness, running: map[string]*runningSource{}}
+	i := &issuers{log: log, metrics: metrics, readiness: readiness}
+	i.key, i.keep, i.start = func(o jwks.Options) string { return o.Issuer }, keepKeys, i.startSource
 	readiness.statuses = i.statuses
 	return i
 }
 
-// activate brings the sources in line with wanted: what is new starts, what is
-// unchanged stays. It returns what a Check reads, and retire, which ends the
-// sources that nobody needs and is to be called once no new Check can.
-func (i *issuers) activate(ctx context.Context, wanted []config.Issuer) (trusted map[string]*token.Issuer, retire func()) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	before := i.running
-	i.running = map[string]*runningSource{}
-	trusted = map[string]*token.Issuer{}
+// follow prepares the sources of the issuers that are wanted, and what a Check
+// reads of them. It cannot fail.
+func (i *issuers) follow(ctx context.Context, wanted []config.Issuer) (issuerSources, map[string]*token.Issuer) {
+	var options []jwks.Options
+	for _, issuer := range wanted {
+		options = append(options, issuer.Keys)
+	}
+	sources, _ := i.prepare(ctx, options...)
+	trusted := map[string]*token.Issuer{}
 	for _, issuer := range wanted {
 		id := issuer.Keys.Issuer
-		i.running[id] = i.source(ctx, issuer.Keys, before[id])
 		trusted[id] = &token.Issuer{
-			ID:         id,
-			Profile:    issuer.Profile,
-			Algorithms: issuer.Algorithms,
-			Keys:       i.running[id].keys,
+			ID: id, Profile: issuer.Profile, Algorithms: issuer.Algorithms, Keys: sources[id].value,
 		}
 	}
-	return trusted, func() { i.retire(before) }
+	return sources, trusted
 }
 
-// source is the running source where it can go on, also with a new key file,
-// and a new one otherwise.
-func (i *issuers) source(ctx context.Context, wanted jwks.Options, running *runningSource) *runningSource {
-	if running != nil && running.options.Equal(wanted) {
-		return running
+// keepKeys keeps a source, also with a new key file.
+func keepKeys(source *jwks.Source, have, wanted jwks.Options) bool {
+	if have.Equal(wanted) {
+		return true
 	}
-	if running != nil && onlyKeysDiffer(running.options, wanted) {
-		running.keys.Replace(wanted.Static)
-		return &runningSource{options: wanted, keys: running.keys, stop: running.stop}
+	keys := wanted.Static
+	if have.Static == nil || keys == nil {
+		return false
 	}
-	ctx, stop := context.WithCancel(ctx)
-	keys := jwks.NewSource(wanted, jwks.Environment{Log: i.log, Refreshed: i.refreshed})
-	heir := running != nil && keys.Inherit(running.keys)
-	go keys.Run(ctx)
-	return &runningSource{wanted, keys, stop, heir}
+	have.Static, wanted.Static = nil, nil
+	if !have.Equal(wanted) {
+		return false
+	}
+	source.Replace(keys)
+	return true
+}
+
+func (i *issuers) startSource(ctx context.Context, next, before *issuerSource) error {
+	source := jwks.NewSource(next.options, jwks.Environment{Log: i.log, Refreshed: i.refreshed})
+	next.value = source
+	next.end = func() {
+		source.Close()
+		if i.inForce()[next.options.Issuer] == nil {
+			i.metrics.forget(next.options.Issuer)
+		}
+	}
+	if before != nil && source.Inherit(before.value) {
+		before.end = func() {} // a Check that runs may still need the keys
+	}
+	go source.Run(ctx)
+	return nil
 }
 
 // fitToKeepKeys refuses a folder that others can write, before anything of it is
-// read. "" is none.
+// read. "" is no folder.
 func fitToKeepKeys(dir string) error {
 	if faults := (jwks.Options{CacheDir: dir}).CheckCacheDir(); len(faults) > 0 {
 		return fmt.Errorf("jwks_cache_dir is not usable: %s", strings.Join(faults, "; "))
@@ -85,44 +93,16 @@ func fitToKeepKeys(dir string) error {
 	return nil
 }
 
-func onlyKeysDiffer(a, b jwks.Options) bool {
-	if a.Static == nil || b.Static == nil {
-		return false
-	}
-	a.Static, b.Static = nil, nil
-	return a.Equal(b)
-}
-
 func (i *issuers) refreshed(r jwks.Refresh) {
 	i.metrics.refreshes.WithLabelValues(r.Issuer, r.Result, string(r.Cause)).Inc()
 	i.readiness.review()
 }
 
-func (i *issuers) retire(before map[string]*runningSource) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	for id, old := range before {
-		now, still := i.running[id]
-		if still && now.keys == old.keys {
-			continue
-		}
-		old.stop()
-		if !still || !now.inheritsKeys {
-			old.keys.Close()
-		}
-		if !still {
-			i.metrics.forget(id)
-		}
-	}
-}
-
 // statuses are those of every issuer, sorted by its name.
 func (i *issuers) statuses() []jwks.Status {
-	i.mu.Lock()
-	defer i.mu.Unlock()
 	var all []jwks.Status
-	for _, running := range i.running {
-		all = append(all, running.keys.Status())
+	for _, running := range i.inForce() {
+		all = append(all, running.value.Status())
 	}
 	slices.SortFunc(all, func(a, b jwks.Status) int { return strings.Compare(a.Issuer, b.Issuer) })
 	return all

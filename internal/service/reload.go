@@ -157,7 +157,7 @@ func (s *Service) replace(ctx context.Context, files *snapshot.Snapshot) (settle
 	s.refused = ""
 	s.reloaded.Store(&reloadState{LastReload: reloadDone})
 	s.metrics.reloaded(time.Now())
-	s.bundles.retire(next.Config.Bundles)
+	s.bundles.followOnly(ctx, next.Config.Bundles)
 	if keys := s.first.Config.RestartKeys(next.Config); len(keys) > 0 {
 		s.log.Warn("these settings take effect after a restart: " + strings.Join(keys, ", "))
 	}

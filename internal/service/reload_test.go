@@ -1,14 +1,8 @@
 package service
 
 import (
-	"io"
-	"log/slog"
-	"os"
-	"path/filepath"
 	"testing"
 
-	"github.com/doorward/doorward/extauthz/finding"
-	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/internal/snapshot"
 	"github.com/doorward/doorward/internal/testenv/jwttest"
@@ -26,40 +20,19 @@ func TestTheShortFormHasAHash(t *testing.T) {
 // TestAChangeIsParsedOnce: an idle second parses nothing, and the bytes that were
 // compared are those that are parsed.
 func TestAChangeIsParsedOnce(t *testing.T) {
-	dir := t.TempDir()
-	write := func(name, text string) {
-		t.Helper()
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	f := newFolder(t)
+	write := func(name, text string) { f.write(t, name, text) }
 	const configuration = `
 listen: {grpc: "127.0.0.1:0", http: "off"}
 issuers: [{issuer: https://as.example.com, jwks_file: keys.json}]
 resources: [{resource: https://mcp.example.com/mcp}]
 policy: {paths: [team.rego]}
 `
-	write("keys.json", string(jwttest.JWKS(jwttest.NewKey("ES256", "key-1"))))
+	write("keys.json", string(jwttest.JWKS(f.key)))
 	write("doorward.yaml", configuration)
 	write("team.rego", "package authz\n")
-	parses := 0
-	source := Source{Read: func(files *snapshot.Snapshot) (*config.Config, finding.List) {
-		parses++
-		return config.LoadFrom(files, []string{filepath.Join(dir, "doorward.yaml")})
-	}}
-	first, problems := Load(t.Context(), source)
-	if first == nil {
-		t.Fatal(problems)
-	}
-	s, err := New(Options{Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar), Stdout: io.Discard, Source: source}, first)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.binder = token.NewPossessionVerifier(token.PossessionOptions{})
-	if err := s.activate(t.Context(), first); err != nil {
-		t.Fatal(err)
-	}
-	seen, before := first.files, first.hash
+	r := begin(t, f.path("doorward.yaml"))
+	before := r.hash()
 	for _, row := range []struct {
 		intent  string
 		change  func()
@@ -77,15 +50,15 @@ policy: {paths: [team.rego]}
 	} {
 		row.change()
 		if row.intent != "the start" {
-			parses = 0
-			seen = s.look(t.Context(), seen)
+			r.parses = 0
+			r.again(t)
 		}
-		if parses != row.parses {
-			t.Errorf("%s: parsed %d times, want %d", row.intent, parses, row.parses)
+		if r.parses != row.parses {
+			t.Errorf("%s: parsed %d times, want %d", row.intent, r.parses, row.parses)
 		}
-		if now := s.hash(); (now != before) != row.inForce {
+		if now := r.hash(); (now != before) != row.inForce {
 			t.Errorf("%s: the hash was %s and is %s", row.intent, before, now)
 		}
-		before = s.hash()
+		before = r.hash()
 	}
 }

@@ -11,19 +11,22 @@ import (
 	"github.com/doorward/doorward/extauthz/revocation"
 )
 
-// revocations keeps the one living list. A reload that names the same file
-// leaves it in place: it watches its file by itself, more often than the rest.
-// A list from a bundle changes with its bundle alone.
+// revocations keeps the one list. A reload that names the same file leaves it
+// in place: it follows its file by itself, more often than the rest. A list from
+// a bundle changes with its bundle alone.
 type revocations struct {
+	lifetimes[single, revocationSource, *revocation.Source]
 	log     *slog.Logger
 	serial  prometheus.Gauge
 	entries prometheus.Gauge
 	ok      prometheus.Gauge
+}
 
-	path   string           // "" for none and for a list from a bundle
-	given  *revocation.List // from a bundle, and in force; nil for none
-	source *revocation.Source
-	stop   context.CancelFunc
+// revocationSource is where a list comes from: a bundle, else a file. The zero
+// value is no list.
+type revocationSource struct {
+	list *revocation.List // from a bundle
+	path string
 }
 
 func newRevocations(log *slog.Logger, registry prometheus.Registerer) *revocations {
@@ -33,47 +36,39 @@ func newRevocations(log *slog.Logger, registry prometheus.Registerer) *revocatio
 	}
 	r := &revocations{
 		log:     log,
-		stop:    func() {},
 		serial:  gauge("doorward_revocation_serial", "Serial of the revocation list in force, 0 for none."),
 		entries: gauge("doorward_revocation_entries", "Entries of the revocation list in force."),
 		ok:      gauge("doorward_revocation_last_load_successful", "1 if the revocation file as it is now is in force, or none is configured."),
 	}
+	r.key, r.keep, r.start = func(revocationSource) single { return single{} }, keepRevocations, r.startSource
 	r.ok.Set(1)
 	return r
 }
 
-// activate returns the living list of a plan: the given one, else that of the file
-// at path, else nil. It fails, with the list before still in force, where a new
-// file cannot be read.
-func (r *revocations) activate(ctx context.Context, path string, given *revocation.List) (*revocation.Source, error) {
-	switch {
-	case given != nil && r.given != nil:
-		if given != r.given {
-			r.source.Give(given)
-		}
-		r.given = given
-		return r.source, nil
-	case given == nil && r.given == nil && path == r.path:
-		return r.source, nil
+// keepRevocations keeps the source of the same file, and that of lists from
+// bundles.
+func keepRevocations(source *revocation.Source, have, wanted revocationSource) bool {
+	if have.list != nil && wanted.list != nil && have.list != wanted.list {
+		source.Give(wanted.list)
 	}
-	var next *revocation.Source
-	if given != nil {
-		next = revocation.NewStaticSource(given, r.log, r.loaded)
-	} else if path != "" {
-		var err error
-		if next, err = revocation.NewSource(path, r.log, r.loaded); err != nil {
-			return nil, fmt.Errorf("revocation_file: %w", err)
-		}
-	} else {
+	return have.path == wanted.path && (have.list == nil) == (wanted.list == nil)
+}
+
+func (r *revocations) startSource(
+	ctx context.Context, next, _ *lifetime[revocationSource, *revocation.Source],
+) (err error) {
+	switch o := next.options; {
+	case o.list != nil:
+		next.value = revocation.NewStaticSource(o.list, r.log, r.loaded)
+	case o.path == "":
 		r.loaded(0, 0, true)
+	default:
+		if next.value, err = revocation.NewSource(o.path, r.log, r.loaded); err != nil {
+			return fmt.Errorf("revocation_file: %w", err)
+		}
+		go next.value.Run(ctx)
 	}
-	r.stop()
-	r.path, r.given, r.source = path, given, next
-	ctx, r.stop = context.WithCancel(ctx)
-	if path != "" {
-		go next.Run(ctx)
-	}
-	return next, nil
+	return nil
 }
 
 func (r *revocations) loaded(serial int64, entries int, ok bool) {

@@ -20,7 +20,7 @@ import (
 func (s *Service) rollout(
 	ctx context.Context, cfg *config.Config, files fs.FS,
 ) (*Revision, finding.List) {
-	s.bundles.start(ctx, cfg.Bundles)
+	s.bundles.follow(ctx, cfg.Bundles)
 	latest, refused := s.candidates(cfg)
 	compose := func(have map[string]*bundles.Bundle) (*Revision, finding.List) {
 		parts := Parts{Bundles: have, Revocations: s.revocationsOf(cfg, have), Cache: s.cache, Files: files}

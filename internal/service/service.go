@@ -105,20 +105,13 @@ func (s *Service) Run(ctx context.Context, hangup <-chan os.Signal) error {
 	first := s.first
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer s.bundles.ended.Wait() // what they keep on disk goes with them
+	defer s.decisions.close()
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	defer stop()
-	defer s.decisions.close()
-	s.binder = token.NewPossessionVerifier(token.PossessionOptions{
-		InFlight: first.Config.Limits.SignaturesInFlight,
-		Waiting:  first.Config.Limits.SignaturesWaiting,
-	})
-	if err := s.activate(background, first); err != nil {
+	if err := s.begin(background); err != nil {
 		return err
 	}
-	s.metrics.reloaded(time.Now())
-	s.bundles.start(background, first.Config.Bundles)
-
 	listeners, err := listen(ctx, first.Config.Listen)
 	if err != nil {
 		return err
@@ -141,6 +134,21 @@ func (s *Service) Run(ctx context.Context, hangup <-chan os.Signal) error {
 	case <-ctx.Done():
 	}
 	s.drain(grpcServer)
+	return nil
+}
+
+// begin activates the first revision, and follows its bundles.
+func (s *Service) begin(ctx context.Context) error {
+	cfg := s.first.Config
+	s.binder = token.NewPossessionVerifier(token.PossessionOptions{
+		InFlight: cfg.Limits.SignaturesInFlight,
+		Waiting:  cfg.Limits.SignaturesWaiting,
+	})
+	if err := s.activate(ctx, s.first); err != nil {
+		return err
+	}
+	s.metrics.reloaded(time.Now())
+	s.bundles.follow(ctx, cfg.Bundles)
 	return nil
 }
 
