@@ -28,8 +28,8 @@ func TestFilesAreCurrent(t *testing.T) {
 	}
 }
 
-// TestEveryPublicPackageHasAFile: what is neither a command nor below internal,
-// envoy or benchmarks is public.
+// TestEveryPublicPackageHasAFile: a package that is neither a command nor below
+// internal, envoy or benchmarks is public.
 func TestEveryPublicPackageHasAFile(t *testing.T) {
 	root := filepath.Join("..", "..", "..")
 	for _, top := range []string{"extauthz", "policy", "rego"} {

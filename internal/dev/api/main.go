@@ -18,8 +18,7 @@ import (
 	"strings"
 )
 
-// publicPackages returns the packages that a program outside may import, by
-// their folder.
+// publicPackages returns the folders of the packages that other modules may import.
 func publicPackages() []string {
 	return []string{
 		"extauthz", "extauthz/finding", "extauthz/httpauth", "extauthz/jwks", "extauthz/reason", "extauthz/resource",
@@ -34,7 +33,7 @@ func main() {
 	}
 }
 
-// write makes the files of the module in root anew.
+// write writes the files of the module in root.
 func write(root string) error {
 	for _, folder := range publicPackages() {
 		text, err := exported(filepath.Join(root, folder))

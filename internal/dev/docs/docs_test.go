@@ -11,7 +11,7 @@ import (
 
 const root = "../../.."
 
-// TestPagesAreFresh fails where a page differs from what its generator writes now.
+// TestPagesAreFresh fails where a page differs from the output of its generator.
 func TestPagesAreFresh(t *testing.T) {
 	for name, page := range pages {
 		want, err := page(root)

@@ -20,8 +20,8 @@ type metric struct {
 	labels []string
 }
 
-// writeMetrics finds every metric in the sources: a string that begins with
-// "doorward_", the text after it, and the labels beside it.
+// writeMetrics writes every metric in the sources: a string that begins with
+// "doorward_", the text after it, and the labels in the same call.
 func writeMetrics(page *bytes.Buffer, root string) error {
 	found := map[string]metric{}
 	for _, folder := range []string{"cmd/doorward", "extauthz", "internal"} {
@@ -49,8 +49,8 @@ func writeMetrics(page *bytes.Buffer, root string) error {
 	return nil
 }
 
-// collectMetrics reads the calls of one function. Labels in a
-// variable are those of the function's only such list.
+// collectMetrics reads the calls in one declaration. Labels in a variable are those
+// of the declaration's first list.
 func collectMetrics(declaration ast.Decl, found map[string]metric) {
 	listed := labelsIn(declaration)
 	ast.Inspect(declaration, func(node ast.Node) bool {
@@ -80,8 +80,8 @@ func collectMetrics(declaration ast.Decl, found map[string]metric) {
 	})
 }
 
-// textsOf are the string literals of a call and of the options in it, in order;
-// those that are joined with + are one.
+// textsOf returns the string literals of a call and of the options in it, in order.
+// Literals that are joined with + are one.
 func textsOf(call *ast.CallExpr) []string {
 	var texts []string
 	for _, argument := range call.Args {
@@ -119,7 +119,7 @@ func textOf(expression ast.Expr) (string, bool) {
 	return "", false
 }
 
-// stringsOf are the elements of a []string literal, nil for anything else.
+// stringsOf returns the elements of a []string literal, nil for any other expression.
 func stringsOf(expression ast.Expr) []string {
 	list, ok := expression.(*ast.CompositeLit)
 	if !ok {
@@ -136,7 +136,8 @@ func stringsOf(expression ast.Expr) []string {
 	return texts
 }
 
-// labelsIn are those of the first label list or label map of a function.
+// labelsIn returns the first label list of a function, or the keys of its first
+// label map.
 func labelsIn(declaration ast.Decl) []string {
 	var labels []string
 	ast.Inspect(declaration, func(node ast.Node) bool {
@@ -148,15 +149,22 @@ func labelsIn(declaration ast.Decl) []string {
 			return false
 		}
 		if kind, ok := literal.Type.(*ast.SelectorExpr); ok && kind.Sel.Name == "Labels" {
-			for _, element := range literal.Elts {
-				if pair, ok := element.(*ast.KeyValueExpr); ok {
-					labels = appendText(labels, pair.Key)
-				}
-			}
+			labels = keysIn(literal)
 		}
 		return true
 	})
 	return labels
+}
+
+// keysIn returns the keys of a map literal that are string literals.
+func keysIn(literal *ast.CompositeLit) []string {
+	var keys []string
+	for _, element := range literal.Elts {
+		if pair, ok := element.(*ast.KeyValueExpr); ok {
+			keys = appendText(keys, pair.Key)
+		}
+	}
+	return keys
 }
 
 func mentionsConstLabels(call *ast.CallExpr) bool {

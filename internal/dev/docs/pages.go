@@ -47,7 +47,7 @@ const requirementsHead = generatedMark + `
 
 What the standards demand of a resource server and of the gateway in front of it. Code and tests cite these ids. MCP is
 the Model Context Protocol, 2025-03-26 to 2026-07-28, chapters authorization and transports. A test is written as
-folder:Test/subtest; text after a semicolon says what the tests do not cover.
+folder:Test/subtest; text after a semicolon is what the tests do not cover.
 
 | id | level | requirement | source | tests |
 |---|---|---|---|---|

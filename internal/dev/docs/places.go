@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// index lists the declarations of the module by file. Methods and fields are
-// written Type.Member; rules and tests in Rego by their name.
+// index lists the declarations of each file of the module. Methods and fields are
+// written Type.Member, rules and tests in Rego by their name.
 type index map[string][]string
 
 var regoRule = regexp.MustCompile(`(?m)^(\w+)\b`)
@@ -87,17 +87,23 @@ func namesOfSpec(spec ast.Spec) []string {
 		}
 		return names
 	case *ast.TypeSpec:
-		names := []string{s.Name.Name}
 		if body, ok := s.Type.(*ast.StructType); ok {
-			for _, field := range body.Fields.List {
-				for _, name := range field.Names {
-					names = append(names, s.Name.Name+"."+name.Name)
-				}
-			}
+			return append(fieldsOf(s.Name.Name, body), s.Name.Name)
 		}
-		return names
+		return []string{s.Name.Name}
 	}
 	return nil
+}
+
+// fieldsOf returns Type.Field for each named field.
+func fieldsOf(name string, body *ast.StructType) []string {
+	var fields []string
+	for _, field := range body.Fields.List {
+		for _, ident := range field.Names {
+			fields = append(fields, name+"."+ident.Name)
+		}
+	}
+	return fields
 }
 
 func receiver(expression ast.Expr) string {
@@ -112,8 +118,8 @@ func receiver(expression ast.Expr) string {
 	return ""
 }
 
-// codeSpan is inline code; place is inline code that names a file or folder of
-// the module, with a symbol after the colon.
+// codeSpan matches inline code; place matches inline code that names a file or
+// folder of the module, with a symbol after the colon.
 var (
 	codeSpan = regexp.MustCompile("`([^`\n]+)`")
 	fence    = regexp.MustCompile("(?ms)^ *```.*?^ *```$")

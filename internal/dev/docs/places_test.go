@@ -151,8 +151,8 @@ func TestDependenciesAreExplained(t *testing.T) {
 	}
 }
 
-// TestActionsArePinned fails where a workflow uses an action by a name that can
-// move, or does more than .ci/run.
+// TestActionsArePinned fails where a workflow uses an action by a tag or branch, or
+// runs anything but .ci/run.
 func TestActionsArePinned(t *testing.T) {
 	workflow := readDocument(t, ".github/workflows/ci.yml")
 	actions := regexp.MustCompile(`(?m)uses: (.*)$`).FindAllStringSubmatch(workflow, -1)

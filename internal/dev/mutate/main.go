@@ -1,14 +1,14 @@
-// Command mutate changes one thing of the code at a time and runs the tests: a
-// change that no test notices is a line that nothing holds.
+// Command mutate changes the code at one place at a time and runs the tests. A
+// change that no test notices shows a line without a test.
 //
 //	make mutate BASE=main    # what changed since a commit, 15 minutes at the most
 //	make mutate ALL=1        # every package that ships; hours
 //	make mutate PLANTED=1    # the mutants of planted.txt, all of which must be killed
 //
-// A mutant of Go goes into the build by an overlay; one of Rego is written into the
-// tree for its tests and taken back. A survivor of its own package's tests is tried against those of the
-// packages that import it. Mutants that change no behaviour are listed in
-// equivalent.txt, each with its reason.
+// A mutant of Go is built with an overlay; one of Rego is written into the tree and
+// removed after its tests. A mutant that its own package's tests do not notice is
+// tried with the tests of the packages that import it. Mutants that change no
+// behaviour are listed in equivalent.txt, each with its reason.
 package main
 
 import (
@@ -87,7 +87,7 @@ func run(ctx context.Context, o options, out io.Writer) (survivors int, err erro
 	return counts[survived], nil
 }
 
-// mutants are those that o selects.
+// mutants returns the mutants that o selects.
 func (o options) mutants(ctx context.Context) ([]mutant, error) {
 	switch {
 	case o.planted:

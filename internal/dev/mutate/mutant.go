@@ -24,7 +24,7 @@ func (m mutant) text() []byte {
 	return slices.Concat(m.original[:m.from], []byte(m.with), m.original[m.to:])
 }
 
-// change is "old -> new" of what is replaced, on one line.
+// change returns "old -> new" on one line.
 func (m mutant) change() string {
 	return oneLine(string(m.original[m.from:m.to])) + " -> " + oneLine(m.with)
 }
@@ -43,14 +43,14 @@ func oneLine(text string) string {
 	return text
 }
 
-// opposites are operators that take each other's place.
+// opposites maps each operator to the one that replaces it.
 var opposites = map[token.Token]token.Token{
 	token.LSS: token.LEQ, token.LEQ: token.LSS, token.GTR: token.GEQ, token.GEQ: token.GTR,
 	token.EQL: token.NEQ, token.NEQ: token.EQL, token.LAND: token.LOR, token.LOR: token.LAND,
 	token.ADD: token.SUB, token.SUB: token.ADD, token.MUL: token.QUO, token.QUO: token.MUL,
 }
 
-// goMutants are the mutants of a Go file on lines that wanted accepts.
+// goMutants returns the mutants of a Go file on the lines that wanted accepts.
 func goMutants(file string, content []byte, wanted func(line int) bool) ([]mutant, error) {
 	set := token.NewFileSet()
 	parsed, err := parser.ParseFile(set, file, content, parser.SkipObjectResolution)
@@ -97,7 +97,7 @@ func (c *collector) visit(node ast.Node) {
 	}
 }
 
-// deletions are statements that can go and leave a program that compiles.
+// deletions adds mutants without a statement, if the program still compiles.
 func (c *collector) deletions(list []ast.Stmt) {
 	for _, statement := range list {
 		switch s := statement.(type) {
@@ -111,7 +111,7 @@ func (c *collector) deletions(list []ast.Stmt) {
 	}
 }
 
-// isText sees a sum of strings, which has no difference.
+// isText reports whether n joins strings, which have no difference.
 func isText(n *ast.BinaryExpr) bool {
 	for _, side := range []ast.Expr{n.X, n.Y} {
 		if literal, ok := side.(*ast.BasicLit); ok && literal.Kind == token.STRING && n.Op == token.ADD {
@@ -134,7 +134,8 @@ func (c *collector) add(from, to token.Pos, with string) {
 	}
 }
 
-// regoMutants swap an operator, drop a negation, or delete a line of a rule.
+// regoMutants returns mutants that swap an operator, remove a negation, or delete a
+// line of a rule.
 func regoMutants(file string, content []byte, wanted func(line int) bool) []mutant {
 	var all []mutant
 	offset, number := 0, 0
@@ -172,10 +173,11 @@ func regoChanges(line string) []regoChange {
 }
 
 func isRule(line string) bool {
-	return line != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "package ") && !strings.HasPrefix(line, "import ")
+	return line != "" && !strings.HasPrefix(line, "#") &&
+		!strings.HasPrefix(line, "package ") && !strings.HasPrefix(line, "import ")
 }
 
-// plantedMutants reads "file | old | new" lines; old stands once in its file.
+// plantedMutants reads lines of "file | old | new"; old must occur once in its file.
 func plantedMutants(root, list string) ([]mutant, error) {
 	var all []mutant
 	for line := range strings.Lines(list) {
@@ -191,7 +193,7 @@ func plantedMutants(root, list string) ([]mutant, error) {
 			return nil, err
 		}
 		if bytes.Count(content, []byte(parts[1])) != 1 {
-			return nil, fmt.Errorf("planted.txt: %q does not stand once in %s", parts[1], parts[0])
+			return nil, fmt.Errorf("planted.txt: %q does not occur once in %s", parts[1], parts[0])
 		}
 		at := bytes.Index(content, []byte(parts[1]))
 		number := 1 + bytes.Count(content[:at], []byte("\n"))

@@ -83,21 +83,21 @@ func TestShips(t *testing.T) {
 	}
 }
 
-func TestJudge(t *testing.T) {
+func TestVerdictOf(t *testing.T) {
 	failed := errors.New("exit status 1")
 	for text, want := range map[string]verdict{
 		"--- FAIL: TestX": killed, "panic: test timed out after 1s": timedOut, "FAIL p [build failed]": notCompiled,
 	} {
-		if got := judge(text, failed); got != want {
+		if got := verdictOf(text, failed); got != want {
 			t.Errorf("%s: %s", text, got)
 		}
 	}
-	if got := judge("ok", nil); got != survived {
+	if got := verdictOf("ok", nil); got != survived {
 		t.Errorf("no failure: %s", got)
 	}
 }
 
-// TestPlanted: every mutant of the list can be planted as the code stands now.
+// TestPlanted: every mutant of the list fits the code.
 func TestPlanted(t *testing.T) {
 	mutants, err := plantedMutants("../../..", plantedList)
 	if err != nil {
@@ -113,7 +113,7 @@ func TestPlanted(t *testing.T) {
 	}
 }
 
-// TestEquivalentNamesMutants: a reason for a mutant that no longer exists goes.
+// TestEquivalentNamesMutants: every reason belongs to a mutant.
 func TestEquivalentNamesMutants(t *testing.T) {
 	for key := range reasons(equivalentList) {
 		file, change, _ := strings.Cut(key, ": ")

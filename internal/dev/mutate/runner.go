@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// verdict is what became of a mutant.
+// verdict is the result for a mutant.
 type verdict string
 
 const (
 	killed      verdict = "killed"
-	timedOut    verdict = "timed out" // a test that never ends notices, too
+	timedOut    verdict = "timed out" // the tests noticed: they did not end
 	notCompiled verdict = "no program"
-	equivalent  verdict = "equivalent" // survived, and equivalent.txt says why
+	equivalent  verdict = "equivalent" // survived, and equivalent.txt has the reason
 	survived    verdict = "SURVIVED"
 	notTried    verdict = "not tried"
 )
@@ -52,7 +52,10 @@ func newRunner(ctx context.Context) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{folder: folder, root: root, importers: map[string][]string{}, usual: map[string]time.Duration{}, reasons: reasons(equivalentList)}
+	r := &runner{
+		folder: folder, root: root, importers: map[string][]string{},
+		usual: map[string]time.Duration{}, reasons: reasons(equivalentList),
+	}
 	for line := range strings.Lines(listed) {
 		fields := strings.Fields(line)
 		for _, imported := range fields[1:] {
@@ -66,7 +69,7 @@ func newRunner(ctx context.Context) (*runner, error) {
 
 func (r *runner) close() error { return os.RemoveAll(r.folder) }
 
-// reasons are the mutants that equivalent.txt explains: "file: change: reason".
+// reasons returns the mutants that equivalent.txt explains: "file: change: reason".
 func reasons(list string) map[string]bool {
 	explained := map[string]bool{}
 	for line := range strings.Lines(list) {
@@ -77,8 +80,8 @@ func reasons(list string) map[string]bool {
 	return explained
 }
 
-// try runs the tests of the mutant's package, and those of the packages that
-// import it where the first notice nothing.
+// try runs the tests of the mutant's package and, if they notice nothing, those of
+// the packages that import it.
 func (r *runner) try(ctx context.Context, m mutant) verdict {
 	if path.Ext(m.file) == ".rego" {
 		return r.tryEmbedded(ctx, m)
@@ -90,8 +93,8 @@ func (r *runner) try(ctx context.Context, m mutant) verdict {
 	return r.tests(ctx, m, overlay)
 }
 
-// tryEmbedded writes the mutant into the tree and takes it back: go:embed does
-// not read an overlay.
+// tryEmbedded writes the mutant into the tree and restores the file afterwards,
+// since go:embed does not read an overlay.
 func (r *runner) tryEmbedded(ctx context.Context, m mutant) verdict {
 	name := filepath.Join(r.root, filepath.FromSlash(m.file))
 	defer func() { _ = os.WriteFile(name, m.original, 0o600) }()
@@ -120,7 +123,8 @@ func (r *runner) overlay(m mutant) (string, error) {
 	if err := os.WriteFile(changed, m.text(), 0o600); err != nil {
 		return "", err
 	}
-	content, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(r.root, filepath.FromSlash(m.file)): changed}})
+	original := filepath.Join(r.root, filepath.FromSlash(m.file))
+	content, err := json.Marshal(map[string]map[string]string{"Replace": {original: changed}})
 	if err != nil {
 		return "", err
 	}
@@ -128,8 +132,8 @@ func (r *runner) overlay(m mutant) (string, error) {
 	return name, os.WriteFile(name, content, 0o600)
 }
 
-// test runs one package's tests with an overlay. A mutant that takes longer than
-// its time is run again with ten times as much, since a busy machine is slow.
+// test runs one package's tests with an overlay. After a timeout it runs them again
+// with ten times the limit, because the machine may be busy.
 func (r *runner) test(ctx context.Context, overlay, tested string) verdict {
 	limit := r.limit(ctx, tested)
 	v := r.once(ctx, overlay, tested, limit)
@@ -139,7 +143,7 @@ func (r *runner) test(ctx context.Context, overlay, tested string) verdict {
 	return v
 }
 
-// limit is three times what the tests take as they are, and ten seconds.
+// limit is three times the time of the tests without a mutant, and ten seconds.
 func (r *runner) limit(ctx context.Context, tested string) time.Duration {
 	if _, known := r.usual[tested]; !known {
 		began := time.Now()
@@ -157,10 +161,10 @@ func (r *runner) once(ctx context.Context, overlay, tested string, limit time.Du
 	command := exec.CommandContext(ctx, "go", append(args, "./"+tested)...)
 	command.Dir = r.root
 	text, err := command.CombinedOutput()
-	return judge(string(text), err)
+	return verdictOf(string(text), err)
 }
 
-func judge(text string, err error) verdict {
+func verdictOf(text string, err error) verdict {
 	switch {
 	case err == nil:
 		return survived

@@ -11,10 +11,11 @@ import (
 	"strings"
 )
 
-// ships tells whether a file is in the binary, or is a rule of it.
+// ships reports whether a file is part of the binary.
 func ships(file string) bool {
 	switch {
-	case strings.HasSuffix(file, "_test.go"), strings.HasSuffix(file, "_test.rego"), strings.Contains("/"+file, "/testdata/"):
+	case strings.HasSuffix(file, "_test.go"), strings.HasSuffix(file, "_test.rego"),
+		strings.Contains("/"+file, "/testdata/"):
 		return false
 	case strings.HasSuffix(file, ".rego"):
 		return path.Dir(file) == "rego"
@@ -25,8 +26,8 @@ func ships(file string) bool {
 		!strings.HasPrefix(file, "internal/testenv/")
 }
 
-// mutantsOfModule are the mutants of every file that ships, on the given lines
-// alone where there are any.
+// mutantsOfModule returns the mutants of every file that ships, on these lines of
+// each file; nil is every line.
 func mutantsOfModule(ctx context.Context, lines map[string]map[int]bool) ([]mutant, error) {
 	files, err := output(ctx, "git", "ls-files", "*.go", "*.rego")
 	if err != nil {
@@ -55,8 +56,8 @@ func mutantsOfModule(ctx context.Context, lines map[string]map[int]bool) ([]muta
 	return all, nil
 }
 
-// changedLines are the lines of each file that the working tree has and base has
-// not.
+// changedLines returns, for each file, the lines of the working tree that base does
+// not have.
 func changedLines(ctx context.Context, base string) (map[string]map[int]bool, error) {
 	diff, err := output(ctx, "git", "diff", "--unified=0", "--no-color", "--no-ext-diff", base, "--", "*.go", "*.rego")
 	if err != nil {

@@ -42,7 +42,8 @@ func run(ctx context.Context, root string, tests bool, out io.Writer) error {
 	}
 	row("code lines in all (no tests, blanks, comments, generated files)", sources.code(""))
 	row("code lines of tests", sources.testCode())
-	row("exported functions, types, constants, variables outside internal, main, envoy, benchmarks", len(sources.exported()))
+	row("exported functions, types, constants, variables outside internal, main, envoy, benchmarks",
+		len(sources.exported()))
 	row("lines over 120 columns, tests left out", sources.wide())
 	row("longest function, lines", sources.longest())
 	row("functions with more than five parameters", sources.manyParameters())

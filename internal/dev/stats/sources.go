@@ -24,8 +24,8 @@ type source struct {
 
 type sources []source
 
-// readModule parses every Go file below root. Generated files and what lies in
-// testdata, hidden folders or bin are left out.
+// readModule parses every Go file below root, except generated files and those in
+// testdata, hidden folders and bin.
 func readModule(root string) (sources, error) {
 	var all sources
 	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
@@ -73,7 +73,7 @@ func (s sources) folders() []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// code counts the code lines of a top-level folder without tests; "" is all.
+// code counts the code lines of a top-level folder without tests; "" is every folder.
 func (s sources) code(folder string) int {
 	total := 0
 	for _, source := range s {
@@ -94,8 +94,8 @@ func (s sources) testCode() int {
 	return total
 }
 
-// codeLines are the lines that hold at least a part of a token: neither blank
-// lines nor those of comments alone.
+// codeLines counts the lines with at least a part of a token: neither blank lines
+// nor lines of comments alone.
 func (s source) codeLines() int {
 	set := token.NewFileSet()
 	file := set.AddFile(s.path, set.Base(), len(s.content))
@@ -117,8 +117,7 @@ func (s source) codeLines() int {
 	}
 }
 
-// isPublic tells whether another module may import the file's package and is
-// meant to.
+// isPublic reports whether the file's package is for import by other modules.
 func (s source) isPublic() bool {
 	hidden := strings.Contains("/"+s.path, "/internal/") || s.folder() == "envoy" || s.folder() == "benchmarks"
 	return !s.isTest() && !hidden && s.file.Name.Name != "main"

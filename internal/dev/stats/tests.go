@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// suite is what one run of all tests came to.
+// suite is the result of one run of all tests.
 type suite struct {
 	passed, skipped int
 	coverage        float64 // percent of all statements
