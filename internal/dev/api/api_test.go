@@ -73,6 +73,10 @@ func (t T) get() string { return "" }
 
 func helper() {}
 
+type local[K any] struct{}
+
+func (l *local[K]) Public() {}
+
 const A, b = 1, 2
 `
 	if err := os.WriteFile(filepath.Join(folder, "p.go"), []byte(source), 0o600); err != nil {
@@ -82,7 +86,7 @@ const A, b = 1, 2
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, unwanted := range []string{"hidden io", "helper", "get()", "comment", "return", "import"} {
+	for _, unwanted := range []string{"hidden io", "helper", "get()", "local", "comment", "return", "import"} {
 		if strings.Contains(string(got), unwanted) {
 			t.Errorf("%q is listed:\n%s", unwanted, got)
 		}

@@ -88,6 +88,9 @@ func exportedOf(name string) ([]string, error) {
 	for _, declaration := range file.Decls {
 		switch d := declaration.(type) {
 		case *ast.FuncDecl:
+			if d.Recv != nil && !isExported(d.Recv.List[0].Type) {
+				continue
+			}
 			d.Body = nil
 		case *ast.GenDecl:
 			if d.Tok == token.IMPORT {
@@ -101,4 +104,17 @@ func exportedOf(name string) ([]string, error) {
 		declarations = append(declarations, text.String())
 	}
 	return declarations, nil
+}
+
+// isExported reports whether a receiver's type is exported.
+func isExported(receiver ast.Expr) bool {
+	switch r := receiver.(type) {
+	case *ast.StarExpr:
+		return isExported(r.X)
+	case *ast.IndexExpr:
+		return isExported(r.X)
+	case *ast.Ident:
+		return r.IsExported()
+	}
+	return true
 }
