@@ -34,6 +34,7 @@ type Provider struct {
 	LookedUp      string   `json:"looked_up"`                  // the date of the documentation
 	Tried         bool     `json:"tried_on_the_real_provider"` // false: documentation alone
 	Documentation []string `json:"documentation"`
+	Read          []string `json:"read"`     // the sources of this file that were read on that date
 	Keys          []Key    `json:"keys"`     // the issuer's key set; rows sign with the first, unless their kid names another
 	Resource      string   `json:"resource"` // the URL that requests are for
 
