@@ -90,12 +90,6 @@ func newWorldWith(t testing.TB, algorithm string, tokens int, cache int64, rules
 
 func (w *world) state(t testing.TB, cache int64, rules string) *extauthz.State {
 	t.Helper()
-	table, problems := resource.NewTable([]resource.Spec{{
-		URI: resourceURI, Name: "benchmark", Issuers: []string{issuerURL}, Scopes: []string{"mcp:read"},
-	}}, nil)
-	if table == nil {
-		t.Fatal(problems)
-	}
 	team := filepath.Join(t.TempDir(), "team.rego")
 	if err := os.WriteFile(team, []byte(rules), 0o600); err != nil {
 		t.Fatal(err)
@@ -108,7 +102,7 @@ func (w *world) state(t testing.TB, cache int64, rules string) *extauthz.State {
 	}
 	source := jwks.NewSource(jwks.Options{Issuer: issuerURL, Static: jwttest.JWKS(w.key)}, jwks.Environment{})
 	return &extauthz.State{
-		Resources:    table,
+		Resources:    resources(t, "off"),
 		Issuers:      map[string]*token.Issuer{issuerURL: {ID: issuerURL, Algorithms: token.DefaultAlgorithms(), Keys: source}},
 		Verifier:     token.NewVerifier(token.Options{ClockSkew: 30 * time.Second, Waiting: 1000}),
 		Possession:   token.NewPossessionVerifier(token.PossessionOptions{}),
@@ -116,6 +110,18 @@ func (w *world) state(t testing.TB, cache int64, rules string) *extauthz.State {
 		TokenCache:   cache,
 		CheckTimeout: 2 * time.Second,
 	}
+}
+
+// resources are one resource, which takes DPoP proofs in this mode.
+func resources(t testing.TB, dpop string) *resource.Table {
+	t.Helper()
+	table, problems := resource.NewTable([]resource.Spec{{
+		URI: resourceURI, Name: "benchmark", Issuers: []string{issuerURL}, Scopes: []string{"mcp:read"}, DPoP: dpop,
+	}}, nil)
+	if table == nil {
+		t.Fatal(problems)
+	}
+	return table
 }
 
 // ask asks about the first token, which must be taken.

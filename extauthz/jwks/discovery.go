@@ -88,7 +88,7 @@ func discoveryURLs(issuer string) []string {
 // its issuer must be the configured one byte for byte (RFC 8414, section 3.3),
 // unless the configuration says where the document is.
 func (f *fetcher) readMetadata(at string, body []byte) (string, *failure) {
-	document, err := strictjson.Members(body)
+	document, err := strictjson.ReadMembers(body, "issuer", "jwks_uri")
 	if err != nil && !json.Valid(body) {
 		return "", notJSON(at)
 	}

@@ -96,11 +96,11 @@ func reverse(t *testing.T, doc []byte) []byte {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	found, err := strictjson.Members(doc)
+	found, err := strictjson.ReadMembers(doc, "keys")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(found["keys"], &set.Keys); err != nil {
+	if err := json.Unmarshal(found.Get("keys"), &set.Keys); err != nil {
 		t.Fatal(err)
 	}
 	slices.Reverse(set.Keys)

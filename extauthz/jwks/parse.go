@@ -93,11 +93,11 @@ func elements(doc []byte) ([]json.RawMessage, error) {
 	if len(doc) > maxDocument {
 		return nil, errors.New("larger than 1 MiB")
 	}
-	set, err := strictjson.Members(doc)
+	set, err := strictjson.ReadMembers(doc, "keys")
 	if err != nil {
 		return nil, err
 	}
-	list, err := strictjson.Elements(set["keys"])
+	list, err := strictjson.Elements(set.Get("keys"))
 	if err != nil {
 		return nil, errors.New("keys is not an array")
 	}
@@ -131,9 +131,12 @@ var material = []string{"kty", "crv", "n", "e", "x", "y"}
 // sections 6.2.2, 6.3.2 and 6.4). A key that lies open like that protects nothing.
 var private = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
+// jwkNames are all members that are read.
+var jwkNames = slices.Concat(material, private, []string{"kid", "use", "key_ops", "alg", "issuer"})
+
 // parseKey reads one element. The id is given beside an error too, for the log.
 func parseKey(element json.RawMessage, use string) (key *Key, id string, err error) {
-	jwkMembers, err := strictjson.Members(element)
+	jwkMembers, err := strictjson.ReadMembers(element, jwkNames...)
 	if err != nil {
 		return nil, "", err
 	}
@@ -172,9 +175,9 @@ func parseKey(element json.RawMessage, use string) (key *Key, id string, err err
 //
 // A key of a SPIFFE bundle must name its use: without one, or with another, it
 // is no authority for JWT-SVIDs.
-func purpose(jwkMembers map[string]json.RawMessage, wanted string) error {
+func purpose(jwkMembers strictjson.Members, wanted string) error {
 	for _, name := range private {
-		if _, present := jwkMembers[name]; present {
+		if jwkMembers.Get(name).Present() {
 			return errors.New("a private or symmetric key")
 		}
 	}
@@ -185,21 +188,21 @@ func purpose(jwkMembers map[string]json.RawMessage, wanted string) error {
 	if use != wanted && (present || wanted != useSignature) {
 		return errors.New("use is not " + wanted)
 	}
-	raw, present := jwkMembers["key_ops"]
-	if !present {
+	raw := jwkMembers.Get("key_ops")
+	if !raw.Present() {
 		return nil
 	}
-	var operations []string
-	if err := json.Unmarshal(raw, &operations); err != nil {
+	verifies := false
+	if !raw.EachString(func(operation string) { verifies = verifies || operation == "verify" }) {
 		return errors.New("key_ops is not an array of strings")
 	}
-	if !slices.Contains(operations, "verify") {
+	if !verifies {
 		return errors.New("key_ops lacks verify")
 	}
 	return nil
 }
 
-func publicKey(jwkMembers map[string]json.RawMessage) (crypto.PublicKey, error) {
+func publicKey(jwkMembers strictjson.Members) (crypto.PublicKey, error) {
 	kty, _, err := text(jwkMembers, "kty")
 	if err != nil {
 		return nil, err
@@ -209,8 +212,8 @@ func publicKey(jwkMembers map[string]json.RawMessage) (crypto.PublicKey, error) 
 	}
 	only := map[string]json.RawMessage{}
 	for _, name := range material {
-		if value, present := jwkMembers[name]; present {
-			only[name] = value
+		if value := jwkMembers.Get(name); value.Present() {
+			only[name] = json.RawMessage(value)
 		}
 	}
 	doc, err := json.Marshal(only)

@@ -1,7 +1,6 @@
 package jwks
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/doorward/doorward/internal/strictjson"
@@ -9,15 +8,16 @@ import (
 
 // text reads a member that must be a string where it is present. A null is
 // present, and no string.
-func text(from map[string]json.RawMessage, name string) (value string, present bool, err error) {
-	raw, present := from[name]
-	if !present {
+func text(from strictjson.Members, name string) (value string, present bool, err error) {
+	raw := from.Get(name)
+	if !raw.Present() {
 		return "", false, nil
 	}
-	decoded, err := strictjson.Value(raw)
-	value, isString := decoded.(string)
-	if err != nil || !isString {
-		return "", true, fmt.Errorf("%s is not a string", name)
+	if raw.Is('"') {
+		decoded, err := strictjson.Value(raw)
+		if value, isString := decoded.(string); err == nil && isString {
+			return value, true, nil
+		}
 	}
-	return value, true, nil
+	return "", true, fmt.Errorf("%s is not a string", name)
 }

@@ -15,7 +15,7 @@ type flaw string
 // compactJWS is a token taken apart. Nothing in it is verified.
 type compactJWS struct {
 	header    header
-	payload   map[string]any
+	payload   strictjson.Document
 	input     string // what the signature covers (RFC 7515, section 5.1, step 8)
 	signature []byte
 }
@@ -26,15 +26,15 @@ func parse(token string, maxBytes int) (compactJWS, flaw) {
 	if flaw != "" {
 		return compactJWS{}, flaw
 	}
-	members, flaw := decodeObject(parts[0])
+	members, flaw := scanObject(parts[0], headerNames)
 	if flaw != "" {
 		return compactJWS{}, "header: " + flaw
 	}
-	header, flaw := readHeader(members)
+	header, flaw := readHeader(members.Members)
 	if flaw != "" {
 		return compactJWS{}, flaw
 	}
-	payload, flaw := decodeObject(parts[1])
+	payload, flaw := scanObject(parts[1], claimNames)
 	if flaw != "" {
 		return compactJWS{}, "payload: " + flaw
 	}
@@ -61,9 +61,8 @@ func split(token string, maxBytes int) ([3][]byte, flaw) {
 	if strings.Count(token, ".") != len(decoded)-1 {
 		return decoded, "not three parts"
 	}
-	strict := base64.RawURLEncoding.Strict()
 	for i, part := range strings.Split(token, ".") {
-		bytes, err := strict.DecodeString(part)
+		bytes, err := strictBase64.DecodeString(part)
 		switch {
 		case err != nil && base64urlOnly(part):
 			return decoded, "not canonical base64url"
@@ -74,6 +73,9 @@ func split(token string, maxBytes int) ([3][]byte, flaw) {
 	}
 	return decoded, ""
 }
+
+// strictBase64 refuses unused bits that are not zero.
+var strictBase64 = base64.RawURLEncoding.Strict()
 
 func hasLineBreak(s string) bool {
 	return strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0
@@ -91,15 +93,17 @@ func base64urlOnly(s string) bool {
 	return true
 }
 
-// decodeObject reads one JSON object that fills the text and has only one reading
-// (RFC 7515, section 4; RFC 7519, section 4).
-func decodeObject(text []byte) (map[string]any, flaw) {
-	object, err := strictjson.Object(text)
+// scanObject checks one JSON object that fills the text and has only one reading
+// (RFC 7515, section 4; RFC 7519, section 4), and finds the members with these
+// names. Nobody has signed for the text yet, so no tree is built of it.
+func scanObject(text []byte, names []string) (strictjson.Document, flaw) {
+	document, err := strictjson.Scan(text, names...)
 	switch {
 	case err == nil:
-		return object, ""
-	case errors.Is(err, strictjson.ErrDepth), errors.Is(err, strictjson.ErrTrailing), errors.Is(err, strictjson.ErrNotObject):
-		return nil, flaw(err.Error())
+		return document, ""
+	case errors.Is(err, strictjson.ErrDepth), errors.Is(err, strictjson.ErrTrailing),
+		errors.Is(err, strictjson.ErrNotObject):
+		return document, flaw(err.Error())
 	}
-	return nil, flaw("not strict JSON: " + err.Error())
+	return document, flaw("not strict JSON: " + err.Error())
 }

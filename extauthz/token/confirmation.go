@@ -2,7 +2,6 @@ package token
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 )
 
 // The methods of RFC 7800 that can be proven here.
@@ -53,6 +52,6 @@ func sha256Text(value any) (string, bool) {
 	if !base64urlOnly(text) {
 		return "", false
 	}
-	digest, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	digest, err := strictBase64.DecodeString(text)
 	return text, err == nil && len(digest) == sha256.Size
 }

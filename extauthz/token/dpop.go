@@ -4,13 +4,19 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/internal/strictjson"
+)
+
+// The members of a proof that are read (RFC 9449, section 4.2).
+var (
+	proofHeaderNames = append([]string{"jwk"}, headerNames...)
+	proofClaimNames  = []string{"jti", "htm", "htu", "iat", "ath", "nonce"}
 )
 
 const (
@@ -28,7 +34,7 @@ const (
 // verified.
 type dpopProof struct {
 	header    header
-	jwk       map[string]any
+	jwk       strictjson.Member
 	id        string    // jti
 	method    string    // htm
 	target    string    // htu, as [targetURI] returns it
@@ -110,22 +116,22 @@ func readProof(compact string) (dpopProof, flaw) {
 	if flaw != "" {
 		return dpopProof{}, flaw
 	}
-	members, flaw := decodeObject(parts[0])
+	members, flaw := scanObject(parts[0], proofHeaderNames)
 	if flaw != "" {
 		return dpopProof{}, "header: " + flaw
 	}
-	header, flaw := readHeader(members)
+	header, flaw := readHeader(members.Members)
 	if flaw != "" {
 		return dpopProof{}, flaw
 	}
 	if header.typ == nil || *header.typ != typeProof {
 		return dpopProof{}, "typ: not dpop+jwt"
 	}
-	jwk, ok := members["jwk"].(map[string]any)
-	if !ok {
+	jwk := members.Get("jwk")
+	if !jwk.Is('{') {
 		return dpopProof{}, "jwk: absent or not an object"
 	}
-	claims, flaw := decodeObject(parts[1])
+	claims, flaw := scanObject(parts[1], proofClaimNames)
 	if flaw != "" {
 		return dpopProof{}, "payload: " + flaw
 	}
@@ -133,11 +139,11 @@ func readProof(compact string) (dpopProof, flaw) {
 		header: header, jwk: jwk,
 		input: compact[:strings.LastIndexByte(compact, '.')], signature: parts[2],
 	}
-	return proof, proof.readClaims(claims)
+	return proof, proof.readClaims(claims.Members)
 }
 
-func (d *dpopProof) readClaims(claims map[string]any) flaw {
-	r := claimReader{all: claims}
+func (d *dpopProof) readClaims(claims strictjson.Members) flaw {
+	r := claimReader{members: claims}
 	r.require("jti", "htm", "htu", "iat", "ath")
 	d.id, d.method, d.tokenHash, d.issued = r.string("jti"), r.string("htm"), r.string("ath"), r.date("iat")
 	if d.id == "" || len(d.id) > maxProofID {
@@ -148,7 +154,7 @@ func (d *dpopProof) readClaims(claims map[string]any) flaw {
 		r.fail("htu", "not a plain http or https URI")
 	}
 	d.target = target
-	d.nonce, _ = claims["nonce"].(string)
+	d.nonce, _ = claims.Get("nonce").Text()
 	return r.flaw
 }
 
@@ -159,11 +165,7 @@ func (b *PossessionVerifier) proofKey(proof dpopProof, thumbprint string) (algor
 	if !known {
 		return algorithm, nil, "alg: none, symmetric or unknown"
 	}
-	doc, err := json.Marshal(proof.jwk)
-	if err != nil {
-		return algorithm, nil, "jwk: not readable"
-	}
-	key, err := jwks.ParseKey(doc)
+	key, err := jwks.ParseKey(proof.jwk)
 	if err != nil {
 		return algorithm, nil, "jwk: " + flaw(err.Error())
 	}

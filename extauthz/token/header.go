@@ -1,6 +1,13 @@
 package token
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/doorward/doorward/internal/strictjson"
+)
+
+// headerNames are the header parameters that [readHeader] reads.
+var headerNames = []string{"alg", "kid", "typ", "crit", "b64"}
 
 // header is what is read of a JOSE header (RFC 7515, section 4.1). All else is
 // ignored, jku, jwk, x5u and x5c above all: a token does not bring its own key.
@@ -12,32 +19,32 @@ type header struct {
 
 // readHeader finds what makes a token malformed. A wrong-typed typ does not: it
 // names no access token, and the profile says so.
-func readHeader(members map[string]any) (header, flaw) {
+func readHeader(members strictjson.Members) (header, flaw) {
 	var h header
-	alg, ok := members["alg"].(string)
+	alg, ok := members.Get("alg").Text()
 	if !ok {
 		return h, "alg: absent or not a string"
 	}
 	h.alg = alg
-	if value, present := members["kid"]; present {
-		kid, ok := value.(string)
+	if member := members.Get("kid"); member.Present() {
+		kid, ok := member.Text()
 		if !ok {
 			return h, "kid: not a string"
 		}
 		h.kid = &kid
 	}
-	if value, present := members["typ"]; present {
-		typ := mediaType(value)
+	if member := members.Get("typ"); member.Present() {
+		typ := mediaType(member)
 		h.typ = &typ
 	}
 	// No extension is understood here, and an empty or wrong-typed crit is
 	// forbidden by itself (RFC 7515, section 4.1.11).
-	if _, present := members["crit"]; present {
+	if members.Get("crit").Present() {
 		return h, "crit: present"
 	}
 	// Without crit, b64 false would be ignored by some and honoured by others
 	// (RFC 7797, section 6).
-	if value, present := members["b64"]; present && value != true {
+	if member := members.Get("b64"); member.Present() && !member.Is('t') {
 		return h, "b64: not true"
 	}
 	return h, ""
@@ -54,7 +61,7 @@ func (h header) keyNotFound() flaw {
 // mediaType is a typ in lower case without "application/", which may be left
 // out (RFC 7515, section 4.1.9). What is no string becomes "", a type that no
 // profile accepts.
-func mediaType(typ any) string {
-	text, _ := typ.(string)
+func mediaType(typ strictjson.Member) string {
+	text, _ := typ.Text()
 	return strings.TrimPrefix(strings.ToLower(text), "application/")
 }

@@ -1,6 +1,10 @@
 package token
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/doorward/doorward/internal/strictjson"
+)
 
 // Profile is the set of rules by which a token must show that it is an access
 // token.
@@ -26,7 +30,7 @@ func (p Profile) String() string {
 
 // otherKind finds what shows that a token is no access token (RFC 8725,
 // sections 3.11 and 3.12). Any profile but Standard is read as the strict one.
-func (p Profile) rejectOtherType(h header, payload map[string]any) flaw {
+func (p Profile) rejectOtherType(h header, payload strictjson.Members) flaw {
 	if !p.acceptsType(h.typ) {
 		return "typ: not the type of an access token"
 	}
@@ -55,17 +59,17 @@ func (p Profile) acceptsType(typ *string) bool {
 // tokens (OpenID Connect Core, sections 2 and 3.3.2.11) and of security events
 // (RFC 8417, section 2.2), and the marks of Amazon Cognito (token_use) and of
 // Keycloak (typ in the payload).
-func hasClaimsOfOtherKind(payload map[string]any) flaw {
+func hasClaimsOfOtherKind(payload strictjson.Members) flaw {
 	for _, name := range []string{"nonce", "at_hash", "c_hash", "s_hash", "events"} {
-		if _, present := payload[name]; present {
+		if payload.Get(name).Present() {
 			return flaw(name + ": a claim of another kind of token")
 		}
 	}
-	if use, _ := payload["token_use"].(string); strings.EqualFold(use, "id") {
+	if use, _ := payload.Get("token_use").Text(); strings.EqualFold(use, "id") {
 		return "token_use: that of an ID token"
 	}
-	if value, present := payload["typ"]; present {
-		switch typ, isText := value.(string); {
+	if member := payload.Get("typ"); member.Present() {
+		switch typ, isText := member.Text(); {
 		case !isText:
 			return "typ in the payload: not a string"
 		case isOtherPayloadType(typ):

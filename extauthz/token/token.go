@@ -132,7 +132,7 @@ func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss 
 		return nil, nobody.refuse(reason.AlgorithmNotAllowed, "alg: none, symmetric or unknown")
 	}
 
-	iss, named := jws.payload["iss"].(string)
+	iss, named := jws.payload.Get("iss").Text()
 	issuer := nobody
 	if named {
 		issuer = trusted(iss)
@@ -140,7 +140,7 @@ func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss 
 	if flaw := issuer.refusesAlgorithm(jws.header); flaw != "" {
 		return nil, issuer.refuse(reason.AlgorithmNotAllowed, flaw)
 	}
-	if flaw := issuer.profile().rejectOtherType(jws.header, jws.payload); flaw != "" {
+	if flaw := issuer.profile().rejectOtherType(jws.header, jws.payload.Members); flaw != "" {
 		return nil, issuer.refuse(reason.TypeNotAllowed, flaw)
 	}
 	if !named { // no issuer can be unknown that was never named
@@ -150,7 +150,7 @@ func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss 
 		return nil, nobody.refuse(reason.IssuerUnknown, "iss: not trusted for this resource")
 	}
 
-	claims, flaw := readClaims(jws.payload, issuer.Profile)
+	claims, flaw := checkClaims(jws.payload.Members, issuer.Profile)
 	if flaw != "" {
 		return nil, issuer.refuse(reason.ClaimsMissing, flaw)
 	}
@@ -169,6 +169,7 @@ func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss 
 	if refusal := v.checkTime(claims, issuer); refusal != nil { // the wait for keys may have been long
 		return nil, refusal
 	}
+	claims.fill(jws.payload.Object())
 	claims.Key, claims.KeyID = key, key.ID
 	claims.Algorithm, claims.HeaderKeyID, claims.Size = jws.header.alg, jws.header.kid, len(compact)
 	return claims, nil

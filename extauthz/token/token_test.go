@@ -137,7 +137,11 @@ func TestClaims(t *testing.T) {
 }
 
 func TestDateKeepsItsFraction(t *testing.T) {
-	r := claimReader{all: map[string]any{"exp": json.Number("-1.5")}}
+	document, flaw := scanObject([]byte(`{"exp":-1.5}`), claimNames)
+	if flaw != "" {
+		t.Fatal(flaw)
+	}
+	r := claimReader{members: document.Members}
 	if got := r.date("exp"); !got.Equal(time.Unix(-2, 5e8)) || r.flaw != "" {
 		t.Errorf("%v %q", got, r.flaw)
 	}

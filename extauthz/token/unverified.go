@@ -26,15 +26,17 @@ func ReadUnverified(compact string) (Unverified, bool) {
 	if flaw != "" {
 		return Unverified{}, false
 	}
-	r := claimReader{all: jws.payload} // its flaw is not looked at
+	var claims Claims
+	claims.fill(jws.payload.Object())
+	r := claimReader{members: jws.payload.Members} // its flaw does not matter here
 	u := Unverified{
 		Algorithm: jws.header.alg,
-		Issuer:    r.string("iss"),
-		Subject:   r.string("sub"),
-		Client:    r.client(),
-		ID:        r.string("jti"),
-		Audience:  r.strings("aud"),
-		Scopes:    r.scopes(),
+		Issuer:    claims.Issuer,
+		Subject:   claims.Subject,
+		Client:    claims.Client,
+		ID:        claims.ID,
+		Audience:  claims.Audience(),
+		Scopes:    claims.Scopes,
 		Expiry:    r.date("exp"),
 		NotBefore: r.date("nbf"),
 		IssuedAt:  r.date("iat"),

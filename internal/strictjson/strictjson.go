@@ -4,8 +4,9 @@
 // bytes can understand them in another way (RFC 8259, section 4; RFC 7515,
 // section 4; RFC 7517, section 4).
 //
-// [Object] decodes a whole document, [Members] and [Elements] one level of it,
-// and a [Reader] reads token by token. Errors have fixed words and repeat
+// [Value] decodes a whole document, [Scan] checks one without decoding it,
+// [ReadMembers] and [Elements] read one level, and a [Reader] reads token by
+// token. Errors have fixed words and repeat
 // nothing of the document, so that they may be logged.
 package strictjson
 
@@ -14,6 +15,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -29,6 +31,7 @@ var (
 	ErrDuplicateName = errors.New("a member name occurs twice")
 	ErrUTF8          = errors.New("invalid UTF-8")
 	ErrDepth         = errors.New("nested too deeply")
+	ErrTooLong       = errors.New("2 GiB or more")
 	ErrTrailing      = errors.New("more than one JSON value")
 	ErrNotObject     = errors.New("not a JSON object")
 	ErrNotArray      = errors.New("not a JSON array")
@@ -46,23 +49,12 @@ func (e *Error) Error() string { return e.Reason.Error() }
 // Unwrap returns the reason.
 func (e *Error) Unwrap() error { return e.Reason }
 
-// Object decodes a document that is one object. Numbers are json.Number.
-func Object(doc []byte) (map[string]any, error) {
-	value, err := Value(doc)
-	if err != nil {
-		return nil, err
-	}
-	object, isObject := value.(map[string]any)
-	if !isObject {
-		return nil, ErrNotObject
-	}
-	return object, nil
-}
-
 // Value decodes a document that is one value: nil, bool, string, json.Number,
 // []any or map[string]any.
 func Value(doc []byte) (any, error) {
-	r := newReader(doc, false)
+	d := acquire()
+	defer d.release()
+	r := d.read(doc)
 	value, err := r.value()
 	if err == nil {
 		err = r.End()
@@ -73,50 +65,19 @@ func Value(doc []byte) (any, error) {
 	return value, nil
 }
 
-// Members returns the members of an object, undecoded. The names of this object
-// are checked, and those inside a value only when it is read itself: a fault in
-// one value leaves the others usable.
-func Members(doc []byte) (map[string]json.RawMessage, error) {
-	if !utf8.Valid(doc) {
-		return nil, ErrUTF8
-	}
-	members := map[string]json.RawMessage{}
-	r := newReader(doc, true)
-	if err := r.open('{', ErrNotObject); err != nil {
-		return nil, err
-	}
-	for r.Kind() != '}' {
-		raw, err := r.raw()
-		if err != nil {
-			return nil, err
-		}
-		name, err := Value(raw)
-		if err != nil {
-			return nil, err
-		}
-		text, _ := name.(string) // the decoder takes no other name
-		if _, again := members[text]; again {
-			return nil, ErrDuplicateName
-		}
-		if members[text], err = r.raw(); err != nil {
-			return nil, err
-		}
-	}
-	if err := r.close(); err != nil {
-		return nil, err
-	}
-	return members, nil
-}
-
 // Elements returns the elements of an array, undecoded, as Members does.
 func Elements(doc []byte) ([]json.RawMessage, error) {
 	if !utf8.Valid(doc) {
 		return nil, ErrUTF8
 	}
 	var elements []json.RawMessage
-	r := newReader(doc, true)
-	if err := r.open('[', ErrNotArray); err != nil {
+	d := acquire()
+	defer d.release()
+	r := d.read(doc, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if token, err := r.Token(); err != nil {
 		return nil, err
+	} else if token.Kind() != '[' {
+		return nil, ErrNotArray
 	}
 	for r.Kind() != ']' {
 		raw, err := r.raw()
@@ -125,7 +86,10 @@ func Elements(doc []byte) ([]json.RawMessage, error) {
 		}
 		elements = append(elements, raw)
 	}
-	if err := r.close(); err != nil {
+	if _, err := r.Token(); err != nil {
+		return nil, err
+	}
+	if err := r.End(); err != nil {
 		return nil, err
 	}
 	return elements, nil
@@ -140,14 +104,38 @@ type Reader struct {
 
 // NewReader reads doc, which must not change meanwhile.
 func NewReader(doc []byte) *Reader {
-	r := newReader(doc, false)
+	r := new(decoder).read(doc)
 	return &r
 }
 
-// newReader returns a value, so that the reader of one call is no allocation.
-func newReader(doc []byte, shallow bool) Reader {
-	return Reader{doc, jsontext.NewDecoder(bytes.NewBuffer(doc),
-		jsontext.AllowDuplicateNames(shallow), jsontext.AllowInvalidUTF8(shallow))}
+// decoder is a decoder with its input, which it reads in place.
+type decoder struct {
+	json  jsontext.Decoder
+	input bytes.Buffer
+	names [32]span // room for the names of an ordinary document
+}
+
+// decoders are those of functions that return nothing of theirs.
+var decoders sync.Pool
+
+func acquire() *decoder {
+	if d, isDecoder := decoders.Get().(*decoder); isDecoder {
+		return d
+	}
+	return new(decoder)
+}
+
+// release lets go of the document.
+func (d *decoder) release() {
+	d.read(nil)
+	decoders.Put(d)
+}
+
+// read returns a value, so that the reader of one call is no allocation.
+func (d *decoder) read(doc []byte, options ...jsontext.Options) Reader {
+	d.input = *bytes.NewBuffer(doc)
+	d.json.Reset(&d.input, options...)
+	return Reader{doc, &d.json}
 }
 
 // Kind is that of the next token, 0 where there is no valid one.
@@ -203,23 +191,7 @@ func (r *Reader) fault(err error) error {
 	return &Error{at, ErrSyntax}
 }
 
-func (r *Reader) open(kind jsontext.Kind, otherwise error) error {
-	token, err := r.Token()
-	if err == nil && token.Kind() != kind {
-		return otherwise
-	}
-	return err
-}
-
-// close reads the token that ends the outermost value.
-func (r *Reader) close() error {
-	if _, err := r.Token(); err != nil {
-		return err
-	}
-	return r.End()
-}
-
-// raw reads one value, or a name, without decoding it.
+// raw reads one value without decoding it.
 func (r *Reader) raw() ([]byte, error) {
 	begin, outside := r.Offset(), r.json.StackDepth()
 	for {

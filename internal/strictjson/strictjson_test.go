@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,8 +18,8 @@ func nested(levels int) string {
 }
 
 // Each reason for which a document is refused, where the fault is at the
-// outermost level (read by Members too) and where it lies inside a value.
-func TestObject(t *testing.T) {
+// outermost level (read by ReadMembers too) and where it lies inside a value.
+func TestScan(t *testing.T) {
 	rows := []struct {
 		intent, doc   string
 		want, members error
@@ -46,12 +47,12 @@ func TestObject(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.intent, func(t *testing.T) {
-			object, err := Object([]byte(row.doc))
-			if !errors.Is(err, row.want) || (object == nil) != (err != nil) {
+			document, err := Scan([]byte(row.doc), "a")
+			if object := document.Object(); !errors.Is(err, row.want) || err == nil && object == nil {
 				t.Errorf("object %v, error %v; want %v", object, err, row.want)
 			}
-			members, err := Members([]byte(row.doc))
-			if !errors.Is(err, row.members) || (members == nil) != (err != nil) {
+			members, err := ReadMembers([]byte(row.doc), "a")
+			if !errors.Is(err, row.members) || err == nil && members.Get("a").Present() != strings.Contains(row.doc, `"a"`) {
 				t.Errorf("members %v, error %v; want %v", members, err, row.members)
 			}
 		})
@@ -82,45 +83,129 @@ func TestErrorsHaveAPlace(t *testing.T) {
 	}
 }
 
-// What is read is JSON for encoding/json too, which reads the same out of it; no
-// object in it has a name twice by a count of its own; Members and Object agree.
-func FuzzObject(f *testing.F) {
+// TestScanFindsMembers: the values of the outermost object alone, undecoded, and
+// the first fault of several.
+func TestScanFindsMembers(t *testing.T) {
+	doc := []byte(` { "x" : {"a":1} , "\u0061" : [ 1 ] ,"n":null,"t":"\u00e9\"","u":"plain", "l":["b","c"] } `)
+	document, err := Scan(doc, "a", "n", "t", "u", "l", "absent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, name := range []string{"a", "n", "t", "u", "l", "absent"} {
+		if document.Get(name).Present() {
+			got[name] = string(document.Get(name))
+		}
+	}
+	want := map[string]string{"a": "[ 1 ]", "n": "null", "t": `"\u00e9\""`, "u": `"plain"`, "l": `["b","c"]`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	text, isText := document.Get("t").Text()
+	var list []string
+	isList := document.Get("l").EachString(func(text string) { list = append(list, text) })
+	if text != `é"` || !isText || !slices.Equal(list, []string{"b", "c"}) || !isList {
+		t.Errorf("%q, %v, %q, %v", text, isText, list, isList)
+	}
+	if document.Get("a").EachString(func(string) {}) {
+		t.Error("an array of numbers is a list of strings")
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a member that was not asked for passes for absent")
+		}
+	}()
+	document.Get("x")
+}
+
+// TestFirstFault: a name that occurs twice is found when its object ends, and is
+// the reason all the same if it comes first.
+func TestFirstFault(t *testing.T) {
+	if _, err := Scan([]byte(`{"a":1,"a":{"b":[1,}`)); !errors.Is(err, ErrDuplicateName) {
+		t.Errorf("a name twice before a syntax error: %v", err)
+	}
+}
+
+// FuzzScan: what Scan accepts is JSON for encoding/json too, which reads the same
+// out of it, and no object in it has a name twice by a count of its own. What it
+// refuses, the decoder refuses for the same reason, which compares names in
+// another way. ReadMembers agrees with both.
+func FuzzScan(f *testing.F) {
 	for _, seed := range []string{
 		`{"a":[1,-0.5e3,true,null,"\u00e9"],"b":{"c":{}}}`, `{"a":1,"\u0061":2}`, `{"a":{"b":1,"b":2}}`,
-		`{"a":"\ud800"}`, `{}{}`, `[]`, `{"a":` + nested(MaxDepth-1) + `}`, `{"a":` + nested(MaxDepth) + `}`, "{\"\xff\":1}", ` {"":""} `,
+		`{"a":"\ud800"}`, `{}{}`, `[]`, `{"a":` + nested(MaxDepth-1) + `}`, `{"a":` + nested(MaxDepth) + `}`,
+		"{\"\xff\":1}", ` {"":""} `, `{"b":1,"\u0062":2,"c":[}`, `{"a":{"b":1},"b":{"a":[{"b":{}}]}}`,
+		`[{"a":1,"b":2,"a":3`, `{"a":1,"b":{"a":1},"b":2}`, `{"\ud800":1,"a":1}`, `{"a":["b","c"],"a":"d"}`,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		object, err := Object(doc)
-		members, shallow := Members(doc)
+		document, err := Scan(doc, "a", "b")
+		value, reference := Value(doc)
+		if _, isObject := value.(map[string]any); reference == nil && !isObject {
+			reference = ErrNotObject
+		}
+		var fault *Error
+		if errors.As(reference, &fault) {
+			reference = fault.Reason
+		}
+		if !errors.Is(err, reference) || err == nil && reference != nil {
+			t.Fatalf("%q: %v, and %v by the decoder", doc, err, reference)
+		}
 		if err != nil {
-			if object != nil || strings.Contains(err.Error(), "marker") {
-				t.Fatalf("%v beside %v", object, err)
-			}
 			return
 		}
+		object := document.Object()
 		want := map[string]any{}
 		decoder := json.NewDecoder(bytes.NewReader(doc))
 		decoder.UseNumber()
 		if err := decoder.Decode(&want); err != nil || !json.Valid(doc) {
-			t.Fatalf("read, and no JSON: %q: %v", doc, err)
+			t.Fatalf("accepted, and no JSON: %q: %v", doc, err)
 		}
 		if !reflect.DeepEqual(want, object) { // cmp takes exponential time on nested arrays
-			t.Errorf("%q: encoding/json reads %v, and %v was read", doc, want, object)
+			t.Errorf("%q: encoding/json reads %v, and Object %v", doc, want, object)
 		}
 		if names := countNames(t, doc); names != countMembers(object) {
 			t.Errorf("%q has %d names, and %d were read", doc, names, countMembers(object))
 		}
-		if shallow != nil || len(members) != len(object) {
-			t.Fatalf("%q: Members gives %d and %v", doc, len(members), shallow)
+		members, err := ReadMembers(doc, "a", "b")
+		if err != nil {
+			t.Fatalf("%q: ReadMembers: %v", doc, err)
 		}
-		for name, raw := range members {
-			if value, err := Value(raw); err != nil || !reflect.DeepEqual(value, object[name]) {
-				t.Errorf("%q: member %q is %v, %v", doc, name, value, err)
+		for _, name := range []string{"a", "b"} {
+			raw := document.Get(name)
+			value, present := object[name]
+			if raw.Present() != present || !bytes.Equal(raw, members.Get(name)) {
+				t.Errorf("%q: member %q is %q, and %q by ReadMembers", doc, name, raw, members.Get(name))
 			}
+			sameMember(t, raw, value)
 		}
 	})
+}
+
+// sameMember compares the methods of a member with its decoded value.
+func sameMember(t *testing.T, raw Member, value any) {
+	t.Helper()
+	if !raw.Present() {
+		return
+	}
+	decoded, err := Value(raw)
+	if err != nil || !reflect.DeepEqual(decoded, value) {
+		t.Errorf("member %q is %v, %v; want %v", raw, decoded, err, value)
+	}
+	text, isText := value.(string)
+	if got, ok := raw.Text(); got != text || ok != isText {
+		t.Errorf("member %q: text %q, %v", raw, got, ok)
+	}
+	array, isList := value.([]any)
+	for _, element := range array {
+		_, isText := element.(string)
+		isList = isList && isText
+	}
+	got := []any{}
+	if ok := raw.EachString(func(text string) { got = append(got, text) }); ok != isList || ok && !reflect.DeepEqual(got, array) {
+		t.Errorf("member %q: strings %q, %v", raw, got, ok)
+	}
 }
 
 // countNames counts the names in a document by the tokens of encoding/json.
