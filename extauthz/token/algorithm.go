@@ -17,9 +17,9 @@ import (
 )
 
 // DefaultAlgorithms are the JWS algorithms that can be verified, and that an
-// issuer may use unless its configuration says less (RFC 7518, section 3.1; RFC
-// 8037, section 3.1; RFC 9864, section 2.2). Symmetric ones and "none" cannot
-// be had: keys here are public. The slice is the caller's own.
+// issuer may use unless its configuration lists fewer (RFC 7518, section 3.1; RFC
+// 8037, section 3.1; RFC 9864, section 2.2). Symmetric algorithms and "none" are
+// not supported: keys here are public. The slice is the caller's own.
 func DefaultAlgorithms() []string {
 	return []string{
 		"RS256", "RS384", "RS512",
@@ -31,9 +31,9 @@ func DefaultAlgorithms() []string {
 
 const curveEd25519 = "Ed25519"
 
-// algorithm is one way to verify a signature.
+// algorithm verifies the signatures of one JWS algorithm.
 type algorithm struct {
-	curve    string // the one curve it goes with (RFC 7518, section 3.4); "" for RSA
+	curve    string // the curve of its keys (RFC 7518, section 3.4); "" for RSA
 	verifier jws.Verifier
 }
 
@@ -51,16 +51,16 @@ func newAlgorithms() map[string]algorithm {
 		}
 		verifier, err := jws.NewVerifier(jwa.SignatureAlgorithm(jwxName))
 		if err != nil {
-			panic("token: jwx lost an algorithm: " + err.Error())
+			panic("token: jwx has no verifier: " + err.Error())
 		}
 		algorithms[name] = algorithm{curve: curves[name], verifier: verifier}
 	}
 	return algorithms
 }
 
-// signatureSize is the only length, in bytes, that a signature by this key can
-// have; -1 for a key of another kind than the algorithm's. Package jwks hands
-// out no such key, but jwx would take an ES256 signature of any curve.
+// signatureSize returns the length in bytes of each signature by this key, or -1
+// for a key that is not of this algorithm. Package jwks returns no such key, but
+// jwx would accept an ES256 signature of any curve.
 func (a algorithm) signatureSize(public crypto.PublicKey) int {
 	switch key := public.(type) {
 	case *rsa.PublicKey:
@@ -79,10 +79,10 @@ func (a algorithm) signatureSize(public crypto.PublicKey) int {
 	return -1
 }
 
-// refusesAlgorithm says why an issuer takes no token signed with this alg: it
-// is not on its list, or the key that kid names is for another one. Only the
-// current set is asked, without waiting; no set knows of no key. A nil issuer
-// refuses nothing.
+// refusesAlgorithm checks that alg is on the issuer's list and is not another
+// algorithm than that of the key which kid names. It reads the current set
+// without waiting, and finds no key where there is no set. A nil issuer refuses
+// nothing.
 func (i *Issuer) refusesAlgorithm(h header) flaw {
 	if i == nil {
 		return ""
@@ -96,8 +96,8 @@ func (i *Issuer) refusesAlgorithm(h header) flaw {
 	return ""
 }
 
-// trial is a signature and the keys that may have made it: the one that kid
-// names, or without kid each that fits alg.
+// signatureCheck is a signature and the keys that may have made it: the one that
+// kid names, or without kid each that fits alg.
 type signatureCheck struct {
 	jws       compactJWS
 	algorithm algorithm
@@ -105,8 +105,8 @@ type signatureCheck struct {
 	issuer    *Issuer
 }
 
-// signer is the key that the signature verifies under, or the refusal. One that
-// failed before under the same keys is not looked at again.
+// signer returns the key that the signature verifies under, or the refusal. A
+// signature that failed before under the same keys is not verified again.
 func (v *Verifier) signer(ctx context.Context, compact string, t signatureCheck) (*jwks.Key, *Refusal) {
 	digest := sha256.Sum256([]byte(compact))
 	if v.badSignatures.known(digest, t.keys) {
@@ -124,9 +124,9 @@ func (v *Verifier) signer(ctx context.Context, compact string, t signatureCheck)
 	return nil, t.issuer.refuse(why, flaw)
 }
 
-// findSigner verifies a signature (RFC 7515, section 5.2, step 8) when its turn
-// comes. A failing one makes the source look whether the issuer reused the kid
-// for a new key: once, whatever the number of keys.
+// findSigner verifies a signature (RFC 7515, section 5.2, step 8) once the limiter
+// admits it. A failed one requests a refresh of the keys, in case the issuer
+// reused the kid for a new key: once, whatever the number of keys.
 func (v *Verifier) findSigner(ctx context.Context, t signatureCheck) (signer *jwks.Key, _ reason.Reason, _ flaw) {
 	fit := 0
 	for _, key := range t.keys {
@@ -152,7 +152,7 @@ func (v *Verifier) findSigner(ctx context.Context, t signatureCheck) (signer *jw
 	return signer, reason.Allowed, ""
 }
 
-// fits says that the signature has the length of this key's.
+// fits reports whether the signature has the length of this key's signatures.
 func (t signatureCheck) fits(key *jwks.Key) bool {
 	return len(t.jws.signature) == t.algorithm.signatureSize(key.Public)
 }

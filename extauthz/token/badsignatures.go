@@ -9,11 +9,10 @@ import (
 	"github.com/doorward/doorward/extauthz/jwks"
 )
 
-// badSignatureCache remembers tokens whose signature failed, each once, under the very
-// keys it failed with: of all refusals the only one that is dear to find out,
-// and true as long as the keys are the same objects. It is a table of a fixed
-// size, apart from everything that was verified: garbage can only push out
-// garbage.
+// badSignatureCache remembers tokens whose signature failed, with the keys that
+// were tried. Of all refusals this one alone is costly to reach, and it holds as
+// long as the keys are the same objects. The table has a fixed size and holds
+// nothing that was verified: a forged token replaces another one only.
 type badSignatureCache [1 << 13]atomic.Pointer[badSignature]
 
 type badSignature struct {
@@ -25,7 +24,7 @@ func (f *badSignatureCache) place(digest [sha256.Size]byte) *atomic.Pointer[badS
 	return &f[binary.LittleEndian.Uint64(digest[:])%uint64(len(f))]
 }
 
-// known says that the token failed under each of these keys.
+// known reports whether the token failed under each of these keys.
 func (f *badSignatureCache) known(digest [sha256.Size]byte, keys []*jwks.Key) bool {
 	last := f.place(digest).Load()
 	if last == nil || last.digest != digest {

@@ -12,7 +12,7 @@ import (
 	"github.com/doorward/doorward/extauthz/reason"
 )
 
-// DPoPMode says whether a resource accepts or requires DPoP (RFC 9449). "" is
+// DPoPMode is whether a resource accepts or requires DPoP (RFC 9449). "" is
 // DPoPOff, and any other value counts as DPoPRequired.
 type DPoPMode string
 
@@ -36,27 +36,28 @@ const (
 	bindingMTLS = "mtls"
 )
 
-// Presentation is what came with one request. It is never cached.
+// Presentation is how one request presents its token. Make one for each request
+// and pass it to [PossessionVerifier.Verify]; do not cache it.
 type Presentation struct {
-	Issuer  string   // of the access token: proofs of one issuer's tokens take turns among themselves
+	Issuer  string   // of the access token; proofs for tokens of one issuer share its slots
 	Scheme  string   // SchemeBearer or SchemeDPoP, in this case
 	Compact string   // the access token, as it came
 	Proofs  []string // the DPoP header, one value per occurrence (RFC 9449, section 4.1)
 	Method  string   // of the request, in its case
 
 	// URLs are the http and https URLs under which the client may have sent this
-	// request. Take them from configuration, never from headers that the client
+	// request. Take them from configuration, not from headers that the client
 	// writes. A URL that can be read in two ways matches no proof.
 	URLs []string
 
 	// CertificateSHA256 is the digest of the client's certificate in DER (RFC
-	// 8705, section 3.1), where TLS asked for one.
+	// 8705, section 3.1), where TLS requested one.
 	CertificateSHA256 [sha256.Size]byte
 	HasCertificate    bool
 
-	// Attempt names the request so that Envoy's second attempt at the same
-	// Check has the same name and nothing else has: its stream id and peer. ""
-	// where either is unknown: then a second attempt is a replay.
+	// Attempt identifies the request, by its stream id and peer: Envoy's second
+	// attempt at the same Check has the same Attempt, and no other request has.
+	// "" where either is unknown: then a second attempt is a replay.
 	Attempt string
 }
 
@@ -65,24 +66,25 @@ type PossessionOptions struct {
 	Now    func() time.Time // nil: time.Now
 	Random io.Reader        // for nonces; nil: crypto/rand.Reader
 
-	// Since is from when on every accepted proof is remembered: those before may
-	// come again. Zero means now.
+	// Since is the time from which on every accepted proof is remembered; earlier
+	// proofs may come again. Zero means now.
 	Since time.Time
 
 	MaxBytes int // memory for the proofs seen; zero: 16 MiB
-	PerKey   int // live proofs of one key; zero: 4096, some 11 a second for good
+	PerKey   int // live proofs of one key; zero: 4096, a steady rate of about 11 a second
 	InFlight int // proofs whose signature is verified at once; zero: twice GOMAXPROCS
 	Waiting  int // more that may wait for a slot of their token's issuer; zero: none
 }
 
-// PossessionVerifier tells whether the client that presents a token is the one it was
-// issued to. It remembers the proofs it accepted, so there is one for the life
-// of the process; another replica does not know them. What the process before
-// it accepted is lost, so that for a while after the start a proof must carry a
-// nonce, which shows that it was made since. It is safe for concurrent use.
+// PossessionVerifier verifies that the client which presents a token is the one
+// that the token was issued to. Make one for the life of the process, since it
+// remembers the proofs that it accepted. Another replica does not know them, and
+// a new process does not know those of the one before: for a while after the
+// start a proof must carry a nonce, which shows that it was made since. It is
+// safe for concurrent use.
 //
-// Its turns at a signature are its own: a flood of forged tokens is held up at
-// the [Verifier], and only who has a good token can queue here.
+// Its limiter is its own: a flood of forged tokens waits at the [Verifier], and
+// only requests with a valid token wait here.
 type PossessionVerifier struct {
 	now        func() time.Time
 	limiter    *limiter
@@ -91,7 +93,7 @@ type PossessionVerifier struct {
 	nonces     nonceIssuer
 }
 
-// NewPossessionVerifier makes a binder that has seen no proof yet.
+// NewPossessionVerifier returns a verifier that has accepted no proof yet.
 func NewPossessionVerifier(o PossessionOptions) *PossessionVerifier {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -114,22 +116,24 @@ func NewPossessionVerifier(o PossessionOptions) *PossessionVerifier {
 // InFlight is the number of proofs whose signature is being verified now.
 func (b *PossessionVerifier) InFlight() int { return b.limiter.inFlight() }
 
-// Verify gives how the token of p is bound, or the reason for which it must not
-// be used; exactly one of the two is there. The token itself was verified
-// before, and c was read from its claims. ctx bounds the wait for a turn at the
-// signature. The refusal names no issuer; where it is for want of a nonce, it
-// brings one.
+// Verify returns how the token of p is bound ("none", "dpop" or "mtls"), or the
+// reason for which it must not be used; exactly one of the two is set. Verify the
+// token first, and take c from its claims. ctx bounds the wait for the
+// verification of a signature. The refusal names no issuer; with
+// DPoPNonceRequired it has a nonce for the client.
 //
-// An accepted proof is spent, whatever becomes of the request later.
-func (b *PossessionVerifier) Verify(ctx context.Context, c Confirmation, p Presentation, mode DPoPMode, rules ProofRules) (string, *Refusal) {
-	var nobody *Issuer
+// An accepted proof cannot be used again, even if the request is refused later.
+func (b *PossessionVerifier) Verify(
+	ctx context.Context, c Confirmation, p Presentation, mode DPoPMode, rules ProofRules,
+) (string, *Refusal) {
+	var issuer *Issuer // the refusal names none
 	if flaw := c.failure(p, mode); flaw != "" {
-		return "", nobody.refuse(reason.BindingUnproven, flaw)
+		return "", issuer.refuse(reason.BindingUnproven, flaw)
 	}
 	switch {
 	case c.Thumbprint != "":
 		if why, flaw := b.checkProof(ctx, c.Thumbprint, p, rules); why != reason.Allowed {
-			refusal := nobody.refuse(why, flaw)
+			refusal := issuer.refuse(why, flaw)
 			if why == reason.DPoPNonceRequired {
 				refusal.Nonce = b.nonces.issue(rules, b.now())
 			}
@@ -142,11 +146,11 @@ func (b *PossessionVerifier) Verify(ctx context.Context, c Confirmation, p Prese
 	return bindingNone, nil
 }
 
-// unproven finds what no proof in the DPoP header could mend: the client needs
+// failure finds what no proof in the DPoP header could mend: the client needs
 // another token, another scheme or another connection (RFC 9449, sections 7.1
 // and 7.2; RFC 8705, section 3). A resource that requires DPoP refuses an
-// unbound token here too: a proof under any key would say nothing about it, so
-// it is the token that is invalid.
+// unbound token here too: no key of a proof is related to it, so the token is
+// what is invalid.
 func (c Confirmation) failure(p Presentation, mode DPoPMode) flaw {
 	switch {
 	case c.Unknown, c.Present && c.Thumbprint == "" && c.Certificate == "":

@@ -18,8 +18,8 @@ var claimNames = []string{
 // section 2.2, OpenID Connect Core, Okta and Entra ID.
 var clientNames = []string{"client_id", "azp", "cid", "appid"}
 
-// checkClaims finds the claims that every profile or this one demands, and
-// checks the type of each that is read. Presence and type are all it looks at.
+// checkClaims checks that the claims are present which every profile or this one
+// requires, and the type of each claim that is read. It compares no value.
 // The claims it returns have dates alone: [Claims.fill] adds the others once
 // the signature is verified.
 func checkClaims(payload strictjson.Members, profile Profile) (*Claims, flaw) {

@@ -8,11 +8,11 @@ import (
 	"github.com/doorward/doorward/internal/strictjson"
 )
 
-// flaw says in fixed words what is wrong; "" means nothing. It never holds a
+// flaw is what is wrong, "" for nothing. It consists of fixed words and has no
 // byte of the token, so that it may be logged.
 type flaw string
 
-// compactJWS is a token taken apart. Nothing in it is verified.
+// compactJWS is the parts of a token, none of them verified.
 type compactJWS struct {
 	header    header
 	payload   strictjson.Document
@@ -20,7 +20,7 @@ type compactJWS struct {
 	signature []byte
 }
 
-// parse takes a token apart; every flaw it finds is a malformed token.
+// parse splits and decodes a token. A token with a flaw is malformed.
 func parse(token string, maxBytes int) (compactJWS, flaw) {
 	parts, flaw := split(token, maxBytes)
 	if flaw != "" {
@@ -49,10 +49,10 @@ func parse(token string, maxBytes int) (compactJWS, flaw) {
 // split decodes the three parts of the compact serialisation (RFC 7515, section
 // 7.1). Each part has exactly one spelling: the alphabet of RFC 4648, section 5,
 // no padding, and unused bits zero. A JWE has five parts (RFC 7516, section
-// 7.1), a JSON serialisation has other characters: both end here.
+// 7.1), and a JSON serialisation has other characters: both are refused here.
 //
-// The signature may be empty, as alg "none" has it (RFC 7515, appendix A.5): it
-// is the algorithm that is wrong then.
+// The signature may be empty, as with alg "none" (RFC 7515, appendix A.5): such a
+// token is refused for its algorithm.
 func split(token string, maxBytes int) ([3][]byte, flaw) {
 	var decoded [3][]byte
 	if len(token) > maxBytes {
@@ -93,9 +93,9 @@ func base64urlOnly(s string) bool {
 	return true
 }
 
-// scanObject checks one JSON object that fills the text and has only one reading
-// (RFC 7515, section 4; RFC 7519, section 4), and finds the members with these
-// names. Nobody has signed for the text yet, so no tree is built of it.
+// scanObject checks that the text is one JSON object with only one reading (RFC
+// 7515, section 4; RFC 7519, section 4), and finds the members with these names.
+// It builds no tree, since the signature of the text is not verified yet.
 func scanObject(text []byte, names []string) (strictjson.Document, flaw) {
 	document, err := strictjson.Scan(text, names...)
 	switch {

@@ -10,13 +10,13 @@ const (
 	memberCertificate = "x5t#S256" // RFC 8705, section 3.1
 )
 
-// Confirmation is what a token's cnf claim demands of whoever presents it (RFC
-// 7800, section 3.1). The zero value demands nothing.
+// Confirmation is what a token's cnf claim demands of the client that presents it
+// (RFC 7800, section 3.1). The zero value demands nothing.
 type Confirmation struct {
 	Present     bool   // there is a cnf claim
 	Thumbprint  string // jkt: SHA-256 of the DPoP key, in base64url; "" where it is not demanded
 	Certificate string // x5t#S256: SHA-256 of the client's certificate, in base64url; "" where it is not demanded
-	Unknown     bool   // another member, a member of another shape, or none at all: nothing proves it here
+	Unknown     bool   // another member, a member of another shape, or no member: it cannot be proven here
 }
 
 // Confirmation returns what the token demands of the client that presents it,
@@ -46,7 +46,7 @@ func readConfirmation(claims map[string]any) Confirmation {
 	return c
 }
 
-// sha256Text is a string that spells a SHA-256 digest in base64url.
+// sha256Text returns a string that is a SHA-256 digest in base64url.
 func sha256Text(value any) (string, bool) {
 	text, _ := value.(string)
 	if !base64urlOnly(text) {

@@ -22,15 +22,15 @@ var (
 const (
 	typeProof = "dpop+jwt" // RFC 9449, section 4.2
 
-	// proofWindow is how long ago iat may lie (RFC 9449, section 11.1, leaves it
-	// to us; SEP-1932 says 5 minutes). Ahead, it may lie as far as clocks differ.
+	// proofWindow is how long ago iat may lie (RFC 9449, section 11.1, sets no
+	// value; SEP-1932 has 5 minutes). It may lie ahead as far as clocks differ.
 	proofWindow = 5 * time.Minute
 
 	maxProofBytes = 8 << 10 // an RSA key of 4096 bits, its signature and a long htu fit
 	maxProofID    = 256     // bytes of jti
 )
 
-// dpopProof is a proof taken apart (RFC 9449, section 4.2). Nothing in it is
+// dpopProof is the parts of a proof (RFC 9449, section 4.2), none of them
 // verified.
 type dpopProof struct {
 	header    header
@@ -45,12 +45,14 @@ type dpopProof struct {
 	signature []byte
 }
 
-// checkProof does what RFC 9449, section 4.3, demands of a resource server. The
+// checkProof makes the checks of RFC 9449, section 4.3, for a resource server. The
 // key is compared with the token's before it is used, so that a signature is
-// only computed for a key that the issuer accepted; the proof is remembered
-// last of all, so that nobody can spend another's jti. A nonce is asked for
-// before the signature, whose work would be for nothing.
-func (b *PossessionVerifier) checkProof(ctx context.Context, thumbprint string, p Presentation, rules ProofRules) (reason.Reason, flaw) {
+// verified only with a key that the issuer accepted. The proof is remembered last,
+// so that no client can use up the jti of another. A missing nonce is found before
+// the signature is verified, since the client will send another proof.
+func (b *PossessionVerifier) checkProof(
+	ctx context.Context, thumbprint string, p Presentation, rules ProofRules,
+) (reason.Reason, flaw) {
 	compact, flaw := single(p.Proofs)
 	if flaw != "" {
 		return reason.DPoPProofInvalid, flaw
@@ -81,8 +83,9 @@ func (b *PossessionVerifier) checkProof(ctx context.Context, thumbprint string, 
 		if algorithm.verifier.Verify([]byte(proof.input), proof.signature, key.Public) != nil {
 			return false
 		}
-		// A proof that comes again costs as much as a forged one.
-		if flaw = b.replays.record(thumbprint, proof.id, proof.issued, attempt(p.Attempt, compact), rules.ClockSkew); flaw != "" {
+		// For the limiter a proof that comes again is a forged one.
+		request := attempt(p.Attempt, compact)
+		if flaw = b.replays.record(thumbprint, proof.id, proof.issued, request, rules.ClockSkew); flaw != "" {
 			flaw = "proof: " + flaw
 		}
 		return flaw == ""
@@ -96,7 +99,7 @@ func (b *PossessionVerifier) checkProof(ctx context.Context, thumbprint string, 
 	return reason.Allowed, ""
 }
 
-// single is the one value that the DPoP header must have (RFC 9449, section
+// single returns the one value that the DPoP header must have (RFC 9449, section
 // 4.3, check 1). Envoy joins a repeated header with commas.
 func single(values []string) (string, flaw) {
 	switch {
@@ -108,9 +111,9 @@ func single(values []string) (string, flaw) {
 	return values[0], ""
 }
 
-// readProof is as strict with a proof as parse is with a token, and finds the
-// claims that must be there. A nonce is read where it is a string; whether
-// there must be one is not known here.
+// readProof is as strict with a proof as parse is with a token, and checks that
+// the required claims are present. It reads a nonce that is a string and does not
+// know whether one is required.
 func readProof(compact string) (dpopProof, flaw) {
 	parts, flaw := split(compact, maxProofBytes)
 	if flaw != "" {
@@ -158,8 +161,8 @@ func (d *dpopProof) readClaims(claims strictjson.Members) flaw {
 	return r.flaw
 }
 
-// proofKey gives the key that the proof brings along, once it is known to be
-// the token's (RFC 9449, section 6.1), and the algorithm to verify it with.
+// proofKey returns the key in the header of the proof, which must be the token's
+// (RFC 9449, section 6.1), and the algorithm to verify the signature with.
 func (b *PossessionVerifier) proofKey(proof dpopProof, thumbprint string) (algorithm, *jwks.Key, flaw) {
 	algorithm, known := b.algorithms[proof.header.alg]
 	if !known {
@@ -193,7 +196,7 @@ func (d *dpopProof) mismatch(p Presentation) flaw {
 	return ""
 }
 
-// targets says whether the proof was made for a URL.
+// targets reports whether the proof was made for a URL.
 func (d *dpopProof) targets(url string) bool {
 	target, ok := targetURI(url)
 	return ok && target == d.target

@@ -10,15 +10,15 @@ import (
 var headerNames = []string{"alg", "kid", "typ", "crit", "b64"}
 
 // header is what is read of a JOSE header (RFC 7515, section 4.1). All else is
-// ignored, jku, jwk, x5u and x5c above all: a token does not bring its own key.
+// ignored, in particular jku, jwk, x5u and x5c: a token cannot name its own key.
 type header struct {
 	alg string
 	kid *string // nil: absent
-	typ *string // nil: absent; otherwise as [mediaType] gives it
+	typ *string // nil: absent; otherwise as [mediaType] returns it
 }
 
-// readHeader finds what makes a token malformed. A wrong-typed typ does not: it
-// names no access token, and the profile says so.
+// readHeader finds what makes a token malformed. A typ of a wrong type does not:
+// it is not that of an access token, and the profile refuses it.
 func readHeader(members strictjson.Members) (header, flaw) {
 	var h header
 	alg, ok := members.Get("alg").Text()
@@ -37,8 +37,8 @@ func readHeader(members strictjson.Members) (header, flaw) {
 		typ := mediaType(member)
 		h.typ = &typ
 	}
-	// No extension is understood here, and an empty or wrong-typed crit is
-	// forbidden by itself (RFC 7515, section 4.1.11).
+	// No extension is supported, and an empty crit or one of a wrong type is
+	// forbidden in any case (RFC 7515, section 4.1.11).
 	if members.Get("crit").Present() {
 		return h, "crit: present"
 	}
@@ -50,7 +50,7 @@ func readHeader(members strictjson.Members) (header, flaw) {
 	return h, ""
 }
 
-// noKey says what was not found where no key of the issuer's is allowed.
+// keyNotFound describes the key that the issuer's set does not have.
 func (h header) keyNotFound() flaw {
 	if h.kid == nil {
 		return "kid: absent, and none of the issuer's keys fits alg, or more than four do"
@@ -58,9 +58,9 @@ func (h header) keyNotFound() flaw {
 	return "kid and alg: no usable key in the issuer's set"
 }
 
-// mediaType is a typ in lower case without "application/", which may be left
-// out (RFC 7515, section 4.1.9). What is no string becomes "", a type that no
-// profile accepts.
+// mediaType returns a typ in lower case without "application/", which may be left
+// out (RFC 7515, section 4.1.9), and "" for a value that is not a string, which
+// no profile accepts.
 func mediaType(typ strictjson.Member) string {
 	text, _ := typ.Text()
 	return strings.TrimPrefix(strings.ToLower(text), "application/")

@@ -8,31 +8,33 @@ import (
 	"time"
 )
 
-// limiter bounds the signatures that are verified at once, and how many more wait
-// for their turn: a flood of fresh forged tokens must not take the processor
-// from everybody else, so that a slot rests after each of them.
+// limiter bounds the signatures that are verified at once and the number of
+// requests that wait for one, so that a flood of forged tokens leaves processor
+// time to other requests.
 //
-// Each issuer has a lane with slots of its own, so that forgeries in its name
-// make only its own tokens wait. Turns are what all lanes share, and no turn
-// rests. Lanes in which a slot rests have a quarter of the turns among them, so
-// that other lanes find a processor free, however long a forgery takes. In a
-// lane, and for a turn, those that wait go through in the order they came.
+// A signature needs a slot of its issuer's queue and a permit of the limiter.
+// After a signature that fails, its slot cools down before another request gets
+// it: forgeries in the name of one issuer delay the tokens of that issuer alone.
+// Permits do not cool down. Queues that have a slot in cooldown share a quarter
+// of the permits, so that the other queues find a processor free, however long
+// a forgery takes. Those that wait for a slot or a permit get it in the order
+// in which they came.
 type limiter struct {
-	turns      chan struct{} // each is a signature that is being verified
-	suspect    chan struct{} // those of them that lanes have in which a slot rests
-	maxWaiting int64
-	waiting    atomic.Int64 // for a slot, in all lanes
-	cooling    atomic.Int64 // lanes in which a slot rests
+	permits      chan struct{} // one for each signature that is being verified
+	afterFailure chan struct{} // one for each permit of a queue that has a slot in cooldown
+	maxWaiting   int64
+	waiting      atomic.Int64 // for a slot, in all queues
+	cooling      atomic.Int64 // queues that have a slot in cooldown
 
 	mu     sync.Mutex
 	queues map[string]*issuerQueue // by the issuer's ID; only configured issuers have one
 }
 
-// issuerQueue is the part of a gate that one issuer's tokens go through.
+// issuerQueue is the slots for the tokens of one issuer.
 type issuerQueue struct {
 	limiter *limiter
-	slots   chan struct{} // as many as there are turns; taken, or at rest
-	cooling atomic.Int64  // counted, since a slot that is handed over is taken before anybody works in it
+	slots   chan struct{} // as many as there are permits; taken or in cooldown
+	cooling atomic.Int64  // slots in cooldown; a slot that is handed over counts as taken at once
 	waiting atomic.Int64
 }
 
@@ -41,62 +43,63 @@ func newLimiter(inFlight, waiting int) *limiter {
 		inFlight = 2 * runtime.GOMAXPROCS(0)
 	}
 	return &limiter{
-		turns:      make(chan struct{}, inFlight),
-		suspect:    make(chan struct{}, max(1, inFlight/4)),
-		maxWaiting: int64(waiting),
-		queues:     map[string]*issuerQueue{},
+		permits:      make(chan struct{}, inFlight),
+		afterFailure: make(chan struct{}, max(1, inFlight/4)),
+		maxWaiting:   int64(waiting),
+		queues:       map[string]*issuerQueue{},
 	}
 }
 
-// try verifies a signature when the issuer's turn comes: verifies tries so many
-// keys at most and says whether one of them is the signer's. Where none is, the
-// slot rests. entered is false where too many wait already, or ctx ended first.
-func (g *limiter) verify(ctx context.Context, issuer string, keys int, verifies func() bool) (entered, verified bool) {
-	turn, entered := g.acquire(ctx, issuer)
+// verify calls verifies, which tries at most so many keys and returns whether
+// one of them is the signer's, once the issuer has a slot and a permit. entered
+// is false when too many requests wait already or ctx ended first.
+func (l *limiter) verify(ctx context.Context, issuer string, keys int, verifies func() bool) (entered, verified bool) {
+	permit, entered := l.acquire(ctx, issuer)
 	if !entered {
 		return false, false
 	}
 	began := time.Now()
 	defer func() {
 		if verified {
-			turn.release()
+			permit.release()
 		} else {
-			turn.releaseAfterFailure(time.Since(began), keys)
+			permit.releaseAfterFailure(time.Since(began), keys)
 		}
 	}()
 	return true, verifies()
 }
 
-// turn is a place at the gate.
-type turn struct {
-	queue   *issuerQueue
-	suspect bool // it is one of those that lanes have in which a slot rests
+// permit is the right to verify one signature.
+type permit struct {
+	queue        *issuerQueue
+	afterFailure bool // it is one of limiter.afterFailure too
 }
 
-// acquire takes a slot and a turn; false means that there was none and too many
-// wait already, or that ctx ended first. Each true needs one leave or rest.
-func (g *limiter) acquire(ctx context.Context, issuer string) (turn, bool) {
-	t := turn{queue: g.queueOf(issuer)}
-	if !t.queue.takeSlot(ctx) {
-		return turn{}, false
+// acquire takes a slot and a permit. It returns false when too many requests
+// wait already or ctx ended first. Each true needs one release or
+// releaseAfterFailure.
+func (l *limiter) acquire(ctx context.Context, issuer string) (permit, bool) {
+	p := permit{queue: l.queueOf(issuer)}
+	if !p.queue.takeSlot(ctx) {
+		return permit{}, false
 	}
-	t.suspect = t.queue.cooling.Load() > 0
-	if t.suspect && !take(ctx, g.suspect) {
-		<-t.queue.slots
-		return turn{}, false
+	p.afterFailure = p.queue.cooling.Load() > 0
+	if p.afterFailure && !take(ctx, l.afterFailure) {
+		<-p.queue.slots
+		return permit{}, false
 	}
-	if !take(ctx, g.turns) {
-		if t.suspect {
-			<-g.suspect
+	if !take(ctx, l.permits) {
+		if p.afterFailure {
+			<-l.afterFailure
 		}
-		<-t.queue.slots
-		return turn{}, false
+		<-p.queue.slots
+		return permit{}, false
 	}
-	return t, true
+	return p, true
 }
 
-// take waits for room until ctx ends. Where there is room it needs no time: ctx
-// is not looked at.
+// take waits for room until ctx ends. It succeeds after ctx ended if there is
+// room already.
 func take(ctx context.Context, room chan<- struct{}) bool {
 	select {
 	case room <- struct{}{}:
@@ -111,88 +114,87 @@ func take(ctx context.Context, room chan<- struct{}) bool {
 	}
 }
 
-func (g *limiter) queueOf(issuer string) *issuerQueue {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	l := g.queues[issuer]
-	if l == nil {
-		l = &issuerQueue{limiter: g, slots: make(chan struct{}, cap(g.turns))}
-		g.queues[issuer] = l
+func (l *limiter) queueOf(issuer string) *issuerQueue {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	q := l.queues[issuer]
+	if q == nil {
+		q = &issuerQueue{limiter: l, slots: make(chan struct{}, cap(l.permits))}
+		l.queues[issuer] = q
 	}
-	return l
+	return q
 }
 
-func (l *issuerQueue) takeSlot(ctx context.Context) bool {
+func (q *issuerQueue) takeSlot(ctx context.Context) bool {
 	select {
-	case l.slots <- struct{}{}:
+	case q.slots <- struct{}{}:
 		return true
 	default:
 	}
-	defer l.limiter.waiting.Add(-1)
-	defer l.waiting.Add(-1)
-	if all, here := l.limiter.waiting.Add(1), l.waiting.Add(1); !l.queueLimit(all, here) {
+	defer q.limiter.waiting.Add(-1)
+	defer q.waiting.Add(-1)
+	if all, here := q.limiter.waiting.Add(1), q.waiting.Add(1); !q.admits(all, here) {
 		return false
 	}
-	return take(ctx, l.slots)
+	return take(ctx, q.slots)
 }
 
-// queuePerSlot is how many wait for each slot at most while forgeries come.
+// queuePerSlot is how many requests wait for each slot at most during a flood.
 const queuePerSlot = 16
 
-// queueLimit says whether one more may wait, which is counted already. Once most
-// slots rest, forgeries come faster than they are verified, and a long queue
-// lets nobody through who would not get through with a short one: all wait
-// longer, and what each of them holds, with its stack, is looked through by
-// every garbage collection. A thousand that wait make one take 25 ms instead of
-// 3, which is what other requests notice most of such a flood.
+// admits reports whether one more request may wait, which is counted already.
+// While most slots cool down, forgeries come faster than they are verified, and
+// a long queue admits no more genuine tokens than a short one: all wait longer,
+// and each garbage collection scans what each of them holds, its stack included.
+// With a thousand requests waiting, a collection takes 25 ms instead of 3.
 //
-// The short queue is each lane's own, whatever waits in others.
-func (l *issuerQueue) queueLimit(all, here int64) bool {
-	slots := int64(cap(l.slots))
-	if here <= min(l.limiter.maxWaiting, queuePerSlot*slots) {
+// The short queue is that of one issuer, whatever waits in others.
+func (q *issuerQueue) admits(all, here int64) bool {
+	slots := int64(cap(q.slots))
+	if here <= min(q.limiter.maxWaiting, queuePerSlot*slots) {
 		return true
 	}
-	return 2*l.cooling.Load() <= slots && all <= l.limiter.maxWaiting
+	return 2*q.cooling.Load() <= slots && all <= q.limiter.maxWaiting
 }
 
-func (t turn) release() {
-	t.end()
-	<-t.queue.slots
+func (p permit) release() {
+	p.end()
+	<-p.queue.slots
 }
 
-func (t turn) end() {
-	<-t.queue.limiter.turns
-	if t.suspect {
-		<-t.queue.limiter.suspect
+func (p permit) end() {
+	<-p.queue.limiter.permits
+	if p.afterFailure {
+		<-p.queue.limiter.afterFailure
 	}
 }
 
-// cooldownFactor is how many times as long as its signature took a slot rests after a
-// forgery. With two slots a core, forgeries get an eighth of the processors. A
-// genuine token makes no slot rest.
+// cooldownFactor is how many times as long as its signature took a slot cools
+// down after a failed one. With two slots a core, forgeries get an eighth of the
+// processors. A genuine token causes no cooldown.
 const cooldownFactor = 15
 
-// maxCooldown bounds it, for each key that was tried: what took long may have
-// been held up by others. It is enough for 2.7 ms, and the dearest key there is,
-// of the curve P-521, takes one or two.
+// maxCooldown bounds the cooldown for each key that was tried, since other work
+// may have delayed the signature. It is enough for 2.7 ms; the slowest key, of
+// the curve P-521, takes one or two.
 const maxCooldown = 40 * time.Millisecond
 
-// rest is a leave after work that took so long for nothing: the slot is free
-// for others only later. Where slots of several lanes rest, each rests longer,
-// so that forgeries under many names get no more than under one.
-func (t turn) releaseAfterFailure(took time.Duration, keys int) {
-	t.end()
-	l := t.queue
-	if l.cooling.Add(1) == 1 {
-		l.limiter.cooling.Add(1)
+// releaseAfterFailure returns the permit at once and the slot after a cooldown.
+// It is longer where slots of several queues cool down, so that forgeries under
+// many names get no more time than under one.
+func (p permit) releaseAfterFailure(took time.Duration, keys int) {
+	p.end()
+	q := p.queue
+	if q.cooling.Add(1) == 1 {
+		q.limiter.cooling.Add(1)
 	}
-	pause := min(cooldownFactor*took, time.Duration(keys)*maxCooldown) * time.Duration(max(1, l.limiter.cooling.Load()))
-	time.AfterFunc(pause, func() {
-		if l.cooling.Add(-1) == 0 {
-			l.limiter.cooling.Add(-1)
+	cooldown := min(cooldownFactor*took, time.Duration(keys)*maxCooldown)
+	time.AfterFunc(cooldown*time.Duration(max(1, q.limiter.cooling.Load())), func() {
+		if q.cooling.Add(-1) == 0 {
+			q.limiter.cooling.Add(-1)
 		}
-		<-l.slots
+		<-q.slots
 	})
 }
 
-func (g *limiter) inFlight() int { return len(g.turns) }
+func (l *limiter) inFlight() int { return len(l.permits) }

@@ -39,11 +39,11 @@ func (u *unnamed) publish(keys ...*jwttest.Key) {
 	u.server.document.Store(&document)
 }
 
-// sign leaves kid out.
+// sign leaves out kid.
 func (u *unnamed) sign(key *jwttest.Key) string {
-	silent := *key
-	silent.ID = ""
-	return silent.Sign(goodClaims())
+	unnamed := *key
+	unnamed.ID = ""
+	return unnamed.Sign(goodClaims())
 }
 
 func (u *unnamed) verify(t *testing.T, v *Verifier, token string) (*Claims, *Refusal) {
@@ -52,7 +52,7 @@ func (u *unnamed) verify(t *testing.T, v *Verifier, token string) (*Claims, *Ref
 	return v.Verify(t.Context(), token, func(string) *Issuer { return u.issuer })
 }
 
-// TestWithoutKeyID: each of four keys is found, and none of five is looked for.
+// TestWithoutKeyID: each of four keys is found; of five keys, no key is tried.
 func TestWithoutKeyID(t *testing.T) {
 	for count := range 6 {
 		synctest.Test(t, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestWithoutKeyID(t *testing.T) {
 	}
 }
 
-// paced is a verifier that takes its time by the clock of a test, and counts.
+// paced is a verifier that takes some time on the clock of a test, and counts.
 type paced struct {
 	jws.Verifier
 	takes time.Duration
@@ -98,15 +98,16 @@ func (p *paced) Verify(payload, signature []byte, key any) error {
 	return p.Verifier.Verify(payload, signature, key)
 }
 
-// of is the algorithm at that pace.
+// of returns the algorithm with this verifier.
 func (p *paced) of(a algorithm) algorithm {
 	p.Verifier, a.verifier = a.verifier, p
 	return a
 }
 
-// TestATrialIsOne slot, one rest for its whole time, one suspicion and one
-// memory, whatever the number of keys.
-func TestATrialIsOne(t *testing.T) {
+// TestSeveralKeysAreOneTrial: a token without kid takes one slot, one cooldown for
+// the whole time, one refresh and one entry of the cache of bad signatures,
+// whatever the number of keys.
+func TestSeveralKeysAreOneTrial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUnnamed(4)
 		go u.issuer.Keys.Run(t.Context())
@@ -126,9 +127,9 @@ func TestATrialIsOne(t *testing.T) {
 		}
 		v.limiter.maxWaiting = 1
 		if waited := v.limiter.waits(t, usualID); waited != cooldownFactor*4*time.Millisecond {
-			t.Errorf("the slot rested for %v", waited)
+			t.Errorf("the slot cooled down for %v", waited)
 		}
-		// A signature of another length is by none of them: no turn, no rest.
+		// A signature of another length is by no key: no permit, no cooldown.
 		if _, refusal := u.verify(t, v, forged[:len(forged)-6]); refusal.Reason != reason.SignatureInvalid || slow.tried.Load() != 4 {
 			t.Errorf("of another length: %+v, %d keys tried", refusal, slow.tried.Load())
 		}
@@ -138,23 +139,24 @@ func TestATrialIsOne(t *testing.T) {
 	})
 }
 
-// TestATrialKeepsToTheLength of a key's signatures: a library would not.
-func TestATrialKeepsToTheLength(t *testing.T) {
+// TestTrialSkipsKeysOfAnotherLength: jwx would try them.
+func TestTrialSkipsKeysOfAnotherLength(t *testing.T) {
 	longer, own := jwttest.NewKey("ES384", ""), jwttest.NewKey("ES256", "")
 	compact, flaw := parse(own.Sign(goodClaims()), 1<<12)
 	if flaw != "" {
 		t.Fatal(flaw)
 	}
 	counted := &paced{}
-	found := signatureCheck{compact, counted.of(newAlgorithms()["ES256"]), []*jwks.Key{{Public: longer.Public()}, {Public: own.Public()}}, nil}.verify()
+	keys := []*jwks.Key{{Public: longer.Public()}, {Public: own.Public()}}
+	found := signatureCheck{compact, counted.of(newAlgorithms()["ES256"]), keys, nil}.verify()
 	if found == nil || found.Public != own.Public() || counted.tried.Load() != 1 {
 		t.Errorf("found %v after %d keys", found, counted.tried.Load())
 	}
 }
 
-// TestStillWithoutKeyID: a remembered token is good while its key is among those
-// that fit, whatever comes and goes beside it.
-func TestStillWithoutKeyID(t *testing.T) {
+// TestRevalidateWithoutKeyID: a remembered token is valid while its key is among
+// those that fit, whatever other keys come and go.
+func TestRevalidateWithoutKeyID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := newUnnamed(5)
 		others, own := u.keys[:4], u.keys[4]
@@ -169,7 +171,7 @@ func TestStillWithoutKeyID(t *testing.T) {
 		for _, row := range []struct {
 			intent string
 			keys   []*jwttest.Key
-			still  bool
+			valid  bool
 		}{
 			{"a key beside it", others[:1], true},
 			{"three keys beside it", others[:3], true},
@@ -186,12 +188,12 @@ func TestStillWithoutKeyID(t *testing.T) {
 			u.publish(published...)
 			u.issuer.Keys.RequestRefresh()
 			synctest.Wait()
-			still, _ := v.Revalidate(claims, u.issuer)
-			if still != row.still {
-				t.Errorf("%s: still %t", row.intent, still)
+			valid, _ := v.Revalidate(claims, u.issuer)
+			if valid != row.valid {
+				t.Errorf("%s: valid: %t", row.intent, valid)
 			}
-			// Memory makes an answer faster, never different.
-			if anew, _ := u.verify(t, at(testTime), u.sign(own)); still && (anew == nil || anew.Key != claims.Key) {
+			// A remembered token has the answer of a new one.
+			if anew, _ := u.verify(t, at(testTime), u.sign(own)); valid && (anew == nil || anew.Key != claims.Key) {
 				t.Errorf("%s: anew: %+v", row.intent, anew)
 			}
 		}

@@ -6,17 +6,17 @@ import (
 	"github.com/doorward/doorward/internal/strictjson"
 )
 
-// Profile is the set of rules by which a token must show that it is an access
-// token.
+// Profile is the set of rules that an issuer's access tokens keep, which other
+// kinds of token break.
 type Profile uint8
 
 // The profiles. The names are those of the configuration.
 const (
-	// Standard is for the servers there are: typ may be "JWT" or absent, and
-	// claims that only other kinds of token have are refused instead.
+	// Standard is for servers in common use: typ may be "JWT" or absent, and claims
+	// that only other kinds of token have are refused.
 	Standard Profile = iota
-	// RFC9068 is the JWT profile for access tokens: typ "at+jwt", and every
-	// claim that section 2.2 of the RFC demands.
+	// RFC9068 is the JWT profile for access tokens: typ must be "at+jwt", and every
+	// claim that section 2.2 of the RFC requires must be present.
 	RFC9068
 )
 
@@ -28,8 +28,8 @@ func (p Profile) String() string {
 	return "rfc9068"
 }
 
-// otherKind finds what shows that a token is no access token (RFC 8725,
-// sections 3.11 and 3.12). Any profile but Standard is read as the strict one.
+// rejectOtherType finds what shows that a token is not an access token (RFC 8725,
+// sections 3.11 and 3.12). Every profile but Standard counts as the strict one.
 func (p Profile) rejectOtherType(h header, payload strictjson.Members) flaw {
 	if !p.acceptsType(h.typ) {
 		return "typ: not the type of an access token"
@@ -40,9 +40,9 @@ func (p Profile) rejectOtherType(h header, payload strictjson.Members) flaw {
 	return hasClaimsOfOtherKind(payload)
 }
 
-// acceptsType knows the types of access tokens and no others, so that id_token,
-// logout+jwt, dpop+jwt, secevent+jwt, oauth-id-jag+jwt and whatever comes next
-// are refused without a list.
+// acceptsType accepts the types of access tokens alone, so that id_token,
+// logout+jwt, dpop+jwt, secevent+jwt, oauth-id-jag+jwt and types of the future are
+// refused without a list.
 func (p Profile) acceptsType(typ *string) bool {
 	switch {
 	case typ == nil:
@@ -55,9 +55,9 @@ func (p Profile) acceptsType(typ *string) bool {
 	return false
 }
 
-// hasClaimsOfOtherKind looks for what an access token does not have: claims of ID
-// tokens (OpenID Connect Core, sections 2 and 3.3.2.11) and of security events
-// (RFC 8417, section 2.2), and the marks of Amazon Cognito (token_use) and of
+// hasClaimsOfOtherKind finds claims that an access token does not have: those of
+// ID tokens (OpenID Connect Core, sections 2 and 3.3.2.11) and of security events
+// (RFC 8417, section 2.2), and the types of Amazon Cognito (token_use) and of
 // Keycloak (typ in the payload).
 func hasClaimsOfOtherKind(payload strictjson.Members) flaw {
 	for _, name := range []string{"nonce", "at_hash", "c_hash", "s_hash", "events"} {

@@ -15,31 +15,30 @@ const (
 	// still send it again; a Check is answered within a few seconds.
 	retryWindow = 10 * time.Second
 
-	// retention is how much longer than it is fresh a proof is remembered, so
-	// that a clock that is set back by that much troubles nobody.
+	// retention is how much longer than it is valid a proof is remembered, so
+	// that a clock that is set back by as much causes no refusal.
 	retention = time.Minute
 
-	// lightUse is how many live proofs a key may have and still draw on the
-	// last quarter of the memory.
+	// lightUse is how many live proofs a key may have to use the last quarter of
+	// the memory.
 	lightUse = 64
 
-	// What one proof and one key take in maps and slices that have just grown,
+	// The memory of one proof and one key in maps and slices that have just grown,
 	// in bytes.
 	proofBytes = 192
 	keyBytes   = 64
 )
 
-// fingerprint stands for texts that are of any length and nobody's business:
-// half a SHA-256.
+// fingerprint is half the SHA-256 digest of texts, which may be long or secret.
 type fingerprint [sha256.Size / 2]byte
 
-// fingerprintOf is of two texts, the first of them without a NUL.
+// fingerprintOf is that of two texts, the first of them without a NUL.
 func fingerprintOf(first, second string) fingerprint {
 	digest := sha256.Sum256([]byte(first + "\x00" + second))
 	return fingerprint(digest[:len(fingerprint{})])
 }
 
-// attempt stands for one proof in one request of one client; zero is none.
+// attempt identifies one proof in one request of one client; zero is unknown.
 func attempt(name, proof string) fingerprint {
 	if name == "" {
 		return fingerprint{}
@@ -47,15 +46,15 @@ func attempt(name, proof string) fingerprint {
 	return fingerprintOf(proof, name)
 }
 
-// replays remembers the proofs that were accepted, each under its key (RFC
-// 9449, section 11.1). Nothing that is still fresh is ever forgotten: where
-// there is no room, the new proof is refused.
+// replayCache remembers the proofs that were accepted, by key (RFC 9449, section
+// 11.1). It forgets no proof that is still valid: where there is no room, the new
+// proof is refused.
 //
 // A key may have perKey live proofs. The first three quarters of the memory are
-// there for all; the last is for keys of light use, so that a few busy or
-// hostile clients stop each other, and not everybody. Someone who has tokens
-// bound to very many keys can fill that too, and then every new proof is
-// refused until old ones end.
+// for all keys, the last is for keys of light use, so that a few busy or hostile
+// clients delay each other alone. A client with tokens bound to very many keys
+// can fill the last quarter too; then every new proof is refused until old ones
+// expire.
 type replayCache struct {
 	now      func() time.Time
 	maxBytes int
@@ -65,12 +64,12 @@ type replayCache struct {
 	mu     sync.Mutex
 	seen   map[fingerprint]acceptance // by key and jti
 	live   map[fingerprint]int        // proofs of each key
-	ending map[int64][]fingerprint    // what is over in which second
+	ending map[int64][]fingerprint    // proofs that expire in each second
 	swept  int64                      // the second of the last sweep
 
-	// forgotten is the latest iat, in Unix nanoseconds, of what is over. A proof
-	// as old as that is not known to be new, should the clock be set back to
-	// where it looks fresh.
+	// forgotten is the latest iat, in Unix nanoseconds, of the forgotten proofs.
+	// If the clock is set back, a proof of that time or before may be one of
+	// them.
 	forgotten int64
 }
 
@@ -97,10 +96,9 @@ func newReplayCache(now func() time.Time, maxBytes, perKey int) *replayCache {
 	}
 }
 
-// record accepts a proof for the first time, or again for Envoy's own retry.
-// The clock is read again, under the lock: between the first look at iat and
-// this one, a wait for a turn may have outlasted both the proof and the memory
-// of its first use.
+// record accepts a proof for the first time, or again for Envoy's own retry. It
+// reads the clock again, under the lock: the wait for the limiter may have been
+// longer than the proof was valid, and its first use forgotten.
 func (r *replayCache) record(thumbprint, id string, issued time.Time, attempt fingerprint, skew time.Duration) flaw {
 	key, proof := fingerprintOf(thumbprint, ""), fingerprintOf(thumbprint, id)
 	r.mu.Lock()
@@ -149,8 +147,8 @@ func (r *replayCache) noRoom(key fingerprint) flaw {
 
 func (r *replayCache) bytes() int { return len(r.seen)*proofBytes + len(r.live)*keyBytes }
 
-// sweep forgets what is over, once a second. There are no more lists than
-// seconds in which a proof can end, some 11 minutes.
+// sweep forgets expired proofs, once a second. There are no more lists than
+// seconds in which a proof can expire, those of about 11 minutes.
 func (r *replayCache) sweep(elapsed time.Duration) {
 	second := int64(elapsed / time.Second)
 	if second == r.swept {

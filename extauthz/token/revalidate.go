@@ -6,11 +6,11 @@ import (
 	"github.com/doorward/doorward/extauthz/reason"
 )
 
-// Revalidate judges claims that [Verifier.Verify] gave for the same token before,
-// without its signature. issuer is the one trusted now for the claims' issuer,
-// or nil. False means that something the claims rest on has changed: the token
-// must be verified anew. With true, the refusal is nil or says that the token's
-// time is over.
+// Revalidate checks claims that [Verifier.Verify] returned for the same token
+// before, without verifying the signature. issuer is the one that is trusted now
+// for the claims' iss, or nil. It returns false when a setting or key on which the
+// claims depend has changed: verify the token again. With true, the refusal is nil
+// or is that the token expired.
 func (v *Verifier) Revalidate(claims *Claims, issuer *Issuer) (bool, *Refusal) {
 	switch {
 	case issuer == nil || issuer.ID != claims.Issuer:
@@ -20,17 +20,18 @@ func (v *Verifier) Revalidate(claims *Claims, issuer *Issuer) (bool, *Refusal) {
 	case claims.Size > v.maxBytes:
 		return false, nil
 	}
-	// The very key that verified must be among those that the header still
-	// allows: removal, staleness and one key too many for a missing kid hold at
-	// once.
-	if keys, _ := issuer.Keys.Set().Lookup(claims.HeaderKeyID, claims.Algorithm); !slices.Contains(keys, claims.Key) {
+	// The key that verified must be among those that the header allows now, so
+	// that the removal of a key, a stale set and one key too many for a missing
+	// kid take effect at once.
+	keys, _ := issuer.Keys.Set().Lookup(claims.HeaderKeyID, claims.Algorithm)
+	if !slices.Contains(keys, claims.Key) {
 		return false, nil
 	}
 	return true, v.checkTime(claims, issuer)
 }
 
-// outOfTime compares the claims' dates with the clock (RFC 7519, sections 4.1.4
-// to 4.1.6); nil where they hold.
+// checkTime compares the claims' dates with the clock (RFC 7519, sections 4.1.4 to
+// 4.1.6).
 func (v *Verifier) checkTime(claims *Claims, issuer *Issuer) *Refusal {
 	now := v.now()
 	if !now.Before(claims.Expiry.Add(v.skew)) {

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// targetURI is the one spelling of an http or https URI that two of them are
-// compared in, without query and fragment (RFC 9449, section 4.3, check 9; RFC
-// 3986, sections 6.2.2 and 6.2.3): scheme and host in lower case, no default
-// port, "/" for an empty path, escapes in upper case, and none of a character
-// that needs none. False means that it is no such URI, or that it could be read
-// in two ways: user information, a dot segment, a backslash, a host or port
-// that is not plain, a byte outside visible ASCII.
+// targetURI returns the normal form in which http and https URIs are compared,
+// without query and fragment (RFC 9449, section 4.3, check 9; RFC 3986, sections
+// 6.2.2 and 6.2.3): scheme and host in lower case, no default port, "/" for an
+// empty path, escapes in upper case and only for characters that need one. It
+// returns false for another URI, and for one that can be read in two ways: with
+// user information, a dot segment, a backslash, a host or port that is not plain,
+// or a byte outside visible ASCII.
 func targetURI(raw string) (string, bool) {
 	scheme, rest, found := strings.Cut(raw, "://")
 	scheme = strings.ToLower(scheme)
@@ -54,7 +54,7 @@ func targetAuthority(authority, scheme string) (string, bool) {
 	return host + ":" + port, true
 }
 
-// targetHost takes a name of non-empty labels, or an IPv6 address in brackets.
+// targetHost accepts a name of non-empty labels, or an IPv6 address in brackets.
 func targetHost(host string) (string, bool) {
 	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
 		address, err := netip.ParseAddr(host[1 : len(host)-1])

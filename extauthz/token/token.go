@@ -1,28 +1,29 @@
-// Package token answers one question: who signed this compact JWS, and what
-// does it say? It takes the bytes of a bearer token and gives back verified
-// claims, or the one reason for which there are none.
+// Package token verifies access tokens that are compact JWSs (RFC 7515). Make one
+// [Verifier] with [NewVerifier], and call [Verifier.Verify] with a token and a
+// function that returns the trusted [Issuer] of an iss. The result is verified
+// [Claims], or a [Refusal] with the one reason for which there are none.
 //
-// # What it knows
+// # What is verified
 //
-// A JWS is taken apart by the letter of RFC 7515; one that has two readings is
-// refused, whatever other libraries would make of it. An algorithm belongs to a
-// key (RFC 8725, section 3.1): what the header names must be on the issuer's
-// list and be the algorithm of the very key that verifies. Keys come from the
-// issuer's own set and nowhere else: jku, x5u, jwk and x5c in a header are not
-// read.
+// A JWS is read as RFC 7515 demands; one that has two readings is refused. An
+// algorithm belongs to a key (RFC 8725, section 3.1): alg must be on the issuer's
+// list and be the algorithm of the key that verifies. Keys come from the issuer's
+// set alone: jku, x5u, jwk and x5c in a header are not read. No claims are
+// decoded, and no memory beyond a small multiple of the token is used, before the
+// signature is verified.
 //
-// # What it does not know
+// # What is not
 //
-// Nothing here knows the resource: whether the audience is right, whether the
-// scopes suffice and what a team's policy says is decided later, over
-// [Claims.All]. Whoever remembers claims asks [Verifier.Revalidate] before using them
-// again; of refusals only a failed signature is remembered, here.
+// Compare the audience and the scopes with the resource, over [Claims.All]: this
+// package does not know the resource. Call [Verifier.Revalidate] before using
+// remembered claims again. Of refusals this package remembers failed signatures
+// alone.
 //
 // # Order
 //
-// Where a token has several defects, the reason given is the first in the order
-// of package reason. [Verifier.Verify] reads downwards in that order, so that
-// every cheap refusal comes before any signature.
+// Where a token has several defects, the reason is the first in the order of
+// package reason. [Verifier.Verify] checks in that order, so that every cheap
+// check comes before any signature.
 package token
 
 import (
@@ -40,7 +41,7 @@ const defaultMaxBytes = 16 << 10
 type Issuer struct {
 	ID         string       // the exact iss
 	Profile    Profile      // zero: Standard
-	Algorithms []string     // JWS names, case-sensitive; empty accepts none: see [DefaultAlgorithms]
+	Algorithms []string     // JWS names, case-sensitive; empty accepts no token: see [DefaultAlgorithms]
 	Keys       *jwks.Source // never nil
 }
 
@@ -49,7 +50,7 @@ type Options struct {
 	MaxBytes  int              // longest token accepted, in bytes; zero: 16 KiB
 	ClockSkew time.Duration    // how far clocks may differ, either way; not negative
 	InFlight  int              // signatures verified at once; zero: twice GOMAXPROCS
-	Waiting   int              // more that may wait for a slot of their issuer's; zero: none
+	Waiting   int              // more that may wait for a slot of their issuer; zero: no more
 	Now       func() time.Time // nil: time.Now
 }
 
@@ -63,7 +64,7 @@ type Verifier struct {
 	algorithms    map[string]algorithm
 }
 
-// NewVerifier makes a verifier with these bounds.
+// NewVerifier returns a verifier with these bounds.
 func NewVerifier(o Options) *Verifier {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = defaultMaxBytes
@@ -81,21 +82,20 @@ func NewVerifier(o Options) *Verifier {
 	}
 }
 
-// InFlight is the number of signatures being verified now.
+// InFlight returns the number of signatures being verified now.
 func (v *Verifier) InFlight() int { return v.limiter.inFlight() }
 
-// Refusal says why there are no claims.
+// Refusal is why there are no claims.
 type Refusal struct {
 	Reason reason.Reason
 	Issuer string // the ID of a configured issuer; "" before one was found
 	Detail string // for the log: fixed words naming a claim or rule, never a value of the token
 	Nonce  string // for the client's next DPoP proof, with DPoPNonceRequired; otherwise ""
 
-	Remembered bool // the signature was not looked at again: it failed under the same key before
+	Remembered bool // the signature was not verified again: it failed under the same keys before
 }
 
-// Claims are what a verified token says. They are shared and must not be
-// changed.
+// Claims are those of a verified token. They are shared: do not change them.
 type Claims struct {
 	Issuer      string         // iss (RFC 7519, section 4.1.1)
 	Subject     string         // sub; "" where absent
@@ -103,7 +103,7 @@ type Claims struct {
 	ID          string         // jti; "" where absent
 	KeyID       string         // kid of the key that verified, as its set has it
 	Algorithm   string         // alg of its header
-	HeaderKeyID *string        // kid of its header; nil where it has none
+	HeaderKeyID *string        // kid of its header; nil where it is absent
 	Scopes      []string       // scope (RFC 8693, section 4.2), else scp, in the token's order
 	Profile     Profile        // the rules it was read under
 	Expiry      time.Time      // exp, clock skew not included
@@ -114,26 +114,25 @@ type Claims struct {
 	Size        int            // of the compact token, in bytes
 }
 
-// Verify gives the claims of a compact JWS (RFC 7515, section 3.1), or the
-// reason for which there are none; exactly one of the two is nil. trusted maps
-// an iss to the issuer that is trusted here, or to nil; it is called at most
-// once. ctx bounds the wait for keys and for a turn at the signature.
+// Verify returns the claims of a compact JWS (RFC 7515, section 3.1), or the
+// reason for which there are none; exactly one of the two is nil. trusted maps an
+// iss to the issuer that is trusted here, or to nil; it is called at most once.
+// ctx bounds the wait for keys and for the verification of the signature.
 //
-// The audience is present and well-formed, and is not compared with anything.
-// Whether a token that carries cnf is proven is for [PossessionVerifier.Verify] to say.
+// The audience is present and well-formed: compare it with the resource. For a
+// token with cnf, call [PossessionVerifier.Verify].
 func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss string) *Issuer) (*Claims, *Refusal) {
-	var nobody *Issuer
+	var issuer *Issuer // nil until one is found
 	jws, flaw := parse(compact, v.maxBytes)
 	if flaw != "" {
-		return nil, nobody.refuse(reason.TokenMalformed, flaw)
+		return nil, issuer.refuse(reason.TokenMalformed, flaw)
 	}
 	algorithm, known := v.algorithms[jws.header.alg]
 	if !known {
-		return nil, nobody.refuse(reason.AlgorithmNotAllowed, "alg: none, symmetric or unknown")
+		return nil, issuer.refuse(reason.AlgorithmNotAllowed, "alg: none, symmetric or unknown")
 	}
 
 	iss, named := jws.payload.Get("iss").Text()
-	issuer := nobody
 	if named {
 		issuer = trusted(iss)
 	}
@@ -143,11 +142,11 @@ func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss 
 	if flaw := issuer.profile().rejectOtherType(jws.header, jws.payload.Members); flaw != "" {
 		return nil, issuer.refuse(reason.TypeNotAllowed, flaw)
 	}
-	if !named { // no issuer can be unknown that was never named
-		return nil, nobody.refuse(reason.ClaimsMissing, "iss: absent or not a string")
+	if !named { // an absent issuer is not an unknown one
+		return nil, issuer.refuse(reason.ClaimsMissing, "iss: absent or not a string")
 	}
 	if issuer == nil {
-		return nil, nobody.refuse(reason.IssuerUnknown, "iss: not trusted for this resource")
+		return nil, issuer.refuse(reason.IssuerUnknown, "iss: not trusted for this resource")
 	}
 
 	claims, flaw := checkClaims(jws.payload.Members, issuer.Profile)
@@ -166,7 +165,7 @@ func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss 
 	if refusal != nil {
 		return nil, refusal
 	}
-	if refusal := v.checkTime(claims, issuer); refusal != nil { // the wait for keys may have been long
+	if refusal := v.checkTime(claims, issuer); refusal != nil { // the keys may have taken long
 		return nil, refusal
 	}
 	claims.fill(jws.payload.Object())
@@ -175,7 +174,7 @@ func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss 
 	return claims, nil
 }
 
-// refuse works on a nil issuer too: then no issuer was found.
+// refuse works on a nil issuer too, for a token of no known issuer.
 func (i *Issuer) refuse(why reason.Reason, f flaw) *Refusal {
 	refusal := &Refusal{Reason: why, Detail: string(f)}
 	if i != nil {
@@ -184,8 +183,8 @@ func (i *Issuer) refuse(why reason.Reason, f flaw) *Refusal {
 	return refusal
 }
 
-// profile of a nil issuer is Standard: a token that even the wider profile
-// takes for another kind is that, whoever issued it.
+// profile returns Standard for a nil issuer: a token that even the wider profile
+// takes for another kind is one in any case.
 func (i *Issuer) profile() Profile {
 	if i == nil {
 		return Standard

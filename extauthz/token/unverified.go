@@ -2,15 +2,15 @@ package token
 
 import "time"
 
-// Unverified is what a token says of itself before anybody verified it. It is
-// for showing to the person who holds the token, and never for deciding: so it
-// is no [Claims]. A member is zero where the token does not have it, or has it
-// in another type.
+// Unverified is the content of a token whose signature is not verified. Show it to
+// the person who holds the token; never decide by it, which is why it is not
+// [Claims]. A field is zero where the token does not have the member, or has it in
+// another type.
 type Unverified struct {
 	Algorithm string // alg
 	Type      string // typ, in lower case and without "application/"
 	KeyID     string // kid
-	HasKeyID  bool   // there is a kid, if an empty one
+	HasKeyID  bool   // there is a kid, which may be empty
 
 	Issuer, Subject, Client, ID string   // as in Claims
 	Audience                    []string // aud
@@ -19,8 +19,9 @@ type Unverified struct {
 	Expiry, NotBefore, IssuedAt time.Time // as in Claims
 }
 
-// ReadUnverified takes a token apart by the same strict reading as
-// [Verifier.Verify] and goes no further. It is false for what is no compact JWS.
+// ReadUnverified reads a token as strictly as [Verifier.Verify] does, and verifies
+// nothing. It returns false for a text that is not a compact JWS. It decodes all
+// claims, so do not call it for every request.
 func ReadUnverified(compact string) (Unverified, bool) {
 	jws, flaw := parse(compact, len(compact))
 	if flaw != "" {

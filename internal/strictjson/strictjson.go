@@ -95,8 +95,7 @@ func Elements(doc []byte) ([]json.RawMessage, error) {
 	return elements, nil
 }
 
-// Reader reads the tokens of one document. It does not recurse: the caller says
-// what it expects next.
+// Reader reads the tokens of one document, without recursion.
 type Reader struct {
 	doc  []byte
 	json *jsontext.Decoder

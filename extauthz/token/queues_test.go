@@ -9,55 +9,56 @@ import (
 	"time"
 )
 
-// crowd is signatures that come one every so often.
-type crowd struct {
+// requests are signatures to verify, one every so often.
+type requests struct {
 	issuer       string
 	count        int
 	every, takes time.Duration
 	verified     bool
 }
 
-// pass calls back for each with the time it waited, and for a refused one with
-// less than nothing. It returns when all are through.
-func (c crowd) pass(t *testing.T, g *limiter, waited func(time.Duration)) {
+// pass calls waited for each with the time it waited, negative for a refused
+// one. It returns when all have ended.
+func (r requests) pass(t *testing.T, l *limiter, waited func(time.Duration)) {
 	var mu sync.Mutex
-	var through sync.WaitGroup
-	defer through.Wait()
-	for range c.count {
-		through.Go(func() {
+	var running sync.WaitGroup
+	defer running.Wait()
+	for range r.count {
+		running.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			began, wait := time.Now(), -time.Second
-			g.verify(ctx, c.issuer, 1, func() bool {
+			l.verify(ctx, r.issuer, 1, func() bool {
 				wait = time.Since(began)
-				time.Sleep(c.takes)
-				return c.verified
+				time.Sleep(r.takes)
+				return r.verified
 			})
 			mu.Lock()
 			defer mu.Unlock()
 			waited(wait)
 		})
-		time.Sleep(c.every)
+		time.Sleep(r.every)
 	}
 }
 
-// TestForgeriesOfOneIssuerDoNotStarveAnother: 500 a second in the name of one
-// make its own tokens wait and be refused. Tokens of another issuer wait for
-// nothing when they come one by one, and none is refused when many come at once.
+// TestForgeriesOfOneIssuerDoNotStarveAnother: 500 forgeries a second in the name
+// of one issuer delay its own tokens, and some are refused. Tokens of another
+// issuer do not wait when they come one by one, and are not refused when many
+// come at once.
 func TestForgeriesOfOneIssuerDoNotStarveAnother(t *testing.T) {
 	const flooded, other, slots, work = "flooded", "other", 4, 3 * time.Millisecond
 	synctest.Test(t, func(t *testing.T) {
-		g := newLimiter(slots, 1000)
+		l := newLimiter(slots, 1000)
 		refused, longest := 0, time.Duration(0)
 		var flood sync.WaitGroup
 		flood.Go(func() {
-			crowd{flooded, 1000, 2 * time.Millisecond, work, false}.pass(t, g, func(wait time.Duration) {
+			requests{flooded, 1000, 2 * time.Millisecond, work, false}.pass(t, l, func(wait time.Duration) {
 				if wait < 0 {
 					refused++
 				}
 			})
 		})
-		crowd{other, 150, 10 * time.Millisecond, time.Millisecond, true}.pass(t, g, func(wait time.Duration) {
+		requests{other, 150, 10 * time.Millisecond, time.Millisecond, true}.pass(t, l, func(wait time.Duration) {
 			if wait < 0 {
 				t.Error("another issuer's token was refused")
 			}
@@ -66,9 +67,9 @@ func TestForgeriesOfOneIssuerDoNotStarveAnother(t *testing.T) {
 		if longest > 0 {
 			t.Errorf("another issuer's token waited %v", longest)
 		}
-		// The short queue of each lane is its own.
+		// Each issuer has a short queue of its own.
 		entered := 0
-		crowd{other, slots * (1 + queuePerSlot), 0, time.Millisecond, true}.pass(t, g, func(wait time.Duration) {
+		requests{other, slots * (1 + queuePerSlot), 0, time.Millisecond, true}.pass(t, l, func(wait time.Duration) {
 			if wait >= 0 {
 				entered++
 			}
@@ -77,60 +78,60 @@ func TestForgeriesOfOneIssuerDoNotStarveAnother(t *testing.T) {
 		time.Sleep(maxCooldown)
 		synctest.Wait()
 		if refused == 0 {
-			t.Error("the flood was no flood")
+			t.Error("the flood was too slow to be refused")
 		}
 		if entered != slots*(1+queuePerSlot) {
 			t.Errorf("%d of %d that came at once entered", entered, slots*(1+queuePerSlot))
 		}
-		g.isEmpty(t)
+		l.isEmpty(t)
 	})
 }
 
-// TestWhatFillsOneQueueLeavesRoomInAnother: as many wait for one issuer as may
-// wait in all, and for another there is the short queue still.
-func TestWhatFillsOneQueueLeavesRoomInAnother(t *testing.T) {
+// TestFullQueueLeavesRoomInAnother: while as many requests wait for one issuer as
+// may wait in all, the short queue of another issuer has room.
+func TestFullQueueLeavesRoomInAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 100
-		g := newLimiter(1, limit)
+		l := newLimiter(1, limit)
 		ctx, cancel := context.WithCancel(t.Context())
-		busy, _ := g.acquire(ctx, "full")
+		busy, _ := l.acquire(ctx, "full")
 		for range limit {
-			go g.acquire(ctx, "full")
+			go l.acquire(ctx, "full")
 		}
-		go g.acquire(ctx, "other") // has the slot of its lane, and waits for a turn
+		go l.acquire(ctx, "other") // has the slot of its queue, and waits for a permit
 		synctest.Wait()
 		refused := 0
 		for range queuePerSlot + 1 {
 			go func() {
-				if _, ok := g.acquire(ctx, "other"); !ok && ctx.Err() == nil {
+				if _, ok := l.acquire(ctx, "other"); !ok && ctx.Err() == nil {
 					refused++
 				}
 			}()
 		}
 		synctest.Wait()
-		if got := g.queueOf("other").waiting.Load(); got != queuePerSlot || refused != 1 {
+		if got := l.queueOf("other").waiting.Load(); got != queuePerSlot || refused != 1 {
 			t.Errorf("%d wait, %d refused; want %d and one", got, refused, queuePerSlot)
 		}
 		cancel()
 		synctest.Wait()
 		busy.release()
-		g.isEmpty(t)
+		l.isEmpty(t)
 	})
 }
 
-// TestForgeriesUnderManyNamesGetNoMore than under one: some eighth of the
-// processors, whatever a forger writes into iss.
+// TestForgeriesUnderManyNamesGetNoMore: forgeries get about an eighth of the
+// processors, in the names of however many issuers they come.
 func TestForgeriesUnderManyNamesGetNoMore(t *testing.T) {
 	const slots, work, span = 4, time.Millisecond, 20 * time.Second // as two processors have
 	for _, names := range []int{1, 2, 5, 20} {
 		synctest.Test(t, func(t *testing.T) {
-			g := newLimiter(slots, 1000)
+			l := newLimiter(slots, 1000)
 			var worked, working, most atomic.Int64
 			for name := range names {
 				for range 2 * slots {
 					go func() {
 						for began := time.Now(); time.Since(began) < span; {
-							g.verify(t.Context(), string(rune('a'+name)), 1, func() bool {
+							l.verify(t.Context(), string(rune('a'+name)), 1, func() bool {
 								if now := working.Add(1); time.Since(began) > span/2 && now > most.Load() {
 									most.Store(now)
 								}
@@ -144,7 +145,7 @@ func TestForgeriesUnderManyNamesGetNoMore(t *testing.T) {
 				}
 			}
 			time.Sleep(2*span + time.Minute)
-			g.isEmpty(t)
+			l.isEmpty(t)
 			if most.Load() != slots/4 {
 				t.Errorf("under %d names: %d at a time, not a quarter", names, most.Load())
 			}

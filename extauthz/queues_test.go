@@ -11,9 +11,9 @@ import (
 	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
-// TestForgeriesOfOneIssuerDoNotStopAnother: with room for a single signature,
-// and none to wait, a forged token or proof of one issuer has just made its slot
-// rest. A new token of another issuer, with a proof of its own, goes through.
+// TestForgeriesOfOneIssuerDoNotStopAnother: there is room for a single signature
+// and no queue, and the slot of one issuer cools down after a forged token or
+// proof. A new token of another issuer, with a proof of its own, is accepted.
 func TestForgeriesOfOneIssuerDoNotStopAnother(t *testing.T) {
 	const flooded = "https://flooded.example.com"
 	d := startService(t, remember, dpop("optional"), func(p *plan) {
@@ -21,7 +21,7 @@ func TestForgeriesOfOneIssuerDoNotStopAnother(t *testing.T) {
 		p.resources[0].ProofAlgorithms = token.DefaultAlgorithms()
 		p.verifier.InFlight, p.verifier.Waiting = 1, 0
 	})
-	key := jwttest.NewKey("ES512", "key-1") // the dearest to verify with
+	key := jwttest.NewKey("ES512", "key-1") // the slowest to verify with
 	next := *d.state
 	next.Issuers = map[string]*token.Issuer{issuerURL: d.state.Issuers[issuerURL], flooded: {
 		ID: flooded, Algorithms: token.DefaultAlgorithms(),
@@ -48,7 +48,7 @@ func TestForgeriesOfOneIssuerDoNotStopAnother(t *testing.T) {
 	for round := range 3 {
 		fresh := map[string]any{"jti": fmt.Sprint(round), "cnf": map[string]any{"jkt": victim.key.Thumbprint()}}
 		forged := spoil(key.Sign(claims(map[string]any{"iss": flooded, "jti": fmt.Sprint(round)})))
-		show(forged, h.proof(forged, nil)) // signature_invalid, or overloaded: its issuer's slot rests
+		show(forged, h.proof(forged, nil)) // signature_invalid, or overloaded while the issuer's slot cools down
 		show(bound, spoil(h.proof(bound, nil)))
 		compact := d.token(fresh)
 		if got := show(compact, victim.proof(compact, nil)); got != "allowed" {
