@@ -58,8 +58,9 @@ func (e *Engine) failedTrial(ctx context.Context, within time.Duration, resource
 			rule = " in " + name
 		}
 	}
-	p.Message = fmt.Sprintf("no decision on a trial request to %s with %s: %s%s: correct the rule, every request must come to a decision",
+	p.Message = fmt.Sprintf("no decision on a trial request to %s with %s: %s%s",
 		resource, t.what, strings.TrimPrefix(err.Error(), "policy: "), rule)
+	p.Fix = "correct the rule, every request must come to a decision"
 	return p
 }
 
