@@ -111,7 +111,7 @@ func build(ctx context.Context, src Sources, t team, c contract) (*Engine, findi
 	if compiler.Failed() {
 		return nil, compileProblems(append(compiler.Errors, relativeTo(compiler.Errors, modules)...))
 	}
-	e := &Engine{compiler: compiler, transaction: transaction, cache: src.Cache, judges: map[string]*Evaluator{}}
+	e := &Engine{compiler: compiler, transaction: transaction, cache: src.Cache, evaluators: map[string]*Evaluator{}}
 	problems := unread(compiler, t, src.packages())
 	problems = append(problems, unreachedFiles(compiler, t, src.packages(), append(unevaluated(t), problems...))...)
 	problems = append(problems, unreadData(compiler, t, src)...)
@@ -139,7 +139,7 @@ func (e *Engine) evaluatedPackages(ctx context.Context, store storage.Store, src
 				return append(problems, unprepared(err))
 			}
 		}
-		e.judges[resource] = own[pkg]
+		e.evaluators[resource] = own[pkg]
 	}
 	return problems
 }
