@@ -35,7 +35,7 @@ type Provider struct {
 	Tried         bool     `json:"tried_on_the_real_provider"` // false: documentation alone
 	Documentation []string `json:"documentation"`
 	Read          []string `json:"read"`     // the sources of this file that were read on that date
-	Keys          []Key    `json:"keys"`     // the issuer's key set; rows sign with the first, unless their kid names another
+	Keys          []Key    `json:"keys"`     // the issuer's; rows sign with the first, unless their kid names another
 	Resource      string   `json:"resource"` // the URL that requests are for
 
 	Config      []string            `json:"config"` // the lines of doorward.yaml
@@ -46,11 +46,12 @@ type Provider struct {
 	Refused     []Row `json:"refused"`
 }
 
-// Key is an entry of the issuer's JWK Set. Issuer is the member that Entra adds; "" leaves it out.
+// Key is an entry of the issuer's JWK Set.
 type Key struct {
 	ID     string `json:"kid"`
 	Alg    string `json:"alg"`
-	Issuer string `json:"issuer"`
+	Use    string `json:"use"`    // "": sig
+	Issuer string `json:"issuer"` // the member that Entra adds; "" leaves it out
 }
 
 // Row is a token that differs from the access token.
@@ -124,6 +125,9 @@ func (p *Provider) JWKS() []byte {
 	set := make([]map[string]any, len(p.Keys))
 	for i, k := range p.Keys {
 		set[i] = secret(i, k.Alg, k.ID).JWK()
+		if k.Use != "" {
+			set[i]["use"] = k.Use
+		}
 		if k.Issuer != "" {
 			set[i]["issuer"] = k.Issuer
 		}
