@@ -5,9 +5,8 @@ import (
 	"testing"
 )
 
-// The limits of what a Check allocates: its present count, and a small margin. Lower
-// them when a Check allocates less. They are counts, which are the same on every
-// machine.
+// What a Check may allocate: what it does, and a little room. Lower them when it
+// does less. They are no times, so that they mean the same on every machine.
 var limits = []limit{
 	{"hot, bytes in to bytes out", remember, 6, 3 << 10},
 	{"cold, bytes in to bytes out", forget, 135, 11 << 10},
@@ -20,8 +19,8 @@ type limit struct {
 	bytes       float64 // in them
 }
 
-// TestLimits counts allocations and measures no time, so that every test run finds a
-// Check that costs more.
+// TestLimits counts, and measures no time: a Check that becomes dearer is seen
+// before anybody runs a benchmark.
 func TestLimits(t *testing.T) {
 	if raced {
 		t.Skip("the race detector allocates too; `make test` runs this without it as well")
@@ -34,7 +33,7 @@ func TestLimits(t *testing.T) {
 				w.answer(w.wires[i%tokens])
 			}
 		}
-		ask(2 * tokens) // everything that is made once exists now
+		ask(2 * tokens) // whatever is made once is made
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		ask(checks)

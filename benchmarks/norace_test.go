@@ -2,5 +2,5 @@
 
 package benchmarks_test
 
-// raced reports whether the race detector is on, which allocates memory too.
+// raced says that the race detector is on, which allocates for itself.
 const raced = false

@@ -164,7 +164,7 @@ func (a *denialAdvice) audience() {
 		a.advise("aud differs from %s in its last slash alone: have client and authorization server use the resource as it is configured", res.URI)
 	case in(func(audience string) bool { return strings.EqualFold(audience, res.URI) }):
 		a.advise("aud differs from %s in capital letters alone: have client and authorization server use the resource as it is configured", res.URI)
-	case in(func(audience string) bool { return a.state.Resources.Named(audience) != nil }):
+	case in(func(audience string) bool { return a.state.Resources.Owns(audience) }):
 		a.advise("the token is for another resource of this door: have the client ask for one with resource=%s (RFC 8707)", res.URI)
 	case in(func(audience string) bool {
 		return audience != "" && strings.HasPrefix(res.URI, strings.TrimSuffix(audience, "/")+"/")

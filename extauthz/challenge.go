@@ -80,8 +80,8 @@ func (v *verdict) challengedScope() string {
 		return ""
 	case reason.InsufficientScope:
 		isOffline := func(scope string) bool { return scope == "offline_access" }
-		return strings.Join(slices.DeleteFunc(slices.Clone(v.decision.Scopes), isOffline), " ")
+		return strings.Join(v.resource.AskedScopes(slices.DeleteFunc(slices.Clone(v.decision.Scopes), isOffline)), " ")
 	default:
-		return strings.Join(v.resource.Scopes, " ")
+		return strings.Join(v.resource.AskedScopes(v.resource.NeededScopes()), " ")
 	}
 }

@@ -138,7 +138,7 @@ func (s *Server) decodeAndCheck(ctx context.Context, state *numberedState, in in
 func (s *Server) check(ctx context.Context, state *numberedState, req *request) *verdict {
 	req.steps.enter(stepFind)
 	if state.Resources.IsMetadata(req.authority, req.path) {
-		return &verdict{reason: reason.Metadata, document: state.Resources.Document(req.method, req.authority, req.path)}
+		return &verdict{reason: reason.Metadata, document: state.Document(req.method, req.authority, req.path)}
 	}
 	res, refusal := state.find(req)
 	if refusal != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"time"
 
@@ -126,7 +127,7 @@ func (state *State) find(req *request) (*resource.Resource, *verdict) {
 		}
 		return nil, refuse(reason.NoResource, "")
 	}
-	res := state.Resources.Named(req.resource)
+	res := state.Resources.Named(req.resource, req.authority)
 	switch {
 	case res == nil:
 		return nil, refuse(reason.Misconfigured, "context_extensions names a resource that is not configured")
@@ -143,4 +144,21 @@ func (state *State) trustedIssuer(res *resource.Resource, iss string) *token.Iss
 		return nil
 	}
 	return state.Issuers[iss]
+}
+
+// Document answers a request for metadata as [resource.Table.Document] does, with
+// the body of a document that mirrors an issuer's. Where there is no copy of that
+// one yet, the status is 503: a client that got a 404 would look elsewhere.
+func (state *State) Document(method, authority, path string) resource.Document {
+	document := state.Resources.Document(method, authority, path)
+	if document.Mirrors == "" {
+		return document
+	}
+	if issuer := state.Issuers[document.Mirrors]; issuer != nil {
+		document.Body = issuer.Keys.Metadata()
+	}
+	if document.Body == nil {
+		document.Status, document.Body = http.StatusServiceUnavailable, []byte(`{"error":"temporarily_unavailable"}`)
+	}
+	return document
 }

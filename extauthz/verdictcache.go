@@ -38,7 +38,7 @@ func (r *request) verdictKey(
 		return nil, false
 	}
 	key = binary.BigEndian.AppendUint64(key, state.number)
-	for _, text := range [...]string{res.Name, binding} {
+	for _, text := range [...]string{res.Asked, binding} {
 		key = append(binary.AppendUvarint(key, uint64(len(text))), text...)
 	}
 	key, ok := judge.AppendRequestKey(key, r)

@@ -74,7 +74,7 @@ func aRequest(change func(*request)) *request {
 
 func keyOf(t *testing.T, judge *policy.Evaluator, change func(*request)) string {
 	t.Helper()
-	key, ok := aRequest(change).verdictKey(nil, &numberedState{number: 1}, &resource.Resource{Spec: resource.Spec{Name: "weather"}}, "none", judge)
+	key, ok := aRequest(change).verdictKey(nil, &numberedState{number: 1}, &resource.Resource{Asked: "weather"}, "none", judge)
 	if !ok {
 		t.Fatal("nothing is pinned")
 	}
@@ -96,7 +96,7 @@ func TestPinsAreOfOneStateResourceAndBinding(t *testing.T) {
 		"with the border moved":  {1, "weathern", "one"},
 		"with the border moved2": {1, "weathe", "rnone"},
 	} {
-		key, ok := aRequest(func(*request) {}).verdictKey(nil, &numberedState{number: of.number}, &resource.Resource{Spec: resource.Spec{Name: of.name}}, of.binding, judge)
+		key, ok := aRequest(func(*request) {}).verdictKey(nil, &numberedState{number: of.number}, &resource.Resource{Asked: of.name}, of.binding, judge)
 		if before, taken := seen[string(key)]; taken || !ok {
 			t.Errorf("%s has the key of %s", intent, before)
 		}
@@ -124,7 +124,7 @@ func TestWhatIsNotPinned(t *testing.T) {
 		{"what is read is long", `require.a if input.request.path`, func(r *request) { r.path = "/" + string(make([]byte, maxVerdictBytes)) }},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
-			if _, ok := aRequest(row.change).verdictKey(nil, &numberedState{number: 1}, &resource.Resource{Spec: resource.Spec{Name: "weather"}}, "none", judgeOf(t, row.rule)); ok {
+			if _, ok := aRequest(row.change).verdictKey(nil, &numberedState{number: 1}, &resource.Resource{Asked: "weather"}, "none", judgeOf(t, row.rule)); ok {
 				t.Error("it is pinned")
 			}
 		})

@@ -1,5 +1,6 @@
-// Package authority is the authorization server of the benchmarks. It publishes,
-// withholds or changes a key set, and signs tokens with these keys or with others.
+// Package authority plays the authorization server of the benchmarks: a key
+// set that is published, withheld or changed at will, and the tokens that are
+// signed with its keys or with others.
 package authority
 
 import (
@@ -14,10 +15,10 @@ import (
 )
 
 // AnswersSlowly is the time to each answer, so that a request that waits for a
-// fetch is visible in the latencies.
+// fetch shows.
 const AnswersSlowly = 250 * time.Millisecond
 
-// Behaviour is how the authorization server answers a request.
+// Behaviour is how the authorization server meets a request.
 type Behaviour string
 
 // The behaviours.
@@ -27,7 +28,7 @@ const (
 	Silent  Behaviour = "never answered"
 )
 
-// Fetch is one request that the authorization server received.
+// Fetch is one request that the authorization server saw.
 type Fetch struct {
 	At  time.Duration // from the moment that is zero to Since
 	Met Behaviour
@@ -64,10 +65,10 @@ func Open(keys ...*jwttest.Key) (*Server, error) {
 	a.server = &http.Server{
 		Handler:           routes,
 		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0), // an outage breaks connections
+		ErrorLog:          log.New(io.Discard, "", 0), // broken connections are what an outage makes
 	}
 	go func() {
-		_ = a.server.Serve(listener) // http.ErrServerClosed, after Close
+		_ = a.server.Serve(listener) // it ends with Close, and says so
 		close(a.ended)
 	}()
 	return a, nil
@@ -76,9 +77,9 @@ func Open(keys ...*jwttest.Key) (*Server, error) {
 // JWKSURL is where the key set is.
 func (a *Server) JWKSURL() string { return a.URL + "/jwks.json" }
 
-// Close stops the server and closes its connections.
+// Close breaks what is open.
 func (a *Server) Close() {
-	_ = a.server.Close() // its only connections are those of the benchmark
+	_ = a.server.Close() // there is nothing to lose
 	<-a.ended
 }
 
@@ -102,7 +103,7 @@ func (a *Server) keySet(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/jwk-set+json")
-	_, _ = w.Write(set) // the client may have closed the connection
+	_, _ = w.Write(set) // a client that has gone needs no answer
 }
 
 // SetBehaviour changes how the next requests are answered.
@@ -119,7 +120,7 @@ func (a *Server) Publish(keys ...*jwttest.Key) {
 	a.keys = keys
 }
 
-// Since returns the fetches from a moment on, with times relative to zero.
+// Since are the fetches from a moment on, timed from another.
 func (a *Server) Since(from, zero time.Time) []Fetch {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -18,15 +18,15 @@ import (
 // seed of the gaps between disturbing requests: the same in every run.
 const seed = 4
 
-// Result is the measurement of one scenario.
+// Result is what one disturbance did.
 type Result struct {
 	Scenario
-	Sent, Disturbing []traffic.Sample // without the warm-up, in no order
+	Sent, Disturbing []traffic.Sample // good traffic, without the warm-up and in no order, and the other
 	Fetches          []authority.Fetch
 }
 
-// Measure runs one scenario against a doorward of its own, whose files are in a
-// folder below folder, and reports to progress every few seconds.
+// Measure runs one disturbance against a doorward of its own, whose files are
+// in a folder below folder.
 func Measure(ctx context.Context, program, folder string, d Scenario, progress io.Writer) (*Result, error) {
 	made := authority.NewTokens(d.Rotations)
 	issuer, err := authority.Open(made.Known)
@@ -47,7 +47,7 @@ func Measure(ctx context.Context, program, folder string, d Scenario, progress i
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = service.Stop() }() // an end before that shows in the answers
+	defer func() { _ = service.Stop() }() // that it ended before shows in the answers
 	good, err := newSender(ctx, service.GRPC, goodTimes, goodTokens)
 	if err != nil {
 		return nil, err
@@ -68,12 +68,7 @@ func Measure(ctx context.Context, program, folder string, d Scenario, progress i
 	wait.Go(func() { failed[2] = d.runEvents(ctx, zero, &Testbed{issuer, made, service}) })
 	over := make(chan struct{})
 	go func() { wait.Wait(); close(over) }()
-	begin := zero.Add(-w.Warm - w.Before)
-	report(over, func() {
-		_, _ = fmt.Fprintf(progress, "  %2.0f of %.0f s: %d answers to good traffic, %d of them refusals; %d fetches\n",
-			time.Since(begin).Seconds(), w.Total().Seconds(), good.Answered(), good.Refused(),
-			len(issuer.Since(begin, zero)))
-	})
+	report(over, progress, zero, w, good, issuer)
 	if err := errors.Join(append(failed[:], ctx.Err())...); err != nil {
 		return nil, err
 	}
@@ -86,7 +81,7 @@ func Measure(ctx context.Context, program, folder string, d Scenario, progress i
 	}, nil
 }
 
-// others returns the disturbing requests, and the good ones that they replace later.
+// others are the disturbing requests, after the good ones whose place they take.
 func (d *Scenario) others(made *authority.Tokens, good []string) (times []time.Duration, tokens []string) {
 	var from time.Duration
 	if d.Instead {
@@ -126,7 +121,7 @@ func newSender(ctx context.Context, address string, due []time.Duration, tokens 
 	return &sender{traffic.Sender{Due: due, Call: client.Cycle(encoded)}, client}, nil
 }
 
-// runEvents triggers each event at its time.
+// runEvents does what the plan has, in time.
 func (d *Scenario) runEvents(ctx context.Context, zero time.Time, testbed *Testbed) error {
 	for _, event := range d.Events {
 		timer := time.NewTimer(time.Until(zero.Add(event.At)))
@@ -143,16 +138,18 @@ func (d *Scenario) runEvents(ctx context.Context, zero time.Time, testbed *Testb
 	return nil
 }
 
-// report calls write every few seconds until over is closed.
-func report(over <-chan struct{}, write func()) {
+// report says every few seconds how it goes, until it is over.
+func report(over <-chan struct{}, progress io.Writer, zero time.Time, w Windows, good *sender, issuer *authority.Server) {
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
+	begin := zero.Add(-w.Warm - w.Before)
 	for {
 		select {
 		case <-over:
 			return
 		case <-tick.C:
-			write()
+			_, _ = fmt.Fprintf(progress, "  %2.0f of %.0f s: %d answers to good traffic, %d of them refusals; %d fetches\n",
+				time.Since(begin).Seconds(), w.Total().Seconds(), good.Answered(), good.Refused(), len(issuer.Since(begin, zero)))
 		}
 	}
 }
@@ -167,7 +164,7 @@ func (r *Result) During() traffic.Figures {
 	return traffic.Summarise(traffic.Between(r.Sent, 0, r.Windows.During))
 }
 
-// Refused counts the good requests that were not allowed.
+// Refused is how many of all good requests did not get through.
 func (r *Result) Refused() int { return len(r.Sent) - traffic.Reasons(r.Sent)[traffic.Allowed] }
 
 // FetchesIn counts those in [from, to).
@@ -181,11 +178,10 @@ func (r *Result) FetchesIn(from, to time.Duration) int {
 	return count
 }
 
-// Line summarises the result in one line.
+// Line is what one disturbance did, in a line.
 func (r *Result) Line() string {
 	before, during := r.Before(), r.During()
 	return fmt.Sprintf("during / before: p50 ×%.2f, p99 ×%.2f, p99.9 ×%.2f; %d fetches; %d of %d good requests refused",
-		traffic.Ratio(during.P50, before.P50), traffic.Ratio(during.P99, before.P99),
-		traffic.Ratio(during.P999, before.P999),
+		traffic.Ratio(during.P50, before.P50), traffic.Ratio(during.P99, before.P99), traffic.Ratio(during.P999, before.P999),
 		r.FetchesIn(0, r.Windows.During), r.Refused(), len(r.Sent))
 }

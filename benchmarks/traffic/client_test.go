@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// TestReasons: the reason of an answer follows from its bytes.
+// TestReasons: how an answer is told, by its bytes alone.
 func TestReasons(t *testing.T) {
 	metadata, err := structpb.NewStruct(map[string]any{"reason": "token_expired"})
 	if err != nil {

@@ -8,17 +8,18 @@ import (
 	"time"
 )
 
-// Sample is one request. Times are relative to the zero of [Sender.Run].
+// Sample is one request. Times are from the moment that was zero to
+// [Sender.Run].
 type Sample struct {
 	Due, Sent, Done time.Duration
 	Reason          string
 }
 
-// Latency is measured from when the request was due, so that the delay that a slow
-// answer causes for later requests counts too (coordinated omission).
+// Latency is measured from when the request was due: what a slow answer holds
+// up counts too (coordinated omission).
 func (s Sample) Latency() time.Duration { return s.Done - s.Due }
 
-// Between returns the samples that were due in [from, to).
+// Between are the samples that were due in [from, to).
 func Between(samples []Sample, from, to time.Duration) []Sample {
 	var found []Sample
 	for _, s := range samples {
@@ -29,7 +30,7 @@ func Between(samples []Sample, from, to time.Duration) []Sample {
 	return found
 }
 
-// Reasons counts the requests by reason.
+// Reasons counts how requests were answered.
 func Reasons(samples []Sample) map[string]int {
 	count := map[string]int{}
 	for _, s := range samples {
@@ -38,7 +39,7 @@ func Reasons(samples []Sample) map[string]int {
 	return count
 }
 
-// Tally lists the number of requests by reason, the largest first.
+// Tally is how many requests were answered how, the most first.
 func Tally(samples []Sample) string {
 	count := Reasons(samples)
 	names := slices.Sorted(maps.Keys(count))

@@ -13,11 +13,10 @@ import (
 	"strings"
 )
 
-// publish builds the binary of one platform and packs it. For the first platform it
-// also lists the modules, which are the same for all.
+// publish builds the binary of one platform, packs it, and lists what is in the
+// first: all platforms have the same modules.
 func (r release) publish(ctx context.Context, p platform) error {
-	build := []string{"go", "build", "-trimpath", "-ldflags", "-s -w", "-o", "BINARY", "./cmd/doorward"}
-	binary, err := r.build(ctx, p, build)
+	binary, err := r.build(ctx, p, []string{"go", "build", "-trimpath", "-ldflags", "-s -w", "-o", "BINARY", "./cmd/doorward"})
 	if err != nil {
 		return err
 	}
@@ -29,7 +28,7 @@ func (r release) publish(ctx context.Context, p platform) error {
 	return r.archive(p, binary)
 }
 
-// archive packs a binary with its documents.
+// archive packs a binary with the documents that go with it.
 func (r release) archive(p platform, binary []byte) error {
 	name := "doorward_" + r.name() + "_" + p.system + "_" + p.architecture
 	packed := []file{{name + "/doorward", binary, 0o755}}
@@ -47,8 +46,8 @@ func (r release) archive(p platform, binary []byte) error {
 	return r.write(name+".tar.gz", content)
 }
 
-// build runs a build command, in which BINARY is the file to write, and returns the
-// content of that file.
+// build runs a build command, in which BINARY is the file to write, and
+// returns what it made.
 func (r release) build(ctx context.Context, p platform, command []string) (binary []byte, err error) {
 	folder, err := os.MkdirTemp("", "doorward-build-")
 	if err != nil {
@@ -66,8 +65,8 @@ func (r release) build(ctx context.Context, p platform, command []string) (binar
 	return os.ReadFile(path)
 }
 
-// dockerBuild returns the build line of the Dockerfile, so that the image has the
-// same binary as one made by `docker build`.
+// dockerBuild is the build line of the Dockerfile: the image's binary must be
+// the one that `docker build` makes.
 func (r release) dockerBuild() ([]string, error) {
 	dockerfile, err := os.ReadFile(filepath.Join(r.root, "Dockerfile"))
 	if err != nil {
@@ -76,8 +75,7 @@ func (r release) dockerBuild() ([]string, error) {
 	for line := range strings.Lines(string(dockerfile)) {
 		command, found := strings.CutPrefix(line, "RUN ")
 		if found && strings.Contains(command, "go build") {
-			script := strings.Replace(strings.TrimSpace(command), "-o /doorward", "-o BINARY", 1)
-			return []string{"sh", "-c", script}, nil
+			return []string{"sh", "-c", strings.Replace(strings.TrimSpace(command), "-o /doorward", "-o BINARY", 1)}, nil
 		}
 	}
 	return nil, errors.New("the Dockerfile has no RUN line with `go build`")
@@ -96,9 +94,7 @@ func (r release) pack(files []file) ([]byte, error) {
 	compressed := gzip.NewWriter(&packed)
 	archive := tar.NewWriter(compressed)
 	for _, f := range files {
-		header := &tar.Header{
-			Name: f.name, Mode: f.mode, Size: int64(len(f.content)), ModTime: r.made, Format: tar.FormatPAX,
-		}
+		header := &tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.content)), ModTime: r.made, Format: tar.FormatPAX}
 		if err := archive.WriteHeader(header); err != nil {
 			return nil, err
 		}

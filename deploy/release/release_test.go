@@ -57,8 +57,8 @@ func TestChecksums(t *testing.T) {
 	}
 }
 
-// TestTheImageIsTheDockerfile: the image repeats parts of the Dockerfile, and they are
-// equal.
+// TestTheImageIsTheDockerfile: what is repeated of the Dockerfile is what stands
+// in it.
 func TestTheImageIsTheDockerfile(t *testing.T) {
 	r := release{root: "../.."}
 	dockerfile, err := os.ReadFile("../../Dockerfile")

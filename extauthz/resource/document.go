@@ -2,14 +2,17 @@ package resource
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 )
 
-// wellKnown is where metadata documents live (RFC 9728, section 3).
+// wellKnown is where metadata documents are (RFC 9728, section 3).
 const wellKnown = "/.well-known/oauth-protected-resource"
 
 // discovery is where clients look for an authorization server on the host of a
@@ -22,60 +25,78 @@ const documentMethods = "GET, HEAD, OPTIONS"
 // Document is the answer to a request for metadata. The zero Document is no
 // answer; [Table.Document] never returns it.
 type Document struct {
-	Name   string // of the resource it is for, "" for a 404
-	Status int    // 200, 204, 404 or 405
-	Allow  string // value of the Allow header of a 405, otherwise ""
-	Body   []byte // JSON, nil for a 204; for HEAD the caller leaves it out. Not to be changed
+	Name   string        // of the resource it is for, "" for a 404
+	Status int           // 200, 204, 404 or 405
+	Allow  string        // value of the Allow header of a 405, otherwise ""
+	Body   []byte        // JSON, nil for a 204; for HEAD the caller leaves it out. Not to be changed
+	MaxAge time.Duration // how long a 200 may be cached
+	// Mirrors is the issuer whose own metadata is the body of a 200, which the
+	// caller has; otherwise "".
+	Mirrors string
 }
 
-// isMetadataPath tells whether a path asks for metadata, whichever document it
-// means and whether there is one. A query is ignored.
-func isMetadataPath(path string) bool {
-	return isUnder(path, wellKnown)
-}
-
-// isUnder tells whether path, up to its query, is prefix or lies below it.
+// isUnder reports whether path, up to its query, is prefix or lies below it.
 func isUnder(path, prefix string) bool {
 	rest, ok := strings.CutPrefix(path, prefix)
 	return ok && (rest == "" || rest[0] == '/' || rest[0] == '?')
 }
 
-// IsMetadata tells whether [Table.Document] answers a request: every metadata
+// IsMetadata reports whether [Table.Document] answers a request: every metadata
 // path, on any host, and on the host of a resource also the paths where clients
-// look for the metadata of an authorization server. No resource is one, and
-// clients go on to the next place after a 404 alone: 401 and 403 stop them.
+// look for the metadata of an authorization server. Clients try the next place
+// after a 404 alone: 401 and 403 stop them.
 func (t *Table) IsMetadata(authority, path string) bool {
 	if !strings.HasPrefix(path, "/.well-known/") {
 		return false
 	}
-	if isMetadataPath(path) {
+	if isUnder(path, wellKnown) {
 		return true
 	}
-	under := func(prefix string) bool { return isUnder(path, prefix) }
-	return slices.ContainsFunc(discovery, under) && t.site(authority) != nil
+	return mirrored(path) != "" && t.isHost(authority)
 }
 
-// site is what lives on an authority, or nil.
-func (t *Table) site(of string) *site {
+// mirrored returns which of the places where clients look for an authorization
+// server a path is in, or "".
+func mirrored(path string) string {
+	i := slices.IndexFunc(discovery, func(prefix string) bool { return isUnder(path, prefix) })
+	if i < 0 {
+		return ""
+	}
+	return discovery[i]
+}
+
+// isHost reports whether a resource is on an authority.
+func (t *Table) isHost(of string) bool {
 	a, ok := parseAuthority(of)
 	if !ok {
-		return nil
+		return false
 	}
-	return t.sites[a]
+	return t.sites[a] != nil || slices.ContainsFunc(t.patterns, func(p pattern) bool {
+		_, matches := p.matchHost(a)
+		return matches
+	})
 }
 
 // Document answers a request for metadata (RFC 9728, section 3.1): the
 // document of the resource whose path follows the well-known prefix, with or
 // without one slash at its end, on an authority of that resource. The prefix
-// alone is answered where exactly one resource lives. Everything else is a 404,
-// whatever the method.
+// alone is answered where exactly one resource is. With MirrorMetadata, the paths
+// for the metadata of an authorization server are answered the same way, with that
+// server's. Everything else is a 404, whatever the method.
 func (t *Table) Document(method, authority, path string) Document {
-	r := t.described(authority, path)
+	prefix := cmp.Or(mirrored(path), wellKnown)
+	r := t.described(authority, path, prefix)
 	switch {
-	case r == nil:
+	case r == nil, prefix != wellKnown && !r.MirrorMetadata:
 		return Document{Status: http.StatusNotFound, Body: []byte(`{"error":"not_found"}`)}
 	case method == http.MethodGet, method == http.MethodHead:
-		return Document{Name: r.Name, Status: http.StatusOK, Body: r.document}
+		document := Document{Name: r.Name, Status: http.StatusOK, MaxAge: cmp.Or(r.MetadataMaxAge, time.Hour)}
+		if prefix == wellKnown {
+			document.Body = r.metadata()
+		} else {
+			document.Mirrors = r.servers()[0]
+		}
+		return document
 	case method == http.MethodOptions:
 		return Document{Name: r.Name, Status: http.StatusNoContent}
 	}
@@ -87,18 +108,68 @@ func (t *Table) Document(method, authority, path string) Document {
 	}
 }
 
-// described finds the resource whose document a path asks for.
-func (t *Table) described(authority, path string) *Resource {
-	if !isMetadataPath(path) {
+// described finds the resource whose document a path below prefix asks for.
+func (t *Table) described(of, path, prefix string) *Resource {
+	a, ok := parseAuthority(of)
+	if !ok || !isUnder(path, prefix) {
 		return nil
 	}
-	s := t.site(authority)
+	path, _, _ = strings.Cut(path[len(prefix):], "?")
+	s := t.sites[a]
 	if s == nil {
+		return t.describedPattern(a, path)
+	}
+	if r := s.documents[path]; r != nil { // only paths of the configuration are keys, and those are all safe
+		return r
+	}
+	if path == "" {
+		return nil // several resources are there
+	}
+	return t.describedPattern(a, path)
+}
+
+// describedPattern finds what a pattern becomes where the whole path, with or
+// without one slash at its end, is that of the pattern, or where the path is empty
+// and the host alone fills the only pattern on it.
+func (t *Table) describedPattern(a authority, path string) *Resource {
+	var only *pattern
+	hosts := 0
+	for i := range t.patterns {
+		p := &t.patterns[i]
+		values, ok := p.matchHost(a)
+		if !ok {
+			continue
+		}
+		only, hosts = p, hosts+1
+		if rest, ok := p.matchPath(path, values); ok && (rest == "" || rest == "/") && PathFault("/"+strings.TrimPrefix(path, "/")) == "" {
+			return p.fill(values)
+		}
+	}
+	if path != "" || hosts != 1 || only.hasPathPlaceholder() {
 		return nil
 	}
-	path, _, _ = strings.Cut(path, "?")
-	// Only paths of the configuration are keys, and those are all safe.
-	return s.documents[path[len(wellKnown):]]
+	values, _ := only.matchHost(a)
+	return only.fill(values)
+}
+
+// metadata is the document of a resource.
+func (r *Resource) metadata() []byte {
+	if r.document != nil {
+		return r.document
+	}
+	document, err := encodeDocument(r.Spec, r.Asked)
+	if err != nil { // not while metadata checks every value
+		return []byte("{}")
+	}
+	return document
+}
+
+// servers are the authorization servers that a document names.
+func (s Spec) servers() []string {
+	if s.AuthorizationServers != nil {
+		return s.AuthorizationServers
+	}
+	return s.Issuers
 }
 
 // Headers are the exact response headers, in order. Documents are public, so
@@ -114,7 +185,7 @@ func (d Document) Headers() [][2]string {
 			[2]string{"access-control-allow-headers", "authorization, accept, content-type, mcp-protocol-version, *"},
 			[2]string{"access-control-max-age", "3600"})
 	case http.StatusOK:
-		headers = append(headers, [2]string{"cache-control", "public, max-age=3600"})
+		headers = append(headers, [2]string{"cache-control", fmt.Sprintf("public, max-age=%d", int(d.MaxAge.Seconds()))})
 	default:
 		headers = append(headers, [2]string{"cache-control", "no-store"})
 	}
@@ -125,15 +196,8 @@ func (d Document) Headers() [][2]string {
 	return headers
 }
 
-// publish enters the documents of all resources in all sites.
+// publish completes the documents of all sites.
 func (t *Table) publish() {
-	for _, r := range t.resources {
-		for _, l := range r.locations {
-			for _, a := range l.authorities() {
-				t.sites[a].documents[l.prefix()] = r
-			}
-		}
-	}
 	for _, s := range t.sites {
 		s.publishCanonical()
 		s.publishBare()
@@ -146,13 +210,13 @@ func (t *Table) publish() {
 // rewrites the host and not the path asks so.
 func (s *site) publishCanonical() {
 	wanted := map[string]*Resource{}
-	for _, p := range s.places {
-		path := p.resource.locations[0].prefix()
-		if other, ok := wanted[path]; ok && other != p.resource {
+	for _, r := range s.places {
+		path := r.locations[0].prefix()
+		if other, ok := wanted[path]; ok && other != r {
 			wanted[path] = nil
 			continue
 		}
-		wanted[path] = p.resource
+		wanted[path] = r
 	}
 	delete(wanted, "") // the bare form has its own rule
 	for path, r := range wanted {
@@ -165,14 +229,20 @@ func (s *site) publishCanonical() {
 // publishBare lets the prefix alone stand for the only resource of a site. A
 // resource that has the whole host owns the bare form in any case.
 func (s *site) publishBare() {
-	r := s.documents[""]
-	if r == nil {
-		r = s.places[0].resource
-		if slices.ContainsFunc(s.places, func(p place) bool { return p.resource != r }) {
+	if s.documents[""] != nil {
+		return
+	}
+	var only *Resource
+	for _, path := range slices.Sorted(maps.Keys(s.places)) {
+		r := s.places[path]
+		switch {
+		case only == nil, r.Name == only.Name && r.Asked == r.URI:
+			only = r
+		case r.Name != only.Name:
 			return
 		}
 	}
-	s.documents[""] = r
+	s.documents[""] = only
 }
 
 // publishSlashed lets each path be asked for with one slash more, as clients do
@@ -186,14 +256,14 @@ func (s *site) publishSlashed() {
 	}
 }
 
-// encodeDocument writes the document of a spec (RFC 9728, section 2): first
-// the members that are ours, then what metadata adds, sorted by name. Members
+// encodeDocument writes the document of a spec, as it is asked for under one of its
+// URLs (RFC 9728, section 2): first the members that are ours, then what metadata adds, sorted by name. Members
 // without a value are left out (section 3.2).
-func encodeDocument(s Spec) ([]byte, error) {
+func encodeDocument(s Spec, asked string) ([]byte, error) {
 	members := map[string]any{
-		"resource":                 s.URI,
-		"authorization_servers":    s.Issuers,
-		"scopes_supported":         s.Scopes,
+		"resource":                 asked,
+		"authorization_servers":    s.servers(),
+		"scopes_supported":         s.AskedScopes(s.NeededScopes()),
 		"bearer_methods_supported": []string{"header"},
 	}
 	order := []string{"resource", "authorization_servers", "scopes_supported", "bearer_methods_supported"}
@@ -206,6 +276,9 @@ func encodeDocument(s Spec) ([]byte, error) {
 		order = append(order, "dpop_bound_access_tokens_required")
 	}
 	maps.Copy(members, s.Metadata)
+	if supported, ok := s.Metadata["scopes_supported"].([]any); ok {
+		members["scopes_supported"] = s.AskedScopes(texts(supported))
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Metadata)) {
 		if name != "scopes_supported" {
 			order = append(order, name)
@@ -231,6 +304,15 @@ func encodeDocument(s Spec) ([]byte, error) {
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil
+}
+
+// texts are the members of a list, which metadata has found to be strings.
+func texts(list []any) []string {
+	all := make([]string, len(list))
+	for i, value := range list {
+		all[i], _ = value.(string)
+	}
+	return all
 }
 
 func isEmpty(value any) bool {

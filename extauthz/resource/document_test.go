@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -85,7 +86,7 @@ func TestDocumentBody(t *testing.T) {
 			tb := table(t, tt.spec)
 			path := strings.TrimPrefix(tb.All()[0].MetadataURL, "https://h.example")
 			got := tb.Document("GET", "h.example", path)
-			if diff := cmp.Diff(Document{Name: tb.All()[0].Name, Status: 200, Body: []byte(tt.want)}, got); diff != "" {
+			if diff := cmp.Diff(Document{Name: tb.All()[0].Name, Status: 200, MaxAge: time.Hour, Body: []byte(tt.want)}, got); diff != "" {
 				t.Errorf("(-want +got):\n%s\n%s", diff, got.Body)
 			}
 		})
@@ -97,7 +98,7 @@ func TestDocumentBody(t *testing.T) {
 func TestEncodeDocumentFails(t *testing.T) {
 	s := spec("https://h.example")
 	s.Metadata = map[string]any{"x": math.NaN()}
-	if got, err := encodeDocument(s); err == nil {
+	if got, err := encodeDocument(s, ""); err == nil {
 		t.Errorf("encodeDocument = %s", got)
 	}
 }
@@ -253,8 +254,8 @@ func TestIsOnAMetadataPath(t *testing.T) {
 		"https://h/.well-known/oauth-protected-resource": false,
 		"": false,
 	} {
-		if got := isMetadataPath(path); got != want {
-			t.Errorf("isMetadataPath(%q) = %v, want %v", path, got, want)
+		if got := isUnder(path, wellKnown); got != want {
+			t.Errorf("isUnder(%q, wellKnown) = %v, want %v", path, got, want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/doorward/doorward/extauthz/finding"
@@ -13,6 +14,9 @@ func (c *checker) names(resources []*Resource) {
 	byName, byURI := map[string]int{}, map[string]int{}
 	for i, r := range resources {
 		byURI[r.URI] = i
+		for _, alias := range r.Aliases {
+			byURI[alias] = i
+		}
 	}
 	for i, r := range resources {
 		if r.Name == r.URI {
@@ -49,12 +53,45 @@ func (c *checker) overlaps(resources []*Resource) {
 	taken := map[address]claimed{}
 	for i, r := range resources {
 		for j, l := range r.locations {
-			at := fmt.Sprintf("resources[%d].resource", i)
-			if j > 0 {
-				at = fmt.Sprintf("resources[%d].also_at[%d]", i, j-1)
+			if l != (location{}) && !r.isPattern() {
+				c.claim(taken, claimed{r, l, keyOf(i, j, len(r.Aliases))})
 			}
-			if l != (location{}) {
-				c.claim(taken, claimed{r, l, at})
+		}
+	}
+	c.patterns(resources)
+}
+
+// keyOf is the configuration key of the location with index j of a resource that
+// has so many aliases.
+func keyOf(i, j, aliases int) string {
+	switch {
+	case j == 0:
+		return fmt.Sprintf("resources[%d].resource", i)
+	case j <= aliases:
+		return fmt.Sprintf("resources[%d].aliases[%d]", i, j-1)
+	}
+	return fmt.Sprintf("resources[%d].also_at[%d]", i, j-1-aliases)
+}
+
+// patterns checks that no two patterns match one request, and that each matches
+// a request that no literal resource takes.
+func (c *checker) patterns(resources []*Resource) {
+	all := patternsOf(resources)
+	for i := range all {
+		p := &all[i]
+		if j := slices.IndexFunc(all[:i], func(q pattern) bool { return p.meets(&q) }); j >= 0 {
+			c.conflict(p.at, all[j].at, "can match the same request as %s: write patterns of which a request matches one alone", finding.Error)
+		}
+	}
+	for i, r := range resources {
+		if len(all) == 0 || r.isPattern() {
+			continue
+		}
+		for j, l := range r.locations {
+			hidden := slices.IndexFunc(all, func(p pattern) bool { return l.hides(&p) })
+			if hidden >= 0 {
+				c.conflict(all[hidden].at, keyOf(i, j, len(r.Aliases)),
+					"is never reached, because a literal URL has precedence and %s takes every such request: give the two different paths", finding.Error)
 			}
 		}
 	}
@@ -97,7 +134,9 @@ func conflict(mine, other claimed) string {
 func (c *checker) sharedAudiences(resources []*Resource) {
 	owners := map[string]int{} // of URIs
 	for i, r := range resources {
-		owners[audienceKey(r.URI)] = i
+		for _, uri := range slices.Concat([]string{r.URI}, r.Aliases) {
+			owners[audienceKey(uri)] = i
+		}
 	}
 	first := map[string]int{} // resource that names an audience first
 	for i, r := range resources {

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -55,13 +56,17 @@ func (c *checker) spec(at string, s Spec) *Resource {
 		r.Name = r.URI
 	}
 	r.locations = append(r.locations, c.canonicalURI(at+".resource", s.URI))
+	for i, raw := range s.Aliases {
+		r.locations = append(r.locations, c.canonicalURI(fmt.Sprintf("%s.aliases[%d]", at, i), raw))
+	}
 	for i, raw := range s.AlsoAt {
 		r.locations = append(r.locations, c.location(fmt.Sprintf("%s.also_at[%d]", at, i), raw))
 	}
-	for _, l := range r.locations {
-		r.origins = append(r.origins, l.origin())
-	}
-	r.MetadataURL = r.origins[0] + wellKnown + r.locations[0].prefix()
+	r.askedAt(0)
+	c.placeholders(at, r)
+	c.binding(at, s)
+	c.scopeRules(at, s)
+	c.servers(at, s)
 	c.name(at+".name", s.Name)
 	c.audiences(at+".audiences", r)
 	if len(s.Issuers) == 0 {
@@ -84,6 +89,8 @@ func (c *checker) canonicalURI(at, raw string) location {
 	}
 	l := c.location(at, raw)
 	switch {
+	case hasOpenDomain(l.host):
+		c.problem(at, "has a placeholder in the last two labels of the host, which would match the domains of others: write it in a label before")
 	case l.scheme != schemeHTTP:
 	case c.allowsHTTP(l.host):
 		c.warning(at, "is http://: tokens travel in the clear")
@@ -94,14 +101,189 @@ func (c *checker) canonicalURI(at, raw string) location {
 }
 
 func (c *checker) location(at, raw string) location {
-	l, faults := parseLocation(raw)
+	names, err := Placeholders(raw)
+	if err != nil {
+		c.problem(at, "%s", err.Error())
+		return location{}
+	}
+	plain, undo := withStandIns(raw, names)
+	l, faults := parseLocation(plain)
 	for _, fault := range faults {
+		c.problem(at, "%s", undo.Replace(fault))
+	}
+	l.host, l.path = undo.Replace(l.host), undo.Replace(l.path)
+	if fault := placeholderFault(l, names); fault != "" && len(faults) == 0 {
 		c.problem(at, "%s", fault)
+		return location{}
 	}
 	if len(faults) > 0 {
 		return location{}
 	}
 	return l
+}
+
+// placeholderFault says which placeholder is no whole label of the host and no
+// whole segment of the path; "" for none.
+func placeholderFault(l location, names []string) string {
+	labels, segments := strings.Split(l.host, "."), strings.Split(l.path, "/")
+	for _, name := range names {
+		part := "{" + name + "}"
+		if !slices.Contains(labels, part) && !slices.Contains(segments, part) {
+			return "has " + part + " as a part of a label or a segment: make it a whole label of the host or a whole segment of the path"
+		}
+	}
+	return ""
+}
+
+// hasOpenDomain reports a placeholder in the last two labels of a host: it would
+// match the domains of others.
+func hasOpenDomain(host string) bool {
+	labels := strings.Split(host, ".")
+	if len(labels) > 1 && labels[len(labels)-1] == "localhost" {
+		return false
+	}
+	return slices.ContainsFunc(labels[max(0, len(labels)-2):], func(label string) bool {
+		_, ok := placeholderName(label)
+		return ok
+	})
+}
+
+// placeholders checks that whatever names a resource which is a pattern is filled
+// by each request, and that nothing else has placeholders.
+func (c *checker) placeholders(at string, r *Resource) {
+	names, err := Placeholders(r.URI)
+	if err != nil {
+		return // reported
+	}
+	c.repeats(at+".aliases", r.Aliases, names)
+	c.repeats(at+".also_at", r.AlsoAt, names)
+	for i, audience := range r.Audiences {
+		if _, err := Placeholders(audience); err != nil {
+			c.problem(fmt.Sprintf("%s.audiences[%d]", at, i), "%s", err.Error())
+		}
+	}
+	c.repeats(at+".audiences", r.Audiences, names)
+	for _, name := range slices.Sorted(maps.Keys(r.Parameters)) {
+		entry := at + ".parameters." + name
+		switch {
+		case !slices.Contains(names, name):
+			c.problem(entry, "is no placeholder of the resource: write {%s} into its URL, or leave the entry out", name)
+		case r.Parameters[name] == "":
+			c.problem(entry, "names no claim: write the claim that has the value of {%s}", name)
+		}
+	}
+	c.ties(at, r, names)
+}
+
+// repeats checks that texts have the placeholders of the resource, all of them and
+// no others.
+func (c *checker) repeats(at string, texts, names []string) {
+	for i, text := range texts {
+		there, err := Placeholders(text)
+		if err != nil || sameNames(names, there) {
+			continue
+		}
+		message := "has a placeholder that the resource does not have: write one entry for each value, in full"
+		if len(names) > 0 {
+			message = "does not have the placeholders of the resource, {" + strings.Join(names, "} and {") +
+				"}: write each of them, or one such value is for all of them"
+		}
+		c.problem(fmt.Sprintf("%s[%d]", at, i), "%s", message)
+	}
+}
+
+// ties checks that a pattern's ways to name tokens by something other than its URL
+// tie each placeholder to a claim, and warns where nothing does.
+func (c *checker) ties(at string, r *Resource, names []string) {
+	if len(names) == 0 || len(r.Parameters) == len(names) {
+		return
+	}
+	if len(r.Clients) > 0 {
+		c.problem(at+".clients", "is for a pattern whose placeholders are tied to no claim, so that a client of one would open all: "+
+			"write parameters: {%s: a claim}", names[0])
+	}
+	c.warning(at+".resource", "is a pattern: the URL says where a token is for, not that its user belongs there: "+
+		"write parameters: {"+names[0]+": a claim}, or a rule over input.resource.parameters")
+}
+
+// sameNames reports whether two texts have the same placeholders.
+func sameNames(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+// binding checks the entries that say for whom a token is where aud does not.
+func (c *checker) binding(at string, s Spec) {
+	c.exact(at+".clients", s.Clients)
+	c.exact(at+".subjects", s.Subjects)
+	for _, claim := range slices.Sorted(maps.Keys(s.Claims)) {
+		entry := at + ".claims." + claim
+		if len(s.Claims[claim]) == 0 || slices.Contains(s.Claims[claim], "") {
+			c.problem(entry, "has no value, or an empty one: write the values that are accepted")
+		}
+		for i, value := range s.Claims[claim] {
+			c.segments(fmt.Sprintf("%s[%d]", entry, i), value)
+		}
+	}
+	for i, value := range s.Subjects {
+		c.segments(fmt.Sprintf("%s.subjects[%d]", at, i), value)
+	}
+}
+
+// exact checks values that are compared byte for byte.
+func (c *checker) exact(at string, values []string) {
+	for i, value := range values {
+		if value == "" || strings.TrimSpace(value) != value {
+			c.problem(fmt.Sprintf("%s[%d]", at, i), "is empty or has spaces around it: write the exact value")
+		}
+	}
+	c.duplicates(at, values)
+}
+
+// segments refuses a star that is not a whole segment.
+func (c *checker) segments(at, value string) {
+	parts := strings.FieldsFunc(value, isSeparator)
+	if slices.ContainsFunc(parts, func(part string) bool { return part != "*" && strings.Contains(part, "*") }) {
+		c.problem(at, "has * in a part of a segment: * stands for one whole segment between : and / alone")
+	}
+	if len(parts) > 0 && !slices.ContainsFunc(parts, func(part string) bool { return part != "*" }) {
+		c.problem(at, "matches every value: write at least one segment out")
+	}
+}
+
+// servers checks what the document names as authorization servers.
+func (c *checker) servers(at string, s Spec) {
+	for i, server := range s.AuthorizationServers {
+		if _, faults := parseLocation(server); len(faults) > 0 {
+			c.problem(fmt.Sprintf("%s.authorization_servers[%d]", at, i), "is no URL of an authorization server: it %s", faults[0])
+		}
+	}
+	c.duplicates(at+".authorization_servers", s.AuthorizationServers)
+	if s.MirrorMetadata && len(s.servers()) != 1 {
+		c.problem(at+".mirror_metadata", "needs exactly one authorization server, and the document names %d: "+
+			"write one in authorization_servers, or leave mirror_metadata out", len(s.servers()))
+	}
+}
+
+// scopeRules checks scope_prefix, scopes_any and scope_implies.
+func (c *checker) scopeRules(at string, s Spec) {
+	if s.ScopePrefix != "" && !isScopeToken(s.ScopePrefix) {
+		c.problem(at+".scope_prefix", "is not the beginning of a scope: write visible ASCII without space, quote and backslash")
+	}
+	for i, alternative := range s.ScopesAny {
+		entry := fmt.Sprintf("%s.scopes_any[%d]", at, i)
+		if len(alternative) == 0 {
+			c.problem(entry, "is empty, which every token has: write at least one scope")
+		}
+		c.scopes(entry, alternative)
+	}
+	for _, scope := range slices.Sorted(maps.Keys(s.ScopeImplies)) {
+		entry := at + ".scope_implies." + scope
+		c.scopeTokens(entry, []string{scope})
+		c.scopeTokens(entry, s.ScopeImplies[scope])
+		if slices.Contains(s.WithImplied(s.ScopeImplies[scope]), scope) {
+			c.problem(entry, "includes itself, directly or through another: take one of the entries of the cycle out")
+		}
+	}
 }
 
 func (c *checker) allowsHTTP(host string) bool {
@@ -146,6 +328,7 @@ func (c *checker) audiences(at string, r *Resource) {
 	for i, audience := range r.Audiences {
 		entry := fmt.Sprintf("%s[%d]", at, i)
 		switch {
+		case strings.Contains(audience, "{"): // see placeholders
 		case audience == "":
 			c.problem(entry, "is empty: write an exact aud value, or leave it out")
 		case audienceKey(audience) == audienceKey(r.URI):

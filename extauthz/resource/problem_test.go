@@ -116,7 +116,8 @@ func TestURLProblems(t *testing.T) {
 		{"a path outside ASCII", "https://h.example/é", []string{noMatch + "has a byte outside visible ASCII" + normal}},
 		{"a space in the path", "https://h.example/a b", []string{noMatch + "has a byte outside visible ASCII" + normal}},
 		{"a quote in the path", `https://h.example/a"b`, []string{`has '"' in its path, which no URL may contain: write it as %22`}},
-		{"a brace in the path", "https://h.example/{id}", []string{"has '{' in its path, which no URL may contain: write it as %7B"}},
+		{"a brace that is no placeholder", "https://h.example/{ID}", []string{"has a brace that belongs to no placeholder: " +
+			"write {name}, where name begins with a small letter and has small letters, digits and _ alone"}},
 		{"a well-known path", "https://h.example/.well-known/oauth-protected-resource", []string{wellknown}},
 		{"a path where an authorization server is looked for", "https://h.example/.well-known/openid-configuration/mcp", []string{
 			"lies under /.well-known/openid-configuration, where metadata is asked for: choose another path",

@@ -1,15 +1,18 @@
-// Package resource answers two questions: which protected resource is a
-// request for, and what does that resource's metadata document (RFC 9728) say.
+// Package resource finds the protected resource that a request is for, and
+// writes that resource's metadata document (RFC 9728).
 //
-// It knows URLs, authorities and paths, and nothing of tokens, keys or policy.
-// A table is checked as a whole when it is built, so that a request can never
-// meet a resource that is half right; what is not clearly one resource's is
-// nobody's.
+// A [Table] is checked as a whole when it is built, so that no request finds a
+// resource with a fault; a request that is not clearly for one resource finds
+// none. URLs, authorities and paths are all that this package reads of a request:
+// tokens, keys and policy are not its business.
 package resource
 
 import (
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/doorward/doorward/extauthz/finding"
 )
@@ -19,12 +22,27 @@ type Spec struct {
 	URI       string            // canonical URI (RFC 8707), byte for byte what the document and the users say
 	Name      string            // short unique name for metrics, Rego and the mesh; "" means URI
 	AlsoAt    []string          // other URLs under which a mesh shows the resource to us
-	Audiences []string          // exact aud values accepted besides URI
+	Aliases   []string          // further URLs that users type, each with a document and a challenge of its own
+	Audiences []string          // exact aud values accepted besides URI and Aliases
 	Issuers   []string          // exact iss values trusted here; at least one
 	Scopes    []string          // scopes every request needs
 	Origins   []string          // Origin values allowed besides the resource's own; "*" allows any
 	Metadata  map[string]any    // more members for the document (RFC 9728, section 2), as YAML gives them
 	Labels    map[string]string // for Rego
+
+	// How a token without such an aud shows that it was issued for this resource.
+	Clients    []string            // client ids that are registered for this resource alone
+	Subjects   []string            // sub values of issuers whose callers choose aud themselves
+	Claims     map[string][]string // claims, with the values accepted, of such issuers
+	Parameters map[string]string   // by placeholder of a pattern, the claim that must have its value
+
+	ScopePrefix  string              // what a client must write before the name of a scope to ask for it
+	ScopeImplies map[string][]string // by scope, those that it includes
+	ScopesAny    [][]string          // alternatives, of which a token needs all scopes of one; nil: none are needed
+
+	AuthorizationServers []string      // those that the document names; nil: Issuers
+	MirrorMetadata       bool          // serve the only authorization server's metadata on the resource's host
+	MetadataMaxAge       time.Duration // how long documents may be cached; 0: 1 hour
 
 	DPoP              string   // "off", "optional" or "required" (RFC 9449); "" means "off"
 	ProofAlgorithms   []string // JWS algorithms of DPoP proofs, for the document
@@ -41,36 +59,37 @@ func (s Spec) RequiresDPoP() bool { return s.DPoP == "required" }
 // x-forwarded-client-cert, because another proxy terminates TLS.
 func (s Spec) ReadsXFCC() bool { return s.ClientCertificate == "xfcc" }
 
-// Resource is one checked resource. It comes from a [Table], is never changed
-// and must not be changed by who reads it.
+// Resource is one checked resource, as a request finds it. It comes from a [Table]
+// and must not be changed. Where the Spec is a pattern, its URLs and audiences are
+// those of the request's values.
 type Resource struct {
-	Spec               // Name is filled in
-	MetadataURL string // where the document of the canonical URI lives (RFC 9728, section 3.1)
+	Spec                          // Name is filled in
+	Values      map[string]string // of the placeholders of a pattern; nil for a literal resource
+	Asked       string            // the URL that was asked: URI, or one of Aliases
+	MetadataURL string            // where the document of Asked is (RFC 9728, section 3.1)
 
-	locations []location // of URI, then of each AlsoAt
+	locations []location // of Asked, then of URI, Aliases and AlsoAt
 	origins   []string   // of each location
-	document  []byte     // the document's JSON
+	document  []byte     // the document's JSON; nil for a pattern, whose document is written when it is asked for
 }
 
 // Table is an immutable set of resources, safe for concurrent use. The zero
 // Table has none and finds none.
 type Table struct {
 	resources []*Resource
-	named     map[string]*Resource // by name and by URI
-	sites     map[authority]*site
+	named     map[string]*Resource // literal ones, by name, URI and alias
+	sites     map[authority]*site  // of literal ones
+	patterns  []pattern
+	audiences map[string]bool  // URIs, aliases and audiences of literal resources, by audienceKey
+	asPattern []*regexp.Regexp // the same of patterns
 }
 
 // site is what lives on one authority.
 type site struct {
-	places    []place              // longest folded path first
+	places    map[string]*Resource // by path; "" for the whole authority
+	folded    map[string]bool      // folded paths of places
+	slashes   int                  // the most in a path of places
 	documents map[string]*Resource // by what follows the well-known prefix
-}
-
-// place is one path of a site.
-type place struct {
-	path     string // "" for the whole authority
-	folded   string
-	resource *Resource
 }
 
 // NewTable checks specs and builds their table. All problems come at once; the
@@ -86,76 +105,133 @@ func NewTable(specs []Spec, insecureHTTPHosts []string) (*Table, finding.List) {
 		resources: resources,
 		named:     map[string]*Resource{},
 		sites:     map[authority]*site{},
+		patterns:  patternsOf(resources),
+		audiences: map[string]bool{},
 	}
 	for _, r := range resources {
-		document, err := encodeDocument(r.Spec)
-		if err != nil { // not while metadata checks every value
-			return nil, append(problems, finding.Finding{Path: "resources", Message: "cannot be written as JSON: " + err.Error()})
+		t.own(r)
+		if r.isPattern() {
+			continue
 		}
-		r.document = document
-		t.named[r.Name] = r
-		t.named[r.URI] = r
-		t.place(r)
-	}
-	for _, s := range t.sites {
-		slices.SortStableFunc(s.places, func(x, y place) int { return len(y.folded) - len(x.folded) })
+		for url := range 1 + len(r.Aliases) {
+			if err := t.enter(r, url); err != nil { // not while metadata checks every value
+				return nil, append(problems, finding.Finding{Path: "resources", Message: "cannot be written as JSON: " + err.Error()})
+			}
+		}
 	}
 	t.publish()
 	return t, problems
 }
 
-// place enters every location of r in the sites it is reached at.
-func (t *Table) place(r *Resource) {
-	for _, l := range r.locations {
-		entry := place{path: l.prefix(), folded: fold(l.prefix()), resource: r}
-		for _, a := range l.authorities() {
-			s := t.sites[a]
-			if s == nil {
-				s = &site{documents: map[string]*Resource{}}
-				t.sites[a] = s
-			}
-			s.places = append(s.places, entry)
+// enter makes a literal resource known by one of its URLs: its own (0), which
+// brings those of AlsoAt along, or an alias.
+func (t *Table) enter(r *Resource, url int) error {
+	reached := r.locations[url : url+1]
+	view := r
+	if url == 0 {
+		reached = append(slices.Clone(reached), r.locations[1+len(r.Aliases):]...)
+		t.named[r.Name] = r
+	} else {
+		copied := *r
+		view = copied.askedAt(url)
+	}
+	document, err := encodeDocument(view.Spec, view.Asked)
+	view.document = document
+	t.named[view.Asked] = view
+	for _, l := range reached {
+		t.place(view, l)
+	}
+	return err
+}
+
+// place enters a location in the sites it is reached at.
+func (t *Table) place(r *Resource, l location) {
+	path := l.prefix()
+	for _, a := range l.authorities() {
+		s := t.sites[a]
+		if s == nil {
+			s = &site{places: map[string]*Resource{}, folded: map[string]bool{}, documents: map[string]*Resource{}}
+			t.sites[a] = s
 		}
+		if s.places[path] == nil {
+			s.places[path] = r
+		}
+		s.folded[fold(path)] = true
+		s.slashes = max(s.slashes, strings.Count(path, "/"))
+		s.documents[path] = s.places[path]
 	}
 }
 
 // All lists the resources in the order of their specs.
 func (t *Table) All() []*Resource { return slices.Clone(t.resources) }
 
-// Named finds a resource by its name or its URI, byte for byte; nil if there
-// is none.
-func (t *Table) Named(nameOrURI string) *Resource { return t.named[nameOrURI] }
-
-// Find tells which resource a request is for: the one with the longest path on
-// that authority that is a whole-segment prefix of path, compared byte for
-// byte. path is what stands before the first '?'. The answer is nil, fail
-// closed, for an authority or path of no resource, for a path that is not safe
-// ([PathFault]), and for one that a server which decodes escapes and ignores
-// case would give to a longer path than its bytes do.
-func (t *Table) Find(authority, path string) *Resource {
-	s := t.site(authority)
-	if s == nil || PathFault(path) != "" {
-		return nil
+// Named returns the resource that a mesh names: by its name, URI or alias, byte
+// for byte, or by the filled-in URL of a pattern. The name of a pattern names the
+// resource that authority fills it with; where a placeholder is in the path it
+// names none. Nil: there is no such resource.
+func (t *Table) Named(nameOrURI, authority string) *Resource {
+	if r := t.named[nameOrURI]; r != nil || len(t.patterns) == 0 {
+		return r
 	}
-	return s.find(path)
+	return t.namedPattern(nameOrURI, authority)
 }
 
-func (s *site) find(path string) *Resource {
-	i := slices.IndexFunc(s.places, func(p place) bool { return covers(p.path, path) })
-	if i < 0 {
+// Find returns the resource that a request is for: the one with the longest path
+// on that authority that is a whole-segment prefix of path, compared byte for
+// byte, or else the one that a pattern becomes. path is what precedes the first
+// '?'. The result is nil, fail closed, for an authority or path of no resource,
+// for a path that is not safe ([PathFault]), and for one that a server which
+// decodes escapes and ignores case would give to another resource.
+func (t *Table) Find(authority, path string) *Resource {
+	a, ok := parseAuthority(authority)
+	if !ok || PathFault(path) != "" {
 		return nil
 	}
-	match := s.places[i]
-	folded := fold(path)
-	for _, longer := range s.places[:i] {
-		if len(longer.folded) > len(match.folded) && covers(longer.folded, folded) {
-			return nil
+	if s := t.sites[a]; s != nil {
+		if r, unambiguous := s.find(path); r != nil || !unambiguous {
+			return r
 		}
 	}
-	return match.resource
+	return t.findPattern(a, path)
 }
 
-// At tells whether authority is one of this resource's, whatever the path.
+// find returns the resource of the longest path that covers path. It is nil and
+// false where the folded path is one of a longer path.
+func (s *site) find(path string) (r *Resource, unambiguous bool) {
+	r, match := longest(s.places, path, s.slashes)
+	folded := fold(path)
+	if _, longer := longest(s.folded, folded, s.slashes); len(longer) > len(fold(match)) {
+		return nil, false
+	}
+	return r, true
+}
+
+// longest returns the value of the longest key that covers path, and that key.
+// slashes are the most that a key has.
+func longest[V any](places map[string]V, path string, slashes int) (value V, key string) {
+	value = places[""]
+	for i := range len(path) {
+		if path[i] != '/' {
+			continue
+		}
+		if v, ok := places[path[:i]]; ok {
+			value, key = v, path[:i]
+		}
+		if slashes == 0 {
+			return value, key
+		}
+		slashes--
+		if v, ok := places[path[:i+1]]; ok {
+			value, key = v, path[:i+1]
+		}
+	}
+	if v, ok := places[path]; ok {
+		value, key = v, path
+	}
+	return value, key
+}
+
+// At reports whether authority is one of this resource's, whatever the path.
 func (r *Resource) At(authority string) bool {
 	a, ok := parseAuthority(authority)
 	return ok && slices.ContainsFunc(r.locations, func(l location) bool { return l.at(a) })
@@ -163,8 +239,8 @@ func (r *Resource) At(authority string) bool {
 
 // Targets are the URLs under which a request for path may have been made, as
 // the configuration knows them: the origin of each location, and the path that
-// was asked for. They are what a DPoP proof may name as htu (RFC 9449, section
-// 4.3); nothing that a client sends as host or forwarded host has a say.
+// was asked for. A DPoP proof may name one of them as htu (RFC 9449, section 4.3),
+// and no host that the client sends.
 func (r *Resource) Targets(path string) []string {
 	targets := make([]string, len(r.locations))
 	for i, l := range r.locations {
@@ -173,11 +249,11 @@ func (r *Resource) Targets(path string) []string {
 	return targets
 }
 
-// AllowsOrigin tells whether a request to authority with this Origin header may
-// go on (MCP transports, DNS rebinding): the resource's own origin, that of an
-// AlsoAt URL whose authority this is, an entry of Origins byte for byte, or any
-// value where Origins has "*". An empty value is not allowed; a request without
-// the header is the caller's to judge.
+// AllowsOrigin reports whether a request to authority with this Origin header may
+// proceed (MCP transports, DNS rebinding): with the origin of the URL that was
+// asked, that of another URL of the resource whose authority this is, an entry of
+// Origins byte for byte, or any value where Origins has "*". An empty value is not
+// allowed; the caller decides on a request without the header.
 func (r *Resource) AllowsOrigin(origin, authority string) bool {
 	switch i := slices.Index(r.origins, origin); {
 	case origin == "":
@@ -195,11 +271,70 @@ func (r *Resource) AllowsOrigin(origin, authority string) bool {
 // Metadata are shared: the document is encoded once and never looks again.
 func (s Spec) clone() Spec {
 	s.AlsoAt = slices.Clone(s.AlsoAt)
+	s.Aliases = slices.Clone(s.Aliases)
 	s.Audiences = slices.Clone(s.Audiences)
 	s.Issuers = slices.Clone(s.Issuers)
 	s.Scopes = slices.Clone(s.Scopes)
 	s.Origins = slices.Clone(s.Origins)
 	s.Metadata = maps.Clone(s.Metadata)
 	s.Labels = maps.Clone(s.Labels)
+	s.Clients = slices.Clone(s.Clients)
+	s.Subjects = slices.Clone(s.Subjects)
+	s.Claims = maps.Clone(s.Claims)
+	s.Parameters = maps.Clone(s.Parameters)
+	s.ScopeImplies = maps.Clone(s.ScopeImplies)
+	s.ScopesAny = slices.Clone(s.ScopesAny)
+	s.AuthorizationServers = slices.Clone(s.AuthorizationServers)
 	return s
+}
+
+// isPattern reports whether the URL of a resource has placeholders.
+func (s Spec) isPattern() bool { return strings.Contains(s.URI, "{") }
+
+// Owns reports whether an aud value names one of the resources: it is the URI, an
+// alias or one of the audiences of a resource, in any spelling that is equal, or
+// of a pattern with any values. A token with such an aud is for that resource,
+// whatever else it says.
+func (t *Table) Owns(audience string) bool {
+	return t.audiences[audienceKey(audience)] ||
+		slices.ContainsFunc(t.asPattern, func(p *regexp.Regexp) bool { return p.MatchString(audience) })
+}
+
+// own makes the audiences of a resource known.
+func (t *Table) own(r *Resource) {
+	for _, audience := range slices.Concat([]string{r.URI}, r.Aliases, r.Audiences) {
+		if strings.Contains(audience, "{") {
+			t.asPattern = append(t.asPattern, audiencePattern(audience))
+		} else {
+			t.audiences[audienceKey(audience)] = true
+		}
+	}
+}
+
+// audiencePattern matches a text with any values in the place of its placeholders,
+// in any case of letters: rather too much than too little.
+func audiencePattern(text string) *regexp.Regexp {
+	names, _ := Placeholders(text)
+	plain, _ := withStandIns(text, names)
+	expression := regexp.QuoteMeta(plain)
+	for _, name := range names {
+		expression = strings.ReplaceAll(expression, regexp.QuoteMeta(standIn(name)), "[^/]+")
+	}
+	return regexp.MustCompile("(?i)^" + expression + "$")
+}
+
+// patternsOf lists the URLs of all resources that are patterns.
+func patternsOf(resources []*Resource) []pattern {
+	var all []pattern
+	for i, r := range resources {
+		if !r.isPattern() {
+			continue
+		}
+		for j, l := range r.locations {
+			if l != (location{}) {
+				all = append(all, newPattern(r, l, j, keyOf(i, j, len(r.Aliases))))
+			}
+		}
+	}
+	return all
 }

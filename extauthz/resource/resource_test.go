@@ -145,7 +145,7 @@ func TestZeroTable(t *testing.T) {
 	if r := tb.Find("h", "/"); r != nil {
 		t.Errorf("Find = %v", r)
 	}
-	if r := tb.Named(""); r != nil {
+	if r := tb.Named("", "h"); r != nil {
 		t.Errorf("Named = %v", r)
 	}
 	if d := tb.Document("GET", "h", wellKnown); d.Status != 404 {
@@ -167,7 +167,7 @@ func TestNamed(t *testing.T) {
 		"https://a.example/mcp/": "",
 		"":                       "",
 	} {
-		if got := uri(tb.Named(in)); got != want {
+		if got := uri(tb.Named(in, "a.example")); got != want {
 			t.Errorf("Named(%q) = %q, want %q", in, got, want)
 		}
 	}

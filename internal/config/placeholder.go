@@ -16,18 +16,25 @@ func (r *reader) checkPlaceholders() {
 	}
 	for i, e := range r.doc.Resources {
 		at := element("resources", i)
-		r.noPlaceholder(at+".resource", e.Resource)
+		r.onlyNamed(at+".resource", e.Resource)
 		for j, raw := range e.AlsoAt {
-			r.noPlaceholder(element(at+".also_at", j), raw)
+			r.onlyNamed(element(at+".also_at", j), raw)
 		}
 		for j, raw := range e.Audiences {
-			r.noPlaceholder(element(at+".audiences", j), raw)
+			r.onlyNamed(element(at+".audiences", j), raw)
 		}
 		for j, raw := range e.Origins {
 			if raw != "*" { // every origin; resource.NewTable warns of it
 				r.noPlaceholder(element(at+".origins", j), raw)
 			}
 		}
+	}
+}
+
+// onlyNamed refuses every pattern but {name}, which resource.NewTable checks.
+func (r *reader) onlyNamed(path, raw string) {
+	if !strings.Contains(raw, "{") {
+		r.noPlaceholder(path, raw)
 	}
 }
 

@@ -27,7 +27,7 @@ func ExampleCompile() {
 
 	engine, problems := policy.Compile(context.Background(), policy.Sources{Library: rego.Files, Paths: []string{dir}})
 	for _, p := range problems {
-		fmt.Println(p)
+		fmt.Printf("%s:%d:%d: %s\n", p.File, p.Line, p.Column, p.Message)
 	}
 
 	in := policy.Input{

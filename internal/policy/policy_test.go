@@ -116,10 +116,7 @@ func line(p finding.Finding) string {
 	if p.Severity == finding.Warning {
 		at += ": warning"
 	}
-	if p.Fix == "" {
-		return at + ": " + p.Message
-	}
-	return at + ": " + p.Message + ": " + p.Fix
+	return at + ": " + p.Message
 }
 
 // withoutFolder drops the temporary folder from an error's text.

@@ -31,7 +31,7 @@ func (s *Service) httpHandler() http.Handler {
 }
 
 func (s *Service) metadata(w http.ResponseWriter, r *http.Request, path string) {
-	document := s.checks.State().Resources.Document(r.Method, r.Host, path)
+	document := s.checks.State().Document(r.Method, r.Host, path)
 	for _, header := range document.Headers() {
 		w.Header().Set(header[0], header[1])
 	}

@@ -1,0 +1,326 @@
+package resource
+
+import (
+	"errors"
+	"slices"
+	"strings"
+)
+
+// A resource is a pattern where its URL has a placeholder in the place of a
+// whole label of the host or a whole segment of the path:
+//
+//	https://{tenant}.mcp.example.com/mcp
+//	https://mcp.example.com/servers/{server}/mcp
+//
+// A request fills the placeholders, and the filled-in URL is the resource: the
+// audience, the metadata document and the challenge are those of that URL. A
+// literal resource has precedence over a pattern, and no two patterns match one
+// request.
+
+// The bounds of a value, in bytes.
+const (
+	maxLabel   = 63 // RFC 1035, section 2.3.4
+	maxSegment = 128
+)
+
+// isLabelValue reports whether a host label, in lower case, can be a value. An
+// A-label (RFC 5890) cannot: it is shown to people as something else.
+func isLabelValue(s string) bool {
+	if s == "" || len(s) > maxLabel || strings.HasPrefix(s, "xn--") || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+// isSegmentValue reports whether a path segment can be a value.
+func isSegmentValue(s string) bool {
+	if s == "" || len(s) > maxSegment {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; !isAlphanumeric(c) && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+// placeholderName returns the name of a label or segment that is a placeholder.
+func placeholderName(part string) (name string, ok bool) {
+	if len(part) < 3 || part[0] != '{' || part[len(part)-1] != '}' {
+		return "", false
+	}
+	name = part[1 : len(part)-1]
+	return name, isPlaceholderName(name)
+}
+
+func isPlaceholderName(name string) bool {
+	return name != "" && name[0] >= 'a' && name[0] <= 'z' &&
+		strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+}
+
+// Placeholders lists the names of the placeholders in a text such as a URL, in
+// order. The error says what is wrong with them and what to write.
+func Placeholders(text string) ([]string, error) {
+	var names []string
+	for rest := text; ; {
+		start := strings.IndexAny(rest, "{}")
+		if start < 0 {
+			return names, nil
+		}
+		length := strings.IndexByte(rest[start:], '}') + 1
+		if length < 1 || rest[start] == '}' || !isPlaceholderName(rest[start+1:start+length-1]) {
+			return nil, errors.New("has a brace that belongs to no placeholder: " +
+				"write {name}, where name begins with a small letter and has small letters, digits and _ alone")
+		}
+		name := rest[start+1 : start+length-1]
+		if slices.Contains(names, name) {
+			return nil, errors.New("has the placeholder {" + name + "} twice: give each its own name")
+		}
+		names = append(names, name)
+		rest = rest[start+length:]
+	}
+}
+
+// standIn takes the place of a placeholder while a URL is parsed: it is good as a
+// label and as a segment, and no label or segment of a real URL.
+func standIn(name string) string { return "xn--placeholder-" + name + "-0" }
+
+// withStandIns replaces the placeholders of a text, and says how to undo that.
+func withStandIns(text string, names []string) (replaced string, undo *strings.Replacer) {
+	var forth, back []string
+	for _, name := range names {
+		forth = append(forth, "{"+name+"}", standIn(name))
+		back = append(back, standIn(name), "{"+name+"}")
+	}
+	return strings.NewReplacer(forth...).Replace(text), strings.NewReplacer(back...)
+}
+
+// expand fills the placeholders of a text.
+func expand(text string, values map[string]string) string {
+	if !strings.Contains(text, "{") {
+		return text
+	}
+	for name, value := range values {
+		text = strings.ReplaceAll(text, "{"+name+"}", value)
+	}
+	return text
+}
+
+func expandAll(texts []string, values map[string]string) []string {
+	expanded := make([]string, len(texts))
+	for i, text := range texts {
+		expanded[i] = expand(text, values)
+	}
+	return expanded
+}
+
+// pattern is one URL of a resource that is a pattern.
+type pattern struct {
+	resource *Resource
+	location location // with placeholders
+	labels   []string // of the host
+	segments []string // of the path; none for the whole host
+	at       string   // the configuration key
+	asked    int      // index in the resource's locations
+}
+
+func newPattern(r *Resource, l location, asked int, at string) pattern {
+	p := pattern{resource: r, location: l, labels: strings.Split(l.host, "."), at: at, asked: asked}
+	if prefix := l.prefix(); prefix != "" {
+		p.segments = strings.Split(prefix[1:], "/")
+	}
+	return p
+}
+
+// matchHost returns the values of the placeholders in the host.
+func (p *pattern) matchHost(a authority) (map[string]string, bool) {
+	if a.port != p.location.port && (a.port != 0 || p.location.port != p.location.defaultPort()) {
+		return nil, false
+	}
+	values := map[string]string{}
+	host := a.host
+	for i, label := range p.labels {
+		part, rest, more := strings.Cut(host, ".")
+		if more != (i < len(p.labels)-1) {
+			return nil, false
+		}
+		if name, ok := placeholderName(label); ok {
+			if !isLabelValue(part) {
+				return nil, false
+			}
+			values[name] = part
+		} else if part != label {
+			return nil, false
+		}
+		host = rest
+	}
+	return values, true
+}
+
+// matchPath adds the values of the placeholders in the path, and returns what
+// follows the part of the path that the pattern covers.
+func (p *pattern) matchPath(path string, values map[string]string) (rest string, ok bool) {
+	rest = path
+	for i, segment := range p.segments {
+		if rest == "" || rest[0] != '/' {
+			return "", false
+		}
+		end := strings.IndexByte(rest[1:], '/') + 1
+		if end == 0 {
+			end = len(rest)
+		}
+		part := rest[1:end]
+		if segment == "" && i == len(p.segments)-1 { // the pattern ends in a slash
+			return rest[1:], true
+		}
+		if name, isPlaceholder := placeholderName(segment); isPlaceholder {
+			if !isSegmentValue(part) {
+				return "", false
+			}
+			values[name] = part
+		} else if part != segment {
+			return "", false
+		}
+		rest = rest[end:]
+	}
+	return rest, true
+}
+
+// hasPathPlaceholder reports whether a host alone does not fill the pattern.
+func (p *pattern) hasPathPlaceholder() bool {
+	return slices.ContainsFunc(p.segments, func(segment string) bool {
+		_, ok := placeholderName(segment)
+		return ok
+	})
+}
+
+// findPattern returns the resource that the one matching pattern becomes, or nil.
+func (t *Table) findPattern(a authority, path string) *Resource {
+	for i := range t.patterns {
+		p := &t.patterns[i]
+		values, ok := p.matchHost(a)
+		if !ok {
+			continue
+		}
+		if _, ok := p.matchPath(path, values); ok {
+			return p.fill(values)
+		}
+	}
+	return nil
+}
+
+// fill makes the resource of these values. asked is the URL that matched, or the
+// resource's own where that is an AlsoAt, which no client knows.
+func (p *pattern) fill(values map[string]string) *Resource {
+	template := p.resource
+	r := &Resource{Spec: template.Spec, Values: values}
+	r.URI = expand(template.URI, values)
+	r.Aliases = expandAll(template.Aliases, values)
+	r.AlsoAt = expandAll(template.AlsoAt, values)
+	r.Audiences = expandAll(template.Audiences, values)
+	r.locations = make([]location, len(template.locations))
+	for i, l := range template.locations {
+		l.host, l.path = expand(l.host, values), expand(l.path, values)
+		r.locations[i] = l
+	}
+	if p.asked > len(r.Aliases) {
+		return r.askedAt(0)
+	}
+	return r.askedAt(p.asked)
+}
+
+// askedAt makes r the resource as it is under its own URL (0) or an alias (1 and
+// more): that URL has its own document and challenge.
+func (r *Resource) askedAt(url int) *Resource {
+	r.Asked = r.URI
+	if url > 0 {
+		r.Asked = r.Aliases[url-1]
+	}
+	own := r.locations[url]
+	r.locations = slices.Concat([]location{own}, r.locations[:url], r.locations[url+1:])
+	r.origins = make([]string, len(r.locations))
+	for i, l := range r.locations {
+		r.origins[i] = l.origin()
+	}
+	r.MetadataURL = r.origins[0] + wellKnown + own.prefix()
+	return r
+}
+
+// namedPattern finds the resource that a mesh names: by a filled-in URL, or by the
+// name of a pattern whose placeholders are all in the host, which authority fills.
+func (t *Table) namedPattern(nameOrURI, authority string) *Resource {
+	for i := range t.patterns {
+		p := &t.patterns[i]
+		if p.asked > 0 || p.resource.Name != nameOrURI || p.hasPathPlaceholder() {
+			continue
+		}
+		a, ok := parseAuthority(authority)
+		if values, matches := p.matchHost(a); ok && matches {
+			return p.fill(values)
+		}
+	}
+	l, faults := parseLocation(nameOrURI)
+	if len(faults) > 0 {
+		return nil
+	}
+	named := l.authorities()[0]
+	for i := range t.patterns {
+		p := &t.patterns[i]
+		if p.location.scheme != l.scheme || p.asked > len(p.resource.Aliases) {
+			continue
+		}
+		values, ok := p.matchHost(named)
+		if !ok {
+			continue
+		}
+		if rest, ok := p.matchPath(l.prefix(), values); ok && rest == "" {
+			return p.fill(values)
+		}
+	}
+	return nil
+}
+
+// meets reports whether a request can match both patterns. Literal segments are
+// compared as a server compares them that ignores case.
+func (p *pattern) meets(q *pattern) bool {
+	if p.location.port != q.location.port || len(p.labels) != len(q.labels) {
+		return false
+	}
+	for i := range p.labels {
+		if !unify(p.labels[i], q.labels[i], isLabelValue) {
+			return false
+		}
+	}
+	for i := range min(len(p.segments), len(q.segments)) {
+		if !unify(p.segments[i], q.segments[i], isSegmentValue) {
+			return false
+		}
+	}
+	return true
+}
+
+// unify reports whether one text can match two labels or segments.
+func unify(a, b string, isValue func(string) bool) bool {
+	_, aIsPlaceholder := placeholderName(a)
+	_, bIsPlaceholder := placeholderName(b)
+	switch {
+	case aIsPlaceholder && bIsPlaceholder, a == "" || b == "": // "": a pattern that ends in a slash
+		return true
+	case aIsPlaceholder:
+		return isValue(fold(b))
+	case bIsPlaceholder:
+		return isValue(fold(a))
+	}
+	return fold(a) == fold(b)
+}
+
+// hides reports whether every request that the pattern matches is one of a literal
+// location, which has precedence.
+func (l location) hides(p *pattern) bool {
+	if l.host != p.location.host || l.port != p.location.port {
+		return false
+	}
+	prefix := l.prefix()
+	return covers(prefix, p.location.prefix())
+}
