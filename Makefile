@@ -1,5 +1,5 @@
-# Two commands matter to a newcomer: make demo and make test. Each installs
-# what it needs into .tools/, which git ignores.
+# A newcomer needs two commands: make demo and make test. Each installs what it
+# needs into .tools/, which git ignores.
 
 TOOLS    := $(CURDIR)/.tools
 LINT     := $(TOOLS)/bin/golangci-lint-2.15.0
@@ -9,10 +9,10 @@ BENCHCOUNT ?= 6
 .PHONY: help demo test interop bench compare load stats lint release build fuzz clean docs api mutate fairness
 
 help: ## this list
-	@echo "make demo and make test are all that a newcomer needs. All targets:"
+	@echo "A newcomer needs make demo and make test. All targets:"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## a real Envoy, doorward, an MCP server and a client at work (ONCE=1 ends by itself)
+demo: ## runs a real Envoy, doorward, an MCP server and a client (ONCE=1 ends by itself)
 	@./envoy/install
 	@mkdir -p bin
 	@echo "Building doorward and the demo (the first time takes a minute or two) ..."
@@ -48,19 +48,19 @@ load: ## twenty minutes: what a Check costs, beside other services, through Envo
 	@./envoy/install
 	@go run ./benchmarks/load $(if $(QUICK),-quick) $(if $(ONLY),-only $(ONLY)) $(LOAD_FLAGS)
 
-docs: ## the pages of docs/ that are made of the code
+docs: ## writes the pages of docs/ that are generated from the code
 	@go run ./internal/dev/docs
 
-api: ## the lists of exported declarations in internal/dev/api/testdata
+api: ## writes the lists of exported declarations in internal/dev/api/testdata
 	@go run ./internal/dev/api
 
-mutate: ## tests against changed code: BASE=commit, ALL=1 (hours) or PLANTED=1
+mutate: ## runs the tests against changed code: BASE=commit, ALL=1 (hours) or PLANTED=1
 	@go run ./internal/dev/mutate $(if $(BASE),-base $(BASE)) $(if $(ALL),-all) $(if $(PLANTED),-planted)
 
 stats: ## code lines, exported names, wide lines (TESTS=1: cases and coverage too)
 	@go run ./internal/dev/stats $(if $(TESTS),-tests)
 
-fairness: ## two minutes: p99 of one issuer's new tokens while forgeries come in the name of another
+fairness: ## two minutes: p99 of one issuer's new tokens during a flood of forgeries that name another issuer
 	@go run ./benchmarks/fairness $(FAIRNESS_FLAGS)
 
 release: ## archives, image, bill of materials, checksums into bin/release (VERSION=v1.0.0; DRY=1: one of each, not kept)

@@ -51,6 +51,7 @@ func shapeOf(t testing.TB, file string) (any, bool) {
 
 // Whatever is a good configuration fits the schema.
 func TestSchemaTakesWhatLoadTakes(t *testing.T) {
+	t.Parallel()
 	files := []string{filepath.Join("..", "..", "envoy", "doorward.yaml")}
 	for _, pattern := range []string{"testdata/good/*.yaml", "testdata/full/*.yaml", "testdata/warn/*.yaml"} {
 		found, err := filepath.Glob(pattern)
@@ -72,6 +73,7 @@ func TestSchemaTakesWhatLoadTakes(t *testing.T) {
 // What is wrong with the shape is wrong by the schema: each of these files is
 // refused by both.
 func TestSchemaRefuses(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{
 		"unknown-key", "misspelt-in-element", "profile", "duration-bare", "duration-days", "duration-words", "duration-negative", "size-bare",
 		"size-decimal", "mode-words", "log-format", "log-level", "dpop-value", "client-certificate-value", "issuers-as-text",

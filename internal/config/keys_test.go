@@ -74,6 +74,7 @@ resources:
 // do the same for descriptions and the sample, TestARememberedTokenRestsOnItsIssuer
 // for remembered tokens.
 func TestAKeyIsDeclaredOnce(t *testing.T) {
+	t.Parallel()
 	reference, err := os.ReadFile(filepath.Join("..", "..", "docs", "reference.md"))
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ const root = "../../.."
 
 // TestPagesAreFresh fails where a page differs from the output of its generator.
 func TestPagesAreFresh(t *testing.T) {
+	t.Parallel()
 	for name, page := range pages {
 		want, err := page(root)
 		if err != nil {
@@ -32,6 +33,7 @@ func TestPagesAreFresh(t *testing.T) {
 // TestCitationsAreListed fails where Go or Rego code cites an id that
 // docs/requirements.md does not list.
 func TestCitationsAreListed(t *testing.T) {
+	t.Parallel()
 	unknown, err := unknownCitations(root)
 	if err != nil {
 		t.Fatal(err)

@@ -37,6 +37,7 @@ func readDocument(t *testing.T, name string) string {
 // TestPlacesExist fails where a document names a file, folder, symbol or test
 // that the module does not have.
 func TestPlacesExist(t *testing.T) {
+	t.Parallel()
 	all, err := declarations(root)
 	if err != nil {
 		t.Fatal(err)
@@ -65,6 +66,7 @@ func TestPlacesExist(t *testing.T) {
 // TestTestsExist fails where a document names a test by its function alone and
 // no package has it.
 func TestTestsExist(t *testing.T) {
+	t.Parallel()
 	all, err := declarations(root)
 	if err != nil {
 		t.Fatal(err)

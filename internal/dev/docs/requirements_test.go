@@ -16,6 +16,7 @@ import (
 
 // TestRequirements fails where an id is missing, or a test that a row names.
 func TestRequirements(t *testing.T) {
+	t.Parallel()
 	known := testsOfModule(t)
 	var want []string
 	for _, group := range []struct {
