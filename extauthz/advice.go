@@ -88,17 +88,18 @@ func (a *denialAdvice) noResource() {
 	case fault != "":
 		a.advise("the path %s, so that two readers may read it in two ways: no resource has such a path", fault)
 	case a.req.hasResource:
-		a.advise("context_extensions names the resource %s, which is not at this authority: correct the route in Envoy, "+
-			"or add the URL to its also_at", named)
+		a.advise("context_extensions names the resource %s, which is not at this authority: correct the route in "+
+			"Envoy, or add the URL to its also_at", named)
 	case a.authorityKnown():
-		a.advise("no resource at this authority has this path, byte for byte: write the URL that clients type as a resource, " +
-			"or stop routing it here")
+		a.advise("no resource at this authority has this path, byte for byte: write the URL that clients type as a " +
+			"resource, or stop routing it here")
 	}
 }
 
 // authorityKnown reports whether any resource is at the authority of the request.
 func (a *denialAdvice) authorityKnown() bool {
-	return slices.ContainsFunc(a.state.Resources.All(), func(r *resource.Resource) bool { return r.At(a.req.authority) })
+	return slices.ContainsFunc(a.state.Resources.All(),
+		func(r *resource.Resource) bool { return r.At(a.req.authority) })
 }
 
 func (a *denialAdvice) origin() {
@@ -116,11 +117,13 @@ func (a *denialAdvice) invalidRequest() {
 	value, _, more := a.req.headers.only("authorization")
 	switch {
 	case more:
-		a.advise("the request has %d Authorization headers: have the client send one", len(a.req.headers.values("authorization")))
+		a.advise("the request has %d Authorization headers: have the client send one",
+			len(a.req.headers.values("authorization")))
 	case twoCredentials(value):
 		a.advise("the Authorization header holds two credentials, or was sent twice: have the client send one")
 	default:
-		a.advise("the query has an access_token behind a semicolon, which some servers read as a parameter of its own: mend the client")
+		a.advise("the query has an access_token behind a semicolon, which some servers read as a parameter of its " +
+			"own: mend the client")
 	}
 }
 
@@ -129,16 +132,19 @@ func (a *denialAdvice) noCredentials() {
 	_, parsed := token.ReadUnverified(a.scheme)
 	switch {
 	case !present && len(a.req.tokens) > 0:
-		a.advise("the token is in the query, where it is never read: have the client send it in the Authorization header")
+		a.advise("the token is in the query, where it is never read: have the client send it in the Authorization " +
+			"header")
 	case !present:
 	case parsed:
 		a.advise("the Authorization header has a token without a scheme: have the client write Bearer before it")
 	case strings.EqualFold(a.scheme, token.SchemeDPoP):
 		a.addFact("scheme", token.SchemeDPoP)
-		a.advise("the client sent a DPoP token, and the resource takes none: set dpop: optional there, or have the client use Bearer")
+		a.advise("the client sent a DPoP token, and the resource takes none: set dpop: optional there, or have the " +
+			"client use Bearer")
 	default:
 		a.addFact("scheme", redact.Text(a.scheme))
-		a.advise("the scheme of the Authorization header is not Bearer: the challenge starts the login of a client that knows MCP")
+		a.advise("the scheme of the Authorization header is not Bearer: the challenge starts the login of a client " +
+			"that knows MCP")
 	}
 }
 
@@ -146,7 +152,8 @@ func (a *denialAdvice) scopes() {
 	needed, granted := a.v.decision.Scopes, a.v.claims.Scopes
 	a.addFactList("needed", needed)
 	a.addFactList("granted", granted)
-	a.addFactList("missing", slices.DeleteFunc(slices.Clone(needed), func(scope string) bool { return slices.Contains(granted, scope) }))
+	has := func(scope string) bool { return slices.Contains(granted, scope) }
+	a.addFactList("missing", slices.DeleteFunc(slices.Clone(needed), has))
 }
 
 // audience compares a verified aud with the accepted values. The advice is never
@@ -158,21 +165,26 @@ func (a *denialAdvice) audience() {
 	in := func(match func(audience string) bool) bool { return slices.ContainsFunc(all, match) }
 	switch {
 	case in(func(audience string) bool { return slices.Contains(res.Audiences, audience) }):
-		a.advise("aud names one of the resource's audiences, but the token has no scope, scp or roles: under profile standard it " +
-			"counts for no access token without one. Have the client ask for a scope, or set profile: rfc9068 where the issuer's tokens are at+jwt")
+		a.advise("aud names one of the resource's audiences, but the token has no scope, scp or roles: under " +
+			"profile standard it counts for no access token without one. Have the client ask for a scope, or set " +
+			"profile: rfc9068 where the issuer's tokens are at+jwt")
 	case in(func(audience string) bool { return sameButSlash(audience, res.URI) }):
-		a.advise("aud differs from %s in its last slash alone: have client and authorization server use the resource as it is configured", res.URI)
+		a.advise("aud differs from %s in its last slash alone: have client and authorization server use the "+
+			"resource as it is configured", res.URI)
 	case in(func(audience string) bool { return strings.EqualFold(audience, res.URI) }):
-		a.advise("aud differs from %s in capital letters alone: have client and authorization server use the resource as it is configured", res.URI)
+		a.advise("aud differs from %s in capital letters alone: have client and authorization server use the "+
+			"resource as it is configured", res.URI)
 	case in(func(audience string) bool { return a.state.Resources.Owns(audience) }):
-		a.advise("the token is for another resource of this door: have the client ask for one with resource=%s (RFC 8707)", res.URI)
+		a.advise("the token is for another resource of this doorward: have the client ask for one with resource=%s "+
+			"(RFC 8707)", res.URI)
 	case in(func(audience string) bool {
 		return audience != "" && strings.HasPrefix(res.URI, strings.TrimSuffix(audience, "/")+"/")
 	}):
-		a.advise("aud names a part of the resource's URL, and a token is for the whole: have the client ask with resource=%s (RFC 8707)", res.URI)
+		a.advise("aud names a part of the resource's URL, and a token is for the whole: have the client ask with "+
+			"resource=%s (RFC 8707)", res.URI)
 	default:
-		a.advise("the token was issued for somebody else: have the client ask for one with resource=%s (RFC 8707), "+
-			"and the authorization server write that into aud", res.URI)
+		a.advise("the token was issued for another audience: have the client ask for one with resource=%s (RFC "+
+			"8707), and the authorization server write that into aud", res.URI)
 	}
 }
 

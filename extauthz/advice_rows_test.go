@@ -222,7 +222,7 @@ func decisionAccounts() []accountRow {
 		},
 		{"the last slash", nil, audience(resourceURI + "/"), reason.AudienceMismatch, nil, []string{"last slash"}},
 		{"capitals in the path", nil, audience("https://mcp.example.com/MCP"), reason.AudienceMismatch, nil, []string{"capital letters"}},
-		{"another resource of the door", nil, audience("https://mcp.example.com/other"), reason.AudienceMismatch, nil, []string{"another resource of this door"}},
+		{"another resource of this doorward", nil, audience("https://mcp.example.com/other"), reason.AudienceMismatch, nil, []string{"another resource of this doorward"}},
 		{"the host alone", nil, audience("https://mcp.example.com"), reason.AudienceMismatch, nil, []string{"a part of the resource's URL"}},
 		{
 			"a scope that is missing", nil, func(d *testService) clientRequest { return bearer(d.token(map[string]any{"scope": "mcp:write a"})) }, reason.InsufficientScope,

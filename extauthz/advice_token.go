@@ -35,7 +35,7 @@ func (a *denialAdvice) token() {
 			status := issuer.Keys.Status()
 			a.addFact("keys", strings.TrimSuffix(status.State+": "+status.Problem, ": "))
 		}
-	default: // the reason says it all
+	default: // the reason is enough
 	}
 }
 
@@ -52,19 +52,20 @@ func (a *denialAdvice) tokenMalformed() {
 	case len(a.compact) > longest:
 		a.addFact("size", strconv.Itoa(len(a.compact)))
 		a.addFact("limit", strconv.Itoa(longest))
-		a.advise("the token has %d bytes and limits.token_bytes is %d: raise it, or have the authorization server write less into tokens", len(a.compact), longest)
+		a.advise("the token has %d bytes and limits.token_bytes is %d: raise it, or have the authorization server "+
+			"write less into tokens", len(a.compact), longest)
 		return
 	}
 	a.addFact("parts", strconv.Itoa(parts))
 	switch parts {
 	case 1:
-		a.advise("a token of one part is opaque: have the authorization server issue JWTs for this resource. " +
-			"Some issue opaque ones where the client asked without a resource (RFC 8707)")
+		a.advise("a token of one part is opaque: have the authorization server issue JWTs for this resource. Some " +
+			"issue opaque ones where the client asked without a resource (RFC 8707)")
 	case 3:
 		a.advise("three parts, and not a compact JWS by the letter of RFC 7515: see cause")
 	case 5:
-		a.advise("five parts are an encrypted token (JWE), which cannot be read here: the client asked without a resource (RFC 8707), " +
-			"or the authorization server encrypts: have it issue signed JWTs for this resource")
+		a.advise("five parts are an encrypted token (JWE), which cannot be read here: the client asked without a " +
+			"resource (RFC 8707), or the authorization server encrypts: have it issue signed JWTs for this resource")
 	default:
 		a.advise("a signed JWT has three parts: the client sent something else, or cut it")
 	}
@@ -75,13 +76,15 @@ func (a *denialAdvice) algorithm() {
 	issuer := a.issuer()
 	switch {
 	case !slices.Contains(token.DefaultAlgorithms(), a.unverified.Algorithm):
-		a.advise("none, symmetric and unknown algorithms are never accepted: have the authorization server sign with one of %s",
+		a.advise("none, symmetric and unknown algorithms are never accepted: have the authorization server sign "+
+			"with one of %s",
 			strings.Join(token.DefaultAlgorithms(), " "))
 	case issuer != nil && !slices.Contains(issuer.Algorithms, a.unverified.Algorithm):
 		a.addFactList("accepted", issuer.Algorithms)
 		a.advise("alg is not in the issuer's algorithms: add it there if the authorization server signs with it")
 	default:
-		a.advise("the key that kid names is for another alg: the token was changed, or the authorization server's key set is wrong")
+		a.advise("the key that kid names is for another alg: the token was changed, or the authorization server's " +
+			"key set is wrong")
 	}
 }
 
@@ -93,8 +96,8 @@ func (a *denialAdvice) tokenType() {
 	a.addFact("typ", redact.Name(a.unverified.Type))
 	a.addFact("profile", profile.String())
 	if profile == token.RFC9068 && (a.unverified.Type == "" || a.unverified.Type == "jwt") {
-		a.advise("under profile rfc9068 an access token says typ: at+jwt: have the client send the access token, " +
-			"or set profile: standard where the issuer's access tokens do not say so")
+		a.advise("under profile rfc9068 an access token says typ: at+jwt: have the client send the access token, or " +
+			"set profile: standard where the issuer's access tokens do not say so")
 		return
 	}
 	a.advise("the token is an ID token or of another kind, see cause: have the client send the access token")
@@ -107,15 +110,18 @@ func (a *denialAdvice) unknownIssuer() {
 	for _, issuer := range trusted {
 		switch {
 		case sameButSlash(issuer, a.unverified.Issuer):
-			a.advise("iss differs from the issuer %s in its last slash alone: write the issuer as its tokens and its metadata do, byte for byte", issuer)
+			a.advise("iss differs from the issuer %s in its last slash alone: write the issuer as its tokens and "+
+				"its metadata do, byte for byte", issuer)
 			return
 		case issuer != a.unverified.Issuer && strings.EqualFold(issuer, a.unverified.Issuer):
-			a.advise("iss differs from the issuer %s in capital letters alone: write the issuer as its tokens and its metadata do, byte for byte", issuer)
+			a.advise("iss differs from the issuer %s in capital letters alone: write the issuer as its tokens and "+
+				"its metadata do, byte for byte", issuer)
 			return
 		}
 	}
 	if a.state.Issuers[a.unverified.Issuer] != nil {
-		a.advise("iss is a configured issuer, and not one of this resource: have the client log in where the metadata of this resource says")
+		a.advise("iss is a configured issuer, and not one of this resource: have the client log in where the " +
+			"metadata of this resource says")
 	}
 }
 
@@ -130,10 +136,12 @@ func (a *denialAdvice) claims() {
 	case absent && slices.Contains([]string{"iss", "aud", "exp"}, name):
 		a.advise("every access token must have %s: have the authorization server write it", name)
 	case absent:
-		a.advise("profile %s demands %s (RFC 9068, section 2.2): have the authorization server write it, or set profile: standard",
+		a.advise("profile %s demands %s (RFC 9068, section 2.2): have the authorization server write it, or set "+
+			"profile: standard",
 			issuer.Profile, name)
 	default:
-		a.advise("a claim has the wrong type or value, see cause: have the authorization server write it as RFC 7519 and RFC 9068 do")
+		a.advise("a claim has the wrong type or value, see cause: have the authorization server write it as RFC " +
+			"7519 and RFC 9068 do")
 	}
 }
 
@@ -178,28 +186,32 @@ func (a *denialAdvice) key() {
 	a.addFact("kid", kid)
 	a.addFact("alg", a.unverified.Algorithm) // one that is known
 	if a.v.reason == reason.KeyUnknown && !a.unverified.HasKeyID {
-		a.advise("the token names no key, and of the issuer's keys none fits its algorithm, or too many do: " +
-			"have the authorization server write kid")
+		a.advise("the token names no key, and of the issuer's keys none fits its algorithm, or too many do: have " +
+			"the authorization server write kid")
 	}
 }
 
-// unproven goes by what the token demands and how it was presented, in the
-// order in which that is judged.
+// bindingUnproven depends on what the token demands and how it was presented, in
+// the order in which that is checked.
 func (a *denialAdvice) bindingUnproven() {
 	demanded := a.v.claims.Confirmation()
 	byDPoP := strings.EqualFold(a.scheme, token.SchemeDPoP)
 	a.addFact("dpop", a.v.resource.DPoP)
 	switch {
 	case demanded.Unknown, demanded.Present && demanded.Thumbprint == "" && demanded.Certificate == "":
-		a.advise("cnf demands a proof that is neither jkt (RFC 9449) nor x5t#S256 (RFC 8705): no other can be given here")
+		a.advise("cnf demands a proof that is neither jkt (RFC 9449) nor x5t#S256 (RFC 8705): no other can be given " +
+			"here")
 	case byDPoP && demanded.Thumbprint == "":
-		a.advise("the client sent a token under DPoP that is bound to no key: have it ask for one with a DPoP proof, or send it as Bearer")
+		a.advise("the client sent a token under DPoP that is bound to no key: have it ask for one with a DPoP " +
+			"proof, or send it as Bearer")
 	case demanded.Thumbprint != "" && !a.v.resource.TakesDPoP():
 		a.advise("the token is bound to a DPoP key, and the resource takes no DPoP: set dpop: optional there")
 	case demanded.Thumbprint != "" && !byDPoP:
-		a.advise("the token is bound to a DPoP key and was sent as Bearer: have the client send it as DPoP, with a proof")
+		a.advise("the token is bound to a DPoP key and was sent as Bearer: have the client send it as DPoP, with a " +
+			"proof")
 	case demanded.Thumbprint == "" && a.v.resource.RequiresDPoP():
-		a.advise("the resource has dpop: required, and the token is bound to no key: have the client ask for one with a DPoP proof (RFC 9449)")
+		a.advise("the resource has dpop: required, and the token is bound to no key: have the client ask for one " +
+			"with a DPoP proof (RFC 9449)")
 	case demanded.Certificate != "":
 		a.certificate()
 	}
@@ -213,7 +225,8 @@ func (a *denialAdvice) certificate() {
 		shown = len(a.req.headers.values("x-forwarded-client-cert")) > 0
 	}
 	if shown {
-		a.advise("the token is bound to a certificate, and another one or an unreadable one was shown: the client must use the one it logged in with")
+		a.advise("the token is bound to a certificate, and another one or an unreadable one was shown: the client " +
+			"must use the one it logged in with")
 		return
 	}
 	a.advise("the token is bound to a certificate, and none was shown: %s, and have the client use mutual TLS", where)

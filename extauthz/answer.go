@@ -98,9 +98,9 @@ func bareRefusal() []byte {
 	return (&verdict{}).answer(&request{})
 }
 
-// writeHeader leaves `append` unset, which is "set": Envoy drops an appended
-// header of a denial without a word, and reads nothing but `value`. A name that
-// is set twice in one answer has two lines.
+// writeHeader leaves `append` unset, which means "set": Envoy silently drops an
+// appended header of a denial, and reads nothing but `value`. A name that is set
+// twice in one answer has two lines.
 func writeHeader(m *message, header [2]string) {
 	option := m.open(answerHeaders)
 	inside := m.open(optionHeader)

@@ -50,7 +50,7 @@ func describe(check *authv3.CheckRequest) *attributes {
 	}
 	a.resource, a.hasResource = from.GetContextExtensions()["resource"]
 	for _, name := range slices.Sorted(maps.Keys(http.GetHeaders())) {
-		if name != "" { // no header has none
+		if name != "" { // every header has a name
 			a.mapped = append(a.mapped, header{name, http.GetHeaders()[name]})
 		}
 	}

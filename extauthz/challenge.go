@@ -9,8 +9,8 @@ import (
 )
 
 // challenges are the WWW-Authenticate lines of a refusal (RFC 6750, section 3;
-// RFC 9449, section 7.1; RFC 9728, section 5.1), none where a new token would
-// not help. The first one, of the scheme that the client used, carries the
+// RFC 9449, section 7.1; RFC 9728, section 5.1). There is no line where a new token
+// would not help. The first one, of the scheme that the client used, carries the
 // error.
 func (v *verdict) challenges() []string {
 	oauth := v.reason.OAuthError()
@@ -25,8 +25,8 @@ func (v *verdict) challenges() []string {
 	return lines
 }
 
-// schemes are those that a client may go on with: the one it used, or where it
-// used none, all that the resource takes. Bearer comes first, since there are
+// schemes are those that a client may use next: the one that it used or, without
+// one, all that the resource accepts. Bearer comes first, since there are
 // clients that read the first challenge alone. A bound token that came as a
 // bearer token gets both: the client has to change to DPoP (RFC 9449, section
 // 7.2).
@@ -71,9 +71,9 @@ func (v *verdict) challenge(scheme, oauth string) string {
 }
 
 // challengedScope is what the client should ask for: all scopes of this
-// operation once a policy has said them, before that those of the resource.
-// A request with two credentials or a bad proof needs no other token, so it
-// names none. A policy may need offline_access, and still no challenge asks for it.
+// operation after the policy has decided, before that those of the resource. A
+// request with two credentials or a bad proof needs no other token, so no scope is
+// asked for. A policy may need offline_access, and still no challenge asks for it.
 func (v *verdict) challengedScope() string {
 	switch v.reason {
 	case reason.InvalidRequest, reason.DPoPProofInvalid, reason.DPoPNonceRequired:

@@ -2,8 +2,8 @@ package extauthz
 
 import "net/netip"
 
-// externalAddress is the header in which Envoy says where a request comes from,
-// past the proxies that it is configured to trust. It replaces what a client
+// externalAddress is the header in which Envoy writes the address that a request
+// comes from, before the proxies that it is configured to trust. It replaces what a client
 // writes there.
 const externalAddress = "x-envoy-external-address"
 

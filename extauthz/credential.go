@@ -15,9 +15,9 @@ type credential struct {
 }
 
 // credential reads the Authorization header (RFC 6750, section 2.1; RFC 9449,
-// section 7.1), or gives the reason why there is no token to verify, with the
-// scheme of what there is instead. The scheme is compared without case (RFC
-// 9110, section 11.1); the token itself is judged by its verifier.
+// section 7.1). Without a token to verify it returns the reason, and the scheme of
+// the credential that there is. The scheme is compared without case (RFC
+// 9110, section 11.1); the token itself is left to the verifier.
 func (r *request) credential(takesDPoP bool) (credential, reason.Reason) {
 	value, present, more := r.headers.only("authorization")
 	word, rest, spaced := strings.Cut(value, " ")
@@ -39,9 +39,9 @@ func (r *request) credential(takesDPoP bool) (credential, reason.Reason) {
 	return credential{scheme, strings.TrimLeft(rest, " ")}, reason.Allowed
 }
 
-// twoCredentials sees what Envoy makes of a repeated Authorization header:
-// `Bearer a,Bearer b`. It is a comma, spaces allowed around it, followed by a
-// scheme word, a space and more. Each byte is looked at a bounded number of
+// twoCredentials reports whether value is what Envoy makes of a repeated
+// Authorization header: `Bearer a,Bearer b`. That is a comma, which spaces may
+// surround, a scheme, a space and more. Each byte is read a bounded number of
 // times, whatever a client sends.
 func twoCredentials(value string) bool {
 	_, rest, found := strings.Cut(value, ",")

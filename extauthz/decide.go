@@ -5,25 +5,26 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
-	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/internal/policy"
 )
 
-// decide gives the verdict that the policy comes to: the pinned one where there
-// is one for such a request, or a new one.
-func (s *Server) decide(ctx context.Context, state *numberedState, req *request, res *resource.Resource, known *cachedToken, binding string) *verdict {
-	judge := state.Policy.For(res.Name)
+// decide returns the verdict of the policy, which may be cached.
+func (s *Server) decide(
+	ctx context.Context, state *numberedState, req *request, known *cachedToken, binding string,
+) *verdict {
+	res := req.target
+	evaluator := state.Policy.For(res.Name)
 	var room [256]byte
-	key, pinnable := req.verdictKey(room[:0], state, res, binding, judge)
-	if pinnable {
+	key, cacheable := req.verdictKey(room[:0], state, binding, evaluator)
+	if cacheable {
 		if v := known.cachedVerdict(key); v != nil {
 			s.metrics.decisions.hit.Inc()
 			return v
 		}
 	}
 	v := &verdict{resource: res, issuer: known.claims.Issuer, claims: known.claims, binding: binding}
-	v.policyHeaders, v.withSubject = judge.HeaderNames(), state.MetadataSubject
-	if !s.evaluate(ctx, judge, req, v) || !pinnable {
+	v.policyHeaders, v.withSubject = evaluator.HeaderNames(), state.MetadataSubject
+	if !s.evaluate(ctx, evaluator, req, v) || !cacheable {
 		return v
 	}
 	v.encoded, v.counters = v.answer(req), s.metrics.countersFor(res.Name, v.reason, &v.decision)
@@ -31,13 +32,13 @@ func (s *Server) decide(ctx context.Context, state *numberedState, req *request,
 	return v
 }
 
-// evaluate asks the policy and writes what it says into v. Whatever keeps it
-// from saying anything is policy_error, and false.
-func (s *Server) evaluate(ctx context.Context, judge *policy.Evaluator, req *request, v *verdict) bool {
+// evaluate writes the decision of the policy into v. It is false, and the reason
+// policy_error, where the policy could not decide.
+func (s *Server) evaluate(ctx context.Context, evaluator *policy.Evaluator, req *request, v *verdict) bool {
 	ctx, cancel := context.WithDeadline(ctx, req.until)
 	defer cancel()
 	start := time.Now()
-	decision, found, err := judge.Decide(ctx, policyInput(req, v))
+	decision, found, err := evaluator.Decide(ctx, policyInput(req, v))
 	s.metrics.countDecision(v.resource.Name, found, time.Since(start))
 	if err != nil {
 		v.reason, v.cause = reason.PolicyError, err.Error()

@@ -119,12 +119,12 @@ func (v *verdict) attributes(state *numberedState, req *request) []slog.Attr {
 	put("code", redact.Text(v.decision.Code))
 	put("message", redact.Text(v.decision.Message))
 	put("cause", v.cause)
-	told := newDenialAdvice(state, req, v)
-	for _, fact := range told.facts {
+	denial := newDenialAdvice(state, req, v)
+	for _, fact := range denial.facts {
 		put(fact.Name, fact.Value)
 	}
-	if told.advice != "" {
-		attributes = append(attributes, slog.String("advice", told.advice))
+	if denial.advice != "" {
+		attributes = append(attributes, slog.String("advice", denial.advice))
 	}
 	return attributes
 }

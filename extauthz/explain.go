@@ -20,7 +20,7 @@ const (
 	stepFind       = "find"       // which resource, or which metadata document, it is for
 	stepOrigin     = "origin"     // the page it comes from
 	stepCredential = "credential" // what it presents
-	stepVerify     = "verify"     // who signed that, and what it says
+	stepVerify     = "verify"     // who signed that, and its claims
 	stepPossession = "stands"     // revocation, and proof of possession
 	stepDecide     = "decide"     // the policy
 	stepStrip      = "strip"      // whether an allow takes the credential off
@@ -35,13 +35,14 @@ type Step struct {
 	Took time.Duration
 }
 
-// Explanation is one Check with its steps, as [Server.Explain] takes them. Every member but Steps, Ended,
-// Reason and Answer is zero where the Check ended before it was known.
+// Explanation is one Check with its steps, as [Server.Explain] takes them. Every
+// member but Steps, Ended, Reason and Answer is zero where the Check ended before
+// it was known.
 type Explanation struct {
 	Steps  []Step // those that were taken
 	Ended  string // the step that gave the reason
 	Reason reason.Reason
-	Cause  string // more about the reason: our own words, nothing from the token
+	Cause  string // more about the reason, without a byte of the token
 	Facts  []Fact // what a refusal was about
 	Advice string // what to do about it; "" for an allow
 
@@ -50,70 +51,73 @@ type Explanation struct {
 	Issuer     string        // a configured issuer
 	Claims     *token.Claims // verified
 	Binding    string        // as [token.PossessionVerifier.Verify] returns it
-	PolicyRan  bool          // whether the policy was
 	Decision   policy.Decision
 	RuleTraces []policy.Trace
 
 	Answer *authv3.CheckResponse // what Envoy would get
 }
 
-// Explain answers as [Server.Check] does, down the same lines, and tells how.
-// now times the steps. It is for a person who asks: nothing is logged, and
-// doorward_checks_total does not count it.
+// Explain answers as [Server.Check] does, by the same code, and explains the
+// answer. now times the steps. Nothing is logged, and doorward_checks_total does
+// not count it.
 //
-// The policy is evaluated a second time for its grounds. There are none where
-// it decides otherwise then, as one that throws dice may.
-func (s *Server) Explain(ctx context.Context, check *authv3.CheckRequest, now func() time.Time) (told Explanation) {
+// The policy is evaluated a second time for RuleTraces. They are empty where the
+// second decision is another one, as of a rule that uses rand.intn.
+func (s *Server) Explain(ctx context.Context, check *authv3.CheckRequest, now func() time.Time) (explained Explanation) {
 	taken := &steps{now: now}
 	var answer []byte
 	defer func() {
 		if fault := recover(); fault != nil {
 			cause := fmt.Sprintf("a Check panicked: please report this (%T)", fault)
-			told = Explanation{Steps: taken.all, Ended: taken.last(), Reason: reason.Internal, Cause: cause, Advice: reason.Internal.Advice()}
+			explained = Explanation{
+				Steps: taken.all, Ended: taken.last(),
+				Reason: reason.Internal, Cause: cause, Advice: reason.Internal.Advice(),
+			}
 			answer = bareRefusal()
 		}
-		told.Answer = new(authv3.CheckResponse)
-		if proto.Unmarshal(answer, told.Answer) != nil {
-			told.Answer = nil // cannot be: the bytes are ours
+		explained.Answer = new(authv3.CheckResponse)
+		if proto.Unmarshal(answer, explained.Answer) != nil {
+			explained.Answer = nil // cannot be: the bytes are ours
 		}
 	}()
 	taken.enter(stepRead)
 	state := s.state.Load()
 	req, v := s.decodeAndCheck(ctx, state, incoming{attributes: describe(check), steps: taken}, time.Now())
-	told.Ended = taken.last()
+	explained.Ended = taken.last()
 	taken.enter(stepAnswer)
 	answer = v.answer(req)
 	taken.leave()
-	told.fill(v, taken.all)
+	explained.fill(v, taken.all)
 	account := newDenialAdvice(state, req, v)
-	told.Facts, told.Advice = account.facts, account.advice
+	explained.Facts, explained.Advice = account.facts, account.advice
 	if v.decision.Outcome != policy.Failed {
-		told.RuleTraces = state.ruleTraces(ctx, req, v)
+		explained.RuleTraces = state.ruleTraces(ctx, req, v)
 	}
-	return told
+	return explained
 }
 
-func (told *Explanation) fill(v *verdict, steps []Step) {
-	told.Steps = steps
-	told.Reason, told.Cause = v.reason, v.cause
-	told.Resource, told.Document, told.Issuer = v.resource, v.document.Name, v.issuer
-	told.Claims, told.Binding, told.Decision = v.claims, v.binding, v.decision
+func (explained *Explanation) fill(v *verdict, steps []Step) {
+	explained.Steps = steps
+	explained.Reason, explained.Cause = v.reason, v.cause
+	explained.Resource, explained.Document, explained.Issuer = v.resource, v.document.Name, v.issuer
+	explained.Claims, explained.Binding, explained.Decision = v.claims, v.binding, v.decision
 }
 
-// grounds asks the policy once more, with a witness.
+// ruleTraces evaluates the policy once more, and traces it.
 func (state *State) ruleTraces(ctx context.Context, req *request, v *verdict) []policy.Trace {
 	ctx, cancel := context.WithDeadline(ctx, state.deadline(ctx, time.Now()))
 	defer cancel()
-	judge := state.Policy.For(v.resource.Name)
-	again, grounds, err := judge.Explain(ctx, policyInput(req, v))
-	if err != nil || again.Outcome != v.decision.Outcome || again.Rule != v.decision.Rule || again.Code != v.decision.Code {
+	evaluator := state.Policy.For(v.resource.Name)
+	again, traces, err := evaluator.Explain(ctx, policyInput(req, v))
+	if err != nil || again.Outcome != v.decision.Outcome || again.Rule != v.decision.Rule ||
+		again.Code != v.decision.Code {
 		return nil
 	}
-	return grounds
+	return traces
 }
 
-// steps times the steps of one Check. Nil, as in every Check that nobody
-// watches, it does nothing.
+// steps times the steps of one Check. Nil, as in every Check that is not
+// explained, it does nothing.
 type steps struct {
 	now   func() time.Time
 	began time.Time

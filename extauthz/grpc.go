@@ -76,7 +76,7 @@ const DefaultReceiveBytes = 16 << 20
 //	server := extauthz.NewGRPCServer(checks, 0)
 //	err := server.Serve(listener)
 //
-// A Check of more than receiveBytes is refused with 503; 0 stands for
+// A Check of more than receiveBytes is refused with 503; 0 means
 // [DefaultReceiveBytes]. The options are the caller's, such as grpc.Creds; the
 // codec and the message limits are set after them, and interceptors do not see
 // Checks: with the stock ones a Check could end in a gRPC error, which Envoy takes
@@ -120,7 +120,11 @@ func NewGRPCServer(checks *Server, receiveBytes int, options ...grpc.ServerOptio
 }
 
 // handler implements grpc.MethodDesc.Handler. It never returns an error.
-func (s *Server) handler(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // grpc-go puts ctx second
+//
+//nolint:revive // grpc-go puts ctx second
+func (s *Server) handler(
+	_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor,
+) (any, error) {
 	in := new(incoming)
 	if decode(in) != nil {
 		in.fault = "the Check could not be received"

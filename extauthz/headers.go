@@ -28,7 +28,7 @@ func lowerCase(name string) string {
 	return string(lower)
 }
 
-// capital is where the first capital letter is, -1 where there is none.
+// capital is the position of the first capital letter, or -1.
 func capital(name string) int {
 	for i := range len(name) {
 		if c := name[i]; c >= 'A' && c <= 'Z' {
@@ -84,7 +84,7 @@ func (h headers) values(name string) []string {
 	return values
 }
 
-// only is the value of a name that occurs once; more says that there are others.
+// only is the value of a name that occurs once; more reports further values.
 func (h headers) only(name string) (value string, present, more bool) {
 	for i := range h {
 		if h[i].name != name {

@@ -38,7 +38,8 @@ func (m *message) texts(number protowire.Number, values []string) {
 // integer leaves 0 out, as the generated code does.
 func (m *message) integer(number protowire.Number, value int) {
 	if value != 0 {
-		m.wire = protowire.AppendVarint(protowire.AppendTag(m.wire, number, protowire.VarintType), uint64(value)) //nolint:gosec // statuses and codes
+		m.wire = protowire.AppendTag(m.wire, number, protowire.VarintType)
+		m.wire = protowire.AppendVarint(m.wire, uint64(value)) //nolint:gosec // statuses and codes
 	}
 }
 

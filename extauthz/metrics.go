@@ -49,15 +49,18 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 	}, []string{"result"})
 	decisions := factory.NewCounterVec(prometheus.CounterOpts{
 		Name: "doorward_decision_cache_requests_total",
-		Help: "Decisions by how they were found: hit, miss, or uncacheable where the rules must be evaluated each time.",
+		Help: "Decisions by how they were found: hit, miss, or uncacheable where the rules must be evaluated each " +
+			"time.",
 	}, []string{"result"})
 	return &metrics{
 		factory: factory,
 		decisions: decisionRequests{
-			hit: decisions.WithLabelValues("hit"), miss: decisions.WithLabelValues("miss"), uncacheable: decisions.WithLabelValues("uncacheable"),
+			hit: decisions.WithLabelValues("hit"), miss: decisions.WithLabelValues("miss"),
+			uncacheable: decisions.WithLabelValues("uncacheable"),
 		},
 		tokens: tokenRequests{
-			hit: requests.WithLabelValues("hit"), miss: requests.WithLabelValues("miss"), negativeHit: requests.WithLabelValues("negative_hit"),
+			hit: requests.WithLabelValues("hit"), miss: requests.WithLabelValues("miss"),
+			negativeHit: requests.WithLabelValues("negative_hit"),
 		},
 		checks: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "doorward_checks_total",
@@ -122,11 +125,14 @@ func durations() []float64 {
 
 // countersFor looks up the counters of a verdict, which may cache them.
 func (m *metrics) countersFor(resource string, why reason.Reason, decision *policy.Decision) *counters {
-	return &counters{m.checks.WithLabelValues(resource, why.String()), m.duration.WithLabelValues(resource), m.rulesOf(resource, decision)}
+	return &counters{
+		m.checks.WithLabelValues(resource, why.String()), m.duration.WithLabelValues(resource),
+		m.rulesOf(resource, decision),
+	}
 }
 
-// rulesOf are the counters of the rules that denied or warned; most decisions
-// have none.
+// rulesOf are the counters of the rules that denied or warned. Few decisions have
+// such rules.
 func (m *metrics) rulesOf(resource string, decision *policy.Decision) []prometheus.Counter {
 	var counters []prometheus.Counter
 	for _, at := range [...]struct {

@@ -88,8 +88,8 @@ func (r *request) AnyParameter(at int) (name, value string, next int) {
 }
 
 // parameter is the first parameter at or after a position in the query, as it is
-// spelled there, and the position after it; 0 where there is none. A token is
-// no parameter here, in whatever spelling.
+// spelled there, and the position after it; 0 after the last one. A token is no
+// parameter here, in whatever spelling.
 func (r *request) parameter(at int) (name, value string, next int) {
 	for at < len(r.rawQuery) {
 		pair, _, _ := strings.Cut(r.rawQuery[at:], "&")

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/doorward/doorward/extauthz/reason"
-	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/revocation"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/clientcert"
@@ -13,19 +12,21 @@ import (
 // checkPossession checks what is never cached: whether the token was revoked, and
 // whether the client that presents it holds the key or certificate it is bound
 // to. It returns how the token is bound, or the refusal.
-func (s *Server) checkPossession(ctx context.Context, state *numberedState, req *request, res *resource.Resource, presented credential, claims *token.Claims) (string, *token.Refusal) {
+func (s *Server) checkPossession(
+	ctx context.Context, state *numberedState, req *request, presented credential, claims *token.Claims,
+) (string, *token.Refusal) {
 	if revoked(state.Revocations, claims) {
 		return "", &token.Refusal{Reason: reason.TokenRevoked, Issuer: claims.Issuer}
 	}
 	demanded := claims.Confirmation()
-	shown := presentation(req, presented, res, demanded)
+	shown := presentation(req, presented, demanded)
 	shown.Issuer = claims.Issuer
 	if demanded.Thumbprint != "" { // a proof may wait for its turn at a signature
 		bounded, cancel := context.WithDeadline(ctx, req.until)
 		defer cancel()
 		ctx = bounded
 	}
-	binding, refusal := state.Possession.Verify(ctx, demanded, shown, token.DPoPMode(res.DPoP), state.Proofs)
+	binding, refusal := state.Possession.Verify(ctx, demanded, shown, token.DPoPMode(req.target.DPoP), state.Proofs)
 	if refusal != nil {
 		refusal.Issuer = claims.Issuer
 	}
@@ -49,7 +50,7 @@ func revoked(source *revocation.Source, claims *token.Claims) bool {
 // presentation collects the proofs of this request that the token requires. The
 // URLs that a proof may name come from the configuration, because a client writes
 // host and forwarded headers.
-func presentation(req *request, presented credential, res *resource.Resource, demanded token.Confirmation) token.Presentation {
+func presentation(req *request, presented credential, demanded token.Confirmation) token.Presentation {
 	shown := token.Presentation{
 		Scheme:  presented.scheme,
 		Compact: presented.token,
@@ -57,12 +58,13 @@ func presentation(req *request, presented credential, res *resource.Resource, de
 	}
 	if demanded.Thumbprint != "" {
 		shown.Proofs, shown.Attempt = req.headers.values("dpop"), req.attempt.name()
-		shown.URLs = res.Targets(req.path)
+		shown.URLs = req.target.Targets(req.path)
 	}
 	switch {
 	case demanded.Certificate == "":
-	case res.ReadsXFCC():
-		shown.CertificateSHA256, shown.HasCertificate = clientcert.ReadXFCC(req.headers.values("x-forwarded-client-cert"))
+	case req.target.ReadsXFCC():
+		forwarded := req.headers.values("x-forwarded-client-cert")
+		shown.CertificateSHA256, shown.HasCertificate = clientcert.ReadXFCC(forwarded)
 	default:
 		shown.CertificateSHA256, shown.HasCertificate = clientcert.ReadSource(req.sourceCertificate)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/internal/redact"
 )
 
@@ -27,6 +28,8 @@ type request struct {
 
 	resource    string // context_extensions["resource"], where the mesh sets it
 	hasResource bool
+
+	target *resource.Resource // what the request is for; nil until it is found
 
 	sourceAddress     string // IP address of the direct peer, without port
 	sourcePrincipal   string // its certificate's identity, as Envoy verified it

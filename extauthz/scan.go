@@ -18,15 +18,15 @@ const initialHeaders = 24
 
 // scan decodes a CheckRequest without building the hundred objects that the
 // generated decoder does, of which a Check reads a few. It refuses what that one
-// refuses. The strings it gives are parts of wire, which must never change.
+// refuses. The strings in the result are parts of wire, which must never change.
 func scan(wire []byte) (*attributes, bool) {
 	s := new(scanner)
 	ok := s.message(checkRequestShape, wire, protowire.DefaultRecursionLimit)
 	return &s.attributes, ok
 }
 
-// scanner holds what was found so far. Where a field comes twice the last one
-// counts, and a message that comes in two parts is one, as protobuf says.
+// scanner holds what was found so far. As protobuf requires, the last of two
+// equal fields counts, and a message that comes in two parts is one.
 type scanner struct {
 	attributes
 	name, text, raw string // of the map entry or header being read
@@ -73,8 +73,8 @@ func consumeVarint(wire []byte) (uint64, int) {
 	return protowire.ConsumeVarint(wire)
 }
 
-// bytes reads a string, bytes or a message, and gives its length, negative
-// where it is refused.
+// bytes reads a string, bytes or a message. It returns the length, which is
+// negative where the bytes are refused.
 func (s *scanner) bytes(f *field, wire []byte, depth int) int {
 	length, n := consumeVarint(wire)
 	if n < 0 || length > uint64(len(wire[n:])) {
@@ -122,7 +122,8 @@ func (s *scanner) other(f *field, number protowire.Number, wireType protowire.Ty
 func (s *scanner) begin(t take, message []byte) {
 	switch t {
 	case takeHTTP:
-		s.hasHTTP, s.holder = true, unsafe.String(unsafe.SliceData(message), len(message)) //nolint:gosec // wire never changes
+		//nolint:gosec // wire never changes
+		s.hasHTTP, s.holder = true, unsafe.String(unsafe.SliceData(message), len(message))
 	case takeHeaderMap:
 		s.holder = unsafe.String(unsafe.SliceData(message), len(message)) //nolint:gosec // the same
 	case takeMapped, takeListed, takeExtension:
@@ -148,7 +149,7 @@ func (s *scanner) end(t take) {
 			s.put(header{s.name, s.text})
 		}
 	case takeListed:
-		if s.name != "" { // no header has none
+		if s.name != "" { // every header has a name
 			s.listed = room(s.listed, s.holder, listedField)
 			s.list(s.name, s.text, s.raw)
 		}
@@ -173,8 +174,9 @@ func (s *scanner) put(h header) {
 	s.mapped = append(room(s.mapped, s.holder, mappedField), h)
 }
 
-// room has place for one more. Where few do not suffice, those of the message
-// are counted: growing by and by would take several times the memory.
+// room returns all with space for one more header. Where the space for few is
+// used up, the headers of the message are counted: growth in steps would take
+// several times the memory.
 func room(all []header, holder string, number protowire.Number) []header {
 	switch {
 	case len(all) < cap(all):

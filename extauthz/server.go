@@ -114,15 +114,17 @@ func (s *Server) answerTo(ctx context.Context, in incoming) (answer []byte) {
 
 // decodeAndCheck decodes a Check and returns its request and verdict, neither of
 // which is nil.
-func (s *Server) decodeAndCheck(ctx context.Context, state *numberedState, in incoming, start time.Time) (*request, *verdict) {
+func (s *Server) decodeAndCheck(
+	ctx context.Context, state *numberedState, in incoming, start time.Time,
+) (*request, *verdict) {
 	if in.fault != "" {
 		return &request{}, refuse(reason.Internal, in.fault)
 	}
-	said, ok := in.decode()
+	message, ok := in.decode()
 	if !ok {
 		return &request{}, refuse(reason.Internal, "the bytes are no CheckRequest")
 	}
-	req, ok := read(said)
+	req, ok := read(message)
 	if !ok {
 		return &request{}, refuse(reason.Internal, "the Check holds no HTTP request")
 	}
@@ -138,15 +140,18 @@ func (s *Server) decodeAndCheck(ctx context.Context, state *numberedState, in in
 func (s *Server) check(ctx context.Context, state *numberedState, req *request) *verdict {
 	req.steps.enter(stepFind)
 	if state.Resources.IsMetadata(req.authority, req.path) {
-		return &verdict{reason: reason.Metadata, document: state.Document(req.method, req.authority, req.path)}
+		document := state.Document(req.method, req.authority, req.path)
+		return &verdict{reason: reason.Metadata, document: document}
 	}
 	res, refusal := state.find(req)
 	if refusal != nil {
 		return refusal
 	}
+	req.target = res
 	req.open()
 	req.steps.enter(stepOrigin)
-	if origin, present, more := req.headers.only("origin"); present && (more || !res.AllowsOrigin(origin, req.authority)) {
+	origin, present, more := req.headers.only("origin")
+	if present && (more || !res.AllowsOrigin(origin, req.authority)) {
 		return &verdict{reason: reason.OriginNotAllowed, resource: res}
 	}
 	req.steps.enter(stepCredential)
@@ -155,15 +160,15 @@ func (s *Server) check(ctx context.Context, state *numberedState, req *request) 
 		return &verdict{reason: why, resource: res, scheme: presented.scheme}
 	}
 	req.steps.enter(stepVerify)
-	known, refused := s.verify(ctx, state, req, res, presented.token)
+	known, refused := s.verify(ctx, state, req, presented.token)
 	if refused != nil {
 		return refuseToken(res, presented.scheme, nil, refused)
 	}
 	req.steps.enter(stepPossession)
-	binding, refused := s.checkPossession(ctx, state, req, res, presented, known.claims)
+	binding, refused := s.checkPossession(ctx, state, req, presented, known.claims)
 	if refused != nil {
 		return refuseToken(res, presented.scheme, known.claims, refused)
 	}
 	req.steps.enter(stepDecide)
-	return s.decide(ctx, state, req, res, known, binding)
+	return s.decide(ctx, state, req, known, binding)
 }

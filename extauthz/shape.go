@@ -9,7 +9,7 @@ import (
 // shape is what [scan] knows of one protobuf message: as much as it takes to
 // refuse the bytes that the generated decoder refuses. It is read off the
 // generated descriptors, so that a field that a new version of the API adds is
-// judged without a change here.
+// checked without a change here.
 type shape struct {
 	fields []field // by number
 }
@@ -23,10 +23,10 @@ type field struct {
 	take    take
 }
 
-// unknownField has a wire type that none has.
+// unknownField has a wire type that no field has.
 var unknownField = field{wire: -1}
 
-// take says what scan does with a field beside judging its bytes.
+// take is what scan does with a field besides checking its bytes.
 type take uint8
 
 const (
@@ -107,8 +107,8 @@ type shapes struct {
 	made  map[protoreflect.FullName]*shape
 }
 
-// checkRequestShape is what every CheckRequest is judged by. It is never
-// changed.
+// checkRequestShape is what every CheckRequest is checked against. It does not
+// change.
 var checkRequestShape = newCheckRequestShape()
 
 func newCheckRequestShape() *shape {

@@ -28,14 +28,14 @@ type State struct {
 	Resources  *resource.Table           // from resource.NewTable
 	Issuers    map[string]*token.Issuer  // by the exact `iss`; a token of any other issuer is refused
 	Verifier   *token.Verifier           // from token.NewVerifier
-	Possession *token.PossessionVerifier // from token.NewPossessionVerifier; one for the life of the process: it remembers proofs
+	Possession *token.PossessionVerifier // one for the life of the process, since it remembers proofs
 	Proofs     token.ProofRules          // zero: the defaults of package token
 	Policy     *policy.Engine            // from policy.Compile
 
 	Revocations *revocation.Source // nil: no token is revoked
 	Decisions   *decisionlog.Log   // nil: decisions are not logged
 
-	TokenCache      int64         // bytes that verified tokens may take; 0 remembers none
+	TokenCache      int64         // bytes that cached tokens may take; 0 turns the cache off
 	CheckTimeout    time.Duration // bounds a Check that has no deadline or a longer one; 0: DefaultCheckTimeout
 	MetadataSubject bool          // the subject goes into dynamic metadata
 	// TrustClientAddress takes the client's address from x-envoy-external-address;

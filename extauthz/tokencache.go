@@ -10,7 +10,6 @@ import (
 	"github.com/maypok86/otter/v2"
 	"github.com/maypok86/otter/v2/stats"
 
-	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
 )
 
@@ -46,7 +45,8 @@ func newTokenCache() *tokenCache {
 // later, so that its size is counted from the start.
 func weight(claims *token.Claims) uint32 {
 	const entry, scope, most = 1024 + maxVerdictEntry, 16, 1 << 30
-	return uint32(min(entry+scope*len(claims.Scopes)+decodedSize(claims.All), most)) //nolint:gosec // bounded in the line itself
+	//nolint:gosec // bounded in the line itself
+	return uint32(min(entry+scope*len(claims.Scopes)+decodedSize(claims.All), most))
 }
 
 // decodedSize estimates the size of a decoded JSON value, in bytes.
@@ -71,21 +71,25 @@ func decodedSize(value any) int {
 	return total
 }
 
-// verify returns the verified token, of an issuer that res trusts, or the
+// verify returns the verified token, of an issuer that the resource trusts, or the
 // refusal. The cache key is a digest of the whole token: tokens that differ in one
 // bit share no entry.
-func (s *Server) verify(ctx context.Context, state *numberedState, req *request, res *resource.Resource, compact string) (*cachedToken, *token.Refusal) {
-	digest := sha256.Sum256(unsafe.Slice(unsafe.StringData(compact), len(compact))) //nolint:gosec // read alone: a copy would cost as much as the digest
+func (s *Server) verify(
+	ctx context.Context, state *numberedState, req *request, compact string,
+) (*cachedToken, *token.Refusal) {
+	issuer := func(iss string) *token.Issuer { return state.trustedIssuer(req.target, iss) }
+	//nolint:gosec // read alone: a copy would cost as much as the digest
+	digest := sha256.Sum256(unsafe.Slice(unsafe.StringData(compact), len(compact)))
 	req.tokenDigest = digest
 	if before, hit := s.tokenCache.tokens.GetIfPresent(digest); hit {
-		if still, refusal := state.Verifier.Revalidate(before.claims, state.trustedIssuer(res, before.claims.Issuer)); still {
+		if still, refusal := state.Verifier.Revalidate(before.claims, issuer(before.claims.Issuer)); still {
 			s.metrics.tokens.hit.Inc()
 			return before, refusal
 		}
 	}
 	ctx, cancel := context.WithDeadline(ctx, req.until)
 	defer cancel()
-	claims, refusal := state.Verifier.Verify(ctx, compact, func(iss string) *token.Issuer { return state.trustedIssuer(res, iss) })
+	claims, refusal := state.Verifier.Verify(ctx, compact, issuer)
 	switch {
 	case refusal == nil:
 		s.metrics.tokens.miss.Inc()

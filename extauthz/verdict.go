@@ -16,13 +16,13 @@ type verdict struct {
 	document resource.Document  // with reason Metadata
 	issuer   string             // a configured issuer, "" before one was found
 	claims   *token.Claims      // nil before the token was verified
-	scheme   string             // under which a credential was refused, "" where there was none
+	scheme   string             // under which a credential was refused; "" without a credential
 	binding  string             // how the token is bound to its client
-	nonce    string             // for the client's next DPoP proof, "" for none
+	nonce    string             // for the client's next DPoP proof, or ""
 	decision policy.Decision    // zero before a policy was asked
 
 	policyHeaders []string // every header the team's rules may set; shared
-	cause         string   // for the log alone: our own words, nothing from the token
+	cause         string   // for the log alone; holds nothing of the token
 	withSubject   bool     // the subject goes into dynamic metadata
 
 	encoded  []byte    // the answer, where it was made before; see verdictcache.go

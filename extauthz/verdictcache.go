@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/internal/folding"
 	"github.com/doorward/doorward/internal/policy"
 )
@@ -29,19 +28,19 @@ const (
 // verdictKey appends to key what a verdict of this Check is cached under: the
 // state, the resource, how the token is bound, and what the policy reads of the
 // request. It is false where the answer must not be cached: the policy reads what
-// no two requests share, or the answer removes something by the name that this
-// request gives it.
+// no two requests share, or the answer removes something under a name that this
+// request chose.
 func (r *request) verdictKey(
-	key []byte, state *numberedState, res *resource.Resource, binding string, judge *policy.Evaluator,
+	key []byte, state *numberedState, binding string, evaluator *policy.Evaluator,
 ) ([]byte, bool) {
-	if len(r.tokens) > 0 || r.hasForgedHeader(judge.HeaderNames()) {
+	if len(r.tokens) > 0 || r.hasForgedHeader(evaluator.HeaderNames()) {
 		return nil, false
 	}
 	key = binary.BigEndian.AppendUint64(key, state.number)
-	for _, text := range [...]string{res.Asked, binding} {
+	for _, text := range [...]string{r.target.Asked, binding} {
 		key = append(binary.AppendUvarint(key, uint64(len(text))), text...)
 	}
-	key, ok := judge.AppendRequestKey(key, r)
+	key, ok := evaluator.AppendRequestKey(key, r)
 	return key, ok && len(key) <= maxVerdictBytes
 }
 

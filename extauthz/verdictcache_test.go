@@ -13,8 +13,8 @@ import (
 	"github.com/doorward/doorward/rego"
 )
 
-// judgeOf compiles one rule of a team.
-func judgeOf(t *testing.T, rule string) *policy.Evaluator {
+// evaluatorOf compiles one rule of a team.
+func evaluatorOf(t *testing.T, rule string) *policy.Evaluator {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "team.rego")
 	if err := os.WriteFile(file, []byte("package authz\n\n"+rule+"\n"), 0o600); err != nil {
@@ -27,9 +27,9 @@ func judgeOf(t *testing.T, rule string) *policy.Evaluator {
 	return engine.For("any")
 }
 
-// TestPinsAreFoundByAllThatIsRead: a Check that differs in what the rules can
+// TestVerdictKeyHasAllThatIsRead: a Check that differs in what the rules can
 // read has another key; one that differs elsewhere has the same.
-func TestPinsAreFoundByAllThatIsRead(t *testing.T) {
+func TestVerdictKeyHasAllThatIsRead(t *testing.T) {
 	for _, row := range []struct {
 		intent, rule string
 		differs      func(*request)
@@ -52,11 +52,11 @@ func TestPinsAreFoundByAllThatIsRead(t *testing.T) {
 		{"which header has the value", `require.a if { input.request.headers["x-a"]; input.request.headers["x-b"] }`, func(r *request) { r.headers = headers{{"x-b", "1"}} }},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
-			judge := judgeOf(t, row.rule)
-			if keyOf(t, judge, func(*request) {}) == keyOf(t, judge, row.differs) {
+			evaluator := evaluatorOf(t, row.rule)
+			if keyOf(t, evaluator, func(*request) {}) == keyOf(t, evaluator, row.differs) {
 				t.Error("one key for two requests between which the rule can tell")
 			}
-			if blind := judgeOf(t, `require.a if input.claims.sub`); keyOf(t, blind, func(*request) {}) != keyOf(t, blind, row.differs) {
+			if blind := evaluatorOf(t, `require.a if input.claims.sub`); keyOf(t, blind, func(*request) {}) != keyOf(t, blind, row.differs) {
 				t.Error("two keys for two requests between which no rule can tell")
 			}
 		})
@@ -66,24 +66,25 @@ func TestPinsAreFoundByAllThatIsRead(t *testing.T) {
 func aRequest(change func(*request)) *request {
 	r := &request{
 		method: "POST", scheme: "https", authority: "mcp.example.com", path: "/mcp", rawQuery: "q=1",
+		target:        &resource.Resource{Asked: "weather"},
 		sourceAddress: "10.0.0.7", sourcePrincipal: "spiffe://a", headers: headers{{"x-a", "1"}},
 	}
 	change(r)
 	return r
 }
 
-func keyOf(t *testing.T, judge *policy.Evaluator, change func(*request)) string {
+func keyOf(t *testing.T, evaluator *policy.Evaluator, change func(*request)) string {
 	t.Helper()
-	key, ok := aRequest(change).verdictKey(nil, &numberedState{number: 1}, &resource.Resource{Asked: "weather"}, "none", judge)
+	key, ok := aRequest(change).verdictKey(nil, &numberedState{number: 1}, "none", evaluator)
 	if !ok {
-		t.Fatal("nothing is pinned")
+		t.Fatal("no verdict is cached")
 	}
 	return string(key)
 }
 
-// TestPinsAreOfOneStateResourceAndBinding, whatever the rules read.
-func TestPinsAreOfOneStateResourceAndBinding(t *testing.T) {
-	judge := judgeOf(t, `require.a if input.claims.sub`)
+// TestVerdictKeyIsOfOneStateResourceAndBinding, whatever the rules read.
+func TestVerdictKeyIsOfOneStateResourceAndBinding(t *testing.T) {
+	evaluator := evaluatorOf(t, `require.a if input.claims.sub`)
 	seen := map[string]string{}
 	for intent, of := range map[string]struct {
 		number        uint64
@@ -96,7 +97,8 @@ func TestPinsAreOfOneStateResourceAndBinding(t *testing.T) {
 		"with the border moved":  {1, "weathern", "one"},
 		"with the border moved2": {1, "weathe", "rnone"},
 	} {
-		key, ok := aRequest(func(*request) {}).verdictKey(nil, &numberedState{number: of.number}, &resource.Resource{Asked: of.name}, of.binding, judge)
+		req := aRequest(func(r *request) { r.target = &resource.Resource{Asked: of.name} })
+		key, ok := req.verdictKey(nil, &numberedState{number: of.number}, of.binding, evaluator)
 		if before, taken := seen[string(key)]; taken || !ok {
 			t.Errorf("%s has the key of %s", intent, before)
 		}
@@ -104,8 +106,8 @@ func TestPinsAreOfOneStateResourceAndBinding(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotPinned: the answer to these is made anew each time.
-func TestWhatIsNotPinned(t *testing.T) {
+// TestWhatIsNotCached: the answer to these is encoded each time.
+func TestWhatIsNotCached(t *testing.T) {
 	plain := func(*request) {}
 	for _, row := range []struct {
 		intent, rule string
@@ -124,8 +126,8 @@ func TestWhatIsNotPinned(t *testing.T) {
 		{"what is read is long", `require.a if input.request.path`, func(r *request) { r.path = "/" + string(make([]byte, maxVerdictBytes)) }},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
-			if _, ok := aRequest(row.change).verdictKey(nil, &numberedState{number: 1}, &resource.Resource{Asked: "weather"}, "none", judgeOf(t, row.rule)); ok {
-				t.Error("it is pinned")
+			if _, ok := aRequest(row.change).verdictKey(nil, &numberedState{number: 1}, "none", evaluatorOf(t, row.rule)); ok {
+				t.Error("the verdict is cached")
 			}
 		})
 	}

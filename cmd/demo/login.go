@@ -23,9 +23,15 @@ func (w *walk) login(ctx context.Context) {
 	}{
 		{"Without a token, the answer says where to get one", w.isResource, w.tellChallenge},
 		{"The resource's metadata document names the authorization server", w.isMetadata, w.tellMetadata},
-		{"The authorization server says how to log in", w.isAuth("/.well-known/oauth-authorization-server"), w.tellAuthServer},
+		{
+			"The authorization server says how to log in", w.isAuth("/.well-known/oauth-authorization-server"),
+			w.tellAuthServer,
+		},
 		{"Login: PKCE, and the resource is named", w.isAuth("/token"), w.tellToken},
-		{"With the token, a tool call succeeds", w.isCall, func(ctx context.Context, r *report, e exchange) { w.tellCall(ctx, r, e, who) }},
+		{
+			"With the token, a tool call succeeds", w.isCall,
+			func(ctx context.Context, r *report, e exchange) { w.tellCall(ctx, r, e, who) },
+		},
 	} {
 		if ctx.Err() != nil {
 			return

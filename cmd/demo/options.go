@@ -51,7 +51,8 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.BoolVar(&o.once, "once", false, "end after the last step; exit 1 if any step differed")
-	flags.StringVar(&o.doorward, "doorward", "", "`path` of the doorward program (default: the one beside this program)")
+	flags.StringVar(&o.doorward, "doorward", "",
+		"`path` of the doorward program (default: the one beside this program)")
 	for i := range o.ports {
 		flags.IntVar(&o.ports[i].number, o.ports[i].flag, 0, "`port` for "+o.ports[i].use+" (0 is any free one)")
 	}
@@ -98,8 +99,8 @@ func (o *options) addresses() ([portCount]string, error) {
 		addresses[i] = net.JoinHostPort("127.0.0.1", strconv.Itoa(p.number))
 		listener, err := testenv.Listen(addresses[i])
 		if errors.Is(err, syscall.EADDRINUSE) {
-			return addresses, fmt.Errorf("port %d is busy: another process listens there. "+
-				"Stop it, or choose another port with -%s (0 is any free one)", p.number, p.flag)
+			return addresses, fmt.Errorf("port %d is busy: another process listens there. Stop it, or choose "+
+				"another port with -%s (0 is any free one)", p.number, p.flag)
 		}
 		if err != nil {
 			return addresses, fmt.Errorf("-%s %d: %w", p.flag, p.number, err)
@@ -126,8 +127,8 @@ func (o *options) program() (string, error) {
 		return "", err
 	}
 	if info, err := os.Stat(path); err != nil || info.IsDir() {
-		return "", fmt.Errorf("there is no doorward program at %s: "+
-			"build it with `make build`, or say where it is with -doorward", path)
+		return "", fmt.Errorf("there is no doorward program at %s: build it with `make build`, or say where it is "+
+			"with -doorward", path)
 	}
 	return path, nil
 }

@@ -121,10 +121,13 @@ func (p *parts) startMCP(addresses [portCount]string) (where string, err error) 
 	return "http://" + p.mcp.Address(), nil
 }
 
-func (p *parts) startDoorward(ctx context.Context, program string, addresses [portCount]string) (where string, err error) {
+func (p *parts) startDoorward(
+	ctx context.Context, program string, addresses [portCount]string,
+) (where string, err error) {
 	p.doorward, err = testenv.StartDoorward(ctx, testenv.DoorwardOptions{
 		Program: program, Dir: p.folder, GRPC: addresses[grpcPort], HTTP: addresses[httpPort],
-		Config: configuration(p.resource, p.auth.Issuer()), Policy: teamPolicy, LogFile: filepath.Join(p.folder, logFile),
+		Config: configuration(p.resource, p.auth.Issuer()), Policy: teamPolicy,
+		LogFile: filepath.Join(p.folder, logFile),
 	})
 	if err != nil {
 		return "", err

@@ -57,17 +57,27 @@ func (p *parts) badTokens() []attempt {
 		{
 			name: "Forged token", sent: "a token with perfect claims and the right kid, signed by another key",
 			headers: bearer(forger.Sign(p.auth.Claims(p.resource, "mcp:read"))),
-			want:    want{401, "signature_invalid", invalidToken + `"The signature of the access token does not verify"`},
+			want: want{
+				401, "signature_invalid",
+				invalidToken + `"The signature of the access token does not verify"`,
+			},
 		},
 		{
-			name: "Token for another audience", sent: "a token of the right authorization server, for https://other.example/mcp",
+			name: "Token for another audience", sent: "a token of the right authorization server, for " +
+				"https://other.example/mcp",
 			headers: bearer(p.auth.Token("https://other.example/mcp", "mcp:read")),
-			want:    want{401, "audience_mismatch", invalidToken + `"The access token was not issued for this resource"`},
+			want: want{
+				401, "audience_mismatch",
+				invalidToken + `"The access token was not issued for this resource"`,
+			},
 		},
 		{
 			name: "Token of another issuer", sent: "a token that says it comes from https://elsewhere.example",
 			headers: bearer(p.but("iss", "https://elsewhere.example")),
-			want:    want{401, "issuer_unknown", invalidToken + `"The access token comes from an issuer that is not accepted here"`},
+			want: want{
+				401, "issuer_unknown",
+				invalidToken + `"The access token comes from an issuer that is not accepted here"`,
+			},
 		},
 		{
 			name: "Missing scope", sent: "a good token without scope mcp:read",
@@ -82,7 +92,8 @@ func (p *parts) badTokens() []attempt {
 			why:     "policy/team.rego asks for mcp:write there; the challenge names both.",
 		},
 		{
-			name: "The scopes that the challenge asked for", sent: "a good token with scopes mcp:read and mcp:write, to /mcp/admin",
+			name: "The scopes that the challenge asked for", sent: "a good token with scopes mcp:read and " +
+				"mcp:write, to /mcp/admin",
 			more:    "/admin",
 			headers: bearer(p.auth.Token(p.resource, "mcp:read", "mcp:write")),
 			want:    want{200, "allowed", ""},
@@ -101,7 +112,8 @@ func (p *parts) badRequests() []attempt {
 			why:  "URLs end up in logs and histories: a token there is never read (RFC 9700, 4.3.2).",
 		},
 		{
-			name: "Token in the query beside the header", sent: "a good token in the header, and once more as ?access_token=...",
+			name: "Token in the query beside the header", sent: "a good token in the header, and once more as " +
+				"?access_token=...",
 			more:    "?access_token=" + good,
 			headers: bearer(good),
 			want:    want{200, "allowed", ""},
@@ -110,7 +122,10 @@ func (p *parts) badRequests() []attempt {
 		{
 			name: "Two credentials", sent: "two Authorization headers, a good token in each",
 			headers: append(bearer(good), bearer(good)...),
-			want:    want{400, "invalid_request", `error="invalid_request", error_description="The request carries a credential in more than one place"`},
+			want: want{
+				400, "invalid_request",
+				`error="invalid_request", error_description="The request carries a credential in more than one place"`,
+			},
 		},
 		{
 			name: "Page of a strange origin", sent: "a good token, from a web page: Origin: https://evil.example",

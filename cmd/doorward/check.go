@@ -33,13 +33,13 @@ func checkCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringArrayVar(&paths, "config", nil, "file, or directory of *.yaml; may be repeated")
-	cmd.Flags().BoolVar(&online, "online", false, "fetch keys and policy bundles, and say what is wrong with them")
+	cmd.Flags().BoolVar(&online, "online", false, "fetch keys and policy bundles, and print what is wrong with them")
 	return cmd
 }
 
 var errNoConfig = fmt.Errorf("no --config PATH is given")
 
-// check judges everything it can read, whatever is wrong elsewhere.
+// check checks everything that it can read, whatever is wrong elsewhere.
 func check(cmd *cobra.Command, paths []string, online bool) error {
 	cfg, problems := config.Load(paths)
 	beside := config.ReadLocalFiles(paths)
@@ -56,7 +56,7 @@ func check(cmd *cobra.Command, paths []string, online bool) error {
 	if cfg != nil && engine != nil {
 		problems = append(problems, service.SelfTest(cmd.Context(), engine, cfg)...)
 	}
-	if info, err := os.Stat(beside.RevocationFile); err == nil && info.Mode().IsRegular() { // Load tells of any other
+	if info, err := os.Stat(beside.RevocationFile); err == nil && info.Mode().IsRegular() { // Load reports any other
 		if _, err := revocation.NewSource(beside.RevocationFile, nil, nil); err != nil {
 			problems = append(problems, beside.Unusable("revocation_file", err.Error()))
 		}
@@ -80,7 +80,8 @@ func check(cmd *cobra.Command, paths []string, online bool) error {
 		}
 	}
 	for _, res := range cfg.Resources.All() {
-		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n%s", res.Name, service.DescribeDecisions(engine, res.Name), rulesInForce(engine, res.Name)); err != nil {
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n%s", res.Name, service.DescribeDecisions(engine, res.Name),
+			rulesInForce(engine, res.Name)); err != nil {
 			return &failure{err}
 		}
 	}

@@ -24,8 +24,8 @@ type collector struct {
 // under full load, which is a tenth of a Check.
 const heapFloor = 16 << 20
 
-// chooseCollector leaves alone what the environment says. cgroup gives the
-// memory of the container, in bytes, or an error where there is no limit.
+// chooseCollector changes nothing that the environment sets. cgroup returns the
+// memory of the container in bytes, or an error where there is no limit.
 func chooseCollector(environment func(string) string, cgroup func() (uint64, error)) collector {
 	var chosen collector
 	if environment("GOMEMLIMIT") == "" {
@@ -43,7 +43,7 @@ func chooseCollector(environment func(string) string, cgroup func() (uint64, err
 	return chosen
 }
 
-// apply gives what has to stay alive as long as the service.
+// apply returns what has to stay alive as long as the service.
 func (c collector) apply() []byte {
 	if c.percent != 0 {
 		debug.SetGCPercent(c.percent)

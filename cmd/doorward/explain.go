@@ -41,8 +41,10 @@ func explainCommand(now func() time.Time) *cobra.Command {
 			"policy bundles, are fetched for this run. What Envoy alone knows (the client's certificate, context\n" +
 			"extensions) is not part of the request, its address only with --source-address.\n\n" +
 			"Exit code: 0 allowed, 3 refused, 1 where nothing could be decided (503) or read.",
-		Example: "  doorward explain --config doorward.yaml --url https://mcp.example.com/mcp --token-file token.txt\n" +
-			"  get-token | doorward explain --config doorward.yaml --url https://mcp.example.com/mcp --token-file - --json",
+		Example: "  doorward explain --config doorward.yaml --url https://mcp.example.com/mcp --token-file " +
+			"token.txt\n" +
+			"  get-token | doorward explain --config doorward.yaml --url https://mcp.example.com/mcp --token-file - " +
+			"--json",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			x.stdin = cmd.InOrStdin()
@@ -56,7 +58,8 @@ func explainCommand(now func() time.Time) *cobra.Command {
 	f.StringArrayVar(&x.headers, "header", nil, "header of the request, 'Name: value'; may be repeated")
 	f.StringVar(&x.source, "source-address", "", "IP address that the request comes from, for rules that read it")
 	f.StringVar(&x.tokenFile, "token-file", "", "file with the access token, - for standard input")
-	f.StringVar(&x.insecureClaims, "insecure-claims", "", "JSON file with claims to judge as if a trusted issuer had signed them")
+	f.StringVar(&x.insecureClaims, "insecure-claims", "",
+		"JSON file with claims to use as if a trusted issuer had signed them")
 	f.BoolVar(&x.asJSON, "json", false, "print one JSON document")
 	return cmd
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // onlineWithin is how long check --online waits for all that it fetches at once:
-// serve gives each request 5 s, and discovery may take four.
+// serve allows each request 5 s, and discovery may take four requests.
 const onlineWithin = 25 * time.Second
 
 // fetched reads the configuration and composes it with the bundles that can be
@@ -29,12 +29,13 @@ func fetched(ctx context.Context, paths []string) (*service.Revision, finding.Li
 	have, list, missing := arrivals(soon, cfg)
 	next, faults := service.Compose(ctx, cfg, service.Parts{Bundles: have, Revocations: list})
 	for i := range missing {
-		missing[i].Severity = finding.Warning // the request may need none of them
+		missing[i].Severity = finding.Warning // the request may not need them
 	}
 	return next, slices.Concat(problems, missing, faults)
 }
 
-// arrivals fetches the bundles of cfg once, and leaves out those of no use.
+// arrivals fetches the bundles of cfg once, and leaves out those that cannot be
+// used.
 func arrivals(ctx context.Context, cfg *config.Config) (
 	have map[string]*bundles.Bundle, list service.Revocations, problems finding.List,
 ) {

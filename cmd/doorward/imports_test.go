@@ -113,7 +113,7 @@ func TestArrows(t *testing.T) {
 	}
 }
 
-// isModule tells whether a folder is a Go module of its own.
+// isModule reports whether a folder is a Go module of its own.
 func isModule(folder string) bool {
 	_, err := os.Stat(filepath.Join(folder, "go.mod"))
 	return err == nil

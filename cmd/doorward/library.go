@@ -22,8 +22,8 @@ import (
 	"github.com/doorward/doorward/rego/library"
 )
 
-// sumsFile lists what was written, in the form of sha256sum, so that the next
-// time tells a file of ours from one that somebody changed.
+// sumsFile lists what was written, in the form of sha256sum, so that the next run
+// recognises files that have not been changed since.
 const sumsFile = "SHA256SUMS"
 
 func libraryCommand() *cobra.Command {
@@ -34,8 +34,9 @@ func libraryCommand() *cobra.Command {
 		Long: "Writes the built-in rules, doorward.request for tests and the schema of input into DIR, so that\n" +
 			"opa test, opa check --schema and editors know them. With --starter it writes a policy to start\n" +
 			"from instead: rules, their tests and data. A file that it did not write is never overwritten.",
-		Example: "  doorward library .doorward && opa test .doorward policy/\n  doorward library --starter policy && doorward test policy",
-		Args:    cobra.ExactArgs(1),
+		Example: "  doorward library .doorward && opa test .doorward policy/\n  doorward library --starter policy " +
+			"&& doorward test policy",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			files := libraryFiles
 			if starter {
@@ -95,7 +96,7 @@ func libraryFiles() (map[string][]byte, error) {
 	return files, nil
 }
 
-// starterFiles are somebody's own from the moment they are written.
+// starterFiles belong to the team as soon as they are written.
 func starterFiles() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	err := fs.WalkDir(library.Starter, "starter", func(name string, entry fs.DirEntry, err error) error {
@@ -108,7 +109,8 @@ func starterFiles() (map[string][]byte, error) {
 	return files, err
 }
 
-// writeFiles writes all or nothing that is not there already, and says what.
+// writeFiles writes all files that are not there already, or nothing. It returns
+// the names of those that it wrote.
 func writeFiles(dir string, files map[string][]byte) ([]string, error) {
 	ours := sumsIn(dir)
 	var names []string
@@ -122,13 +124,15 @@ func writeFiles(dir string, files map[string][]byte) ([]string, error) {
 			continue
 		case name == sumsFile && len(ours) > 0, ours[name] != "" && ours[name] == sum(there):
 		default:
-			return nil, fmt.Errorf("%s is there, and not as doorward wrote it: move it away, or name another folder", filepath.Join(dir, name))
+			return nil, fmt.Errorf("%s is there, and not as doorward wrote it: move it away, or name another folder",
+				filepath.Join(dir, name))
 		}
 		names = append(names, name)
 	}
 	for _, name := range names {
 		to := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil { //nolint:gosec // for everybody, less the umask, like the work of any tool that writes sources
+		//nolint:gosec // as any tool that writes sources: the umask decides
+		if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
 			return nil, err
 		}
 		if err := os.WriteFile(to, files[name], 0o666); err != nil { //nolint:gosec // the same

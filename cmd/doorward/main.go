@@ -44,7 +44,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitCode(err, cmd.CommandPath(), stderr)
 }
 
-// exitCode says what is still to be said of how a command ended.
+// exitCode prints the error of a command, unless it was printed, and returns the
+// exit code.
 func exitCode(err error, command string, stderr io.Writer) int {
 	var failed *failure
 	switch {
@@ -64,7 +65,7 @@ func exitCode(err error, command string, stderr io.Writer) int {
 }
 
 // failure is an error of a command's work, as opposed to one of its usage. Its
-// err is nil where everything has been said already.
+// err is nil where everything has been printed already.
 type failure struct{ err error }
 
 func (f *failure) Error() string { return fmt.Sprint(f.err) }
@@ -86,7 +87,8 @@ func rootCommand() *cobra.Command {
 	}
 	root.SetVersionTemplate(thisBuild().String()) // for --version; see also versionCommand
 	root.SetFlagErrorFunc(guessFlag)
-	root.AddCommand(serveCommand(), checkCommand(), explainCommand(time.Now), testCommand(), libraryCommand(), schemaCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), explainCommand(time.Now), testCommand(), libraryCommand(),
+		schemaCommand(), versionCommand())
 	return root
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/doorward/doorward/internal/policy"
 )
 
-// rulesInForce lists the rules of the team that judge a resource, a line each.
-// Nothing is known of those while a bundle is missing.
+// rulesInForce lists the team's rules for a resource, a line each. While a bundle
+// is missing they are not known.
 func rulesInForce(engine *policy.Engine, resource string) string {
 	if len(engine.Missing()) > 0 {
 		return ""

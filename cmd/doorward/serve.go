@@ -42,7 +42,8 @@ func serveCommand() *cobra.Command {
 	f.StringArrayVar(&flags.Issuers, "issuer", nil, "issuer identifier of an authorization server; may be repeated")
 	f.StringArrayVar(&flags.Scopes, "scope", nil, "scope that every request needs; may be repeated")
 	f.StringArrayVar(&flags.PolicyPaths, "policy", nil, "Rego file or folder; may be repeated")
-	f.StringArrayVar(&flags.InsecureHosts, "insecure-http-host", nil, "host, or \"loopback\", that may be http://; may be repeated")
+	f.StringArrayVar(&flags.InsecureHosts, "insecure-http-host", nil,
+		"host, or \"loopback\", that may be http://; may be repeated")
 	f.StringVar(&flags.GRPCAddr, "grpc-addr", "", "where Envoy calls (default 127.0.0.1:9191)")
 	f.StringVar(&flags.HTTPAddr, "http-addr", "", "metrics, health and metadata documents (default 127.0.0.1:9190)")
 	return cmd
@@ -54,14 +55,16 @@ func sourceOf(paths []string, flags config.Flags) (service.Source, error) {
 	written := writtenFlags(flags)
 	switch {
 	case len(paths) > 0 && len(written) > 0:
-		return source, fmt.Errorf("%s and --config exclude each other: write the value into the file", strings.Join(written, ", "))
+		return source, fmt.Errorf("%s and --config exclude each other: write the value into the file",
+			strings.Join(written, ", "))
 	case len(paths) > 0:
 		source.Read = func(files *snapshot.Snapshot) (*config.Config, finding.List) {
 			return config.LoadFrom(files, paths)
 		}
 		return source, nil
 	case len(written) == 0:
-		return source, errors.New("the configuration is missing: write --config PATH, or --resource URI and --issuer URL")
+		return source, errors.New("the configuration is missing: write --config PATH, or --resource URI and " +
+			"--issuer URL")
 	case flags.Resource == "":
 		return source, errors.New("--resource is missing: write the URL that clients use")
 	case len(flags.Issuers) == 0:

@@ -42,12 +42,13 @@ func testCommand() *cobra.Command {
 			return printTests(cmd.OutOrStdout(), tests, problems, verbose)
 		},
 	}
-	cmd.Flags().BoolVar(&coverage, "coverage", false, "how much of each file of rules was evaluated, and which lines were not")
+	cmd.Flags().BoolVar(&coverage, "coverage", false,
+		"how much of each file of rules was evaluated, and which lines were not")
 	cmd.Flags().BoolVar(&verbose, "verbose", false, "tests that passed, too")
 	return cmd
 }
 
-// printTests says what came of the tests, and fails where one did not pass.
+// printTests prints the results of the tests, and fails where one did not pass.
 func printTests(out io.Writer, tests regotest.Report, problems finding.List, verbose bool) error {
 	var b strings.Builder
 	wrong := len(problems.Errors())
@@ -82,8 +83,7 @@ func printTests(out io.Writer, tests regotest.Report, problems finding.List, ver
 	return nil
 }
 
-// describe is what is said about one test; nothing about one that passed
-// silently.
+// describe is the text about one test; "" for one that passed without output.
 func describe(r regotest.Result, verbose bool) string {
 	word := "FAIL"
 	switch {

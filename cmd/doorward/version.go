@@ -10,7 +10,7 @@ import (
 
 const opaModule = "github.com/open-policy-agent/opa"
 
-// build says what this binary was made from.
+// build is what this binary was made from.
 type build struct{ version, revision, opa string }
 
 // thisBuild reads what the Go linker left in the binary.
@@ -38,7 +38,8 @@ func thisBuild() build {
 
 // String is what `doorward version` and `doorward --version` print.
 func (b build) String() string {
-	return fmt.Sprintf("doorward %s\ncommit   %s\ngo       %s\nopa      %s\n", b.version, b.revision, runtime.Version(), b.opa)
+	return fmt.Sprintf("doorward %s\ncommit   %s\ngo       %s\nopa      %s\n", b.version, b.revision, runtime.Version(),
+		b.opa)
 }
 
 func versionCommand() *cobra.Command {

@@ -17,7 +17,7 @@ import (
 	"unicode"
 )
 
-// Severity tells whether a finding stops a start. The zero value does.
+// Severity reports whether a finding stops a start. The zero value does.
 type Severity int
 
 // An Error stops a start; a Warning is allowed but unwise.
@@ -40,11 +40,11 @@ type Finding struct {
 	// Resource is the name of the resource whose policy package the finding is
 	// about; "" for every other finding.
 	Resource string
-	// Message says what is wrong.
+	// Message is what is wrong.
 	Message string
-	// Other is a second configuration key that Message names; "" for none.
+	// Other is a second configuration key that Message names, or "".
 	Other string
-	// Fix says what to write instead; "" where the message says it already.
+	// Fix is what to write instead; "" where it is in the message already.
 	Fix string
 	// Severity is Error unless it is set.
 	Severity Severity
@@ -121,7 +121,7 @@ func (l List) Error() string {
 	return strings.Join(lines, "; ")
 }
 
-// Unwrap gives each finding to errors.As and errors.Is.
+// Unwrap lets errors.As and errors.Is find each finding.
 func (l List) Unwrap() []error {
 	var all []error
 	for _, f := range l {

@@ -47,8 +47,8 @@ func Handler(server *extauthz.Server, next http.Handler) http.Handler {
 	})
 }
 
-// describe is the request as Envoy would describe it. The id tells requests of
-// one connection apart.
+// describe is the request as Envoy would describe it. The id distinguishes the
+// requests of one connection.
 func describe(r *http.Request, id string) *authv3.CheckRequest {
 	path, scheme := r.RequestURI, "http"
 	if !strings.HasPrefix(path, "/") {

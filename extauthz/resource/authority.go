@@ -9,7 +9,7 @@ import (
 // authority is a host and a port in the one spelling that is compared.
 type authority struct {
 	host string // lower case; an IPv6 address in brackets as RFC 5952 writes it
-	port uint16 // 0 where none is written
+	port uint16 // 0 where it is not written
 }
 
 // parseAuthority reads the authority of a request (RFC 9110, section 7.2).
@@ -48,7 +48,7 @@ func parsePort(s string) (uint16, bool) {
 	return uint16(n), err == nil
 }
 
-// canonicalHost gives the one spelling of a host: a name of letters, digits,
+// canonicalHost returns the one spelling of a host: a name of letters, digits,
 // '-' and '_' in labels, in ASCII lower case, or an IPv6 address in brackets.
 // It allocates only for capital letters and IPv6.
 func canonicalHost(s string) (string, bool) {

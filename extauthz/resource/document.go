@@ -174,7 +174,7 @@ func (s Spec) servers() []string {
 
 // Headers are the exact response headers, in order. Documents are public, so
 // that any page may read them: browser clients ask before they have a token
-// (RFC 9728 says nothing about CORS, the MCP SDKs depend on it).
+// (RFC 9728 does not mention CORS; the MCP SDKs depend on it).
 func (d Document) Headers() [][2]string {
 	headers := [][2]string{{"access-control-allow-origin", "*"}}
 	switch d.Status {
@@ -226,7 +226,7 @@ func (s *site) publishCanonical() {
 	}
 }
 
-// publishBare lets the prefix alone stand for the only resource of a site. A
+// publishBare serves the only resource of a site under the prefix alone too. A
 // resource that has the whole host owns the bare form in any case.
 func (s *site) publishBare() {
 	if s.documents[""] != nil {

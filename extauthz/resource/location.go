@@ -57,7 +57,7 @@ func (l location) authorities() []authority {
 	return keys
 }
 
-// at tells whether a is one of the authorities.
+// at reports whether a is one of the authorities.
 func (l location) at(a authority) bool {
 	return a.host == l.host && (a.port == l.port || a.port == 0 && l.port == l.defaultPort())
 }
@@ -131,9 +131,9 @@ func (l *location) readAuthority(s string) (spelling, broken []string) {
 	return spelling, broken
 }
 
-// readHost gives the canonical spelling of a configured host. If ok is false,
-// fault is a whole message; otherwise it says how the spelling differs from
-// the canonical one, "" if it does not.
+// readHost returns the canonical spelling of a configured host. If ok is false,
+// fault is a whole message; otherwise it is how the spelling differs from the
+// canonical one, or "".
 func readHost(host string) (fault, canonical string, ok bool) {
 	if host == "" {
 		return "has no host: write https://host/path", "", false
@@ -150,7 +150,8 @@ func readHost(host string) (fault, canonical string, ok bool) {
 	canonical, ok = canonicalHost(name)
 	switch {
 	case !ok || !isName(canonical):
-		return "has a host that is neither a DNS name nor an IP address: write a name of letters, digits, - and dots, or an address (IPv6 in brackets)", "", false
+		return "has a host that is neither a DNS name nor an IP address: write a name of letters, digits, - and " +
+			"dots, or an address (IPv6 in brackets)", "", false
 	case international:
 		return "has an international host name that is not an A-label", canonical, true
 	case name != host:
@@ -191,10 +192,12 @@ func (l *location) readTail(s string) (spelling, broken []string) {
 		return spelling, nil
 	}
 	if fault := PathFault(path); fault != "" {
-		broken = append(broken, fmt.Sprintf("has a path that matches no request, because it %s: write the path as servers see it after normalisation", fault))
+		broken = append(broken, fmt.Sprintf("has a path that matches no request, because it %s: write the path as "+
+			"servers see it after normalisation", fault))
 	}
 	if i := strings.IndexAny(path, "\"<>^`{|}[]"); i >= 0 {
-		broken = append(broken, fmt.Sprintf("has %q in its path, which no URL may contain: write it as %%%02X", path[i], path[i]))
+		broken = append(broken, fmt.Sprintf("has %q in its path, which no URL may contain: write it as "+
+			"%%%02X", path[i], path[i]))
 	}
 	for _, prefix := range append([]string{wellKnown}, discovery...) {
 		if isUnder(fold(path), prefix) {

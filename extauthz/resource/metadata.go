@@ -9,16 +9,18 @@ import (
 	"strings"
 )
 
-// reservedMembers are members of the document that metadata cannot give, with
-// what to write instead.
+// reservedMembers are members of the document that metadata cannot set, and what
+// to write instead.
 var reservedMembers = map[string]string{
-	"resource":                          "is written by doorward from the resource itself: leave it out",
-	"authorization_servers":             "is written by doorward from the issuers trusted here: leave it out, and name them in issuers",
+	"resource": "is written by doorward from the resource itself: leave it out",
+	"authorization_servers": "is written by doorward from the issuers trusted here: leave it out, and name them in " +
+		"issuers",
 	"bearer_methods_supported":          "is written by doorward, which reads tokens from the header alone: leave it out",
 	"dpop_signing_alg_values_supported": "is written by doorward from dpop: leave it out",
 	"dpop_bound_access_tokens_required": "is written by doorward from dpop: leave it out",
-	"jwks_uri":                          "would promise signed responses by the resource, it is not where the issuer's keys are: leave it out, and give the issuer its jwks_uri",
-	"signed_metadata":                   "is not supported, and would override the plain members: leave it out",
+	"jwks_uri": "would promise signed responses by the resource, it is not where the issuer's keys are: leave it " +
+		"out, and give the issuer its jwks_uri",
+	"signed_metadata": "is not supported, and would override the plain members: leave it out",
 }
 
 // metadata checks what a spec adds to its document, each registered member
@@ -81,8 +83,9 @@ func (c *checker) scopeValues(at string, list []any) {
 		}
 		scopes = append(scopes, scope)
 		if scope == offlineAccess {
-			c.warning(fmt.Sprintf("%s[%d]", at, i), "is offline_access, which the MCP authorization chapter advises against: "+
-				"leave it out, unless clients get no refresh token without it")
+			c.warning(fmt.Sprintf("%s[%d]", at, i),
+				"is offline_access, which the MCP authorization chapter advises against: leave it out, unless "+
+					"clients get no refresh token without it")
 		}
 	}
 	c.scopeTokens(at, scopes)

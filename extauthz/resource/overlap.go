@@ -24,7 +24,8 @@ func (c *checker) names(resources []*Resource) {
 		}
 		at := fmt.Sprintf("resources[%d].name", i)
 		if other, ok := byName[r.Name]; ok {
-			c.conflict(at, fmt.Sprintf("resources[%d]", other), "is also the name of %s: give each resource its own", finding.Error)
+			c.conflict(at, fmt.Sprintf("resources[%d]", other), "is also the name of %s: give each resource its own",
+				finding.Error)
 		}
 		if other, ok := byURI[r.Name]; ok {
 			c.conflict(at, fmt.Sprintf("resources[%d]", other), "is the URL of %s: write a short name", finding.Error)
@@ -39,7 +40,7 @@ type address struct {
 	folded    string
 }
 
-// claimed is who has an address, and the configuration key that says so.
+// claimed is the resource that has an address, and its configuration key.
 type claimed struct {
 	resource *Resource
 	location location
@@ -159,7 +160,7 @@ func (c *checker) sharedAudiences(resources []*Resource) {
 
 // audienceKey is equal for two values that one aud may match as a resource:
 // scheme and host in lower case, without the default port, an empty path as a
-// slash. A value that is no such URL stands for itself.
+// slash. A value that is no such URL is its own key.
 func audienceKey(audience string) string {
 	if strings.ContainsAny(audience, "?#@") {
 		return audience

@@ -45,7 +45,7 @@ func PathFault(path string) string {
 
 func isDots(segment string) bool { return segment == "." || segment == ".." }
 
-// mayBeEscaped tells whether %XX of c can stand in a path that is read in one
+// mayBeEscaped reports whether %XX of c may be in a path that is read in one
 // way only: not a delimiter of paths or of what ends them, not a second escape,
 // not a control byte, and not an unreserved character (RFC 3986, section 2.3),
 // which some decode on the way.
@@ -82,8 +82,8 @@ func hexDigit(c byte) (byte, bool) {
 	return 0, false
 }
 
-// fold gives a path as a server reads it that decodes escapes (once) and
-// ignores the case of ASCII letters. It allocates only if that changes the
+// fold returns a path as a server reads it that decodes escapes (once) and ignores
+// the case of ASCII letters. It allocates only if that changes the
 // path.
 func fold(path string) string {
 	if strings.IndexFunc(path, func(r rune) bool { return r == '%' || r >= 'A' && r <= 'Z' }) < 0 {
@@ -104,7 +104,7 @@ func fold(path string) string {
 	return string(folded)
 }
 
-// covers tells whether prefix is path or ends where a segment of it ends. Path
+// covers reports whether prefix is path or ends where a segment of it ends. Path
 // begins with a slash, so that "" covers it; /mcp/ covers itself and what is
 // below, not /mcp.
 func covers(prefix, path string) bool {

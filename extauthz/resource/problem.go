@@ -79,9 +79,9 @@ func (c *checker) spec(at string, s Spec) *Resource {
 	return r
 }
 
-// canonicalURI checks the resource's own URL. Only this one tells clients
-// where to send tokens, so only this one must be https (OAuth 2.1, section
-// 1.5); what a mesh does inside is its own affair.
+// canonicalURI checks the resource's own URL. Clients send tokens to this URL
+// alone, so only this one must be https (OAuth 2.1, section 1.5). Inside a mesh
+// other rules may hold.
 func (c *checker) canonicalURI(at, raw string) location {
 	if raw == "" {
 		c.problem(at, "is missing: write the URL that users give to their clients, such as https://mcp.example.com/mcp")
@@ -295,7 +295,7 @@ func (c *checker) allowsHTTP(host string) bool {
 	})
 }
 
-// loopback is the word for all hosts that never leave the machine.
+// loopback names all hosts whose traffic does not leave the machine.
 const loopback = "loopback"
 
 func isLoopback(host string) bool {
@@ -334,22 +334,24 @@ func (c *checker) audiences(at string, r *Resource) {
 		case audienceKey(audience) == audienceKey(r.URI):
 			c.warning(entry, "is the resource itself, which is always accepted: leave it out")
 		case strings.Contains(audience, "*"), strings.TrimSpace(audience) != audience:
-			c.warning(entry, "is compared byte for byte, so that no token has it unless an issuer writes the very same star or space: write each aud value out")
+			c.warning(entry, "is compared byte for byte, so that no token has it unless an issuer writes the very "+
+				"same star or space: write each aud value out")
 		case isGeneric(audience):
-			c.warning(entry, "is a word that other services use too, so that their tokens would open this one: have the issuer put the resource in aud")
+			c.warning(entry, "is a word that other services use too, so that their tokens would open this one: have "+
+				"the issuer put the resource in aud")
 		}
 	}
 	c.duplicates(at, r.Audiences)
 }
 
-// isGeneric tells a word such as api or account from a URI, an address or an
-// identifier that somebody drew.
+// isGeneric distinguishes a word such as api or account from a URI, an address or
+// a random identifier.
 func isGeneric(audience string) bool {
 	return !strings.ContainsAny(audience, ":.0123456789")
 }
 
 // offlineAccess is a scope that asks the authorization server for a refresh
-// token. No resource has a use for it, and none asks for it in a challenge (MCP
+// token. No resource needs it, and no challenge asks for it (MCP
 // authorization, "Refresh Tokens"); some clients ask for it only where the
 // metadata document lists it.
 const offlineAccess = "offline_access"
@@ -358,7 +360,8 @@ const offlineAccess = "offline_access"
 func (c *checker) scopes(at string, scopes []string) {
 	for i, scope := range scopes {
 		if scope == offlineAccess {
-			c.problem(fmt.Sprintf("%s[%d]", at, i), "is offline_access, which is between client and issuer: leave it out")
+			c.problem(fmt.Sprintf("%s[%d]", at, i),
+				"is offline_access, which is between client and issuer: leave it out")
 		}
 	}
 	c.scopeTokens(at, scopes)
@@ -389,7 +392,8 @@ func (c *checker) origins(at string, origins []string) {
 		case "*":
 			c.warning(entry, "lets every web page send requests: name the origins instead")
 		case "null":
-			c.problem(entry, "is what every sandboxed page sends: name the origin of the page, such as https://app.example.com")
+			c.problem(entry, "is what every sandboxed page sends: name the origin of the page, such as "+
+				"https://app.example.com")
 		default:
 			if fault := originFault(origin); fault != "" {
 				c.problem(entry, "%s", fault)
@@ -399,9 +403,9 @@ func (c *checker) origins(at string, origins []string) {
 	c.duplicates(at, origins)
 }
 
-// originFault tells how an entry differs from what browsers send (RFC 6454,
-// section 6.2), "" if it does not. Schemes of extensions and editors are as
-// good as https.
+// originFault describes how an entry differs from what browsers send (RFC 6454,
+// section 6.2); "" if it does not. Schemes of extensions and editors are accepted
+// as https is.
 func originFault(origin string) string {
 	const advice = ": write scheme://host or scheme://host:port"
 	scheme, rest, ok := strings.Cut(origin, "://")
@@ -425,7 +429,7 @@ func originFault(origin string) string {
 	return ""
 }
 
-// isScheme tells whether s is a scheme in lower case (RFC 3986, section 3.1).
+// isScheme reports whether s is a scheme in lower case (RFC 3986, section 3.1).
 func isScheme(s string) bool {
 	return s != "" && s[0] >= 'a' && s[0] <= 'z' && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789+-.") == ""
 }

@@ -19,7 +19,7 @@ import (
 
 // Spec is one resource as configured. [NewTable] checks it.
 type Spec struct {
-	URI       string            // canonical URI (RFC 8707), byte for byte what the document and the users say
+	URI       string            // canonical URI (RFC 8707), byte for byte as in the document and in clients
 	Name      string            // short unique name for metrics, Rego and the mesh; "" means URI
 	AlsoAt    []string          // other URLs under which a mesh shows the resource to us
 	Aliases   []string          // further URLs that users type, each with a document and a challenge of its own
@@ -27,7 +27,7 @@ type Spec struct {
 	Issuers   []string          // exact iss values trusted here; at least one
 	Scopes    []string          // scopes every request needs
 	Origins   []string          // Origin values allowed besides the resource's own; "*" allows any
-	Metadata  map[string]any    // more members for the document (RFC 9728, section 2), as YAML gives them
+	Metadata  map[string]any    // more members for the document (RFC 9728, section 2), as YAML decodes them
 	Labels    map[string]string // for Rego
 
 	// How a token without such an aud shows that it was issued for this resource.
@@ -49,13 +49,13 @@ type Spec struct {
 	ClientCertificate string   // where a client certificate is read (RFC 8705): "source" or "xfcc"; "" means "source"
 }
 
-// TakesDPoP says whether the resource accepts the DPoP scheme.
+// TakesDPoP reports whether the resource accepts the DPoP scheme.
 func (s Spec) TakesDPoP() bool { return s.DPoP == "optional" || s.RequiresDPoP() }
 
-// RequiresDPoP says whether every token must be bound to a DPoP key.
+// RequiresDPoP reports whether every token must be bound to a DPoP key.
 func (s Spec) RequiresDPoP() bool { return s.DPoP == "required" }
 
-// ReadsXFCC says whether the client's certificate is read from
+// ReadsXFCC reports whether the client's certificate is read from
 // x-forwarded-client-cert, because another proxy terminates TLS.
 func (s Spec) ReadsXFCC() bool { return s.ClientCertificate == "xfcc" }
 
@@ -73,8 +73,8 @@ type Resource struct {
 	document  []byte     // the document's JSON; nil for a pattern, whose document is written when it is asked for
 }
 
-// Table is an immutable set of resources, safe for concurrent use. The zero
-// Table has none and finds none.
+// Table is an immutable set of resources, safe for concurrent use. The zero Table
+// is empty.
 type Table struct {
 	resources []*Resource
 	named     map[string]*Resource // literal ones, by name, URI and alias

@@ -36,7 +36,7 @@ func ReadSource(pemURLEncoded string) ([sha256.Size]byte, bool) {
 	return sha256.Sum256(block.Bytes), true
 }
 
-// isSequence says whether der is one SEQUENCE (RFC 5280, section 4.1) with nothing
+// isSequence reports whether der is one SEQUENCE (RFC 5280, section 4.1) with nothing
 // after it. TLS has verified its content.
 func isSequence(der []byte) bool {
 	var value asn1.RawValue
@@ -63,7 +63,7 @@ func ReadXFCC(header []string) ([sha256.Size]byte, bool) {
 		if !ok {
 			return none, false
 		}
-		if strings.EqualFold(name, "Hash") { // names have no case, says Envoy
+		if strings.EqualFold(name, "Hash") { // Envoy ignores the case of names
 			hashes, hash = hashes+1, value
 		}
 		rest, more = strings.CutPrefix(rest, ";")

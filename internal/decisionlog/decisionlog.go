@@ -30,7 +30,7 @@ const (
 	FilePrefix = "file:"
 )
 
-// Options say where events go and what is in them.
+// Options are where events go and what is in them.
 type Options struct {
 	// To is [Stdout]; [FilePrefix] and the path of a file, which is made where
 	// it is missing and made anew where it was moved away; or the URL of a
@@ -38,8 +38,8 @@ type Options struct {
 	To string
 	// Standard is the standard output. Needed for [Stdout] alone.
 	Standard io.Writer
-	// TokenFile holds a bearer token for the service, read at every request;
-	// "": none. At most one of TokenFile and CertFile is set.
+	// TokenFile holds a bearer token for the service, read at every request; ""
+	// sends no token. At most one of TokenFile and CertFile is set.
 	TokenFile string
 	// CAFile holds the PEM certificates that are trusted instead of the
 	// system's; "": the system's.
@@ -63,11 +63,11 @@ type Options struct {
 	// process that decides.
 	Labels map[string]string
 
-	// Log is told when events cannot be delivered and when they can be again;
-	// nil: nobody is.
+	// Log gets a line when events cannot be delivered, and when they can be again;
+	// nil: nothing is logged.
 	Log *slog.Logger
-	// Dropped is told of every event that is lost. It must not wait. Nil:
-	// nobody is told.
+	// Dropped is called for every event that is lost. It must not wait. Nil: it is
+	// not called.
 	Dropped func(allowed bool)
 	// Random is where sampling and decision ids come from; nil: math/rand/v2.
 	// It must be safe for concurrent use.
@@ -87,8 +87,8 @@ type Log struct {
 
 // sink is where events go to. It is called by one goroutine.
 type sink interface {
-	// deliver hands over as many of these events as it can and says how many
-	// that were, counted from the first. An error says why not all.
+	// deliver delivers as many of these events as it can, from the first on, and
+	// returns their number. An error is why it was not all.
 	deliver(ctx context.Context, events []*entry) (int, error)
 	close()
 }
@@ -136,7 +136,7 @@ func (o Options) open() (sink, error) {
 func start(o Options, to sink, pace pace) *Log {
 	q := newQueue(o.Buffer, o.Dropped)
 	w := &writer{
-		queue: q, to: to, pace: pace, told: newFailureLog(o.Log.With(slog.String("to", o.To))),
+		queue: q, to: to, pace: pace, failures: newFailureLog(o.Log.With(slog.String("to", o.To))),
 		closing: make(chan struct{}), ended: make(chan struct{}),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -149,8 +149,8 @@ func start(o Options, to sink, pace pace) *Log {
 	}
 }
 
-// Logs reports whether the event of a decision is wanted: of a denial always,
-// of an allow as the dice fall. Ask once a decision, before its event is made.
+// Logs reports whether the event of a decision is to be logged: of a denial
+// always, of an allow at random. Ask once a decision, before its event is made.
 func (l *Log) Logs(allowed bool) bool {
 	if !allowed || l.sample >= 1 {
 		return true
@@ -179,7 +179,7 @@ func (l *Log) Close(ctx context.Context) {
 	}
 	l.cancel()
 	if allows, denials := l.queue.abandon(); allows+denials > 0 {
-		l.writer.told.abandoned(allows, denials)
+		l.writer.failures.abandoned(allows, denials)
 	}
 }
 
@@ -187,9 +187,12 @@ func (l *Log) Close(ctx context.Context) {
 type pace struct {
 	look             time.Duration // between two looks at a queue that is not full enough to call
 	retry, retryMost time.Duration // after a failure: the first pause, and the longest
-	stalled          time.Duration // a delivery that takes longer is told of
+	stalled          time.Duration // a delivery that takes longer is logged
 }
 
 func usualPace() pace {
-	return pace{look: 500 * time.Millisecond, retry: 100 * time.Millisecond, retryMost: 10 * time.Second, stalled: 5 * time.Second}
+	return pace{
+		look: 500 * time.Millisecond, retry: 100 * time.Millisecond,
+		retryMost: 10 * time.Second, stalled: 5 * time.Second,
+	}
 }

@@ -21,7 +21,7 @@ type Event struct {
 	Status   int      // HTTP status of the answer
 	Rule     string   // the rule that decided
 	Code     string   // what that rule calls its reason
-	Rules    []string // all that said no, the one that decided first
+	Rules    []string // all that denied, the one that decided first
 	Scopes   []string // that the request needs
 	Warnings []string // codes of the rules that only warn
 
@@ -34,7 +34,7 @@ type Event struct {
 
 	Resource string // its name
 
-	TokenDigest [sha256.Size]byte // SHA-256 of the whole token; zero: there was none
+	TokenDigest [sha256.Size]byte // SHA-256 of the whole token; zero without a token
 	Issuer      string            // that is configured, whether or not the token was good
 	Client      string            // of a verified token, as all below
 	KeyID       string            // of the key that verified it
@@ -94,14 +94,15 @@ type masks struct{ claims, host, method, path bool }
 // rule that repeats them may have put one.
 func (e *entry) redact(given *Event) {
 	e.Method, e.Host, e.Path = redact.Text(e.Method), redact.Host(e.Host), redact.Path(e.Path)
-	e.Code, e.RequestID, e.Client, e.KeyID = redact.Text(e.Code), redact.ID(e.RequestID), redact.ID(e.Client), redact.ID(e.KeyID)
+	e.Code, e.RequestID = redact.Text(e.Code), redact.ID(e.RequestID)
+	e.Client, e.KeyID = redact.ID(e.Client), redact.ID(e.KeyID)
 	e.masked = masks{
 		claims: len(given.Claims) > 0, host: e.Host != given.Host, method: e.Method != given.Method, path: e.Path != given.Path,
 	}
 }
 
-// own gives e strings of its own, all in one piece of memory, and says how many
-// bytes they take. This is the only place where a string leaves the memory of
+// own copies the strings of e into one piece of memory, and returns the number of
+// their bytes. This is the only place where a string leaves the memory of
 // its request, which is used again once the Check is over.
 func (e *entry) own() int {
 	lists := e.few[:0]
@@ -138,8 +139,8 @@ func (e *entry) own() int {
 	return total + header*len(lists)
 }
 
-// copied writes s, cut to what is kept of it, into memory and gives it back as
-// it lies there.
+// copied appends s, cut to what is kept of it, to memory and returns the string
+// that lies there.
 func copied(memory *strings.Builder, s string) string {
 	begin := memory.Len()
 	if len(s) > longest {

@@ -15,8 +15,8 @@ const path = "doorward/decision"
 
 // form writes events as JSON, in the schema of OPA's decision logs (EventV1 of
 // its plugins/logs). Its input is a part of what a policy sees as `input`, under
-// the same names; `erased` and `masked` say what is left out of it and what is
-// there in part, as JSON pointers into the event.
+// the same names; `erased` and `masked` are what is left out of it and what is there
+// in part, as JSON pointers into the event.
 type form struct {
 	opening string // all that is the same in every event
 }
@@ -40,7 +40,8 @@ func (f form) append(b []byte, e *entry) []byte {
 	b = appendText(b, "requested_by", e.SourceAddress)
 	b = append(appendName(b, "timestamp"), '"')
 	b = append(e.Time.UTC().AppendFormat(b, time.RFC3339Nano), '"')
-	b = appendName(append(appendName(b, "metrics"), '{'), "timer_server_handler_ns") // OPA's name for the whole of a request
+	b = append(appendName(b, "metrics"), '{')
+	b = appendName(b, "timer_server_handler_ns") // OPA's name for the whole of a request
 	b = append(strconv.AppendInt(b, e.Took.Nanoseconds(), 10), '}')
 	b = strconv.AppendUint(appendName(b, "req_id"), e.number, 10)
 	return append(b, '}')
@@ -158,7 +159,7 @@ func appendTexts(b []byte, name string, values []string) []byte {
 
 // appendQuoted writes a string, with U+FFFD for every byte that is no UTF-8.
 func appendQuoted(b []byte, s string) []byte {
-	b, _ = jsontext.AppendQuote(b, s) // the error tells of such bytes alone
+	b, _ = jsontext.AppendQuote(b, s) // the error is for such bytes alone
 	return b
 }
 

@@ -48,8 +48,8 @@ func (l *lines) deliver(_ context.Context, events []*entry) (int, error) {
 	return bytes.Count(l.buffer[begin:max(n, begin)], []byte("\n")), err
 }
 
-// follow opens the file anew where its name no longer leads to it: whoever
-// turns logs over moves them away.
+// follow opens the file anew where its name no longer leads to it: a rotation of
+// logs moves them away.
 func (l *lines) follow() error {
 	if l.file == nil {
 		return nil

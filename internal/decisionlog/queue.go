@@ -6,8 +6,8 @@ import "sync"
 // is called: compressed, not more than the 32 KiB that OPA sends at once.
 const batchBytes = 128 << 10
 
-// queue holds what waits. Denials and allows stand in lanes of their own:
-// denials leave first, and allows make room first.
+// queue holds the events that wait. Denials and allows have lanes of their own:
+// denials leave first, and allows are dropped first.
 type queue struct {
 	enough  chan struct{} // a batch waits
 	limit   int           // bytes
@@ -72,7 +72,7 @@ func (q *queue) makeRoom(e *entry) bool {
 	return true
 }
 
-// take gives the writer a batch: denials first. It calls settle before it takes
+// take returns a batch for the writer: denials first. It calls settle before it takes
 // another.
 func (q *queue) take() []*entry {
 	q.mu.Lock()
@@ -87,12 +87,12 @@ func (q *queue) take() []*entry {
 	return q.taken
 }
 
-// settle says that the first of what was taken are delivered. The others go
-// back to where they stood.
+// settle removes the first of what was taken, which are delivered. The others go
+// back to where they were.
 func (q *queue) settle(delivered int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i := len(q.taken) - 1; i >= delivered; i-- { // none where they were abandoned meanwhile
+	for i := len(q.taken) - 1; i >= delivered; i-- { // not where they were abandoned meanwhile
 		q.laneOf(q.taken[i]).unshift(q.taken[i])
 	}
 	q.taken, q.takenWeight = nil, 0

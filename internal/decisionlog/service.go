@@ -22,7 +22,7 @@ type service struct {
 	form      form
 	logs      *url.URL
 	client    *outbound.Client
-	tokenFile string // "" for none
+	tokenFile string // or ""
 	zip       *gzip.Writer
 	buffer    []byte
 }
@@ -74,7 +74,7 @@ func (s *service) deliver(ctx context.Context, events []*entry) (int, error) {
 		s.buffer = s.form.append(s.buffer, e)
 	}
 	s.buffer = append(s.buffer, ']')
-	// A request that was given up may still be read from: each has its own.
+	// An abandoned request may still read its body: each has its own.
 	body := bytes.NewBuffer(make([]byte, 0, len(s.buffer)/4))
 	s.zip.Reset(body)
 	if _, err := s.zip.Write(s.buffer); err != nil {

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// failureLog writes the service's own log about this one: a line when something
-// changed, and none for its going on.
+// failureLog writes to the service's own log how deliveries go: one line when that
+// changes.
 type failureLog struct {
 	log *slog.Logger
 
@@ -23,23 +23,24 @@ func (t *failureLog) write(level slog.Level, message string, attrs ...slog.Attr)
 	t.log.LogAttrs(context.Background(), level, message, attrs...)
 }
 
-// failed tells of the first failure after a success.
+// failed logs the first failure after a success.
 func (t *failureLog) failed(err error) { t.fail(err.Error()) }
 
-// stalled tells of a delivery that takes too long, be it that it ends well.
+// stalled logs a delivery that takes too long, even if it succeeds.
 func (t *failureLog) stalled() { t.fail("what is written is not taken") }
 
 func (t *failureLog) fail(problem string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.failing {
-		t.write(slog.LevelError, "decisions cannot be logged: traffic is served, and their events wait as long as there is room",
+		t.write(slog.LevelError, "decisions cannot be logged: traffic is served, and their events wait as long as "+
+			"there is room",
 			slog.String("problem", problem))
 	}
 	t.failing = true
 }
 
-// delivered tells of the first success after a failure.
+// delivered logs the first success after a failure.
 func (t *failureLog) delivered(lost uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -49,17 +50,19 @@ func (t *failureLog) delivered(lost uint64) {
 	t.failing = false
 }
 
-// losses tells that events are being dropped, when that begins.
+// losses logs the first drop of events.
 func (t *failureLog) losses(lost uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	overflow := lost > t.lost
 	if overflow && !t.overflow {
-		t.write(slog.LevelWarn, "events of decisions are dropped, allows before denials: see doorward_decision_log_dropped_total")
+		t.write(slog.LevelWarn, "events of decisions are dropped, allows before denials: see "+
+			"doorward_decision_log_dropped_total")
 	}
 	t.lost, t.overflow = lost, overflow
 }
 
 func (t *failureLog) abandoned(allows, denials int) {
-	t.write(slog.LevelError, "events of decisions were not delivered before the end", slog.Int("allows", allows), slog.Int("denials", denials))
+	t.write(slog.LevelError, "events of decisions were not delivered before the end", slog.Int("allows", allows),
+		slog.Int("denials", denials))
 }

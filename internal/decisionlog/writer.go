@@ -7,12 +7,12 @@ import (
 
 // writer delivers what waits in the queue, and goes on trying where that fails.
 type writer struct {
-	queue   *queue
-	to      sink
-	pace    pace
-	told    *failureLog
-	closing chan struct{} // closed when the log is
-	ended   chan struct{} // closed when run is over
+	queue    *queue
+	to       sink
+	pace     pace
+	failures *failureLog
+	closing  chan struct{} // closed when the log is
+	ended    chan struct{} // closed when run is over
 }
 
 // run works until the log is closed, and then delivers what is left, once.
@@ -33,8 +33,8 @@ func (w *writer) run(ctx context.Context) {
 	w.deliver(ctx)
 }
 
-// wait is over after a while, or as soon as somebody calls. It is false once
-// the log is closed.
+// wait returns after a while, or as soon as it is called for. It is false once the
+// log is closed.
 func (w *writer) wait(while time.Duration, call <-chan struct{}) bool {
 	timer := time.NewTimer(while)
 	defer timer.Stop()
@@ -50,20 +50,20 @@ func (w *writer) wait(while time.Duration, call <-chan struct{}) bool {
 // deliver hands over batches until nothing waits. It is false after the first
 // that fails.
 func (w *writer) deliver(ctx context.Context) bool {
-	defer func() { w.told.losses(w.queue.losses()) }()
+	defer func() { w.failures.losses(w.queue.losses()) }()
 	for {
 		events := w.queue.take()
 		if len(events) == 0 {
 			return true
 		}
-		late := time.AfterFunc(w.pace.stalled, w.told.stalled)
+		late := time.AfterFunc(w.pace.stalled, w.failures.stalled)
 		delivered, err := w.to.deliver(ctx, events)
 		late.Stop()
 		w.queue.settle(delivered)
 		if err != nil {
-			w.told.failed(err)
+			w.failures.failed(err)
 			return false
 		}
-		w.told.delivered(w.queue.losses())
+		w.failures.delivered(w.queue.losses())
 	}
 }

@@ -24,9 +24,9 @@ func prefixes(texts ...string) []netip.Prefix {
 	return all
 }
 
-// isPrivate says whether an address is in one of those networks. An IPv6
-// address that carries one of IPv4 is judged by that. A variable, so that a
-// test can tell two loopback addresses apart.
+// isPrivate reports whether an address is in one of those networks. An IPv6
+// address that carries one of IPv4 counts as that. It is a variable, so that a
+// test can distinguish two loopback addresses.
 var isPrivate = func(address netip.Addr) bool {
 	address = carried(address.Unmap().WithZone(""))
 	for _, network := range private {
@@ -54,7 +54,7 @@ func carried(address netip.Addr) netip.Addr {
 	return address
 }
 
-// namesPrivate says whether a URL's host is an address that is not public, or a
+// namesPrivate reports whether a URL's host is an address that is not public, or a
 // name that only a loopback address may have (RFC 6761, section 6.3).
 func namesPrivate(host string) bool {
 	if address, err := netip.ParseAddr(host); err == nil {

@@ -62,7 +62,7 @@ func TestJudge(t *testing.T) {
 		{"need not", route{}, true},
 		{"a proxy", route{public: true, proxy: &url.URL{Host: "localhost:" + port}}, true},
 	} {
-		conn, err := judge(context.WithValue(t.Context(), routeKey{}, row.route), "tcp", "localhost:"+port)
+		conn, err := dialPublic(context.WithValue(t.Context(), routeKey{}, row.route), "tcp", "localhost:"+port)
 		var refusal *Refusal
 		if reached := err == nil; reached != row.reaches || !reached && !errors.As(err, &refusal) {
 			t.Errorf("%s: %v", row.intent, err)

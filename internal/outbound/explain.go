@@ -27,7 +27,7 @@ const (
 	TLS         Cause = "tls"          // the certificate, or what was spoken, is not to be trusted
 	BrokenOff   Cause = "broken_off"   // the connection ended before the answer did
 	TooLarge    Cause = "too_large"    // the answer has more bytes than it may have
-	Unreachable Cause = "unreachable"  // whatever else the network says
+	Unreachable Cause = "unreachable"  // any other failure of the network
 )
 
 var errTooLarge = errors.New("the answer is too large")
@@ -45,9 +45,9 @@ func refusePrivate(host string) *Refusal {
 		"configure that URL itself if it is right", Clean(host))
 }
 
-// Explain says why a request, or the reading of its answer, failed: the cause,
-// and a sentence that lacks the host as its subject, in fixed words but for
-// what a certificate says of itself. Err is not nil.
+// Explain returns why a request, or the reading of its answer, failed: the cause,
+// and a sentence without its subject, which is the host. The sentence is fixed but
+// for the names in a certificate. Err is not nil.
 func (c *Client) Explain(err error) (Cause, string) {
 	var refusal *Refusal
 	var name *net.DNSError
@@ -75,7 +75,7 @@ func isAny(err error, targets ...error) bool {
 	return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(err, target) })
 }
 
-// isTLS says whether the handshake failed. Some of crypto/tls's errors have no
+// isTLS reports whether the handshake failed. Some of crypto/tls's errors have no
 // type, and all of them have its prefix.
 func isTLS(err error) bool {
 	var verification *tls.CertificateVerificationError

@@ -22,15 +22,15 @@ func originOf(u *url.URL) origin {
 	return origin{u.Scheme, net.JoinHostPort(strings.ToLower(u.Hostname()), port)}
 }
 
-// SameOrigin says whether two URLs have one scheme, host and port.
+// SameOrigin reports whether two URLs have one scheme, host and port.
 func SameOrigin(a, b *url.URL) bool { return originOf(a) == originOf(b) }
 
-// Secure says whether a URL is https, or http where [MayBePlain] allows it.
+// Secure reports whether a URL is https, or http where [MayBePlain] allows it.
 func Secure(u *url.URL, insecureHosts []string) bool {
 	return u.Scheme == "https" || u.Scheme == "http" && MayBePlain(u, insecureHosts)
 }
 
-// MayBePlain says whether the host of u may be spoken to without TLS, by the
+// MayBePlain reports whether the host of u may be used without TLS, by the
 // names of insecure_http_hosts: a host with or without its port, in any case of
 // letters, or "loopback" for localhost and every loopback address.
 func MayBePlain(u *url.URL, insecureHosts []string) bool {

@@ -7,11 +7,11 @@
 //     origin, and never along with a redirect.
 //   - An address that is not public is for the configured origin. Where another
 //     URL comes from a document or a redirect of a public host, it must lead to
-//     a public address, and that is judged when the connection is made.
+//     a public address, and that is checked when the connection is made.
 //   - Redirects, time, and the bytes of an answer (once unpacked) are bounded.
 //
-// A proxy of the environment is trusted: behind one, the address of a host is
-// not ours to see, and only addresses that a URL names itself are judged.
+// A proxy of the environment is trusted: it hides the address of a host, and only
+// addresses in a URL itself are checked.
 package outbound
 
 import (
@@ -25,8 +25,8 @@ import (
 	"time"
 )
 
-// Rules say what the requests of one user may do. The zero values follow no
-// redirect, take no answer, and give no time: set what is needed.
+// Rules are what the requests of one user may do. The zero values follow no
+// redirect, read no answer, and allow no time: set what is needed.
 type Rules struct {
 	// URL is the configured one. Its origin alone gets credentials.
 	URL string
@@ -41,10 +41,10 @@ type Rules struct {
 	// Packed leaves a compressed answer as it came.
 	Packed bool
 
-	// Trust says whose certificates are accepted.
+	// Trust is whose certificates are accepted.
 	Trust Trust
 	// CertFile and KeyFile are our own certificate for the configured origin,
-	// in PEM, read at every handshake. "": none.
+	// in PEM, read at every handshake, or "".
 	CertFile, KeyFile string
 
 	// Base takes the place of the network, for tests. Nil: the network.
@@ -53,7 +53,7 @@ type Rules struct {
 
 // Client is an http.RoundTripper that keeps to its rules. It may be used by any
 // number of goroutines. A request that the rules forbid fails with a
-// [*Refusal]; [Client.Explain] has words for every other failure.
+// [*Refusal]; [Client.Explain] explains every other failure.
 type Client struct {
 	rules   Rules
 	origin  origin
@@ -77,7 +77,7 @@ func New(r Rules) *Client {
 		return c
 	}
 	own, other := c.transport(), c.transport()
-	other.DialContext = judge
+	other.DialContext = dialPublic
 	if r.CertFile != "" {
 		own.TLSClientConfig.GetClientCertificate = certificateFrom(r.CertFile, r.KeyFile)
 	}
@@ -103,7 +103,7 @@ func (c *Client) RoundTrip(request *http.Request) (*http.Response, error) {
 	route, err := c.route(request, own, hops)
 	if err != nil {
 		if request.Body != nil {
-			_ = request.Body.Close() // as a RoundTripper must; the refusal says more
+			_ = request.Body.Close() // as a RoundTripper must; the refusal is the better error
 		}
 		return nil, err
 	}
@@ -125,18 +125,18 @@ func (c *Client) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// route judges a request by its URL, and says how it goes.
+// route checks the URL of a request, and returns how it goes.
 func (c *Client) route(request *http.Request, own bool, hops int) (route, error) {
 	to := request.URL
 	switch {
 	case hops > c.rules.Redirects && c.rules.Redirects == 0:
-		return route{}, refuse("answers with a redirect to %s, and none is followed: "+
-			"write the URL that it leads to", Place(to))
+		return route{}, refuse("answers with a redirect to %s, and none is followed: write the URL that it leads "+
+			"to", Place(to))
 	case hops > c.rules.Redirects:
 		return route{}, refuse("redirects more than %d times", c.rules.Redirects)
 	case !Secure(to, c.rules.InsecureHTTPHosts):
-		return route{}, refuse("leads to %s, which is not https: "+
-			"correct the redirect or the document, or name the host in insecure_http_hosts", Place(to))
+		return route{}, refuse("leads to %s, which is not https: correct the redirect or the document, or name the "+
+			"host in insecure_http_hosts", Place(to))
 	}
 	proxy, err := http.ProxyFromEnvironment(request)
 	if err != nil {

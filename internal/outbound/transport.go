@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Trust says whose certificates are accepted.
+// Trust is whose certificates are accepted.
 type Trust struct {
 	PEM  []byte // certificates, beside the system's
 	Only bool   // those of PEM, instead of the system's
@@ -24,10 +24,10 @@ type Trust struct {
 const dialTime = 10 * time.Second
 
 // route is how one request goes. Connections are kept by origin, and all
-// requests to one origin have one route, so that none is used by a request
-// which would not have been allowed to make it.
+// requests to one origin have one route, so that no connection is used by a request
+// that would not have been allowed to make it.
 type route struct {
-	proxy  *url.URL // nil: none
+	proxy  *url.URL // nil: no proxy
 	public bool     // the address must be public
 }
 
@@ -55,7 +55,7 @@ func (c *Client) transport() *http.Transport {
 func (t Trust) pool() *x509.CertPool {
 	roots := x509.NewCertPool()
 	if !t.Only {
-		if system, err := x509.SystemCertPool(); err == nil { // else there are none here: PEM is all there is
+		if system, err := x509.SystemCertPool(); err == nil { // otherwise there are only those of PEM
 			roots = system
 		}
 	}
@@ -75,7 +75,7 @@ func certificateFrom(certFile, keyFile string) func(*tls.CertificateRequestInfo)
 
 // watched keeps, of a request to the configured origin, whether that is at an
 // address that is not public: of the connection that was used, once its
-// certificate was verified, and not of what DNS says at some other time.
+// certificate was verified, and not of a DNS answer at some other time.
 func (c *Client) watched(ctx context.Context, r route) context.Context {
 	if r.proxy != nil {
 		return ctx
@@ -87,9 +87,9 @@ func (c *Client) watched(ctx context.Context, r route) context.Context {
 	}})
 }
 
-// judge connects to another origin, and looks at each address just before: a
+// dialPublic connects to another origin, and checks each address just before: a
 // name may have a public address when it is looked up, and another one later.
-func judge(ctx context.Context, network, address string) (net.Conn, error) {
+func dialPublic(ctx context.Context, network, address string) (net.Conn, error) {
 	dialer := net.Dialer{Timeout: dialTime}
 	if r := routeOf(ctx); r.public && r.proxy == nil {
 		host, _, err := net.SplitHostPort(address)

@@ -14,7 +14,8 @@ func (s *Service) activate(ctx context.Context, next *Revision) error {
 	if err := fitToKeepKeys(cfg.JWKSCacheDir); err != nil {
 		return err
 	}
-	decisions, err := s.decisions.prepare(ctx, logOptions{cfg.DecisionLog, cfg.InsecureHTTPHosts, next.fromFiles.decisionLogCA})
+	decisions, err := s.decisions.prepare(ctx,
+		logOptions{cfg.DecisionLog, cfg.InsecureHTTPHosts, next.fromFiles.decisionLogCA})
 	if err != nil {
 		return err
 	}

@@ -65,27 +65,27 @@ func (b *bundleSources) latest(wanted []bundles.Options) map[string]*bundles.Bun
 	return have
 }
 
-// recordRefusals notes which of the latest bundles are not in force and why, and says
+// recordRefusals notes which of the latest bundles are not in force and why. It logs
 // each refusal once.
 func (b *bundleSources) recordRefusals(refused map[string]string, inForce *Revision) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, name := range sortedKeys(refused) {
 		if b.refused[name] != refused[name] {
-			said := "the bundle was refused, and none is in force"
+			message := "the bundle was refused, and none is in force"
 			if inForce != nil && inForce.parts.Bundles[name] != nil {
-				said = "the bundle was refused: the one before stays in force"
+				message = "the bundle was refused: the one before stays in force"
 			}
-			b.log.Error(said, slog.String("bundle", name), slog.String("problem", refused[name]))
+			b.log.Error(message, slog.String("bundle", name), slog.String("problem", refused[name]))
 		}
 	}
 	b.refused = refused
 }
 
-// bundleState is what /readyz and the metrics say of a bundle.
+// bundleState is a bundle in /readyz and in the metrics.
 type bundleState struct {
 	Bundle   string `json:"bundle"`
-	State    string `json:"state"` // "missing", "active", or "outdated" where a newer one is of no use
+	State    string `json:"state"` // "missing", "active", or "outdated" where a newer one was refused
 	Revision string `json:"revision,omitempty"`
 	Serial   int64  `json:"serial,omitempty"`
 	Problem  string `json:"problem,omitempty"`
@@ -93,7 +93,7 @@ type bundleState struct {
 	lastSuccess float64 // seconds since 1970; 0 for never
 }
 
-// states are those of the bundles of the plan in force, in its order.
+// states are those of the bundles of the revision in force, in its order.
 func (b *bundleSources) states(p *Revision) []bundleState {
 	if p == nil {
 		return nil
@@ -129,7 +129,7 @@ func (b *bundleSources) states(p *Revision) []bundleState {
 	return all
 }
 
-// activated says which bundles of a plan were not in force before it.
+// activated logs the bundles of a revision that were not in force before it.
 func (b *bundleSources) activated(before, now *Revision) {
 	for _, o := range now.Config.Bundles {
 		bundle := now.parts.Bundles[o.Name]

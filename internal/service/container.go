@@ -10,7 +10,7 @@ import (
 // Podman and CRI-O.
 var containerMarks = []string{".dockerenv", "run/.containerenv"}
 
-// inContainer tells whether this process runs in a container. root is the file
+// inContainer reports whether this process runs in a container. root is the file
 // system of the process; getenv is os.Getenv.
 func inContainer(root fs.FS, getenv func(string) string) bool {
 	if getenv("KUBERNETES_SERVICE_HOST") != "" {
@@ -24,16 +24,17 @@ func inContainer(root fs.FS, getenv func(string) string) bool {
 	return false
 }
 
-// warnUnreachable says which ports only this container can reach. Where Envoy
-// shares its network, as in a pod, that is as it should be.
+// warnUnreachable logs the ports that only this container can reach. That is right
+// where Envoy shares its network, as in a pod.
 func warnUnreachable(log *slog.Logger, l *listeners) {
 	for key, listener := range map[string]net.Listener{"listen.grpc": l.grpc, "listen.http": l.http} {
 		if listener == nil {
 			continue
 		}
 		if at, ok := listener.Addr().(*net.TCPAddr); ok && at.IP.IsLoopback() {
-			log.Warn("listens on loopback inside a container, where no other container reaches it: leave it out of the "+
-				"configuration of the image, unless Envoy is in the same pod", slog.String("key", key), slog.String("address", at.String()))
+			log.Warn("listens on loopback inside a container, where no other container reaches it: leave it out of "+
+				"the configuration of the image, unless Envoy is in the same pod", slog.String("key",
+				key), slog.String("address", at.String()))
 		}
 	}
 }

@@ -16,7 +16,7 @@ const (
 
 	// writeWithin bounds an answer on listen.http from the end of its request's
 	// header to the client's last byte of it. profileWithin is for listen.debug,
-	// where a profile takes as long as its seconds say.
+	// where the client chooses how long a profile takes.
 	writeWithin   = 10 * time.Second
 	profileWithin = 2 * time.Minute
 )
@@ -64,7 +64,7 @@ func (c *crowd) Accept() (net.Conn, error) {
 	return next, nil
 }
 
-// enter also gives the member that has to leave, or nil.
+// enter also returns the member that has to leave, or nil.
 func (c *crowd) enter(conn net.Conn) (next, oldest *member) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

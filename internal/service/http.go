@@ -18,8 +18,8 @@ func (s *Service) httpHandler() http.Handler {
 	})
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", newPage(promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{DisableCompression: true})))
-	// The mux would redirect a path that it finds unclean; a metadata path is
-	// judged as it was sent.
+	// The mux would redirect a path that it finds unclean; a metadata path is read
+	// as it was sent.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, _, _ := strings.Cut(r.RequestURI, "?")
 		if !s.checks.State().Resources.IsMetadata(r.Host, path) {
@@ -39,7 +39,7 @@ func (s *Service) metadata(w http.ResponseWriter, r *http.Request, path string) 
 	_, _ = w.Write(document.Body) // a client that has gone needs no answer
 }
 
-// reloadState is what /readyz says of the last reload.
+// reloadState is the last reload in /readyz.
 type reloadState struct {
 	Hash       string `json:"hash"` // of the configuration in force
 	LastReload string `json:"last_reload"`

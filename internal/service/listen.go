@@ -24,7 +24,7 @@ func (l *listeners) close() {
 	}
 }
 
-// listen opens every port or none.
+// listen opens every port, or fails and leaves no port open.
 func listen(ctx context.Context, where config.Listen) (*listeners, error) {
 	var opened listeners
 	var err error
@@ -88,8 +88,8 @@ func listenUnix(ctx context.Context, path string, mode fs.FileMode) (net.Listene
 	return listener, nil
 }
 
-// closedToAll gives a socket that has no name yet the mode 0, which bind hands
-// on to its file. The umask would do that too, and would touch every other file
+// closedToAll sets the mode of a socket that has no name yet to 0, which bind
+// passes on to its file. The umask would do that too, and would touch every other file
 // that this process makes in the meantime. Systems other than Linux answer
 // EINVAL and make the file with the umask there is.
 func closedToAll(_, _ string, socket syscall.RawConn) error {

@@ -22,8 +22,9 @@ type metrics struct {
 	policyLoaded prometheus.Gauge
 }
 
-// newRegistry tells of the Go runtime beside us: go_cpu_classes_gc_total_cpu_seconds_total
-// is what the garbage collector costs, for a share of process_cpu_seconds_total.
+// newRegistry has the metrics of the Go runtime and of the process:
+// go_cpu_classes_gc_total_cpu_seconds_total is the garbage collector's part of
+// process_cpu_seconds_total.
 func newRegistry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
 	gc := collectors.GoRuntimeMetricsRule{Matcher: regexp.MustCompile("^/cpu/classes/gc/total:cpu-seconds$")}
@@ -41,13 +42,16 @@ func newMetrics(o Options, registry *prometheus.Registry) *metrics {
 	}, []string{"version", "revision", "goversion"}).WithLabelValues(o.Version, o.Commit, runtime.Version()).Set(1)
 	return &metrics{
 		refreshes: factory.NewCounterVec(prometheus.CounterOpts{
-			Name: "doorward_jwks_refreshes_total", Help: "Fetches of an issuer's keys, by result, and by cause where they failed.",
+			Name: "doorward_jwks_refreshes_total", Help: "Fetches of an issuer's keys, by result, and by cause " +
+				"where they failed.",
 		}, []string{"issuer", "result", "cause"}),
 		reloadOK: factory.NewGauge(prometheus.GaugeOpts{
-			Name: "doorward_config_last_reload_successful", Help: "1 if the files as they are now are in force, 0 if they were refused.",
+			Name: "doorward_config_last_reload_successful", Help: "1 if the files as they are now are in force, 0 " +
+				"if they were refused.",
 		}),
 		reloadTime: factory.NewGauge(prometheus.GaugeOpts{
-			Name: "doorward_config_last_reload_success_timestamp_seconds", Help: "When a configuration last came into force.",
+			Name: "doorward_config_last_reload_success_timestamp_seconds", Help: "When a configuration last came " +
+				"into force.",
 		}),
 		policyLoaded: factory.NewGauge(prometheus.GaugeOpts{
 			Name: "doorward_policy_loaded_timestamp_seconds", Help: "When the policy in force was compiled.",
@@ -67,7 +71,8 @@ func registerInFlight(registry *prometheus.Registry, checks *extauthz.Server) {
 	})
 }
 
-// registerMemory stands beside what extauthz tells of its memory of tokens.
+// registerMemory adds the decision cache to the metrics that extauthz has of its
+// token cache.
 func registerMemory(registry *prometheus.Registry, memory *policy.DecisionCache) {
 	factory, label := promauto.With(registry), prometheus.Labels{"cache": "decision"}
 	factory.NewGaugeFunc(prometheus.GaugeOpts{
@@ -78,8 +83,8 @@ func registerMemory(registry *prometheus.Registry, memory *policy.DecisionCache)
 	}, func() float64 { return float64(memory.Evictions()) })
 }
 
-// issuerCollector reads each issuer's state when somebody asks, so that one
-// that left the configuration leaves the metrics too.
+// issuerCollector reads each issuer's state at each scrape, so that an issuer that
+// left the configuration leaves the metrics too.
 type issuerCollector struct {
 	statuses                   func() []jwks.Status
 	lastSuccess, keys, skipped *prometheus.Desc
@@ -118,7 +123,7 @@ func (c *issuerCollector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// bundleCollector reads each bundle's state when somebody asks.
+// bundleCollector reads each bundle's state at each scrape.
 type bundleCollector struct {
 	states                  func() []bundleState
 	activation, lastSuccess *prometheus.Desc
@@ -155,8 +160,8 @@ func (c *bundleCollector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// hashCollector reads the hash of the configuration when somebody asks, so that
-// there is one at a time.
+// hashCollector reads the hash of the configuration at each scrape, so that there
+// is one at a time.
 type hashCollector struct {
 	hash func() string
 	info *prometheus.Desc

@@ -21,7 +21,7 @@ func Offline(ctx context.Context, revision *Revision, now func() time.Time) (*ex
 	if s.cache == nil {
 		s.cache = policy.NewDecisionCache()
 	}
-	// DPoP proofs are verified as long after the start, when none needs a nonce.
+	// DPoP proofs are verified as long after the start, when no proof needs a nonce.
 	s.binder = token.NewPossessionVerifier(token.PossessionOptions{Now: now, Since: time.Unix(0, 0)})
 	if err := s.activate(ctx, revision); err != nil {
 		return nil, err

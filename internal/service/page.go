@@ -18,7 +18,7 @@ type page struct {
 	handler http.Handler
 
 	mu   sync.Mutex
-	next *rendering    // has not begun; nil for none
+	next *rendering    // has not begun, or nil
 	turn chan struct{} // holds one, for the rendering under way
 }
 
@@ -26,7 +26,7 @@ type page struct {
 type rendering struct {
 	done    chan struct{}
 	whole   bool // false: the handler panicked
-	code    int  // 0: none was written
+	code    int  // 0: no code was written
 	header  http.Header
 	body    bytes.Buffer
 	gzipped func() []byte // of body; made when the first client wants it
@@ -36,8 +36,8 @@ func newPage(handler http.Handler) *page {
 	return &page{handler: handler, turn: make(chan struct{}, 1)}
 }
 
-// ServeHTTP implements http.Handler. The request says nothing to the page but
-// whether its client takes gzip.
+// ServeHTTP implements http.Handler. The request decides nothing but
+// whether the answer is compressed.
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	current := p.current()
 	if !current.whole {

@@ -16,8 +16,8 @@ import (
 // being served.
 const patience = 10 * time.Second
 
-// readiness tells gRPC health and /readyz the same. Once ready, only draining
-// undoes it: keys that grow old are the business of each answer.
+// readiness is what gRPC health and /readyz answer. Once ready, the service stays
+// so until it drains: a Check whose issuer has no current keys is refused by itself.
 type readiness struct {
 	health   *health.Server
 	patient  atomic.Bool // the first 10 s
@@ -29,7 +29,11 @@ type readiness struct {
 }
 
 func newReadiness(server *health.Server) *readiness {
-	r := &readiness{health: server, statuses: func() []jwks.Status { return nil }, missing: func() []string { return nil }}
+	r := &readiness{
+		health:   server,
+		statuses: func() []jwks.Status { return nil },
+		missing:  func() []string { return nil },
+	}
 	r.patient.Store(true)
 	r.publish(healthpb.HealthCheckResponse_NOT_SERVING)
 	return r

@@ -133,9 +133,10 @@ func (s *Service) reload(ctx context.Context, files *snapshot.Snapshot) *snapsho
 
 // replace is false if the same files may succeed later.
 func (s *Service) replace(ctx context.Context, files *snapshot.Snapshot) (settled bool) {
-	next, problems := s.source.load(ctx, files, func(ctx context.Context, cfg *config.Config) (*Revision, finding.List) {
-		return s.rollout(ctx, cfg, files)
-	})
+	next, problems := s.source.load(ctx, files,
+		func(ctx context.Context, cfg *config.Config) (*Revision, finding.List) {
+			return s.rollout(ctx, cfg, files)
+		})
 	s.waiting = next != nil && len(next.Policy.Missing()) > 0 && len(s.missing()) == 0
 	if s.waiting { // a complete policy is not replaced by an incomplete one
 		s.await(next.Policy.Missing())

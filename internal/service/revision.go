@@ -101,7 +101,9 @@ func (r *Revision) Verifier(now func() time.Time) *token.Verifier {
 
 // Compile compiles a policy and lists the files that it was compiled from. The
 // engine is nil if a problem is an error.
-func Compile(ctx context.Context, src policy.Sources, packages config.Packages) (*policy.Engine, []string, finding.List) {
+func Compile(
+	ctx context.Context, src policy.Sources, packages config.Packages,
+) (*policy.Engine, []string, finding.List) {
 	engine, faults := policy.Compile(ctx, src)
 	problems := packages.Locate(faults)
 	files, err := policy.Files(src.Files, src.Paths)
@@ -146,7 +148,7 @@ func policyResource(r *resource.Resource) policy.Resource {
 	return policy.Resource{Name: r.Name, URI: r.URI, Audiences: r.Audiences, Scopes: r.Scopes, Labels: r.Labels}
 }
 
-// DescribeDecisions says whether the decisions for a resource are cached.
+// DescribeDecisions reports whether the decisions for a resource are cached.
 func DescribeDecisions(engine *policy.Engine, resource string) string {
 	switch {
 	case len(engine.Missing()) > 0:

@@ -38,7 +38,8 @@ func newRevocations(log *slog.Logger, registry prometheus.Registerer) *revocatio
 		log:     log,
 		serial:  gauge("doorward_revocation_serial", "Serial of the revocation list in force, 0 for none."),
 		entries: gauge("doorward_revocation_entries", "Entries of the revocation list in force."),
-		ok:      gauge("doorward_revocation_last_load_successful", "1 if the revocation file as it is now is in force, or none is configured."),
+		ok: gauge("doorward_revocation_last_load_successful",
+			"1 if the revocation file as it is now is in force, or none is configured."),
 	}
 	r.key, r.keep, r.start = func(revocationSource) single { return single{} }, keepRevocations, r.startSource
 	r.ok.Set(1)

@@ -42,7 +42,7 @@ func (s *Service) rollout(
 }
 
 // candidates are the newest bundles that may follow those in force, and for the
-// others those in force; refused says why a newer one may not.
+// others those in force; refused is why a newer one may not.
 func (s *Service) candidates(cfg *config.Config) (have map[string]*bundles.Bundle, refused map[string]string) {
 	have, refused = s.bundles.latest(cfg.Bundles), map[string]string{}
 	for _, o := range cfg.Bundles {

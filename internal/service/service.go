@@ -179,8 +179,8 @@ func (s *Service) serveHTTP(listeners *listeners, failed chan<- error) {
 	start(listeners.debug, debugHandler(), profileWithin)
 }
 
-// drain tells the world that this replica goes, waits until it has heard, and
-// finishes what is in flight. A Check cannot last longer than its timeout; what
+// drain reports this replica as not ready, waits until its clients can have seen
+// that, and finishes what is in flight. A Check cannot last longer than its timeout; what
 // is still open after it is a health Watch, which ends with its client.
 func (s *Service) drain(server *grpc.Server) {
 	cfg := s.current.Load().Config
@@ -194,27 +194,30 @@ func (s *Service) drain(server *grpc.Server) {
 	s.log.Info("stopped")
 }
 
-// describe says what is protected and what is trusted, one line each.
+// describe logs what is protected and what is trusted, one line each.
 func (s *Service) describe(p *Revision) {
 	for _, res := range p.Config.Resources.All() {
-		s.log.Info("protecting", slog.String("resource", res.URI), slog.String("name", res.Name), list("also_at", res.AlsoAt),
-			list("audiences", res.Audiences), list("issuers", res.Issuers), list("scopes", res.Scopes),
+		s.log.Info("protecting", slog.String("resource", res.URI), slog.String("name", res.Name),
+			list("also_at", res.AlsoAt), list("audiences", res.Audiences), list("issuers", res.Issuers), list("scopes", res.Scopes),
 			slog.String("policy", DescribeDecisions(p.Policy, res.Name)))
 	}
 	for _, issuer := range p.Config.Issuers {
-		s.log.Info("trusting", slog.String("issuer", issuer.Keys.Issuer), slog.String("profile", issuer.Profile.String()),
+		s.log.Info("trusting", slog.String("issuer", issuer.Keys.Issuer),
+			slog.String("profile", issuer.Profile.String()),
 			list("algorithms", issuer.Algorithms), slog.String("keys", keyOrigin(issuer.Keys)))
 	}
 	for _, b := range p.Config.Bundles {
-		s.log.Info("following a bundle", slog.String("bundle", b.Name), slog.String("from", b.Location()), slog.Bool("signed", !b.InsecureUnsigned))
+		s.log.Info("following a bundle", slog.String("bundle", b.Name), slog.String("from", b.Location()),
+			slog.Bool("signed", !b.InsecureUnsigned))
 	}
 }
 
-// announce says what is in force, and where it is served.
+// announce logs what is in force, and where it is served.
 func (s *Service) announce(p *Revision, listeners *listeners) {
 	s.describe(p)
 	s.log.Info("serving", slog.String("version", s.options.Version), slog.String("grpc", address(listeners.grpc)),
-		slog.String("http", address(listeners.http)), slog.Int("policy_files", len(p.policyFiles)), slog.String("configuration", p.hash))
+		slog.String("http", address(listeners.http)),
+		slog.Int("policy_files", len(p.policyFiles)), slog.String("configuration", p.hash))
 }
 
 func list(name string, values []string) slog.Attr {
@@ -244,7 +247,7 @@ func (s *Service) missing() []string {
 	return now.Policy.Missing()
 }
 
-// keyOrigin is where an issuer's keys come from, in a word.
+// keyOrigin is where an issuer's keys come from, for the log.
 func keyOrigin(o jwks.Options) string {
 	switch {
 	case o.Static != nil:

@@ -1,4 +1,4 @@
-// Package snapshot reads files and folders once, and tells later whether they
+// Package snapshot reads files and folders once, and finds out later whether they
 // have changed.
 //
 //	now := snapshot.New()
@@ -102,7 +102,7 @@ func (s *Snapshot) Stat(name string) (fs.FileInfo, error) {
 	return o.info, o.err
 }
 
-// Is tells whether there is a file of a type: 0 for a regular file, or a bit of
+// Is reports whether there is a file of a type: 0 for a regular file, or a bit of
 // [fs.ModeType]. Only this answer is compared, so that another file may come and
 // go.
 func (s *Snapshot) Is(name string, mode fs.FileMode) bool {
@@ -149,7 +149,7 @@ func (s *Snapshot) Again() *Snapshot {
 	return next
 }
 
-// Equal tells whether both snapshots got the same answers to the same questions.
+// Equal reports whether both snapshots got the same answers to the same questions.
 func (s *Snapshot) Equal(other *Snapshot) bool {
 	if len(s.seen) != len(other.seen) {
 		return false

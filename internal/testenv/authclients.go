@@ -84,7 +84,7 @@ func soundRedirects(uris []string) bool {
 	return len(uris) > 0 && !slices.ContainsFunc(uris, func(uri string) bool { return !absolute(uri) })
 }
 
-// absolute says whether uri is an absolute URI without a fragment.
+// absolute reports whether uri is an absolute URI without a fragment.
 func absolute(uri string) bool {
 	u, err := url.Parse(uri)
 	return err == nil && u.Scheme != "" && u.Host != "" && u.Fragment == ""

@@ -71,7 +71,8 @@ func Login(client *http.Client) (auth.OAuthHandler, error) {
 				TokenEndpointAuthMethod: authNone,
 			},
 		},
-		AuthorizationCodeFetcher: func(ctx context.Context, args *auth.AuthorizationArgs) (*auth.AuthorizationResult, error) {
+		AuthorizationCodeFetcher: func(ctx context.Context, args *auth.AuthorizationArgs) (*auth.AuthorizationResult,
+			error) {
 			return Browse(ctx, client.Transport, args.URL)
 		},
 		Client: client,
@@ -81,22 +82,25 @@ func Login(client *http.Client) (auth.OAuthHandler, error) {
 // Browse is a browser without a person: it opens the authorization URL,
 // follows redirects with its cookies as far as [Callback], and reads the code
 // there. An error of the authorization server is an error here.
-func Browse(ctx context.Context, transport http.RoundTripper, authorizationURL string) (*auth.AuthorizationResult, error) {
+func Browse(
+	ctx context.Context, transport http.RoundTripper, authorizationURL string,
+) (*auth.AuthorizationResult, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, err
 	}
 	var callback *url.URL
-	browser := &http.Client{Transport: transport, Jar: jar, CheckRedirect: func(r *http.Request, via []*http.Request) error {
-		switch {
-		case strings.HasPrefix(r.URL.String(), Callback+"?"):
-			callback = r.URL
-			return http.ErrUseLastResponse
-		case len(via) > 10:
-			return errors.New("more than 10 redirects")
-		}
-		return nil
-	}}
+	browser := &http.Client{Transport: transport, Jar: jar,
+		CheckRedirect: func(r *http.Request, via []*http.Request) error {
+			switch {
+			case strings.HasPrefix(r.URL.String(), Callback+"?"):
+				callback = r.URL
+				return http.ErrUseLastResponse
+			case len(via) > 10:
+				return errors.New("more than 10 redirects")
+			}
+			return nil
+		}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, authorizationURL, nil)
 	if err != nil {
 		return nil, err
