@@ -1,5 +1,5 @@
-# Was this token issued for this resource? (RFC 8707, section 2; RFC 9068,
-# section 4.) A token that names nobody, or somebody else, is not for us.
+# The token's audience is this resource (RFC 8707, section 2; RFC 9068, section 4).
+# A token without an audience, or with another one alone, is refused.
 package doorward.audience
 
 # One of the audiences is the resource's URI, byte for byte.
@@ -30,7 +30,7 @@ audiences contains audience if {
 	is_string(audience)
 }
 
-# Under RFC 9068 a token says of itself that it is an access token.
+# A token of RFC 9068 declares that it is an access token (its typ is at+jwt).
 further_names_count if input.token.profile == "rfc9068"
 
 # Elsewhere an ID token of the same application carries the same audience, but
@@ -41,16 +41,16 @@ further_names_count if {
 	not permission in [null, false, "", [], {}]
 }
 
-# One by one, so that a decision rests on these claims and on no other.
+# One rule each, so that a decision depends on these claims and on no other.
 permissions contains input.claims.scope
 
 permissions contains input.claims.scp
 
 permissions contains input.claims.roles
 
-# Spellings that RFC 3986, section 6.2, calls equal: the case of scheme and
-# host, the default port, and an empty path for "/". Undefined for what is no
-# such URI (user information, an escape in the host).
+# Spellings that are equivalent under RFC 3986, section 6.2: the case of scheme
+# and host, the default port, and an empty path for "/". Undefined for any other
+# form of URI (with user information, with an escape in the host).
 canonical(uri) := sprintf("%s://%s%s%s", [scheme, host, port, path]) if {
 	[parts] := regex.find_all_string_submatch_n(pattern, uri, 1)
 	[_, given_scheme, given_host, given_port, given_path] := parts

@@ -5,26 +5,26 @@ import data.doorward.audience
 
 resource := "https://mcp.example.com/mcp"
 
-# names asks whether a token with this aud is for this resource.
+# names holds if a token with this aud is for this resource.
 names(aud, uri) if audience.matches with input as {
 	"resource": {"uri": uri, "audiences": []},
 	"claims": {"aud": aud},
 	"token": {"profile": "standard"},
 }
 
-# AU-1: the very bytes, in a string or an array of strings (AU-3).
+# AU-1: equal bytes, in a string or an array of strings (AU-3).
 test_au1_byte_equal if names(resource, resource)
 
-test_au1_whatever_the_resource_looks_like if names("urn:example:mcp", "urn:example:mcp")
+test_au1_any_form_of_resource if names("urn:example:mcp", "urn:example:mcp")
 
 test_au3_one_of_several if names(["https://other.example.com", resource], resource)
 
 test_au3_array_of_one if names([resource], resource)
 
-# AU-2: a token that does not name us is refused.
+# AU-2: a token with another audience is refused.
 test_au2_another if not names("https://other.example.com/mcp", resource)
 
-test_au2_none_of_several if not names(["https://a.example.com", "https://b.example.com"], resource)
+test_au2_several_others if not names(["https://a.example.com", "https://b.example.com"], resource)
 
 test_au2_empty_array if not names([], resource)
 
@@ -36,7 +36,7 @@ test_au2_missing if not audience.matches with input as {
 	"token": {"profile": "rfc9068"},
 }
 
-# AU-3: only strings name anybody.
+# AU-3: only strings are audiences.
 test_au3_null if not names(null, resource)
 
 test_au3_number if not names(7, resource)
@@ -68,7 +68,7 @@ test_au5_default_port_of_another_scheme if not names("https://mcp.example.com:80
 
 test_au5_another_port if not names("https://mcp.example.com:8443/mcp", resource)
 
-test_au5_another_port_that_is_ours if names("https://MCP.example.com:8443/mcp", "https://mcp.example.com:8443/mcp")
+test_au5_another_port_of_the_resource if names("https://MCP.example.com:8443/mcp", "https://mcp.example.com:8443/mcp")
 
 test_au5_empty_port if not names("https://mcp.example.com:/mcp", resource)
 
@@ -110,7 +110,7 @@ test_au5_trailing_dot_of_host if not names("https://mcp.example.com./mcp", resou
 # AU-5: user information and IPv6.
 test_au5_user_information if not names("https://mcp.example.com@evil.example/mcp", resource)
 
-test_au5_user_information_before_us if not names("HTTPS://user@mcp.example.com/mcp", resource)
+test_au5_user_information_before_the_host if not names("HTTPS://user@mcp.example.com/mcp", resource)
 
 test_au5_ipv6_case_and_port if names("HTTPS://[2001:DB8::1]:443/mcp", "https://[2001:db8::1]/mcp")
 
@@ -119,7 +119,7 @@ test_au5_another_ipv6 if not names("https://[2001:db8::2]/mcp", "https://[2001:d
 # AU-4: further audiences, exactly as configured.
 application := "api://0f1e2d3c"
 
-# further asks the same of a resource that is also known as an application.
+# further is the same for a resource with further audiences.
 further(claims, profile) if audience.matches with input as {
 	"resource": {"uri": resource, "audiences": [application, "https://app.example.com"]},
 	"claims": claims,
@@ -138,13 +138,13 @@ test_au4_further_audience_of_rfc9068 if further({"aud": application}, "rfc9068")
 test_au4_further_audience_of_an_id_token if not further({"aud": application}, "standard")
 
 test_au4_further_audience_with_nothing_granted if {
-	nothings := [null, false, "", [], {}]
-	every nothing in nothings {
+	empty_values := [null, false, "", [], {}]
+	every empty in empty_values {
 		every name in ["scope", "scp", "roles"] {
-			not further({"aud": application, name: nothing}, "standard")
+			not further({"aud": application, name: empty}, "standard")
 		}
 	}
-	count(nothings) == 5
+	count(empty_values) == 5
 }
 
 test_au4_further_audience_of_an_unknown_profile if not further({"aud": application, "scope": "a"}, "other")

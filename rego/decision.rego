@@ -1,9 +1,9 @@
-# The decision, read downwards: the first answer that applies is the answer.
+# The decision, from top to bottom: the first branch that applies is the decision.
 #
-# Each refusal asks for what must hold and is not there, so that a missing rule
-# refuses; the last answer asks for all of it once more, so that a missing
-# refusal cannot allow. The team's rules are not looked at before the two rules
-# of the door hold: nothing that is wrong in them hides a wrong audience.
+# Each refusal tests that a condition does not hold, so that a missing rule
+# refuses; the last branch tests all conditions again, so that a missing refusal
+# cannot allow. The team's rules are evaluated only after the first two conditions
+# hold: an error in them cannot hide a wrong audience.
 package doorward
 
 import data.doorward.audience

@@ -26,7 +26,7 @@ denied(document) := answer if {
 
 test_allowed if outcome(allowed) == "allowed"
 
-# PT-2: an allow carries what must leave the request.
+# PT-2: an allow names what is removed from the request.
 test_allowed_strips_the_credential if {
 	strip := data.doorward.decision.strip with input as allowed with data.doorward.requirements as []
 	strip == {"headers": ["authorization", "dpop"], "query": ["access_token"]}
@@ -48,7 +48,7 @@ test_the_team_comes_before_scope if denied(scopeless) == "policy_denied"
 
 test_scope_comes_last if outcome(scopeless) == "insufficient_scope"
 
-# SC: a scope the team asks for counts like one of the resource.
+# SC: a scope of the team's rules is needed like one of the resource.
 test_scope_of_the_team if {
 	answer := data.doorward.decision with input as allowed
 		with data.doorward.requirements as []
@@ -57,4 +57,4 @@ test_scope_of_the_team if {
 	answer.team.scopes == {"mcp:write"}
 }
 
-test_nothing_is_known_of_an_empty_input if outcome({}) == "audience_mismatch"
+test_an_empty_input_has_no_audience if outcome({}) == "audience_mismatch"

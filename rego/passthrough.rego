@@ -1,15 +1,15 @@
-# No passthrough: the credential stays at the door. An MCP server must never
-# see, and so can never forward, a token it was not meant to spend elsewhere.
+# No token passthrough: the credential is removed from the request, so that the
+# MCP server cannot forward a token that was issued for itself alone.
 package doorward.passthrough
 
-# What is removed from the request on its way to the server. The answer builds
-# its removals from this and from nothing else.
+# What Envoy removes from the request before the server gets it. The answer makes
+# its removals of credentials from this.
 strip := {
 	"headers": ["authorization", "dpop"],
 	"query": ["access_token"],
 }
 
-# Every place where a credential can stand is among them.
+# It names every place that can hold a credential.
 holds if {
 	"authorization" in strip.headers
 	"dpop" in strip.headers

@@ -2,7 +2,7 @@ package doorward.passthrough_test
 
 import data.doorward.passthrough
 
-# PT-2, TK-8: every credential is among what leaves the request.
+# PT-2, TK-8: every credential is removed from the request.
 test_pt2_all_credentials_leave if passthrough.holds
 
 test_pt2_authorization_stays if not passthrough.holds with passthrough.strip as {"headers": ["dpop"], "query": ["access_token"]}

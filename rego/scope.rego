@@ -1,4 +1,4 @@
-# Does the token carry every scope that this request needs? (RFC 6750, section 3.1.)
+# The token has every scope that this request needs (RFC 6750, section 3.1).
 package doorward.scope
 
 needed := {scope | some scope in input.resource.scopes} | data.doorward.team.scopes

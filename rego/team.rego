@@ -1,5 +1,5 @@
-# What the team's own rules say: package authz, in the files of policy.paths.
-# A team may ask for more than the built-in rules do, never for less.
+# The output of the team's rules: package authz, in the files of policy.paths.
+# They can deny more than the built-in rules do, and never allow more.
 package doorward.team
 
 # The team agrees: nothing is denied, and every requirement is true.
@@ -11,9 +11,9 @@ agrees if {
 # authz.deny contains {"code": ..., "message": ...}
 deny := {element | some element in data.authz.deny}
 
-# authz.require.NAME: the names of those that are anything but true, undefined
+# authz.require.NAME: the names of those that are not exactly true, undefined ones
 # included. The list of names is made from the team's modules when they are
-# loaded, since an undefined rule does not show up in data.authz.require.
+# loaded, because an undefined rule is not a member of data.authz.require.
 unmet := required - met
 
 required := names if {
@@ -21,8 +21,8 @@ required := names if {
 	names := {name | some name in list}
 }
 
-# Asked this way round, since `not is_true(x)` is undefined where x is. A
-# function, so that the compiler takes a value of any type.
+# Not by `not is_true(x)`, which is undefined where x is. A function, so that the
+# type checker accepts a value of any type.
 met contains name if {
 	some name in required
 	is_true(data.authz.require[name])
@@ -39,7 +39,7 @@ warn := {element | some element in data.authz.warn}
 # authz.headers["x-..."] := "..."
 headers := {name: value | some name, value in data.authz.headers}
 
-# All of it, for the decision.
+# All outputs, for the decision.
 says := {
 	"deny": deny,
 	"unmet": unmet,

@@ -18,4 +18,4 @@ test_only_true_is_true if every value in [false, null, "true", 1, [], [true], {"
 	team.unmet == {"a"} with data.authz.require as {"a": value} with data.doorward.requirements as ["a"]
 }
 
-test_without_the_list_of_requirements_nobody_agrees if not team.agrees
+test_without_the_list_of_requirements_it_does_not_agree if not team.agrees

@@ -90,7 +90,7 @@ policy:
 	for _, bad := range []struct{ intent, content, want string }{
 		{"cut off", packed[:len(packed)-100], "is cut off"},
 		{"unsigned", release{serial: last + 1, rules: denies}.pack(t), "is not signed"},
-		{"signed by a stranger", release{serial: last + 1, rules: denies, signer: &stranger}.pack(t), "is signed by somebody else"},
+		{"signed by a stranger", release{serial: last + 1, rules: denies, signer: &stranger}.pack(t), "is signed with another key"},
 		{"without roots", release{serial: last + 1, roots: []string{"", "authz"}, rules: denies, signer: &ours}.pack(t), "has no roots"},
 		{"older than the running one", release{serial: 6, rules: denies, signer: &ours}.pack(t), "its serial 6 is older than 25, which is running"},
 		{"without a serial", release{rules: denies, signer: &ours}.pack(t), "has no serial, and the running one has 25"},

@@ -11,7 +11,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/bundle"
 )
 
-// What a bundle may weigh, in bytes. OPA bounds each file in it, not all.
+// The limits of a bundle, in bytes. OPA bounds each file in it, not all together.
 const (
 	maxPacked   = 64 << 20
 	maxUnpacked = 512 << 20
@@ -20,12 +20,14 @@ const (
 var (
 	gzipMagic = []byte{0x1f, 0x8b}
 
-	errTooLarge = fmt.Errorf("is larger than %d MiB, or %d MiB unpacked: take out what no rule reads", maxPacked>>20, maxUnpacked>>20)
-	errCutOff   = errors.New("is cut off, or damaged on its way: write it whole beside the old one, then rename it; look at what is between here and the server")
-	errNoGzip   = errors.New("is no bundle: name a .tar.gz as opa build writes it")
+	errTooLarge = fmt.Errorf("is larger than %d MiB, or %d MiB unpacked: take out what no rule reads",
+		maxPacked>>20, maxUnpacked>>20)
+	errCutOff = errors.New("is cut off, or damaged on its way: write it whole beside the old one, then rename it; " +
+		"look at what is between here and the server")
+	errNoGzip = errors.New("is no bundle: name a .tar.gz as opa build writes it")
 )
 
-// whole reads to the end, within bounds.
+// whole reads to the end, up to a limit.
 func whole(r io.Reader) ([]byte, error) {
 	content, err := io.ReadAll(io.LimitReader(r, maxPacked+1))
 	switch {
@@ -39,7 +41,7 @@ func whole(r io.Reader) ([]byte, error) {
 	return content, nil
 }
 
-// unpacks fails where the archive is not whole, or would fill the memory.
+// unpacks fails where the archive is cut off, or unpacks to too much.
 func unpacks(content []byte) error {
 	archive, err := gzip.NewReader(bytes.NewReader(content))
 	if err != nil {
@@ -71,8 +73,8 @@ func (o Options) read(content []byte) (*bundle.Bundle, error) {
 	return &read, err
 }
 
-// verification is nil where nothing is to be verified. The one key is named
-// here, so that the key id in a signature selects nothing.
+// verification is nil for an unsigned bundle. The key is configured, so that the key
+// id in a signature selects nothing.
 func (o Options) verification() *bundle.VerificationConfig {
 	if o.Key == "" {
 		return nil

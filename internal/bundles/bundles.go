@@ -1,27 +1,23 @@
-// Package bundles answers one question: what does this policy bundle hold now,
-// and did somebody we trust write it? It downloads OPA bundles (HTTP with ETag
-// and long polling, S3, OCI registries, files), verifies their signatures, and
-// keeps the last one that is fit to become part of a policy.
+// Package bundles downloads OPA bundles (HTTP with ETag and long polling, S3, OCI
+// registries, files), verifies their signatures, and keeps the last one that can
+// become part of a policy. A new bundle changes nothing by itself: other packages
+// compile and activate the policy.
 //
-// What it does not know: whether that policy compiles, and who serves it. A
-// bundle that arrives changes nothing by itself.
-//
-// # What a bundle must say of itself
+// # The manifest of a bundle
 //
 // Its .manifest names its roots, without which OPA lets it own everything:
 //
 //	{"revision": "2026-11-25", "roots": ["authz/weather"],
 //	 "metadata": {"doorward": {"serial": 7}}}
 //
-// A revision is a name without an order. Who wants old copies of a signed
-// bundle to be refused numbers them: serial is a whole number from 1 on that
-// grows with every change. A bundle with a lower serial than the running one,
-// or without one after one that had it, is refused, and so is other content
-// under the same serial. No serial is remembered over a restart.
+// A revision is a name without an order. A serial makes doorward refuse old copies of
+// a signed bundle: it is a whole number from 1 on that grows with every change. A
+// bundle with a lower serial than the running one, or without one after one that had
+// it, is refused, and so is other content under the same serial. No serial is kept
+// over a restart.
 //
-// Delta bundles cannot carry a signature, and Wasm modules and plans are not
-// what the checks of package policy can look into: a bundle with any of them
-// is refused.
+// Delta bundles cannot carry a signature, and package policy cannot check Wasm
+// modules and plans: a bundle with any of them is refused.
 package bundles
 
 import (
@@ -39,7 +35,7 @@ import (
 	"github.com/doorward/doorward/internal/policy"
 )
 
-// Bundle is a bundle that was verified and says what it must. It never changes.
+// Bundle is a verified bundle with a valid manifest. It never changes.
 type Bundle struct {
 	Content  policy.Bundle
 	Revision string // of the manifest; "" if it has none
@@ -47,7 +43,7 @@ type Bundle struct {
 	digest   [sha256.Size]byte
 }
 
-// Same says whether both hold the same, however they were packed.
+// Same reports whether both have the same content, however they were packed.
 func (b *Bundle) Same(other *Bundle) bool { return other != nil && b.digest == other.digest }
 
 // Follows refuses a bundle that cannot have been made after the running one.
@@ -56,11 +52,13 @@ func (b *Bundle) Follows(running *Bundle) error {
 	case running == nil || b.Same(running) || running.Serial == 0 || b.Serial > running.Serial:
 		return nil
 	case b.Serial == 0:
-		return fmt.Errorf(`has no serial, and the running one has %d: write "metadata": {"doorward": {"serial": %d}} into .manifest`, running.Serial, running.Serial+1)
+		return fmt.Errorf(`has no serial, and the running one has %d: write "metadata": {"doorward": {"serial": %d}} into .manifest`,
+			running.Serial, running.Serial+1)
 	case b.Serial == running.Serial:
 		return fmt.Errorf("its serial %d is that of the running one, which has other content: raise it with every change", b.Serial)
 	}
-	return fmt.Errorf("its serial %d is older than %d, which is running: to go back, publish the old content under a higher serial", b.Serial, running.Serial)
+	return fmt.Errorf("its serial %d is older than %d, which is running: to go back, publish the old content under a higher serial",
+		b.Serial, running.Serial)
 }
 
 // Value is the JSON of the value at a path of its data, like
@@ -117,7 +115,7 @@ func accept(name string, read *bundle.Bundle) (*Bundle, error) {
 	return b, nil
 }
 
-// oldRego names what the manifest says is not Rego v1, "" for nothing.
+// oldRego names what the manifest declares to be of Rego version 0, "" for nothing.
 func oldRego(m bundle.Manifest) string {
 	old := ast.RegoV0.Int()
 	if m.RegoVersion != nil && *m.RegoVersion == old {
@@ -163,7 +161,8 @@ func serialOf(metadata map[string]any) (int64, error) {
 	}
 	serial, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || serial < 1 {
-		return 0, fmt.Errorf("metadata.doorward.serial in its .manifest is not a whole number from 1 on: write plain digits, without quotes, fraction or exponent")
+		return 0, fmt.Errorf("metadata.doorward.serial in its .manifest is not a whole number from 1 on: " +
+			"write plain digits, without quotes, fraction or exponent")
 	}
 	return serial, nil
 }

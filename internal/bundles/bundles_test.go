@@ -112,7 +112,7 @@ func TestBadBundles(t *testing.T) {
 		{"a web page", []byte("<html>"), true, "is no bundle"},
 		{"a compressed web page", packed(t, []byte("<html>")), true, "is no bundle"},
 		{"unsigned", bare(nil), true, "is not signed"},
-		{"signed by a stranger", signed(func(m *made) { m.signer = &stranger }), true, "is signed by somebody else"},
+		{"signed by a stranger", signed(func(m *made) { m.signer = &stranger }), true, "is signed with another key"},
 		{"signed, and changed", signed(func(m *made) {
 			m.after = func(b *bundle.Bundle) { b.Modules[0].Raw = []byte("package authz\n\nrequire.b if true\n") }
 		}), true, "was changed after it was signed"},

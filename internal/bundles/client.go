@@ -17,14 +17,15 @@ import (
 	"github.com/doorward/doorward/internal/outbound"
 )
 
-// patience is how long one request may take in all, beside what the server was
-// asked to hold it.
+// patience is how long one request may take, beside the time for which the server
+// was asked to hold it.
 const patience = time.Minute
 
-// hops is how many redirects lead from a registry to the store of its layers.
+// hops is how many redirects a download may follow, as from a registry to the store of
+// its layers.
 const hops = 5
 
-// newClient is OPA's client with the credentials of o, over our own transport.
+// newClient is OPA's client with the credentials of o, over doorward's transport.
 func newClient(o Options, u *url.URL) (rest.Client, error) {
 	place := *u
 	place.Path, place.RawQuery = "", ""
@@ -57,7 +58,7 @@ func newClient(o Options, u *url.URL) (rest.Client, error) {
 	return rest.New(text, nil, log, rest.AuthPluginLookup(func(string) rest.HTTPAuthPlugin { return plugin }))
 }
 
-// transport keeps to the rules that all of doorward's requests keep to.
+// transport applies the rules for all of doorward's requests.
 func (o Options) transport(url string) *outbound.Client {
 	return outbound.New(outbound.Rules{
 		URL:               url,
@@ -71,7 +72,7 @@ func (o Options) transport(url string) *outbound.Client {
 	})
 }
 
-// credentials are in the form of OPA's configuration.
+// credentials are those of o, in the form of OPA's configuration.
 func (o Options) credentials(oci bool) map[string]any {
 	switch {
 	case o.TokenFile != "" && oci:
@@ -88,7 +89,7 @@ func (o Options) credentials(oci bool) map[string]any {
 	return map[string]any{}
 }
 
-// bounded authenticates as OPA does, and sends by our transport.
+// bounded authenticates as OPA does, and sends through doorward's transport.
 type bounded struct {
 	rest.HTTPAuthPlugin
 	transport   *outbound.Client
@@ -114,8 +115,8 @@ func (b *bounded) Prepare(request *http.Request) error {
 	return b.HTTPAuthPlugin.Prepare(request)
 }
 
-// answers reads each answer to its end, and looks whether it would unpack to
-// too much, before anybody else looks at it.
+// answers reads each answer to its end, and fails if it would unpack to too much,
+// before OPA reads it.
 type answers struct {
 	transport   *outbound.Client
 	credentials bool // there are some
@@ -150,7 +151,7 @@ func (a *answers) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// unreached is why a place gave no answer, in a sentence.
+// unreached is why a server gave no answer, in a sentence.
 type unreached struct{ words string }
 
 func (u *unreached) Error() string { return u.words }

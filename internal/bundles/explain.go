@@ -10,13 +10,13 @@ import (
 	"github.com/open-policy-agent/opa/v1/download"
 )
 
-// failure is why a place has nothing new for us. The zero failure is none.
+// failure is why a source has no new bundle. The zero failure is none.
 type failure struct {
-	what   string // in words that stay the same while it lasts
-	detail string // of this one time
+	what   string // the same while the failure lasts
+	detail string // of this attempt
 
-	refused bool // a bundle was there, and is no good
-	stays   bool // until the place has another bundle
+	refused bool // a bundle was read and is invalid
+	stays   bool // until the source has another bundle
 }
 
 func (f failure) String() string {
@@ -26,11 +26,11 @@ func (f failure) String() string {
 	return f.what + ": " + f.detail
 }
 
-// opaMessage puts OPA's words, which are not typed errors, into ours.
+// opaMessage maps OPA's messages, which are not typed errors, to those of doorward.
 var opaMessage = []struct{ part, means string }{
 	{"missing .signatures.json", "is not signed: sign it where it is built, with opa build --signing-key or opa sign"},
 	{"verification key not provided", "is signed, and insecure_unsigned is set: write verification with the key instead"},
-	{"failed to verify JWT signature", "is signed by somebody else: sign it with the key that belongs to verification.key_file, or correct the file"},
+	{"failed to verify JWT signature", "is signed with another key: sign it with the key that belongs to verification.key_file, or correct the file"},
 	{"scope mismatch", "is signed for another scope: sign it for the one in verification.scope, or correct that"},
 	{"digest mismatch", "was changed after it was signed"},
 	{"not included in bundle signature", "has a file that is not signed: sign it as the last step"},
@@ -48,7 +48,7 @@ var opaMessage = []struct{ part, means string }{
 	{"no layers in manifest", "is no bundle: push it with a layer of type application/vnd.oci.image.layer.v1.tar+gzip"},
 }
 
-// explain says what is wrong with the answer of a place, and what to do.
+// explain says what is wrong with an answer, and what to do.
 func explain(err error) failure {
 	for _, ours := range []error{errTooLarge, errCutOff, errNoGzip} {
 		if errors.Is(err, ours) {

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// How often a file is looked at, and how often it is read whatever the look
-// shows: a clock of the file system may be too coarse to tell of a change.
+// How often the status of a file is read, and after how many times its content is:
+// the clock of the file system may be too coarse to show a change.
 const (
 	lookEvery = time.Second
-	readEvery = 5 // looks
+	readEvery = 5 // times
 )
 
 // watch follows a file by its content, through symbolic links.
@@ -31,7 +31,7 @@ func (s *Source) watch(ctx context.Context) {
 	}
 }
 
-// watched is what was seen of a file.
+// watched is the last known status and content of a file.
 type watched struct {
 	looks   int
 	about   os.FileInfo
@@ -41,7 +41,7 @@ type watched struct {
 func (s *Source) readIfChanged(w *watched) {
 	w.looks++
 	about, err := os.Stat(s.options.File)
-	if err == nil && !about.Mode().IsRegular() { // to open a pipe would wait for its writer
+	if err == nil && !about.Mode().IsRegular() { // opening a pipe would wait for its writer
 		err = fmt.Errorf("%s is no regular file: name a .tar.gz", s.options.File)
 	}
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *Source) readIfChanged(w *watched) {
 		s.fail(explainFile(err))
 		return
 	}
-	w.about = about // from before the content: what is written meanwhile shows at the next look
+	w.about = about // from before the content: a change meanwhile is seen the next time
 	if sum := sha256.Sum256(content); sum != w.content {
 		w.content = sum
 		s.take(content)
@@ -89,8 +89,7 @@ func explainFile(err error) failure {
 	return failure{what: "cannot be read", detail: err.Error()}
 }
 
-// take reads a file that has changed. What is wrong with it stays so until it
-// changes again.
+// take reads a file that has changed. A failure stays until it changes again.
 func (s *Source) take(content []byte) {
 	read, err := s.options.read(content)
 	if err != nil {

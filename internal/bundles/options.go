@@ -15,8 +15,8 @@ import (
 	"github.com/doorward/doorward/internal/outbound"
 )
 
-// Options say where one bundle comes from and who may have written it. They can
-// be compared with ==: a bundle whose options stay keeps its [Source].
+// Options are where one bundle comes from and which key signs it. They can be
+// compared with ==: a bundle with the same options keeps its [Source].
 type Options struct {
 	Name string // in logs, metrics and the places of problems
 
@@ -25,17 +25,17 @@ type Options struct {
 	URL, File string
 
 	// Key is the PEM of the public key that must have signed, with Algorithm
-	// (RS256 and its like) and for Scope. With InsecureUnsigned there is none,
-	// and nothing is verified.
+	// (such as RS256) and for Scope. With InsecureUnsigned there is none, and
+	// nothing is verified.
 	Key, Algorithm, Scope string
 	InsecureUnsigned      bool
 
 	TokenFile         string // a bearer token, read at every request; for oci:// it holds user:password
 	CertFile, KeyFile string // a client certificate and its key, read at every handshake
 	AWS               string // "environment", "metadata" or "web_identity": where AWS credentials come from
-	Region            string // for AWS; "" where the environment tells
+	Region            string // for AWS; "" for that of the environment
 	CAPEM             string // certificates trusted instead of the system's roots
-	InsecureHTTPHosts string // the hosts that may be spoken to without TLS, "loopback" too, with spaces between
+	InsecureHTTPHosts string // the hosts that may be reached without TLS, or "loopback", with spaces between
 
 	PollMin, PollMax time.Duration // between two requests, in whole seconds
 	LongPoll         time.Duration // how long the server may hold a request, in whole seconds; 0: not at all
@@ -61,7 +61,10 @@ func (o Options) Check() finding.List {
 		}
 	}
 	if o.InsecureUnsigned {
-		problems = append(problems, finding.Finding{Path: "insecure_unsigned", Severity: finding.Warning, Message: "nothing shows who wrote this bundle, and it decides who may do what: sign it, and write verification"})
+		problems = append(problems, finding.Finding{
+			Path: "insecure_unsigned", Severity: finding.Warning,
+			Message: "nothing shows who wrote this bundle, and it decides on requests", Fix: "sign it, and write verification",
+		})
 	}
 	if o.AWS == "metadata" && o.Region == "" {
 		problem("aws.region", "is missing: the metadata service does not tell it, write one such as eu-central-1")
@@ -98,7 +101,10 @@ func (o Options) checkURL() finding.List {
 		return finding.List{{Path: "url", Message: fault}}
 	}
 	if u.Scheme == "http" || u.Scheme == "oci" && o.mayBePlain(u) {
-		return finding.List{{Path: "url", Severity: finding.Warning, Message: "plain http: whoever is on the way can hold bundles back: use https outside of tests"}}
+		return finding.List{{
+			Path: "url", Severity: finding.Warning,
+			Message: "plain http: others on the network can hold bundles back", Fix: "use https outside of tests",
+		}}
 	}
 	return nil
 }
@@ -115,17 +121,22 @@ func (o Options) checkTimes() finding.List {
 		{"long_poll", o.LongPoll, 0, 10 * time.Minute},
 	} {
 		if t.value < t.low || t.value > t.high || t.value%time.Second != 0 {
-			problems = append(problems, finding.Finding{Path: t.path, Message: fmt.Sprintf("is %v: write whole seconds from %v to %v", t.value, max(t.low, time.Second), t.high)})
+			problems = append(problems, finding.Finding{
+				Path: t.path, Message: fmt.Sprintf("is %v", t.value),
+				Fix: fmt.Sprintf("write whole seconds from %v to %v", max(t.low, time.Second), t.high),
+			})
 		}
 	}
 	if o.PollMin > o.PollMax {
-		problems = append(problems, finding.Finding{Path: "polling.min", Message: fmt.Sprintf("%v is longer than polling.max, %v: make it shorter", o.PollMin, o.PollMax)})
+		problems = append(problems, finding.Finding{
+			Path: "polling.min", Message: fmt.Sprintf("%v is longer than polling.max, %v", o.PollMin, o.PollMax), Fix: "make it shorter",
+		})
 	}
 	return problems
 }
 
-// keyFault says what is wrong with a public key, "" for nothing. A private key
-// has no place here.
+// keyFault says what is wrong with a public key, "" for nothing. A private key is
+// refused.
 func keyFault(text, algorithm string) string {
 	const write = ": give a PEM block of type PUBLIC KEY, as openssl pkey -pubout writes it"
 	block, _ := pem.Decode([]byte(text))
@@ -164,7 +175,7 @@ func keyFault(text, algorithm string) string {
 	return ""
 }
 
-// Location is where the bundle comes from, without a query: that may be a secret.
+// Location is where the bundle comes from, without its query, which may be a secret.
 func (o Options) Location() string {
 	place, _, _ := strings.Cut(o.URL, "?")
 	return place + o.File

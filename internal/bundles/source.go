@@ -16,7 +16,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/plugins"
 )
 
-// Source keeps the latest usable bundle of one place. [Source.Status] may be
+// Source keeps the latest usable bundle of one location. [Source.Status] may be
 // called from any number of goroutines; [Source.Run] is called once.
 type Source struct {
 	options Options
@@ -29,15 +29,15 @@ type Source struct {
 	failure failure
 }
 
-// Status is what is known of a bundle.
+// Status is the state of one bundle.
 type Status struct {
-	Latest *Bundle // the last one that was verified and says what it must; nil before the first
+	Latest *Bundle // the last valid one; nil before the first
 
-	// LastSuccess is when Latest was last known to be what the place has.
+	// LastSuccess is when Latest was last known to be what the location has.
 	LastSuccess time.Time
 
-	// Problem is why Latest is not what the place has now, or may not be; "" for
-	// no reason. Refused says that the bundle there was read and is no good.
+	// Problem is why Latest is not what the location has now, or may not be; "" for
+	// no problem. Refused: the bundle there was read and is invalid.
 	Problem string
 	Refused bool
 }
@@ -56,7 +56,7 @@ func (s *Source) Status() Status {
 	return Status{Latest: s.latest, LastSuccess: s.success, Problem: s.failure.String(), Refused: s.failure.refused}
 }
 
-// Run follows the place until ctx ends.
+// Run downloads new bundles until ctx ends.
 func (s *Source) Run(ctx context.Context) {
 	if s.options.File != "" {
 		s.watch(ctx)
@@ -73,8 +73,8 @@ func (s *Source) Run(ctx context.Context) {
 	d.Stop(context.WithoutCancel(ctx))
 }
 
-// Fetch looks once for the bundle of o, as the first look of a [Source] does,
-// and says what that Source would say of it. The options are without problems.
+// Fetch downloads the bundle of o once, as a [Source] does first, and returns the
+// status of that Source. The options are without problems.
 func Fetch(ctx context.Context, o Options) Status {
 	s := NewSource(o, slog.New(slog.DiscardHandler), func() {})
 	if o.File != "" {
@@ -94,7 +94,7 @@ func Fetch(ctx context.Context, o Options) Status {
 	return s.Status()
 }
 
-// downloader is what both of OPA's downloaders have in common.
+// downloader is the interface of both of OPA's downloaders.
 type downloader interface {
 	Start(context.Context)
 	Trigger(context.Context) error
@@ -125,9 +125,10 @@ func (s *Source) downloader(trigger plugins.TriggerMode) (d downloader, clean fu
 	}
 	folder, err := os.MkdirTemp("", "doorward-oci-*")
 	if err != nil {
-		return nil, clean, fmt.Errorf("%w: an OCI artifact is kept in a folder for temporary files, let TMPDIR name one that can be written", err)
+		return nil, clean, fmt.Errorf("%w: an OCI artifact is kept in a folder for temporary files, "+
+			"let TMPDIR name one that can be written", err)
 	}
-	clean = func() { _ = os.RemoveAll(folder) } // what is left is the system's to clear
+	clean = func() { _ = os.RemoveAll(folder) } // the system clears what remains
 	return download.NewOCI(config, client, strings.TrimPrefix(s.options.URL, "oci://"), folder).
 		WithCallback(s.updated).
 		WithBundleVerificationConfig(s.options.verification()).
@@ -147,8 +148,8 @@ func (o Options) polling(trigger plugins.TriggerMode) (download.Config, error) {
 	return config, config.ValidateAndInjectDefaults()
 }
 
-// updated is told of every answer. It never returns an error: OPA's downloader
-// would ask again at once, and be told that nothing has changed.
+// updated is called with every answer. It never returns an error: OPA's downloader
+// would ask again at once, and the server would answer that nothing has changed.
 func (s *Source) updated(ctx context.Context, update download.Update) error {
 	if ctx.Err() == nil { // not stopped
 		s.answered(update)
@@ -167,7 +168,7 @@ func (s *Source) answered(update download.Update) {
 	}
 }
 
-// evaluate takes what OPA has read, if it says what it must.
+// evaluate accepts a bundle that OPA has read, if it is valid.
 func (s *Source) evaluate(read *bundle.Bundle) {
 	b, err := accept(s.options.Name, read)
 	if err != nil {
@@ -188,8 +189,8 @@ func (s *Source) arrive(b *Bundle) {
 	}
 }
 
-// unchanged is the answer that the place still has what it had. What it had may
-// be a bundle that was refused.
+// unchanged handles the answer that the bundle is the same as before, which may be
+// one that was refused.
 func (s *Source) unchanged() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -208,12 +209,12 @@ func (s *Source) recover() {
 	}
 }
 
-// fail notes why there is nothing new, and says it once.
+// fail records why there is no new bundle, and logs it once.
 func (s *Source) fail(f failure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failure.stays && !f.refused {
-		return // the refusal of what is there is the better news
+		return // the refusal of the bundle is more specific
 	}
 	if f.what != s.failure.what || f.refused && f.detail != s.failure.detail {
 		said := "the bundle there is of no use"

@@ -22,8 +22,8 @@ import (
 // that was refused; what looks like a credential elsewhere is redacted.
 type Report struct {
 	Version  int            `json:"version"`
-	Insecure bool           `json:"insecure"`               // nobody signed the claims: --insecure-claims
-	Outcome  string         `json:"outcome"`                // "allowed", "answered" (a metadata document), "refused", "undecided" (503)
+	Insecure bool           `json:"insecure"`               // the claims are not signed: --insecure-claims
+	Outcome  string         `json:"outcome"`                // "allowed", "answered" (metadata), "refused", "undecided" (503)
 	Reason   string         `json:"reason"`                 // from the closed list
 	Cause    string         `json:"cause,omitempty"`        // more about the reason; may be absent
 	Facts    []factReport   `json:"facts"`                  // what a refusal was about
@@ -31,12 +31,12 @@ type Report struct {
 	Resource string         `json:"resource,omitempty"`     // its name; may be absent
 	URI      string         `json:"resource_uri,omitempty"` // may be absent
 	Steps    []stepReport   `json:"steps"`                  // those that were taken
-	Token    *tokenReport   `json:"token,omitempty"`        // where a token was given that can be read; may be absent
-	Accepted []string       `json:"accepted"`               // what would have matched, where audience, issuer, origin or resource did not
-	Rules    []ruleReport   `json:"rules"`                  // the answer of the decision, then what it rests on
-	Denial   *denialReport  `json:"denial,omitempty"`       // what the team's rule said, with policy_denied; may be absent
-	Denials  []denialReport `json:"denials"`                // all that said no, that one first
-	Scopes   *scopeReport   `json:"scopes,omitempty"`       // once the policy has said which are needed; may be absent
+	Token    *tokenReport   `json:"token,omitempty"`        // of a readable token; may be absent
+	Accepted []string       `json:"accepted"`               // what matches, where audience, issuer, origin or resource did not
+	Rules    []ruleReport   `json:"rules"`                  // the answer of the decision, then its reasons
+	Denial   *denialReport  `json:"denial,omitempty"`       // the team's rule, with policy_denied; may be absent
+	Denials  []denialReport `json:"denials"`                // all that denied, that one first
+	Scopes   *scopeReport   `json:"scopes,omitempty"`       // once the policy was evaluated; may be absent
 	Warnings []noteReport   `json:"warnings"`               // elements of the team's warn rules
 	Answer   answerReport   `json:"answer"`
 }
@@ -51,7 +51,7 @@ type stepReport struct {
 // ruleReport is a place in the policy.
 type ruleReport struct {
 	Rule   string `json:"rule"`             // "authz.require.office"
-	File   string `json:"file"`             // from the working directory where it is below it; "doorward:…" is built in
+	File   string `json:"file"`             // relative to the working directory; "doorward:…" is built in
 	Line   int    `json:"line"`             // from 1
 	Failed string `json:"failed,omitempty"` // the expression that did not hold; may be absent
 }
@@ -79,14 +79,14 @@ type noteReport struct {
 	Message string `json:"message"`
 }
 
-// answerReport is what the client gets, or what becomes of an allowed request.
+// answerReport is what the client gets, or how an allowed request changes.
 type answerReport struct {
 	Status      int            `json:"status"`       // HTTP; 200 where the request goes on
 	Headers     []headerReport `json:"headers"`      // of the answer
 	Body        string         `json:"body"`         // of the answer
-	Set         []headerReport `json:"set"`          // headers the server behind gets
-	Remove      []string       `json:"remove"`       // headers it does not get
-	RemoveQuery []string       `json:"remove_query"` // query parameters it does not get
+	Set         []headerReport `json:"set"`          // headers that the server gets
+	Remove      []string       `json:"remove"`       // headers that it does not get
+	RemoveQuery []string       `json:"remove_query"` // query parameters that it does not get
 }
 
 type headerReport struct {
@@ -156,7 +156,7 @@ func outcome(status int, goesOn bool) string {
 	}
 }
 
-// accepted is what the request or the token would have had to name.
+// accepted are the values that the request or the token could have had.
 func accepted(told *extauthz.Explanation, table *resource.Table) []string {
 	res := told.Resource
 	all := []string{}
@@ -200,7 +200,7 @@ func RelativePaths(text string) string {
 	return strings.ReplaceAll(text, filepath.Clean(here)+string(filepath.Separator), "")
 }
 
-// scopes is nil where the policy did not come to look at them.
+// scopes is nil where the policy did not evaluate them.
 func scopes(told *extauthz.Explanation) *scopeReport {
 	switch told.Decision.Outcome {
 	case policy.Denied, policy.InsufficientScope, policy.Allowed:

@@ -26,7 +26,7 @@ import (
 type Request struct {
 	method, scheme, host string
 	path                 string   // with the query
-	names                []string // of the headers, as they were given
+	names                []string // of the headers, as they were written
 	headers              map[string]string
 	token                string // "" for none
 	source               string // IP address that the request comes from; "" for none
@@ -42,9 +42,8 @@ func NewRequest(method, url string, headers []string) (*Request, error) {
 	if !absolute || q.scheme != "https" && q.scheme != "http" {
 		return nil, errors.New("--url is no absolute URL: write https://host/path, as the client would")
 	}
-	// Not net/url: what it would refuse or mend is what the rules for paths are
-	// there to judge.
-	rest, _, _ = strings.Cut(rest, "#") // which no client sends
+	// Not net/url, which refuses or corrects paths that the rules for paths must see.
+	rest, _, _ = strings.Cut(rest, "#") // no client sends the fragment
 	q.host, q.path = rest, "/"
 	if end := strings.IndexAny(rest, "/?"); end >= 0 {
 		q.host, q.path = rest[:end], rest[end:]
@@ -63,7 +62,7 @@ func NewRequest(method, url string, headers []string) (*Request, error) {
 	return q, nil
 }
 
-// add takes one header. Envoy joins what is repeated with a comma.
+// add adds one header. Envoy joins repeated ones with a comma.
 func (q *Request) add(header string) error {
 	name, value, found := strings.Cut(header, ":")
 	name, value = strings.ToLower(name), strings.TrimSpace(value)
@@ -71,7 +70,8 @@ func (q *Request) add(header string) error {
 	case !found || name == "" || strings.ContainsAny(name, " \t\r\n"):
 		return errors.New("--header is no header: write 'Name: value'")
 	case name == "authorization":
-		return errors.New("--header Authorization would leave the token in the history of the shell: give it with --token-file, - for standard input")
+		return errors.New("--header Authorization would leave the token in the history of the shell: " +
+			"use --token-file, - for standard input")
 	case name == "host":
 		return errors.New("--header Host: write the host into --url")
 	}
@@ -98,8 +98,8 @@ func (q *Request) SetSource(address string) error {
 	return nil
 }
 
-// showClient names the client in the header in which Envoy does, where rules
-// are to trust it and --header does not say otherwise.
+// showClient sets the header in which Envoy names the client, where the
+// configuration trusts it and --header does not set it.
 func (q *Request) showClient() {
 	const header = "x-envoy-external-address"
 	if _, given := q.headers[header]; q.source != "" && !given {

@@ -22,11 +22,10 @@ func (q *Request) SetUnsignedClaims(claims []byte) error {
 	return err
 }
 
-// sign makes a token of claims that nobody signed, with a key that lives for
-// this call, and the key set that verifies it. So the claims go down the very
-// line that a token does, and nothing in that line knows of unsigned claims.
-// The bytes are taken as they are: what is wrong with them is for the line to
-// say.
+// sign makes a token of unsigned claims, with a key for this call, and the key set
+// that verifies it. So the claims take the same steps as a token, and no step knows
+// of unsigned claims. The bytes are used as they are: the steps report what is wrong
+// with them.
 func sign(claims []byte) (compact string, keySet []byte, err error) {
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -40,8 +39,8 @@ func sign(claims []byte) (compact string, keySet []byte, err error) {
 	return input + "." + encode(ed25519.Sign(private, []byte(input))), keySet, err
 }
 
-// trustingOnly is the issuer with no key but those of keySet: a real token of
-// its own would be refused.
+// trustingOnly is the issuer with the keys of keySet alone: a real token of the
+// issuer is refused.
 func trustingOnly(issuer config.Issuer, keySet []byte) config.Issuer {
 	issuer.Keys = jwks.Options{Issuer: issuer.Keys.Issuer, Static: keySet}
 	issuer.Algorithms = []string{"EdDSA"}

@@ -1,10 +1,9 @@
-// Package redact takes credentials out of what is written for people: logs,
-// decision logs, dynamic metadata, explanations. It goes by content, because a
-// client can put a token anywhere: into a path, a host, a method, a claim.
+// Package redact removes credentials from logs, decision logs, dynamic metadata and
+// explanations. It decides by content, because a client can put a token anywhere:
+// into a path, a host, a method, a claim.
 //
-// Everything that a request said goes through [Text] before it is written. What
-// a configured issuer signed, and the request id, are names that must be found
-// again: [Name] and [ID] leave more of them.
+// Every value of a request goes through [Text] before it is written. Verified claims
+// and the request id must remain searchable: [Name] and [ID] keep more of them.
 package redact
 
 import (
@@ -12,15 +11,15 @@ import (
 	"strings"
 )
 
-// Mark stands in place of what was taken out.
+// Mark replaces what was removed.
 const Mark = "[redacted]"
 
-// shortest is how long a random string is at least, in bytes, to be taken for a
-// credential. RFC 6749, section 10.10 wants 128 bits, which take 22 characters
-// of base64.
+// shortest is the least length of a random string that counts as a credential, in
+// bytes. RFC 6749, section 10.10, requires 128 bits, which are 22 characters of
+// base64.
 const shortest = 20
 
-// strictness says what is taken out beside tokens in compact serialisation.
+// strictness is what is removed beside tokens in compact serialisation.
 type strictness uint8
 
 const (
@@ -29,21 +28,20 @@ const (
 	everything                   // random strings
 )
 
-// Text takes out whatever looks like a JWS or JWE, and every long random string.
-// It returns s itself where there is none.
+// Text removes whatever looks like a JWS or JWE, and every long random string. It
+// returns s itself where there is nothing to remove.
 func Text(s string) string { return rewrite(s, everything) }
 
-// Name is [Text] for a name that others configure, such as an issuer: a UUID in
-// it stays.
+// Name is [Text] for a name that others configure, such as an issuer: it keeps a
+// UUID.
 func Name(s string) string { return rewrite(s, tokensAnd) }
 
-// ID takes out whatever looks like a JWS or JWE alone. It is for what may well be
-// random: a verified jti, client, key id or subject, and the request id.
+// ID removes only what looks like a JWS or JWE. It is for values that may be random:
+// a verified jti, client, key id or subject, and the request id.
 func ID(s string) string { return rewrite(s, tokens) }
 
-// Path is [Text] for a path as far as it names a place. Where a client writes
-// parameters into it, one of them may be a credential of any form: the path ends
-// before the first.
+// Path is [Text] for a path up to its first parameter. A client can write parameters
+// into a path, and one of them may be a credential of any form.
 func Path(path string) string {
 	if i := strings.IndexAny(path, ";#&="); i >= 0 {
 		return Text(path[:i]) + "..."
@@ -55,8 +53,8 @@ func Path(path string) string {
 // password.
 func Host(authority string) string { return Text(authority[strings.LastIndexByte(authority, '@')+1:]) }
 
-// Value is [ID] for a claim of any type. It returns value itself where nothing
-// is taken out, and never changes it.
+// Value is [ID] for a claim of any type. It returns value itself where there is
+// nothing to remove, and never changes it.
 func Value(value any) any {
 	switch v := value.(type) {
 	case string:
@@ -83,7 +81,7 @@ func Value(value any) any {
 	return value
 }
 
-// holds reports a string in value that is not written as it is.
+// holds reports a string in value from which something is removed.
 func holds(value any) bool {
 	switch v := value.(type) {
 	case string:
@@ -104,8 +102,8 @@ func holds(value any) bool {
 	return false
 }
 
-// rewrite goes through the words of s: what stands between characters that
-// neither a token nor an escape of one has.
+// rewrite redacts each word of s. Words are separated by characters that neither a
+// token nor an escape of one has.
 func rewrite(s string, strict strictness) string {
 	if len(s) < shortest || strict == tokens && strings.IndexByte(s, '.') < 0 && strings.IndexByte(s, '%') < 0 {
 		return s
@@ -137,9 +135,9 @@ func rewrite(s string, strict strictness) string {
 
 func inWord(c byte) bool { return isBase64url(c) || strings.IndexByte("~+=%.", c) >= 0 }
 
-// hideIn takes credentials out of one word: all of it where there is a token in
-// it or a random part behind escapes, else each random part by itself. What
-// looks like an escape may be none, so that the word counts as it is, too.
+// hideIn removes credentials from one word: the whole word where it has a token, or a
+// random part behind escapes, else each random part. What looks like an escape may be
+// none, so the word as it is written is tested too.
 func hideIn(word string, strict strictness) string {
 	if len(word) < shortest {
 		return word
@@ -160,7 +158,7 @@ func hideIn(word string, strict strictness) string {
 	return word
 }
 
-// randomPart is where the first random part of a word is; nowhere: 0, 0.
+// randomPart are the bounds of the first random part of a word; 0, 0 without one.
 func randomPart(word string, strict strictness) (begin, end int) {
 	for end < len(word) {
 		for begin = end; end < len(word) && inPart(word[end]); {
@@ -177,9 +175,9 @@ func randomPart(word string, strict strictness) (begin, end int) {
 
 func inPart(c byte) bool { return isBase64url(c) || c == '~' || c == '+' }
 
-// isToken sees a compact serialisation (RFC 7515, section 7.1; RFC 7516, section
-// 7.1) in a word: a part that is the base64url of a JSON object, and two parts
-// more. It may stand behind other text.
+// isToken reports a compact serialisation (RFC 7515, section 7.1; RFC 7516, section
+// 7.1) in a word: a part that is the base64url of a JSON object, and two more parts.
+// Other text may precede it.
 func isToken(word string) bool {
 	if strings.Count(word, ".") < 2 {
 		return false
@@ -207,10 +205,10 @@ func partEnd(word string, i int) int {
 	return i
 }
 
-// beginsObject knows the base64url of a JSON object by its first characters: a
+// beginsObject reports the base64url of a JSON object, by its first characters: a
 // brace, then a quotation mark, white space or a brace, and then ASCII.
 func beginsObject(s string) bool {
-	const looked = 12 // at so many characters: no JOSE header is shorter
+	const looked = 12 // characters: no JOSE header is shorter
 	var object [looked / 4 * 3]byte
 	if len(s) < looked {
 		return false
@@ -226,11 +224,10 @@ func beginsObject(s string) bool {
 	return strings.IndexByte("\"} \t\n\r", object[1]) >= 0
 }
 
-// isRandom tells a random string from words. Words change between letters and
-// digits seldom, and have capitals at their beginning or all through; in random
-// base64, hexadecimal and base32 every second or third character is such a
-// change. What counts is the densest piece of the shortest length, so that words
-// before a credential do not hide it.
+// isRandom reports a random string. Words seldom change between letters and digits,
+// and have capitals at the beginning or throughout; in random base64, hexadecimal and
+// base32 every second or third character is such a change. The densest piece of the
+// shortest length counts, so that words before a credential do not hide it.
 func isRandom(s string) bool {
 	const fewest = 4
 	if len(s) < shortest {
@@ -264,7 +261,7 @@ func isChange(before, c byte, small bool) bool {
 	return isDigit(before) != isDigit(c) || small && isUpper(before) && isUpper(c)
 }
 
-// isUUID knows the form of RFC 9562, section 4.
+// isUUID reports the form of RFC 9562, section 4.
 func isUUID(s string) bool {
 	if len(s) != 36 {
 		return false

@@ -10,10 +10,10 @@ import (
 	"github.com/doorward/doorward/internal/policy"
 )
 
-// Coverage says how much of a file of rules the tests evaluated.
+// Coverage is how much of a file of rules the tests evaluated.
 type Coverage struct {
 	File      string
-	Percent   float64 // of the lines that can be evaluated; 100 where there is none
+	Percent   float64 // of the lines that can be evaluated; 100 where there are no such lines
 	Uncovered []int   // lines, in order
 }
 

@@ -17,9 +17,9 @@ import (
 // mostLines bounds the lines of rules that are shown for one test.
 const mostLines = 5
 
-// explain runs a test once more, watched, and tells which of its lines was
-// false, which lines of rules were before it, and what the door would answer to
-// the input that the line had.
+// explain runs a test again with a tracer. It lists the line of the test that was
+// false, the lines of rules that were false before it, and the decision on the input
+// that the line had.
 func explain(ctx context.Context, suite *policy.Suite, result *tester.Result) []string {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
@@ -30,8 +30,7 @@ func explain(ctx context.Context, suite *policy.Suite, result *tester.Result) []
 	if err != nil {
 		return nil
 	}
-	// Whatever it comes to, it came to it before. Without an index no rule is
-	// passed over in silence.
+	// The result is known. The index would skip rules without an event.
 	_, _ = query.Eval(ctx, rego.EvalQueryTracer(w), rego.EvalRuleIndexing(false))
 	if w.line == nil { // it ended in an error
 		w.input, w.given = w.last, w.lastGiven
@@ -40,7 +39,7 @@ func explain(ctx context.Context, suite *policy.Suite, result *tester.Result) []
 	var lines []string
 	for _, line := range append(w.inRules, w.line...) {
 		if result.Error != nil {
-			break // it ended there, and not because a line was false
+			break // the test ended with an error, and not with a false line
 		}
 		lines = append(lines, "false:    "+line.String())
 	}
@@ -51,22 +50,22 @@ func explain(ctx context.Context, suite *policy.Suite, result *tester.Result) []
 	for _, with := range given {
 		lines = append(lines, "with:     "+short(with.Target.String()+" as "+with.Value.String()))
 	}
-	for _, heard := range suite.Packages {
+	for _, evaluated := range suite.Packages {
 		what := "decision: "
 		if len(suite.Packages) > 1 {
-			what = "decision of " + heard.Package + ": "
+			what = "decision of " + evaluated.Package + ": "
 		}
-		lines = append(lines, what+decide(ctx, suite, heard.Query, w.input.Value, given))
+		lines = append(lines, what+decide(ctx, suite, evaluated.Query, w.input.Value, given))
 	}
 	return lines
 }
 
-// decide is a decision of the door on an input, with what the test put in place
-// of data and functions.
+// decide is the decision on an input, with the data and functions that the test
+// replaced.
 func decide(ctx context.Context, suite *policy.Suite, query string, input ast.Value, given []*ast.With) string {
 	asked, err := ast.ParseBody(query)
 	if err != nil || len(asked) != 1 {
-		return "not to be had"
+		return "not available"
 	}
 	asked[0].With = given
 	results, err := rego.New(
@@ -84,7 +83,7 @@ func decide(ctx context.Context, suite *policy.Suite, query string, input ast.Va
 	return compact(filled(decision))
 }
 
-// filled leaves out what is empty.
+// filled is a value without empty lists and objects.
 func filled(v any) any {
 	object, ok := v.(map[string]any)
 	if !ok {
@@ -92,24 +91,21 @@ func filled(v any) any {
 	}
 	some := map[string]any{}
 	for name, member := range object {
-		member = filled(member)
-		switch m := member.(type) {
-		case []any:
-			if len(m) == 0 {
-				continue
-			}
-		case map[string]any:
-			if len(m) == 0 {
-				continue
-			}
+		if member = filled(member); !isEmpty(member) {
+			some[name] = member
 		}
-		some[name] = member
 	}
 	return some
 }
 
-// tracer is a tracer that keeps the last line of the test which was false, and
-// what was false in rules on the way there.
+func isEmpty(v any) bool {
+	list, isList := v.([]any)
+	object, isObject := v.(map[string]any)
+	return isList && len(list) == 0 || isObject && len(object) == 0
+}
+
+// tracer records the last line of the test that was false, and the lines of rules
+// that were false before it.
 type tracer struct {
 	test  *ast.Location
 	rules []string
@@ -119,25 +115,25 @@ type tracer struct {
 	line    []unmetExpression // the last one of the test, if any
 	pending []unmetExpression // in rules, since that line began
 	inRules []unmetExpression
-	input   *ast.Term   // the last that was given before the line was false
-	given   []*ast.With // what was in place of data and functions then
+	input   *ast.Term   // the last before the line was false
+	given   []*ast.With // the replaced data and functions then
 
-	last      *ast.Term // the last that was given at all
+	last      *ast.Term // the last of all
 	lastGiven []*ast.With
-	asked     uint64 // the query that it was given in
+	asked     uint64 // the query of last
 	frames    map[uint64]*frame
 	changes   int // of frames, to see that one is new
-	taken     int // as many there were when lastGiven was made
+	taken     int // the value of changes when lastGiven was made
 }
 
-// frame is a query that is evaluated, and what its line put in place of data and
-// functions.
+// frame is a query that is evaluated, with the data and functions that its line
+// replaced.
 type frame struct {
 	parent uint64
 	with   []*ast.With
 }
 
-// unmetExpression is a line that was false, and what its sides came to.
+// unmetExpression is a line that was false, with the values of both sides.
 type unmetExpression struct {
 	at     *ast.Location
 	values string
@@ -151,7 +147,7 @@ func (f unmetExpression) String() string {
 // Enabled, Config and TraceEvent make it a tracer.
 func (w *tracer) Enabled() bool { return true }
 
-// Config asks for nothing that costs.
+// Config asks for no copies of variables.
 func (w *tracer) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
 
 // TraceEvent is called for every step of the evaluation.
@@ -182,8 +178,8 @@ func (w *tracer) TraceEvent(e topdown.Event) {
 	}
 }
 
-// frame notes which query a query is part of, and what the line that it is at
-// puts in place of data and functions.
+// frame records which query a query is part of, and the data and functions that its
+// current line replaces.
 func (w *tracer) frame(e *topdown.Event, expr *ast.Expr) {
 	at := w.frames[e.QueryID]
 	if at == nil {
@@ -203,8 +199,8 @@ func (w *tracer) frame(e *topdown.Event, expr *ast.Expr) {
 	}
 }
 
-// inForce is what is put in place where a query is evaluated: what its own line
-// says, then what those around it do.
+// inForce are the replacements for a query: those of the queries around it, then
+// those of its own line.
 func (w *tracer) inForce(query uint64) []*ast.With {
 	var all []*ast.With
 	for at, ends := w.frames[query], 0; at != nil && ends < len(w.frames); at, ends = w.frames[at.parent], ends+1 {
@@ -213,8 +209,8 @@ func (w *tracer) inForce(query uint64) []*ast.With {
 	return all
 }
 
-// replaced is what the test put in place of data and functions for the input
-// that it gave last. Of two for one place the inner one counts.
+// replaced are the data and functions that the test replaced for the last input. Of
+// two replacements of one path the inner one counts.
 func (w *tracer) replaced() []*ast.With {
 	var all []*ast.With
 	for i, with := range w.given {
@@ -230,7 +226,7 @@ func (w *tracer) replaced() []*ast.With {
 	return all
 }
 
-// short bounds what one value takes of a line.
+// short cuts a value to 120 bytes.
 func short(text string) string {
 	const longest = 120
 	if len(text) <= longest {
@@ -239,17 +235,18 @@ func short(text string) string {
 	return strings.ToValidUTF8(text[:longest], "") + "…"
 }
 
-// note keeps the last few lines, each once.
+// note records a line, each once, and keeps the last few.
 func (w *tracer) note(f unmetExpression) {
-	w.pending = slices.DeleteFunc(w.pending, func(g unmetExpression) bool { return g.at.Row == f.at.Row && g.at.File == f.at.File })
+	w.pending = slices.DeleteFunc(w.pending, func(g unmetExpression) bool {
+		return g.at.Row == f.at.Row && g.at.File == f.at.File
+	})
 	w.pending = append(w.pending, f)
 	if len(w.pending) > mostLines {
 		w.pending = w.pending[1:]
 	}
 }
 
-// values are both sides of a comparison as they were, where that says more than
-// the line itself.
+// values are both sides of a comparison, where these say more than the line itself.
 func values(e *topdown.Event, expr *ast.Expr) string {
 	const longest = 60
 	signs := map[string]string{
@@ -277,7 +274,7 @@ func values(e *topdown.Event, expr *ast.Expr) string {
 	return "[" + sides[0] + " " + sign + " " + sides[1] + "]"
 }
 
-// valueOf is what a term stood for, "" if that cannot be told.
+// valueOf is the value of a term, "" if it is not known.
 func valueOf(e *topdown.Event, t *ast.Term) string {
 	value := e.Plug(t).Value
 	if ast.IsConstant(value) {

@@ -15,14 +15,16 @@ import (
 	"github.com/doorward/doorward/internal/policy"
 )
 
-// describe writes an input as what it has beside doorward.request({}), which is
-// what its author wrote. One that was not made from it is written as it is.
+// describe writes the members of an input that differ from doorward.request({}),
+// which are those that its author wrote. Any other input is written as it is.
 func describe(ctx context.Context, suite *policy.Suite, input ast.Value) string {
 	given, err := ast.JSON(input)
 	if err != nil {
 		return err.Error()
 	}
-	results, err := rego.New(rego.Query("data.doorward.request({})"), rego.Compiler(suite.Compiler), rego.Store(suite.Store)).Eval(ctx)
+	results, err := rego.New(
+		rego.Query("data.doorward.request({})"), rego.Compiler(suite.Compiler), rego.Store(suite.Store),
+	).Eval(ctx)
 	if err != nil || len(results) != 1 {
 		return compact(given)
 	}

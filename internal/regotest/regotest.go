@@ -25,7 +25,7 @@ import (
 // longest is how long one test may run.
 const longest = 10 * time.Second
 
-// Report says what came of every test, by file and line.
+// Report has the result of every test, by file and line.
 type Report struct {
 	Results  []Result
 	Coverage []Coverage // one for each file of rules, sorted; nil if it was not asked for
@@ -42,7 +42,7 @@ type Result struct {
 	Why     []string // lines about a test that did not pass
 }
 
-// Count says how many tests passed, did not pass, and were skipped.
+// Count counts the tests that passed, did not pass, and were skipped.
 func (r Report) Count() (passed, failed, skipped int) {
 	for _, result := range r.Results {
 		switch {
@@ -57,10 +57,9 @@ func (r Report) Count() (passed, failed, skipped int) {
 	return passed, failed, skipped
 }
 
-// Run runs every test below the paths of src. The problems are those that keep
-// the tests from running, then none is run; or warnings about tests. Warnings
-// about rules are for [policy.Compile] to give. An error means that the run
-// ended early.
+// Run runs every test below the paths of src. With a problem that is an error no test
+// is run; warnings are about tests alone, since [policy.Compile] returns those about
+// rules. An error means that the run ended early.
 func Run(ctx context.Context, src policy.Sources, builders fs.FS, coverage bool) (Report, finding.List, error) {
 	suite, problems := policy.LoadSuite(src, builders)
 	if suite == nil {
@@ -98,10 +97,10 @@ func Run(ctx context.Context, src policy.Sources, builders fs.FS, coverage bool)
 }
 
 func blocking(problems finding.List) finding.List {
-	return slices.DeleteFunc(slices.Clone(problems), func(p finding.Finding) bool { return p.Severity == finding.Warning })
+	return problems.Errors()
 }
 
-// evaluate puts a result of OPA's runner into our words.
+// evaluate makes a Result of a result of OPA's runner.
 func evaluate(ctx context.Context, suite *policy.Suite, result *tester.Result) Result {
 	r := Result{
 		Name: strings.TrimPrefix(result.Package, "data.") + "." + result.Name, Output: string(result.Output),

@@ -1,4 +1,4 @@
-# How doorward.request fills an input in, as doorward itself would.
+# doorward.request completes an input as doorward itself does.
 package doorward.builders
 
 input_of(given) := {
@@ -26,7 +26,7 @@ resource_members := {"name", "uri", "audiences", "scopes", "labels"}
 
 token_members := {"issuer", "client", "scopes", "profile", "binding"}
 
-# Every name is one that input has; any claim goes.
+# Every name is a member of input; claims may have any name.
 known(given) if {
 	count(object.keys(given) - (sections | request_members)) == 0
 	count(object.keys(object.get(given, "request", {})) - request_members) == 0
@@ -36,7 +36,7 @@ known(given) if {
 
 at_the_top(given) := object.remove(given, sections)
 
-# Objects are joined member by member, whatever else is replaced.
+# Objects are merged member by member, other values are replaced.
 merged(first, second) := {name: value |
 	some name, value in object.union(first, second)
 	value != null
@@ -72,8 +72,8 @@ rooted(path) := "/" if path == ""
 
 else := path
 
-# Headers and parameters as a rule sees them: names of headers in lower case,
-# each with a list of values, and no credential.
+# Headers and parameters as in input: names of headers in lower case, each with a
+# list of values, and without credentials.
 tidy(asked) := object.union(object.remove(asked, ["headers", "query"]), {
 	"headers": {lower(name): listed(value) |
 		some name, value in asked.headers
@@ -108,7 +108,7 @@ token_for(claims) := {
 	"binding": "none",
 }
 
-# null where there is none.
+# null where the claims name no client.
 client_of(claims) := array.concat(there, [null])[0] if {
 	there := [claims[name] | some name in ["client_id", "azp", "cid", "appid"]]
 }

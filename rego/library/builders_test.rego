@@ -2,7 +2,7 @@ package doorward.builders_test
 
 import data.doorward
 
-# The door lets the plain request in, and what is changed is judged.
+# The outcome for a request that is changed in these members.
 decided(given) := outcome if {
 	outcome := doorward.decision.outcome with input as doorward.request(given) with data.doorward.requirements as []
 }
@@ -27,7 +27,7 @@ test_defaults if doorward.request({}).request == {
 	"client_address": "192.0.2.1",
 }
 
-test_members_of_the_request_stand_at_the_top if {
+test_members_of_the_request_at_the_top if {
 	doorward.request({"method": "DELETE"}).request.method == "DELETE"
 	doorward.request({"request": {"method": "DELETE"}}).request.method == "DELETE"
 }
@@ -62,7 +62,7 @@ test_headers_as_a_rule_sees_them if {
 
 test_query_as_a_rule_sees_it if doorward.request({"query": {"page": "1", "access_token": "a"}}).request.query == {"page": ["1"]}
 
-test_the_client_is_the_first_that_is_there if {
+test_the_client_is_the_first_claim_that_is_present if {
 	doorward.request({"claims": {"client_id": null, "azp": "a", "appid": "b"}}).token.client == "a"
 	doorward.request({"token": {"client": "c"}}).token.client == "c"
 }

@@ -1,15 +1,15 @@
-# Inputs for tests. `doorward test` and `doorward library` bring this package,
+# Inputs for tests. `doorward test` and `doorward library` provide this package;
 # serve never loads it.
 package doorward
 
 import data.doorward.builders
 
-# A complete input that the built-in rules allow, changed by what is given:
+# A complete input that the built-in rules allow, with these members changed:
 #
 #   authz.deny with input as doorward.request({"method": "DELETE", "claims": {"groups": ["staff"]}})
 #
-# The members of input.request stand at the top, beside claims, token, resource
-# and request. What is left out has a sensible value, also one that follows
-# from what is given: the audience is the resource, the scopes are those of the
-# claim. null leaves a member out. Undefined where a member is misspelt.
+# The members of input.request are at the top, beside claims, token, resource and
+# request. A member that is not named has a default, which may depend on the others:
+# the audience is the resource, and the scopes are those of the claim. null leaves a
+# member out. The function is undefined where the name of a member is misspelt.
 request(given) := builders.input_of(given)

@@ -1,11 +1,11 @@
-# Your own rules. They can only ask for more than the door does.
+# Your own rules. They can only deny more than the built-in rules do.
 package authz
 
-# What must hold. Whatever is not exactly true denies: a claim that is missing
-# lets nobody in. Prefer this form.
+# What must hold. Any other value than true denies, and so does a missing claim.
+# Prefer this form.
 require["known_tenant"] if input.claims.tenant in data.tenants
 
-# What must not be, with a code that the client sees and a message for the log.
+# What must not hold, with a code for the client and a message for the log.
 deny contains {"code": "admins_only", "message": "deleting is for admins"} if {
 	input.request.method == "DELETE"
 	not is_admin
