@@ -13,7 +13,8 @@ import (
 	"github.com/doorward/doorward/internal/strictjson"
 )
 
-// uri is where the key set is: configured, or discovered and not too old.
+// uri returns the URL of the key set, which is configured, or was discovered not
+// too long ago.
 func (f *fetcher) uri(ctx context.Context) (string, *failure) {
 	if f.configuredURI != "" {
 		return f.configuredURI, nil
@@ -29,11 +30,10 @@ func (f *fetcher) uri(ctx context.Context) (string, *failure) {
 	return uri, nil
 }
 
-// discover tries the well-known places in turn. One that answers with another
-// status or another issuer's document is passed over; a host that does not
-// answer at all is asked no further. Of several failures it tells the one that
-// an operator can mend: a document that is there and wrong, before one that is
-// not there.
+// discover tries the well-known places one after the other. It continues after
+// another status or another issuer's document, and stops at a host that does not
+// answer. Of several failures it returns the one that an operator can mend: a
+// wrong document, before an absent one.
 func (f *fetcher) discover(ctx context.Context) (string, *failure) {
 	var worst *failure
 	for _, place := range (Options{Issuer: f.issuer, DiscoveryURL: f.discoveryURL}).DiscoveryURLs() {
@@ -84,9 +84,9 @@ func discoveryURLs(issuer string) []string {
 	return places
 }
 
-// readMetadata takes the jwks_uri from a document that is this issuer's own:
-// its issuer must be the configured one byte for byte (RFC 8414, section 3.3),
-// unless the configuration says where the document is.
+// readMetadata returns the jwks_uri of a metadata document, whose issuer must be
+// the configured one byte for byte (RFC 8414, section 3.3), unless the document
+// is at the configured discovery URL.
 func (f *fetcher) readMetadata(at string, body []byte) (string, *failure) {
 	document, err := strictjson.ReadMembers(body, "issuer", "jwks_uri")
 	if err != nil && !json.Valid(body) {
@@ -98,8 +98,8 @@ func (f *fetcher) readMetadata(at string, body []byte) (string, *failure) {
 	if err != nil {
 		return bad("is refused: " + err.Error())
 	}
-	issuer, there, err := text(document, "issuer")
-	if err != nil || !there {
+	issuer, present, err := text(document, "issuer")
+	if err != nil || !present {
 		return bad("names no issuer")
 	}
 	if issuer != f.issuer && f.discoveryURL == "" {
@@ -115,12 +115,12 @@ func (f *fetcher) readMetadata(at string, body []byte) (string, *failure) {
 	return uri, nil
 }
 
-// wrongIssuer names both: which of them is right, only the operator knows.
-func wrongIssuer(place, there, configured string) *failure {
+// wrongIssuer names both issuers, since only the operator knows the right one.
+func wrongIssuer(place, published, configured string) *failure {
 	advice := "write the issuer exactly as there if that is the one you trust"
-	if strings.TrimRight(there, "/") == strings.TrimRight(configured, "/") {
+	if strings.TrimRight(published, "/") == strings.TrimRight(configured, "/") {
 		advice = "they differ in the last slash, and must be equal byte for byte: " + advice
 	}
 	return invalid(causeWrongIssuer, "the metadata at %s is of the issuer %s, and %s is configured: %s",
-		place, outbound.Clean(strconv.Quote(there)), strconv.Quote(configured), advice)
+		place, outbound.Clean(strconv.Quote(published)), strconv.Quote(configured), advice)
 }

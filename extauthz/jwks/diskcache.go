@@ -13,13 +13,12 @@ import (
 )
 
 // diskCache keeps one issuer's last good set in a file, so that a service which
-// starts while the authorization server is down has keys at once. Whoever can
-// write the file can add keys: the folder is doorward's alone. It is used by
-// one goroutine.
+// starts while the authorization server is down has keys at once. A user who can
+// write the file can add keys: the folder belongs to doorward alone. One goroutine
+// uses it.
 type diskCache struct {
 	dir, name string // "" keeps nothing
-	// outdated: what lies there should have been replaced or dropped, and could
-	// not be.
+	// outdated: the file should have been replaced or removed, and could not be.
 	outdated bool
 }
 
@@ -30,14 +29,15 @@ type diskEntry struct {
 	JWKS    json.RawMessage `json:"jwks"`    // as the issuer sent it
 }
 
-// newDiskCache names the file by a digest: an issuer is a URL, and no file name.
+// newDiskCache names the file by a digest, since an issuer may have characters
+// that a file name must not have.
 func newDiskCache(dir, issuer string) diskCache {
 	name := sha256.Sum256([]byte(issuer))
 	return diskCache{dir: dir, name: hex.EncodeToString(name[:]) + ".json"}
 }
 
-// write replaces the file in one step. Where it cannot, there is to be none: the
-// one before may hold a key that the issuer has withdrawn since.
+// write replaces the file in one step. If it cannot, it removes the file, which
+// may hold a key that the issuer has withdrawn since.
 func (s *diskCache) write(k diskEntry) error {
 	if s.dir == "" {
 		return nil
@@ -62,9 +62,9 @@ func (s *diskCache) replace(k diskEntry) error {
 	return replaceFile(folder, s.name, content)
 }
 
-// read reads the file back, for options that hold the trust in it. No file is
-// no error and nothing. A file that cannot be replaced now is nothing either:
-// the run before may have failed to replace it too.
+// read reads the file back, if o accepts its trust. An absent file is not an
+// error. A file that cannot be replaced now is not used: the run before may have
+// failed to replace it too.
 func (s *diskCache) read(o Options) (kept diskEntry, err error) {
 	if s.dir == "" {
 		return kept, nil
@@ -95,7 +95,7 @@ func (s *diskCache) read(o Options) (kept diskEntry, err error) {
 	return kept, nil
 }
 
-// remove takes the file away. While it cannot, the file is outdated.
+// remove removes the file, which is outdated if that fails.
 func (s *diskCache) remove() error {
 	if s.dir == "" {
 		return nil
@@ -108,7 +108,7 @@ func (s *diskCache) remove() error {
 	return nil
 }
 
-// settle tries again to drop what could not be dropped.
+// settle tries again to remove an outdated file.
 func (s *diskCache) settle() error {
 	if !s.outdated {
 		return nil
@@ -116,8 +116,8 @@ func (s *diskCache) settle() error {
 	return s.remove()
 }
 
-// loadDiskCache starts with the keys of the last run, for as long as they would have
-// served then. They are no proof that a key does not exist: see conclusive.
+// loadDiskCache starts with the keys of the last run, for as long as that run would
+// have used them. They do not prove that a key does not exist: see conclusive.
 func (s *Source) loadDiskCache(now time.Time) {
 	kept, err := s.disk.read(s.options)
 	if err != nil {
@@ -139,10 +139,10 @@ func (s *Source) loadDiskCache(now time.Time) {
 	s.notify(resultKept, "", kept.Fetched)
 }
 
-// keep puts away the set that the last fetch brought or confirmed.
+// keep writes the set that the last fetch brought or confirmed to the disk.
 func (s *Source) keep() {
 	select {
-	case <-s.closed: // the source that comes after keeps its own
+	case <-s.closed: // the source that inherited the keys keeps its own
 		return
 	default:
 	}

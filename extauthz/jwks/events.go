@@ -10,9 +10,9 @@ import (
 	"github.com/doorward/doorward/internal/outbound"
 )
 
-// events writes the log of one source: a line when something changed, and none
-// for its going on. During an outage that is one line per kind of failure, and
-// one when the pace of retries has settled.
+// events writes the log of one source: a line for each change of its state. During
+// an outage that is one line per cause of failure, and one when the time between
+// retries has reached its maximum.
 type events struct {
 	log *slog.Logger
 
@@ -32,7 +32,7 @@ func (e *events) write(level slog.Level, message string, attrs ...slog.Attr) {
 	e.log.LogAttrs(context.Background(), level, message, attrs...)
 }
 
-// loaded tells of the first set, and of changes to it.
+// loaded logs the first set, and changes of it.
 func (e *events) loaded(c change) {
 	counts := []slog.Attr{slog.Int("added", c.added), slog.Int("removed", c.removed), slog.Int("keys", c.keys)}
 	switch {
@@ -43,7 +43,7 @@ func (e *events) loaded(c change) {
 	}
 }
 
-// skipped tells of keys that are not used, once per change of them.
+// skipped logs the keys that are not used, once per change of them.
 func (e *events) skipped(now []Skipped) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -52,12 +52,13 @@ func (e *events) skipped(now []Skipped) {
 	}
 	e.lastSkipped = now
 	for _, s := range now {
-		e.write(slog.LevelWarn, "key skipped", slog.Int("index", s.Index), slog.String("kid", s.ID), slog.String("why", s.Why))
+		e.write(slog.LevelWarn, "key skipped",
+			slog.Int("index", s.Index), slog.String("kid", s.ID), slog.String("why", s.Why))
 	}
 }
 
-// crowded tells of a set that has too many keys for tokens without kid, once
-// per change of the algorithms that it holds for.
+// crowded logs the algorithms with too many keys for tokens without kid, once per
+// change of them.
 func (e *events) crowded(algorithms string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -68,7 +69,7 @@ func (e *events) crowded(algorithms string) {
 	e.lastCrowded = algorithms
 }
 
-// failed logs the first failure of each cause, and once that it lasts.
+// failed logs the first failure of each cause, and once that failures continue.
 func (e *events) failed(f *failure, next time.Duration, atCeiling bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -95,7 +96,7 @@ func (e *events) succeeded() {
 	e.loggedCauses, e.settled = nil, false
 }
 
-// shelf tells of a folder that does not keep; the service goes on without.
+// diskCacheFailed logs that keys cannot be written; the service continues.
 func (e *events) diskCacheFailed(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -105,7 +106,7 @@ func (e *events) diskCacheFailed(err error) {
 	e.diskCacheLogged = true
 }
 
-// refusedShelf tells that keys of the last run are there and are not taken.
+// diskCacheRefused logs that the keys of the last run are not used.
 func (e *events) diskCacheRefused(err error) {
 	e.write(slog.LevelWarn, "kept keys are not used", slog.String("cause", err.Error()))
 }
@@ -123,6 +124,7 @@ func (e *events) stale() {
 
 func (e *events) emptied(withdrawn int) {
 	if withdrawn > 0 {
-		e.write(slog.LevelError, "every key withdrawn: the issuer publishes no usable one", slog.Int("removed", withdrawn))
+		e.write(slog.LevelError, "every key withdrawn: the issuer publishes no usable one",
+			slog.Int("removed", withdrawn))
 	}
 }

@@ -39,7 +39,7 @@ const (
 	causeStatus      outbound.Cause = "status"        // an answer with another status, redirects among them
 	causeWrongIssuer outbound.Cause = "wrong_issuer"  // the metadata is another issuer's
 	causeNotJSON     outbound.Cause = "not_json"      // the answer is no JSON
-	causeMetadata    outbound.Cause = "bad_metadata"  // the metadata breaks RFC 8414, or has no jwks_uri that may be used
+	causeMetadata    outbound.Cause = "bad_metadata"  // the metadata breaks RFC 8414 or has no usable jwks_uri
 	causeKeySet      outbound.Cause = "bad_key_set"   // the key set breaks RFC 7517, or our bounds
 	causeNoKey       outbound.Cause = "no_usable_key" // the key set has no key that can be used
 	causeTokenFile   outbound.Cause = "token_file"    // TokenFile holds no token that can be sent
@@ -59,13 +59,13 @@ func invalid(cause outbound.Cause, form string, values ...any) *failure {
 
 // download is what a fetch brought.
 type download struct {
-	began    time.Time     // of the request for the key set, or of the attempt where it came to none
+	began    time.Time     // of the request for the key set, or else of the attempt
 	set      *Set          // nil: not modified
 	body     []byte        // of set, as it came
 	from     string        // the URL of set
 	skipped  []Skipped     // of set
 	metadata []byte        // the issuer's document, where a discovery came before; nil otherwise
-	lifetime time.Duration // how long the issuer lets it be used unasked
+	lifetime time.Duration // how long it is fresh
 }
 
 func (d download) result() string {
@@ -75,7 +75,7 @@ func (d download) result() string {
 	return resultOK
 }
 
-// fetcher speaks HTTP to one issuer. It is used by one goroutine.
+// fetcher sends HTTP requests to one issuer. One goroutine uses it.
 type fetcher struct {
 	issuer          string
 	configuredURI   string
@@ -83,7 +83,7 @@ type fetcher struct {
 	tokenFile       string
 	keyUse          string
 	insecureHosts   []string
-	defaultLifetime time.Duration // lifetime of an answer that names none, and of a discovery
+	defaultLifetime time.Duration // lifetime of an answer without max-age, and of a discovery
 	client          *outbound.Client
 
 	discoveredURI string // "": discovery comes first
@@ -150,8 +150,8 @@ func (f *fetcher) keySet(ctx context.Context) (download, *failure) {
 	return got, failed
 }
 
-// read takes a set in. Only an accepted set is remembered by its ETag, so that
-// a 304 can never confirm one that was refused.
+// read parses a set. It remembers the ETag of an accepted set alone, so that a 304
+// cannot confirm one that was refused.
 func (f *fetcher) read(uri string, a *answer) (download, *failure) {
 	f.forget()
 	set, skipped, err := parse(a.body, f.keyUse)
@@ -181,7 +181,7 @@ type answer struct {
 	notModified bool
 }
 
-// get does one exchange.
+// get sends one request and follows its redirects.
 func (f *fetcher) get(ctx context.Context, uri, etag string) (*answer, *failure) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, uri, nil)
 	if err != nil {
@@ -213,8 +213,8 @@ func (f *fetcher) get(ctx context.Context, uri, etag string) (*answer, *failure)
 	return &answer{header: res.Header, body: body}, nil
 }
 
-// exchange follows redirects within one https origin. Any other redirect is an
-// answer, and a failure: the operator writes the URL itself.
+// exchange follows redirects within one https origin. It returns any other
+// redirect, which is a failure: the operator must configure the URL itself.
 func (f *fetcher) exchange(req *http.Request) (*http.Response, error) {
 	for {
 		res, err := f.client.RoundTrip(req)
@@ -232,7 +232,7 @@ func (f *fetcher) exchange(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// redirect is where an answer redirects to, or nil.
+// redirect returns the URL to which an answer redirects, or nil.
 func redirect(res *http.Response) *url.URL {
 	switch res.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
@@ -248,9 +248,9 @@ func redirect(res *http.Response) *url.URL {
 // maxToken bounds the token in TokenFile, in bytes.
 const maxToken = 16 << 10
 
-// authorize adds the token of TokenFile. Package outbound takes it off again for
-// every origin that is not configured. The file is read each time, because
-// tokens are rotated; what is in it is not shown.
+// authorize adds the token of TokenFile. Package outbound removes it for every
+// origin that is not configured. The file is read each time, because tokens are
+// rotated; messages do not repeat its content.
 func (f *fetcher) authorize(req *http.Request) *failure {
 	if f.tokenFile == "" {
 		return nil
@@ -273,7 +273,7 @@ func (f *fetcher) authorize(req *http.Request) *failure {
 	return nil
 }
 
-// cause is an error of the file system without the name of the file.
+// cause returns an error of the file system without the name of the file.
 func cause(err error) string {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -282,7 +282,7 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// broken is an exchange that brought no whole answer.
+// broken returns the failure of an exchange without a whole answer.
 func (f *fetcher) broken(uri string, err error) *failure {
 	cause, words := f.client.Explain(err)
 	failed := &failure{result: resultNetwork, cause: cause, problem: place(uri) + " " + words}
@@ -292,7 +292,7 @@ func (f *fetcher) broken(uri string, err error) *failure {
 	return failed
 }
 
-// status says what a status means for the configuration of the issuer.
+// status explains a status other than 200 by the configuration of the issuer.
 func (f *fetcher) status(res *http.Response) string {
 	words := fmt.Sprintf("answered with status %d", res.StatusCode)
 	switch {
@@ -300,14 +300,15 @@ func (f *fetcher) status(res *http.Response) string {
 		if to, err := res.Request.URL.Parse(res.Header.Get("Location")); err == nil {
 			words += ", a redirect to " + outbound.Place(to)
 		}
-		return words + ": only redirects within one https origin are followed, write jwks_uri: the URL of the key set itself"
+		return words + ": only redirects within one https origin are followed, " +
+			"write jwks_uri: the URL of the key set itself"
 	case res.StatusCode == http.StatusNotFound && f.configuredURI == "" && res.Request.URL.String() != f.discoveredURI:
 		return words + ": no metadata is there, compare issuer with the iss of its tokens, or write jwks_uri"
 	}
 	return words
 }
 
-// place is a URL as it may be shown; see [outbound.Location].
+// place returns a URL as it may be shown; see [outbound.Place].
 func place(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil {
@@ -316,8 +317,8 @@ func place(uri string) string {
 	return outbound.Place(u)
 }
 
-// lifetime reads how long an answer is fresh (RFC 9111, section 4.2). One that
-// cannot be read is not fresh at all (section 4.2.1).
+// lifetime returns how long an answer is fresh (RFC 9111, section 4.2): 0 for an
+// invalid max-age (section 4.2.1).
 func (f *fetcher) lifetime(h http.Header) time.Duration {
 	lifetime := f.defaultLifetime
 	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
@@ -332,8 +333,8 @@ func (f *fetcher) lifetime(h http.Header) time.Duration {
 	return lifetime
 }
 
-// seconds reads a delta-seconds (RFC 9111, section 1.2.2): 0 if it is none,
-// and as much as a Duration holds if it is more.
+// seconds reads a delta-seconds (RFC 9111, section 1.2.2): 0 for another text, and
+// the largest value for one that is too large.
 func seconds(s string) time.Duration {
 	n, err := strconv.ParseUint(s, 10, 32)
 	switch {

@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxShelved bounds a file of kept keys, in bytes. A key set is at most 1 MiB,
-// and written as JSON inside JSON no byte of it takes more than six.
+// maxDiskEntry bounds a file of kept keys, in bytes. A key set is at most 1 MiB,
+// and as JSON inside JSON no byte of it takes more than six.
 const maxDiskEntry = 8 * maxDocument
 
-// shelfFile is the name of a file of ours: see [newShelf].
+// diskCacheFile matches the names of [newDiskCache].
 var diskCacheFile = regexp.MustCompile(`^[0-9a-f]{64}\.json$`)
 
 // CheckCacheDir returns why CacheDir cannot be used, each fault with its fix. A
@@ -36,7 +36,8 @@ func (o Options) CheckCacheDir() []string {
 	defer func() { _ = folder.Close() }() // nothing was written through it
 	var faults []string
 	if err := unix.Access(dir, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
-		faults = append(faults, fmt.Sprintf("%s cannot be written (%v): name a folder that can, or remove the key", dir, err))
+		faults = append(faults,
+			fmt.Sprintf("%s cannot be written (%v): name a folder that can, or remove the key", dir, err))
 	}
 	entries, err := fs.ReadDir(folder.FS(), ".")
 	if err != nil {
@@ -53,8 +54,8 @@ func (o Options) CheckCacheDir() []string {
 	return faults
 }
 
-// openFolder opens a folder that is fit to keep keys. What is judged is what
-// was opened, so that nothing can be put in its place in between.
+// openFolder opens a folder that may keep keys. It checks the opened folder, so
+// that no other can be put in its place in between.
 func openFolder(dir string) (*os.Root, error) {
 	named, err := os.Lstat(dir)
 	if err != nil {
@@ -81,7 +82,7 @@ func openFolder(dir string) (*os.Root, error) {
 	return folder, nil
 }
 
-// fitFile says why a file in the folder is not one that doorward alone wrote.
+// checkFile returns why a file in the folder may have been written by another user.
 func checkFile(folder *os.Root, name string) error {
 	path := filepath.Join(folder.Name(), name)
 	info, err := folder.Lstat(name)
@@ -96,7 +97,7 @@ func checkFile(folder *os.Root, name string) error {
 	return checkOwner(path, info, "remove it, or chmod 600 it")
 }
 
-// readFile reads a file that is fit.
+// readFile reads a file that passes checkFile.
 func readFile(folder *os.Root, name string) ([]byte, error) {
 	if err := checkFile(folder, name); err != nil {
 		return nil, err
@@ -109,7 +110,7 @@ func readFile(folder *os.Root, name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(file, maxDiskEntry))
 }
 
-// replaceFile puts content in the place of a file in one step.
+// replaceFile writes a new file and renames it, in one step for readers.
 func replaceFile(folder *os.Root, name string, content []byte) error {
 	next := name + ".new"
 	if err := folder.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -129,7 +130,7 @@ func replaceFile(folder *os.Root, name string, content []byte) error {
 	return nil
 }
 
-// owned refuses what another user could have written.
+// checkOwner refuses what another user could have written.
 func checkOwner(path string, info fs.FileInfo, fix string) error {
 	if about, ok := info.Sys().(*syscall.Stat_t); !ok || int(about.Uid) != os.Geteuid() {
 		owner := "an unknown user"
@@ -140,12 +141,13 @@ func checkOwner(path string, info fs.FileInfo, fix string) error {
 			path, owner, os.Geteuid())
 	}
 	if info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("%s can be written by others (mode %04o), who could add keys: %s", path, info.Mode().Perm(), fix)
+		return fmt.Errorf("%s can be written by others (mode %04o), who could add keys: %s",
+			path, info.Mode().Perm(), fix)
 	}
 	return nil
 }
 
-// kindOf names what is no folder and no regular file.
+// kindOf names the type of a file.
 func kindOf(mode fs.FileMode) string {
 	switch mode.Type() {
 	case fs.ModeSymlink:

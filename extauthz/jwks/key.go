@@ -10,7 +10,7 @@ import (
 
 // The signature algorithms a key may serve, by type and curve (RFC 7518,
 // section 3.1; RFC 8037, section 3.1; RFC 9864, section 2.2). HMAC and "none"
-// have no line here, so no key fits them.
+// are not in these lists, so no key fits them.
 var (
 	rsaAlgorithms     = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 	p256Algorithms    = []string{"ES256"}
@@ -19,19 +19,19 @@ var (
 	ed25519Algorithms = []string{"EdDSA", "Ed25519"}
 )
 
-// Key is one public key of an issuer. It is the same object as long as the
-// issuer publishes the same JWK, whatever refreshes lie between, so a cache
-// may hold it and ask it [Key.Withdrawn] at every hit. Keys come from [Parse]
-// and a [Source]; the zero Key fits no algorithm.
+// Key is one public key of an issuer. It is the same object as long as the issuer
+// publishes the same JWK, over any number of refreshes, so a cache may hold it
+// and call [Key.Withdrawn] at every hit. Keys come from [Parse] and a [Source];
+// the zero Key fits no algorithm.
 type Key struct {
-	// ID is the JWK's "kid" (RFC 7517, section 4.5), "" where it has none.
+	// ID is the JWK's "kid" (RFC 7517, section 4.5), "" where it is absent.
 	ID string
-	// Algorithm is the JWK's "alg" (RFC 7517, section 4.4), "" where it has
-	// none: the key then serves every algorithm its type and curve fit.
+	// Algorithm is the JWK's "alg" (RFC 7517, section 4.4), "" where it is
+	// absent: the key then serves every algorithm that its type and curve fit.
 	Algorithm string
 	// Issuer is the JWK's "issuer", which Microsoft Entra writes into key sets that
-	// several issuers share: the key verifies tokens of that `iss` alone, where
-	// "{tenantid}" stands for the tenant. "": the JWK has none.
+	// several issuers share: the key verifies tokens of that `iss` alone, with the
+	// tenant in the place of "{tenantid}". "": the member is absent.
 	Issuer string
 	// Thumbprint is the SHA-256 thumbprint (RFC 7638) in base64url.
 	Thumbprint string
@@ -41,14 +41,14 @@ type Key struct {
 	withdrawn atomic.Bool
 }
 
-// Withdrawn says that the issuer no longer vouches for this key: it left the
-// set, the set outlived its staleness, or the issuer left the configuration.
-// It never turns back: a JWK that returns is a new Key.
+// Withdrawn reports whether the issuer no longer vouches for this key: it left the
+// set, the set is older than MaxStale, or the issuer left the configuration. A
+// withdrawn key stays withdrawn: a JWK that returns is a new Key.
 func (k *Key) Withdrawn() bool { return k.withdrawn.Load() }
 
-// Fits says whether a signature under alg may be verified with this key
-// (RFC 8725, section 3.1): type and curve must suit, and a key with an
-// algorithm of its own serves that one alone. Names are compared with case.
+// Fits reports whether a signature under alg may be verified with this key (RFC
+// 8725, section 3.1): type and curve must fit, and a key with an Algorithm serves
+// that one alone. Names are case-sensitive.
 func (k *Key) Fits(alg string) bool {
 	if k.Algorithm != "" && family(k.Algorithm) != family(alg) {
 		return false
@@ -61,8 +61,8 @@ func (k *Key) Fits(alg string) bool {
 	return false
 }
 
-// family folds the two names of one algorithm: RFC 9864 calls "Ed25519" what
-// RFC 8037 called "EdDSA" on that curve.
+// family returns one name for both names of one algorithm: RFC 9864 names it
+// "Ed25519", and RFC 8037 "EdDSA" on that curve.
 func family(alg string) string {
 	if alg == "Ed25519" {
 		return "EdDSA"
@@ -70,7 +70,7 @@ func family(alg string) string {
 	return alg
 }
 
-// algorithmsOf is nil for a type or curve that is not supported.
+// algorithmsOf returns nil for a type or curve that is not supported.
 func algorithmsOf(public crypto.PublicKey) []string {
 	switch p := public.(type) {
 	case *rsa.PublicKey:
@@ -90,8 +90,8 @@ func algorithmsOf(public crypto.PublicKey) []string {
 	return nil
 }
 
-// identity is what makes two JWKs the same key. "use" has no part in it: a
-// key that is here is for signatures, said or unsaid.
+// identity is what makes two JWKs the same key. It has no "use": all keys of a set
+// have the same one.
 type identity struct{ id, algorithm, issuer, thumbprint string }
 
 func (k *Key) identity() identity { return identity{k.ID, k.Algorithm, k.Issuer, k.Thumbprint} }

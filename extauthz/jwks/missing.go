@@ -8,10 +8,9 @@ import (
 )
 
 const (
-	// conclusive is how old a set may be, at a request's arrival, and still
-	// prove that a key does not exist. It is also all the memory of unknown ids
-	// there is: for this long after a fetch, no unknown id causes another, so
-	// nothing needs to be remembered about ids that a forger can make up.
+	// conclusive is how old a set may be, at a request's arrival, to prove that a
+	// key does not exist. For this long after a fetch no unknown id causes
+	// another, so that ids which an attacker invents need not be remembered.
 	conclusive = 10 * time.Second
 
 	maxWaiting = 256 // callers of Find per source
@@ -21,19 +20,19 @@ const (
 	bucketInterval = 5 * time.Second
 )
 
-// Find gives the keys that a token's header allows, as [Set.Lookup] does. Known
-// keys cost no lock and no wait. Where they are missing, Find may wait for one fetch, or where there
-// are no keys at all, for as many as it takes; never longer than ctx. The
-// caller should end ctx early enough to still send its answer.
+// Find returns the keys that a token's header allows, as [Set.Lookup] does. It
+// takes no lock and does not wait for known keys. For others it may wait for one
+// fetch or, while there are no keys at all, for several, until ctx ends. End ctx
+// early enough to send an answer.
 //
 // The reason is one of
 //   - [reason.Allowed], with keys that fit alg;
-//   - [reason.AlgorithmNotAllowed]: keys of this id are there, and none fits;
+//   - [reason.AlgorithmNotAllowed]: the keys of this id do not fit alg;
 //   - [reason.KeyUnknown]: a set fetched after the call, or within the 10 s
 //     before it, has no such key; or kid is nil and more than four keys fit;
-//   - [reason.KeysUnavailable]: whether there is such a key cannot be told
-//     now: the fetch failed, was refused by the rate limit or came too late,
-//     or too many wait already.
+//   - [reason.KeysUnavailable]: it is unknown whether there is such a key: the
+//     fetch failed, was refused by the rate limit or came too late, or too many
+//     callers wait already.
 func (s *Source) Find(ctx context.Context, kid *string, alg string) ([]*Key, reason.Reason) {
 	arrived := time.Now()
 	keys, why := s.lookup(arrived, kid, alg)
@@ -42,7 +41,7 @@ func (s *Source) Find(ctx context.Context, kid *string, alg string) ([]*Key, rea
 	}
 	attempt, ok := s.join()
 	if !ok {
-		return s.lookup(arrived, kid, alg) // a fetch may have ended since the first look
+		return s.lookup(arrived, kid, alg) // a fetch may have ended since the first lookup
 	}
 	defer s.leave()
 	for {
@@ -53,7 +52,7 @@ func (s *Source) Find(ctx context.Context, kid *string, alg string) ([]*Key, rea
 		case <-s.closed:
 			return nil, reason.KeysUnavailable
 		}
-		attempt = s.nextAttempt() // before the look: a fetch that ends after it must wake us
+		attempt = s.nextAttempt() // before the lookup: a fetch that ends after it must wake us
 		keys, why = s.lookup(arrived, kid, alg)
 		if why != reason.KeysUnavailable || s.Set() != nil {
 			return keys, why
@@ -62,8 +61,8 @@ func (s *Source) Find(ctx context.Context, kid *string, alg string) ([]*Key, rea
 	}
 }
 
-// lookup is what the current set can say to a request that arrived then;
-// KeysUnavailable means that it can say nothing.
+// lookup answers a request that arrived then from the current set, with
+// KeysUnavailable if the set is too old to prove that a key does not exist.
 func (s *Source) lookup(arrived time.Time, kid *string, alg string) ([]*Key, reason.Reason) {
 	snap := s.usable(time.Now())
 	if snap == nil {
@@ -77,9 +76,9 @@ func (s *Source) lookup(arrived time.Time, kid *string, alg string) ([]*Key, rea
 	return keys, why
 }
 
-// join makes the caller a waiter on the next fetch to end, asking for one if
-// none is under way. Where the rate limit says no, there is still something to
-// wait for as long as there are no keys: Run's own next try.
+// join makes the caller wait for the next fetch to end, and requests one unless a
+// fetch is under way. If the rate limit refuses it, the caller waits for Run's own
+// next try while there are no keys, and not otherwise.
 func (s *Source) join() (attempt <-chan struct{}, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,18 +104,18 @@ func (s *Source) nextAttempt() <-chan struct{} {
 	return s.attempt
 }
 
-// RequestRefresh says that a signature failed under a known key: the issuer may have
-// put a new key under the old id. It asks for one refetch, under the same rate
-// limit as unknown ids, and never waits for it. A static source has nowhere to
-// ask.
+// RequestRefresh requests one fetch, under the rate limit for unknown ids, and does
+// not wait for it. Call it when a signature fails under a known key: the issuer
+// may have published a new key under the old id. It does nothing for a static
+// source.
 func (s *Source) RequestRefresh() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fetchOnce()
 }
 
-// fetchOnce has Run fetch at once, unless a fetch is under way or asked for already.
-// False: the rate limit does not allow it. The caller holds mu.
+// fetchOnce makes Run fetch at once, unless a fetch is under way or requested
+// already. It returns false if the rate limit refuses it. The caller holds mu.
 func (s *Source) fetchOnce() bool {
 	if s.asked {
 		return true
@@ -135,13 +134,12 @@ func (s *Source) begin() {
 	defer s.mu.Unlock()
 	s.asked = true
 	select {
-	case <-s.wake: // this fetch is the one that was asked for
+	case <-s.wake: // this fetch is the one that was requested
 	default:
 	}
 }
 
-// end lets the waiters look at what the fetch brought. Failed is nil for a
-// success.
+// end wakes the callers that wait for the fetch. failed is nil for a success.
 func (s *Source) end(failed *failure) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,7 +19,7 @@ import (
 	"github.com/doorward/doorward/internal/strictjson"
 )
 
-// Bounds on what an issuer may make us read and compute.
+// Bounds on what is read and computed for an issuer.
 const (
 	maxDocument = 1 << 20 // bytes, of a key set and of a metadata document
 	maxKeys     = 256     // elements of a set, usable or not
@@ -38,20 +38,20 @@ const (
 	useSVID      = "jwt-svid"
 )
 
-// Skipped tells of one element of a set that is not used.
+// Skipped is one element of a set that is not used.
 type Skipped struct {
 	Index int    // place in "keys", from 0
-	ID    string // its kid, "" where it has none that can be read
+	ID    string // its kid, "" where it is absent or cannot be read
 	Why   string // fixed words and at most a size, for the log
 }
 
-// Parse reads a JWK Set (RFC 7517, section 5) element by element: a key that
-// cannot be used is skipped and told of, and takes no other with it. Unknown
-// members are ignored, x5c and x5u among them: trust comes from where the set
-// was found, not from certificates in it.
+// Parse reads a JWK Set (RFC 7517, section 5). It returns the usable keys, and why
+// each other element is skipped, which does not affect the usable keys. Unknown
+// members are ignored, x5c and x5u included: trust comes from the place of the
+// set, not from certificates in it.
 //
-// The error says that doc is no JWK Set at all, or over the bounds: 1 MiB, 256
-// elements. A set without a single usable key is no error here.
+// It returns an error if doc is not a JWK Set, or is over the bounds: 1 MiB, 256
+// elements. A set without a usable key is not an error.
 func Parse(doc []byte) (*Set, []Skipped, error) { return parse(doc, useSignature) }
 
 // parse is [Parse] for keys of one use.
@@ -71,7 +71,7 @@ func parse(doc []byte, use string) (*Set, []Skipped, error) {
 		switch {
 		case err != nil:
 			skipped = append(skipped, Skipped{Index: i, ID: id, Why: err.Error()})
-		case seen[key.identity()]: // the same JWK again says nothing new
+		case seen[key.identity()]: // the same JWK again
 		default:
 			seen[key.identity()] = true
 			keys, at = append(keys, key), append(at, i)
@@ -80,7 +80,8 @@ func parse(doc []byte, use string) (*Set, []Skipped, error) {
 	usable := make([]*Key, 0, len(keys))
 	for i, k := range keys {
 		if ambiguous(k, keys) {
-			skipped = append(skipped, Skipped{Index: at[i], ID: k.ID, Why: "another key has the same kid and fits the same algorithm"})
+			const why = "another key has the same kid and fits the same algorithm"
+			skipped = append(skipped, Skipped{Index: at[i], ID: k.ID, Why: why})
 			continue
 		}
 		usable = append(usable, k)
@@ -107,34 +108,34 @@ func elements(doc []byte) ([]json.RawMessage, error) {
 	return list, nil
 }
 
-// ambiguous says that k's id names another key too, for a common algorithm.
-// RFC 7517, section 4.5, allows one id for keys that differ in type; within a
-// type there is no telling which is meant, and a guess would hang on the order
-// of the document. So neither is used.
+// ambiguous reports whether k's id names another key too, for a common algorithm.
+// RFC 7517, section 4.5, allows one id for keys that differ in type. Within a type
+// a choice would depend on the order of the document, so neither is used.
 func ambiguous(k *Key, keys []*Key) bool {
+	algorithms := algorithmsOf(k.Public)
 	for _, other := range keys {
 		if k.ID == "" || other.ID != k.ID || other.Thumbprint == k.Thumbprint {
 			continue
 		}
-		if slices.ContainsFunc(algorithmsOf(k.Public), func(alg string) bool { return k.Fits(alg) && other.Fits(alg) }) {
+		if slices.ContainsFunc(algorithms, func(alg string) bool { return k.Fits(alg) && other.Fits(alg) }) {
 			return true
 		}
 	}
 	return false
 }
 
-// material are the members that jwx gets to see. The others are read here,
-// where a wrong type is told apart from an absent one and nothing is guessed.
+// material are the members that jwx reads. The others are read here, where a
+// member of a wrong type is an error and not an absent one.
 var material = []string{"kty", "crv", "n", "e", "x", "y"}
 
 // private are the members that make a JWK a private or symmetric key (RFC 7518,
-// sections 6.2.2, 6.3.2 and 6.4). A key that lies open like that protects nothing.
+// sections 6.2.2, 6.3.2 and 6.4), which must not be published.
 var private = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 // jwkNames are all members that are read.
 var jwkNames = slices.Concat(material, private, []string{"kid", "use", "key_ops", "alg", "issuer"})
 
-// parseKey reads one element. The id is given beside an error too, for the log.
+// parseKey reads one element. It returns the id beside an error too, for the log.
 func parseKey(element json.RawMessage, use string) (key *Key, id string, err error) {
 	jwkMembers, err := strictjson.ReadMembers(element, jwkNames...)
 	if err != nil {
@@ -170,8 +171,8 @@ func parseKey(element json.RawMessage, use string) (key *Key, id string, err err
 	return key, id, err
 }
 
-// purpose refuses what is not for verifying signatures (RFC 7517, sections 4.2
-// and 4.3) and what should not be public.
+// purpose refuses a key that is not for verifying signatures (RFC 7517, sections
+// 4.2 and 4.3) or must not be public.
 //
 // A key of a SPIFFE bundle must name its use: without one, or with another, it
 // is no authority for JWT-SVIDs.
@@ -240,9 +241,8 @@ func publicKey(jwkMembers strictjson.Members) (crypto.PublicKey, error) {
 	return supported(public)
 }
 
-// checkRSA looks at the bytes: jwx cuts a long exponent down to an int, and
-// both numbers are bounded before anything computes with them. What it says is
-// for people, who look for a size.
+// checkRSA checks the bytes of both numbers, before anything computes with them:
+// jwx truncates a long exponent to an int. Its errors name sizes.
 func checkRSA(n, e []byte) error {
 	if size := bitLength(n); size < minRSABits || size > maxRSABits {
 		return fmt.Errorf("RSA modulus of %d bits, not of 2048 to 4096", size)
@@ -260,7 +260,7 @@ func checkRSA(n, e []byte) error {
 	return nil
 }
 
-// bitLength is that of an unsigned number, most significant byte first.
+// bitLength returns that of an unsigned number, most significant byte first.
 func bitLength(number []byte) int {
 	number = bytes.TrimLeft(number, "\x00")
 	if len(number) == 0 {
@@ -269,7 +269,7 @@ func bitLength(number []byte) int {
 	return 8*len(number) - bits.LeadingZeros8(number[0])
 }
 
-// supported gives the three types of [Key.Public] and refuses every other.
+// supported returns the three types of [Key.Public] and refuses every other.
 func supported(public any) (crypto.PublicKey, error) {
 	switch p := public.(type) {
 	case *rsa.PublicKey:
@@ -288,8 +288,8 @@ func supported(public any) (crypto.PublicKey, error) {
 	return nil, errors.New("crv is not supported")
 }
 
-// thumbprint is RFC 7638 over the key itself, not over the document's spelling
-// of it: another padding of the same number is the same key.
+// thumbprint returns the thumbprint (RFC 7638) of the key, not of its JWK: another
+// padding of the same number is the same key.
 func thumbprint(public crypto.PublicKey) (string, error) {
 	canonical, err := jwk.FromRaw(public)
 	if err != nil {

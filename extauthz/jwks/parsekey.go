@@ -5,19 +5,18 @@ import (
 	"errors"
 )
 
-// proofExponent is the only RSA exponent of a key that came with a request. It
-// is what every library makes; a larger one would only cost us more.
+// proofExponent is the only RSA exponent that is accepted of a client's key. Every
+// library makes it; a verification with a larger one costs more.
 const proofExponent = 65537
 
-// ParseKey reads a single public JWK (RFC 7517, section 4) that did not come
-// in a set, such as the jwk in the header of a DPoP proof. What makes an
-// element of a set unusable makes it unusable too: private members, a use or
-// key_ops for something else, a weak or unsupported key, a name that stands
-// twice. Beyond that, an RSA exponent must be 65537. The error's text is fixed
-// words and at most a size, and quotes nothing of the document.
+// ParseKey reads a single public JWK (RFC 7517, section 4) that is not in a set,
+// such as the jwk in the header of a DPoP proof. Compare its Thumbprint with a
+// trusted one before using it: no issuer vouches for the key.
 //
-// Nobody vouches for such a key by publishing it: the caller compares its
-// Thumbprint with one that it trusts.
+// It refuses what [Parse] skips: private members, a use or key_ops for something
+// else, a weak or unsupported key, a duplicate name. Besides, an RSA exponent must
+// be 65537. The error's text is fixed words and at most a size, and quotes nothing
+// of the document.
 func ParseKey(doc []byte) (*Key, error) {
 	key, _, err := parseKey(doc, useSignature)
 	if err != nil {

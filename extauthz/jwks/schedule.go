@@ -9,26 +9,26 @@ import (
 
 const (
 	firstBackoff = 100 * time.Millisecond
-	// keylessBackoff bounds the time between two tries while there are no keys:
-	// tokens are waiting.
+	// keylessBackoff bounds the time between two tries while there are no keys
+	// and requests wait for them.
 	keylessBackoff = time.Second
 )
 
-// fetch does one fetch, publishes what it brought, and says how long to wait
-// for the next.
+// fetch fetches once, publishes the set, and returns how long to wait for the next
+// fetch.
 //
-// A JWK Set without a single usable key is a failed refresh, and yet its word
-// counts: the issuer, over TLS, vouches for none of the keys we hold. Serving
-// them on until MaxStale would void the promise that a removed key is refused
-// at once, just when an issuer pulls its only key in an emergency. So they are
-// withdrawn, tokens get keys_unavailable, which is worth a retry, and we ask
-// again within a second; if it was a slip of the issuer it costs no more.
+// A JWK Set without a usable key is a failed refresh that withdraws the keys: the
+// issuer, over TLS, no longer vouches for them, as when it removes its only key in
+// an emergency. To use them until MaxStale would break the promise that a removed
+// key is refused at once. Tokens are refused with keys_unavailable, which clients
+// retry, and the next fetch comes within a second, which bounds the cost of a
+// mistake of the issuer.
 func (s *Source) fetch(ctx context.Context) time.Duration {
 	s.expire(time.Now())
 	s.begin()
 	got, failed := s.fetcher.keySet(ctx)
 	if ctx.Err() != nil {
-		s.end(nil) // going down is no failure of the issuer's
+		s.end(nil) // the end of Run is not a failure of the issuer
 		return 0
 	}
 	if failed != nil {
@@ -58,7 +58,7 @@ func (s *Source) fetch(ctx context.Context) time.Duration {
 	return s.next(s.refresh.after(got.lifetime, s.jitter()))
 }
 
-// confirm renews the current set: the issuer said it has not changed.
+// confirm renews the current set, which the issuer answered has not changed.
 func (s *Source) confirm(at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,12 +70,12 @@ func (s *Source) confirm(at time.Time) {
 	}
 }
 
-// empty follows an issuer that publishes no usable key.
+// empty withdraws all keys after the issuer published no usable key.
 func (s *Source) empty() {
 	withdrawn := s.Set().Len()
 	s.mu.Lock()
 	select {
-	case <-s.closed: // an heir has the keys
+	case <-s.closed: // another source has inherited the keys
 		s.mu.Unlock()
 		return
 	default:
@@ -95,10 +95,10 @@ func (s *Source) failed(at time.Time, f *failure) time.Duration {
 		ceiling = min(ceiling, keylessBackoff)
 	}
 	delay := backoff(s.failures, ceiling)
-	// Half to all of it, so that replicas which failed together part.
+	// Half to all of it, so that replicas which failed together retry apart.
 	wait := s.next(time.Duration(float64(delay) * (1 + s.jitter()) / 2))
 	s.mu.Lock()
-	s.failure = f // before the line is written: Status shows what the line says
+	s.failure = f // before the log line, so that Status agrees with it
 	s.mu.Unlock()
 	s.events.failed(f, wait, delay == ceiling)
 	s.end(f)
@@ -106,7 +106,7 @@ func (s *Source) failed(at time.Time, f *failure) time.Duration {
 	return wait
 }
 
-// next notes when the next fetch is due: after delay, or when the keys go stale.
+// next records when the next fetch is due: after delay, or when the keys go stale.
 func (s *Source) next(delay time.Duration) time.Duration {
 	delay = s.untilStale(delay)
 	s.mu.Lock()
@@ -115,8 +115,8 @@ func (s *Source) next(delay time.Duration) time.Duration {
 	return delay
 }
 
-// untilStale cuts a delay short where the keys go stale within it: that is
-// when they are withdrawn and the pace changes.
+// untilStale returns the time until the keys go stale, if it is shorter than delay:
+// then they are withdrawn and fetches are more frequent.
 func (s *Source) untilStale(delay time.Duration) time.Duration {
 	snap := s.usable(time.Now())
 	if snap == nil {
@@ -125,8 +125,8 @@ func (s *Source) untilStale(delay time.Duration) time.Duration {
 	return min(delay, time.Until(snap.until))
 }
 
-// expire withdraws the keys of a set that went stale. Lookups see that by the
-// clock; this is for those who hold a key from before.
+// expire withdraws the keys of a set that went stale, for callers that hold a key.
+// Lookups compare the clock themselves.
 func (s *Source) expire(now time.Time) {
 	snap := s.current.Load()
 	if snap == nil || snap == s.expired || !snap.stale(now) {
@@ -153,9 +153,9 @@ func backoff(failures int, ceiling time.Duration) time.Duration {
 	return min(delay, ceiling)
 }
 
-// after is the time to the next refresh of a set that is fresh for lifetime.
-// Jitter, in [0, 1), moves it within a tenth: before the set's time is up where
-// that is not under the floor, after it otherwise, and never over the ceiling.
+// after returns the time to the next refresh of a set that is fresh for lifetime.
+// jitter, in [0, 1), moves it within a tenth: before the end of that lifetime
+// unless that is below the minimum, then after it, and never above the maximum.
 func (r refresh) after(lifetime time.Duration, jitter float64) time.Duration {
 	base := min(max(lifetime, r.min), r.max)
 	low := max(base-base/10, r.min)

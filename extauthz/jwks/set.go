@@ -11,9 +11,9 @@ import (
 // Set is one issuer's usable keys at one moment. It never changes; a nil Set
 // has no keys.
 type Set struct {
-	keys    []*Key            // sorted by identity, so the document's order has no say
+	keys    []*Key            // sorted, so that the order of the document does not matter
 	byID    map[string][]*Key // keys with an ID only
-	fitting map[string][]*Key // by algorithm: what a header without kid may mean, or one too many
+	fitting map[string][]*Key // by algorithm: the keys for a header without kid, at most one too many
 }
 
 // maxCandidates is how many keys a token without kid is tried against: a
@@ -41,13 +41,13 @@ func newSet(keys []*Key) *Set {
 	return s
 }
 
-// containsMaterial says that one of keys is k under another kid or alg: what
-// fails under one of them fails under the other.
+// containsMaterial reports whether one of keys is k under another kid or alg: a
+// signature that fails under one of them fails under the other.
 func containsMaterial(keys []*Key, k *Key) bool {
 	return slices.ContainsFunc(keys, func(other *Key) bool { return other.Thumbprint == k.Thumbprint })
 }
 
-// Len is the number of usable keys.
+// Len returns the number of usable keys.
 func (s *Set) Len() int {
 	if s == nil {
 		return 0
@@ -55,15 +55,14 @@ func (s *Set) Len() int {
 	return len(s.keys)
 }
 
-// Lookup finds the keys that a token's header allows; a nil Set has none. A kid
-// names one key. A nil kid is a header without one, which means each key that
-// fits alg, once for every key material, and four at most. The slice is the
-// set's own and must not be changed.
+// Lookup returns the keys that a token's header allows; a nil Set has no keys. A
+// kid names one key. A nil kid, for a header without kid, allows each key that
+// fits alg, once for every key material, and four at most. Do not change the
+// slice, which is the set's own.
 //
-// The reason is [reason.Allowed] with keys, [reason.AlgorithmNotAllowed] where
-// keys of that id are there and none fits alg, and [reason.KeyUnknown]
-// otherwise. A key without an id is never found by one (RFC 7515, section
-// 4.1.4: the id is a hint to choose by, and here nothing bears it).
+// The reason is [reason.Allowed] with keys, [reason.AlgorithmNotAllowed] where the
+// keys of that id do not fit alg, and [reason.KeyUnknown] otherwise. A key without
+// an id is not found by an id (RFC 7515, section 4.1.4).
 func (s *Set) Lookup(kid *string, alg string) ([]*Key, reason.Reason) {
 	if s == nil {
 		return nil, reason.KeyUnknown
@@ -86,14 +85,14 @@ func (s *Set) Lookup(kid *string, alg string) ([]*Key, reason.Reason) {
 	return nil, reason.AlgorithmNotAllowed
 }
 
-// ambiguousKeys says that a header without kid may mean too many keys. No fetch makes
-// them fewer, as far as anybody can know.
+// ambiguousKeys reports whether a header without kid allows too many keys. A fetch
+// is not expected to change that.
 func (s *Set) ambiguousKeys(kid *string, alg string) bool {
 	return kid == nil && len(s.fitting[alg]) > maxCandidates
 }
 
-// crowdedAlgorithms are those under which a token without kid is not verified,
-// for people: in one order, with spaces between. "" where there is none.
+// crowdedAlgorithms returns the algorithms under which a token without kid is not
+// verified, sorted and separated by spaces.
 func (s *Set) crowdedAlgorithms() string {
 	var names []string
 	for alg := range s.fitting {
@@ -105,9 +104,8 @@ func (s *Set) crowdedAlgorithms() string {
 	return strings.Join(names, " ")
 }
 
-// succeed returns the set with the old objects in the place of unchanged JWKs,
-// how many keys are new, and the keys that left. A withdrawn key is never
-// taken over.
+// succeed returns the set with the old objects in the place of unchanged JWKs, how
+// many keys are new, and the keys that left. It does not take over withdrawn keys.
 func (s *Set) succeed(old *Set) (next *Set, added int, left []*Key) {
 	if old == nil {
 		return s, len(s.keys), nil

@@ -1,11 +1,11 @@
-// Package jwks answers the question: which public keys does this issuer sign
-// with, right now?
+// Package jwks keeps the public keys with which issuers sign, and refreshes them.
 //
-// A [Source] keeps one issuer's keys: found by discovery (RFC 8414, OpenID
-// Connect Discovery 1.0), at a configured URI, or given outright. Readers take
-// one atomic pointer and no lock; one goroutine per issuer does every fetch.
-// What a key is used for, and by whom, is for package token to say; this
-// package never sees a token.
+// Make a [Source] for each issuer with [NewSource], run [Source.Run] in a
+// goroutine, and call [Source.Find] with the kid and alg of a token's header. The
+// keys are found by discovery (RFC 8414, OpenID Connect Discovery 1.0), at a
+// configured URI, or are part of the configuration. Readers load one atomic
+// pointer and take no lock; one goroutine per issuer does every fetch. Package
+// token verifies tokens with the keys.
 package jwks
 
 import (
@@ -22,15 +22,15 @@ import (
 	"github.com/doorward/doorward/internal/outbound"
 )
 
-// Environment is what a [Source] uses of its surroundings.
+// Environment is what a [Source] uses besides its options.
 type Environment struct {
-	// Log gets one line per event, never one per request. Nil: nothing is logged.
+	// Log gets one line per event, not per request. Nil: nothing is logged.
 	Log *slog.Logger
 	// Transport takes the place of the network, for tests. Nil: the network, with
 	// the system's roots and CAPEM, through the proxy that the environment names.
 	Transport http.RoundTripper
-	// Refreshed gets every finished attempt to fetch. It is called by
-	// [Source.Run] and must not wait. May be nil.
+	// Refreshed is called with every finished attempt to fetch, by [Source.Run].
+	// It must not block. May be nil.
 	Refreshed func(Refresh)
 }
 
@@ -58,36 +58,36 @@ type Source struct {
 	fetcher  *fetcher
 	disk     diskCache
 	failures int       // in a row, since the last success
-	expired  *snapshot // the last one that went stale, told of and withdrawn
+	expired  *snapshot // the last one that went stale, logged and withdrawn
 
 	current  atomic.Pointer[snapshot]
 	metadata atomic.Pointer[[]byte] // as it came at the last discovery
 
 	mu      sync.Mutex    // never taken for a key that is known
 	attempt chan struct{} // closed when the fetch under way, or else the next one, has ended
-	asked   bool          // a fetch is under way or asked for
+	asked   bool          // a fetch is under way or requested
 	waiting int           // callers of Find that wait for a fetch
 	bucket  *rate.Limiter // fetches that requests may cause
 	success time.Time     // when the last successful fetch began
 	failure *failure      // of the last fetch, nil when it succeeded
-	due     time.Time     // of the next fetch, unless a request asks for one before
+	due     time.Time     // of the next fetch, unless a request needs one before
 
-	wake   chan struct{} // asks Run for a fetch; holds one
+	wake   chan struct{} // requests a fetch of Run; holds one
 	closed chan struct{}
 	close  func()
 }
 
-// snapshot is what the last successful fetch gave.
+// snapshot is the result of the last successful fetch.
 type snapshot struct {
 	set   *Set
-	body  []byte    // of set, as it came; nil where it was given
-	trust trust     // what set rests on; zero where it was given
-	at    time.Time // when the fetch began: the keys were surely the issuer's then
+	body  []byte    // of set, as it came; nil for a static source
+	trust trust     // what the trust in set depends on; zero for a static source
+	at    time.Time // when the fetch began: the keys were the issuer's then
 	until time.Time // when the set goes stale; zero: never
 }
 
-// NewSource makes a source for options that [Options.Check] found no fault
-// with. It does no I/O; static keys are there at once.
+// NewSource returns a source for options that pass [Options.Check]. It does no
+// I/O. Static keys are available at once, others after [Source.Run] fetched them.
 func NewSource(o Options, env Environment) *Source {
 	log := env.Log
 	if log == nil {
@@ -115,31 +115,33 @@ func NewSource(o Options, env Environment) *Source {
 	return s
 }
 
-// Inherit starts s, before its Run, with the keys of old, for as long as s would
-// let them serve. Key objects stay. Old goes on to find the keys it has and does
-// nothing else: no fetch of it changes a key any more, and who waits for one is
-// told that there is none. It is to be stopped, and not closed.
+// Inherit starts s with the keys of old, which stay the same objects, for as long
+// as the options of s let them serve. Call it before s.Run, then end the context
+// of old.Run, and do not close old. Old finds the keys that it has and does
+// nothing else: its fetches change no keys, and callers of Find that wait for one
+// get [reason.KeysUnavailable].
 //
-// False: old has no keys, or the options of s do not hold all that the trust in
-// them rests on. Then neither source is changed.
+// It returns false if old has no keys, or if the options of s differ in anything
+// on which the trust in them depends. Then neither source is changed.
 func (s *Source) Inherit(old *Source) bool {
 	old.mu.Lock()
 	snap := old.usable(time.Now())
-	heir := snap != nil && s.options.accepts(snap.trust)
-	if heir {
+	accepted := snap != nil && s.options.accepts(snap.trust)
+	if accepted {
 		old.close()
 	}
 	old.mu.Unlock()
-	if heir {
+	if accepted {
 		next := *snap
 		next.until = snap.at.Add(s.refresh.maxStale)
 		s.metadata.Store(old.metadata.Load())
 		s.publish(&next)
 	}
-	return heir
+	return accepted
 }
 
-// Set is the current usable set, or nil: none yet, or stale. It takes no lock.
+// Set returns the current set, or nil before the first one and while it is stale.
+// It takes no lock.
 func (s *Source) Set() *Set {
 	if snap := s.usable(time.Now()); snap != nil {
 		return snap.set
@@ -160,9 +162,9 @@ func (s *snapshot) stale(now time.Time) bool {
 }
 
 // Metadata returns the issuer's metadata document (RFC 8414), byte for byte as
-// the last discovery found it. It is nil where the configuration says where the
-// keys are, before the first discovery, and while there are no usable keys. The
-// slice must not be changed.
+// the last discovery found it. It returns nil where the keys are at a configured
+// place, before the first discovery, and while there are no usable keys. Do not
+// change the slice.
 func (s *Source) Metadata() []byte {
 	if document := s.metadata.Load(); document != nil && s.Set() != nil {
 		return *document
@@ -170,10 +172,10 @@ func (s *Source) Metadata() []byte {
 	return nil
 }
 
-// Replace gives a static source the new content of its file. A document that
-// is no JWK Set, or has no usable key, changes nothing: files are seen half
-// written, and whoever wants an issuer gone takes it out of the configuration.
-// The answer tells what was not used; Index -1 stands for the whole document.
+// Replace sets the keys of a static source to those of a new document. A document
+// that is not a JWK Set, or has no usable key, changes nothing, since a file may be
+// read half-written. Remove the issuer from the configuration to withdraw all its
+// keys. It returns what is not used, with Index -1 for the whole document.
 func (s *Source) Replace(static []byte) []Skipped {
 	set, skipped, err := parse(static, s.options.keyUse())
 	switch {
@@ -187,7 +189,7 @@ func (s *Source) Replace(static []byte) []Skipped {
 	return skipped
 }
 
-// publish makes next current and tells the log.
+// publish makes next current and logs the change.
 func (s *Source) publish(next *snapshot) {
 	if c, ok := s.exchange(next); ok {
 		s.events.loaded(c)
@@ -202,9 +204,8 @@ type change struct {
 }
 
 // exchange puts next in the place of the current snapshot. Unchanged keys keep
-// their objects; those that left are withdrawn only once no reader can find
-// them any more. False: the source was closed meanwhile, and a fetch that
-// outlived Close brings nothing back.
+// their objects; those that left are withdrawn once no reader can find them. It
+// returns false, and changes nothing, after Close.
 func (s *Source) exchange(next *snapshot) (change, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -226,8 +227,8 @@ func (s *Source) exchange(next *snapshot) (change, bool) {
 	return change{first: old == nil, added: added, removed: len(left), keys: set.Len()}, true
 }
 
-// Close is for an issuer that leaves the configuration: every key is withdrawn,
-// nothing is found any more, and Run returns.
+// Close withdraws every key of an issuer that leaves the configuration. Find
+// returns no key afterwards, and Run returns.
 func (s *Source) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -246,28 +247,29 @@ func (s *Source) drop() {
 const (
 	stateMissing = "missing" // no usable keys yet, or the issuer published none
 	stateStale   = "stale"   // the last good keys are older than MaxStale
-	stateReady   = "well"    // keys are there, be the last refresh what it may
+	stateReady   = "well"    // there are keys, whatever the last refresh brought
 )
 
-// Status is what readyz tells of an issuer.
+// Status is the state of an issuer, which /readyz shows.
 type Status struct {
 	Issuer      string
 	State       string    // "well", "stale" or "missing"
 	Keys        int       // usable now
 	Skipped     []Skipped // keys that are published and not used
 	Place       string    // URL of the key set without its query; "" for static keys, and without keys
-	LastSuccess time.Time // when the last successful fetch began; zero: none yet
+	LastSuccess time.Time // when the last successful fetch began; zero before it
 	// Problem is that of the last fetch, "" if it succeeded: a sentence with the
 	// URL (without its query), what is wrong, and what to do. Cause is the same
 	// for metrics, as in [Refresh].
 	Problem string
 	Cause   outbound.Cause
-	// NextTry is when the next fetch is due; a request for a key that is not
-	// there may ask for one before. Zero: no fetch has ended, or none is needed.
+	// NextTry is when the next fetch is due, unless a request for an unknown key
+	// needs one before. Zero: no fetch has ended, or no fetch is needed.
 	NextTry time.Time
 }
 
-// Status takes the lock of the slow path; it is for health checks, not for requests.
+// Status returns the state now. It takes the lock of the slow path: call it for
+// health checks, not for requests.
 func (s *Source) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -292,10 +294,9 @@ func (s *Source) Status() Status {
 	return status
 }
 
-// Run fetches the keys now, refreshes them in the background and does the
-// fetches that requests ask for. It returns when ctx ends or after Close.
-// Fetches run on ctx, never on a caller's: who asked first and gave up takes
-// the fetch of nobody else along.
+// Run fetches the keys, refreshes them, and does the fetches that requests need.
+// It returns when ctx ends or after Close. Fetches run on ctx, so that a caller of
+// Find that gives up does not end a fetch for which others wait.
 func (s *Source) Run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -321,7 +322,8 @@ func (s *Source) Run(ctx context.Context) {
 	}
 }
 
-// sleep waits for delay or until a fetch is asked for. False: it is over.
+// sleep waits for delay or until a fetch is requested. It returns false when ctx
+// ended.
 func (s *Source) sleep(ctx context.Context, delay time.Duration) bool {
 	timer := time.NewTimer(delay)
 	defer timer.Stop()

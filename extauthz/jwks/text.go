@@ -6,8 +6,8 @@ import (
 	"github.com/doorward/doorward/internal/strictjson"
 )
 
-// text reads a member that must be a string where it is present. A null is
-// present, and no string.
+// text reads a member that must be a string where it is present. A null is present
+// and not a string.
 func text(from strictjson.Members, name string) (value string, present bool, err error) {
 	raw := from.Get(name)
 	if !raw.Present() {

@@ -14,9 +14,9 @@ const (
 	yearTenThousand = 253402300800 // in seconds since 1970; RFC 3339 ends before it
 )
 
-// Parse reads a list in the format that the package comment describes. The
-// error tells of the first thing that is wrong, as "line:column: member: what
-// is wrong: what to write", and repeats nothing of the document.
+// Parse reads a list in the format of the package comment. The error is the first
+// fault, as "line:column: member: what is wrong: what to write", and repeats
+// nothing of the document.
 func Parse(doc []byte) (*List, error) {
 	r := &reader{doc: doc}
 	switch {
@@ -35,11 +35,11 @@ func Parse(doc []byte) (*List, error) {
 	return p.list, nil
 }
 
-// parser puts entries into list as it meets them.
+// parser adds entries to list as it reads them.
 type parser struct {
 	*reader
 	list    *List
-	issuers map[string]string // each issuer's one copy: entries by the thousand name the same
+	issuers map[string]string // one copy of each issuer, which thousands of entries may name
 }
 
 func (p *parser) document() error {
@@ -69,7 +69,8 @@ func (p *parser) document() error {
 	case p.list.serial == 0:
 		return p.fail(0, place{member: "serial"}, `is missing: write "serial": 1, and a higher one with every change`)
 	case lists == 0:
-		return p.fail(0, place{member: "revoked"}, `is missing, and so is issued_before: write "revoked": [] to revoke nothing`)
+		return p.fail(0, place{member: "revoked"},
+			`is missing, and so is issued_before: write "revoked": [] to revoke nothing`)
 	}
 	return nil
 }
@@ -81,13 +82,14 @@ func (p *parser) serial(here place) error {
 	}
 	serial, notWhole := strconv.ParseInt(token.String(), 10, 64)
 	if token.Kind() != '0' || notWhole != nil || serial < 1 {
-		return p.fail(at, here, "is not a whole number from 1 to 9223372036854775807: write plain digits, without quotes, fraction or exponent")
+		return p.fail(at, here, "is not a whole number from 1 to 9223372036854775807: "+
+			"write plain digits, without quotes, fraction or exponent")
 	}
 	p.list.serial = serial
 	return nil
 }
 
-// revoked reads one entry of that list.
+// revoked reads one entry of that member.
 func (p *parser) revoked(here place) error {
 	var issuer, id, subject, client, keyID string
 	begin := p.json.Offset()
@@ -122,9 +124,11 @@ func (p *parser) revoked(here place) error {
 	case issuer == "":
 		return p.fail(begin, here.in("issuer"), "is missing: write the exact iss of the tokens")
 	case selectors == 0:
-		return p.fail(begin, here, "names no token: add one of jti, sub, client_id and kid; for all tokens of an issuer use issued_before")
+		return p.fail(begin, here, "names no token: add one of jti, sub, client_id and kid; "+
+			"for all tokens of an issuer use issued_before")
 	case selectors > 1:
-		return p.fail(begin, here, "has more than one of jti, sub, client_id and kid: write one entry for each, every entry revokes by itself")
+		return p.fail(begin, here, "has more than one of jti, sub, client_id and kid: "+
+			"write one entry for each, every entry revokes by itself")
 	}
 	p.list.ids = p.list.ids.with(issuer, id)
 	p.list.subjects = p.list.subjects.with(issuer, subject)
@@ -133,7 +137,7 @@ func (p *parser) revoked(here place) error {
 	return nil
 }
 
-// with adds a value to the set, unless there is none.
+// with adds a value to the set, unless it is empty.
 func (s set) with(issuer, value string) set {
 	if value == "" {
 		return s
@@ -145,7 +149,7 @@ func (s set) with(issuer, value string) set {
 	return s
 }
 
-// issuedBefore reads one entry of that list.
+// issuedBefore reads one entry of that member.
 func (p *parser) issuedBefore(here place) error {
 	var (
 		issuer, subject string
@@ -206,7 +210,7 @@ func (p *parser) issuer(here place) (string, error) {
 
 const writeTime = `write RFC 3339 like "2026-11-23T12:00:00Z", or whole seconds since 1970 like 1700000000`
 
-// time is 1970 or later: the zero time stands for an absent claim or member.
+// time reads a time of 1970 or later, since the zero time is an absent member.
 func (p *parser) time(here place) (time.Time, error) {
 	token, at, err := p.token(here)
 	if err != nil {
@@ -234,8 +238,7 @@ func (p *parser) time(here place) (time.Time, error) {
 	return date, nil
 }
 
-// text is a string that is not empty: an empty one would be a claim that the
-// token lacks.
+// text reads a string that is not empty, since an empty one is an absent claim.
 func (p *parser) text(here place) (string, error) {
 	token, at, err := p.token(here)
 	switch {

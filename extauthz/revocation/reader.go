@@ -15,7 +15,7 @@ import (
 // zero place is the file.
 type place struct {
 	member string // of the document
-	index  int    // of an entry, from 1 on so that zero is none
+	index  int    // of an entry, from 1 on; zero: not in an entry
 	within string // member of that entry
 }
 
@@ -45,8 +45,8 @@ type reader struct {
 	json *strictjson.Reader
 }
 
-// fail returns the error for what is at this offset. It names members of the
-// format only: those of the document may be anything.
+// fail returns the error for a fault at this offset. It names members of the
+// format alone, since those of the document may be anything.
 func (r *reader) fail(at int, where place, message string) error {
 	before := string(r.doc[:min(at, len(r.doc))])
 	line := 1 + strings.Count(before, "\n")
@@ -54,7 +54,7 @@ func (r *reader) fail(at int, where place, message string) error {
 	return errors.New(strconv.Itoa(line) + ":" + strconv.Itoa(column) + ": " + where.String() + ": " + message)
 }
 
-// token is the next token and its offset. It is void after the next read.
+// token returns the next token, which is valid until the next read, and its offset.
 func (r *reader) token(where place) (jsontext.Token, int, error) {
 	at := r.json.Offset()
 	token, err := r.json.Token()
@@ -64,7 +64,7 @@ func (r *reader) token(where place) (jsontext.Token, int, error) {
 	return token, at, nil
 }
 
-// broken explains what is not strict JSON.
+// broken returns the error for a document that is not strict JSON.
 func (r *reader) broken(where place, err error) error {
 	var fault *strictjson.Error
 	if !errors.As(err, &fault) {
@@ -83,7 +83,7 @@ func (r *reader) broken(where place, err error) error {
 }
 
 // object reads an object and calls member after each name, to read the value.
-// at is where the name stands.
+// at is the offset of the name.
 func (r *reader) object(where place, member func(name string, at int) error) error {
 	token, at, err := r.token(where)
 	switch {

@@ -1,4 +1,6 @@
-// Package revocation answers one question: was this verified token revoked?
+// Package revocation reads lists of revoked tokens from a file and follows its
+// changes. Make a [Source] with [NewSource], run [Source.Run] in a goroutine, and
+// call [List.Revokes] of [Source.Current] for each verified token.
 //
 // # The file
 //
@@ -19,40 +21,38 @@
 //	}
 //
 // An entry of revoked names an issuer and exactly one of jti, sub, client_id
-// and kid, compared byte for byte with what the token was verified to say
-// ([Token] tells which of its claims). Another issuer's token never matches.
+// and kid, which is compared byte for byte with the claim of the verified token
+// (see [Token]). It matches tokens of that issuer alone.
 //
-// An entry of issued_before voids the issuer's tokens with an iat before time,
-// and those without iat; with sub, only that subject's. time is RFC 3339, or
-// whole seconds since 1970 (a NumericDate, RFC 7519, section 2). Where several
-// entries name the same, all hold: the latest time counts.
+// An entry of issued_before revokes the issuer's tokens with an iat before time,
+// and those without iat; with sub, those of that subject alone. time is RFC 3339,
+// or whole seconds since 1970 (a NumericDate, RFC 7519, section 2). Of several
+// entries for the same tokens the latest time counts.
 //
-// Either list may be left out, not both: who means "nothing is revoked" writes
-// an empty list. An entry may go once every token it names has expired.
+// Either list may be left out, but not both: to revoke nothing, write an empty
+// list. Remove an entry once every token that it names has expired.
 //
 // # The serial
 //
-// serial is a whole number from 1 on that grows with every change; the time of
-// writing, in seconds, will do. A [Source] refuses a lower serial than the one
-// in force, so that an old copy cannot bring a token back, and other content
-// under the same serial. It remembers no serial over a restart: a start takes
-// the file as it is.
+// serial is a whole number from 1 on that grows with every change, such as the time
+// of writing in seconds. A [Source] refuses a lower serial than the one in force,
+// so that an old copy cannot make a token valid again, and other content under the
+// same serial. It does not remember the serial over a restart: the first read
+// accepts any.
 //
 // # Strictness
 //
-// One misread entry is a token let in, so nothing is skipped: a name twice, an
-// unknown member, an empty string, invalid UTF-8, anything after the document
-// or more than 16 MiB refuses the whole file, and the list before stays in
-// force. A file that is written in place may be read half-written; that is
-// refused too, and read again. Better write another file beside it and rename.
-//
-// What it does not know: signatures, and which issuers are trusted.
+// A misread entry would accept a revoked token, so nothing is skipped: a duplicate
+// name, an unknown member, an empty string, invalid UTF-8, anything after the
+// document or more than 16 MiB makes the whole file invalid, and the list before
+// stays in force. A file that is written in place may be read half-written, which
+// is refused and read again: write another file beside it and rename it.
 package revocation
 
 import "time"
 
-// Token is what a list looks at. The fields are those of a verified token; an
-// empty string is a claim that the token lacks, and matches no entry.
+// Token is what is compared with a list: the claims of a verified token. An empty
+// string is an absent claim, and matches no entry.
 type Token struct {
 	Issuer   string    // iss (RFC 7519, section 4.1.1)
 	ID       string    // jti (RFC 7519, section 4.1.7)
@@ -62,8 +62,8 @@ type Token struct {
 	IssuedAt time.Time // iat (RFC 7519, section 4.1.6); zero: absent
 }
 
-// List says which tokens are revoked. It does not change, and may be read by
-// any number of goroutines. The zero List revokes nothing.
+// List is which tokens are revoked. It does not change, and is safe for concurrent
+// use. The zero List revokes nothing.
 type List struct {
 	serial int64
 
@@ -73,7 +73,7 @@ type List struct {
 	subjectIssuedBefore map[pair]time.Time
 }
 
-// pair is a value and the issuer without whom it means nothing.
+// pair is a claim and the issuer whose tokens it is compared with.
 type pair struct{ issuer, value string }
 
 type set map[pair]struct{}
@@ -83,10 +83,10 @@ func (s set) has(issuer, value string) bool {
 	return found
 }
 
-// Serial is the number of this version of the list, from 1 on.
+// Serial returns the number of this version of the list, from 1 on.
 func (l *List) Serial() int64 { return l.serial }
 
-// Entries is the number of different entries, of both kinds.
+// Entries returns the number of different entries, of both kinds.
 func (l *List) Entries() int { return l.selectors() + l.cutoffs() }
 
 func (l *List) selectors() int {
@@ -97,8 +97,8 @@ func (l *List) cutoffs() int {
 	return len(l.issuedBefore) + len(l.subjectIssuedBefore)
 }
 
-// Revokes says whether t is void by this list. It allocates nothing and reads
-// no clock, so that it can be asked at every request.
+// Revokes reports whether the list revokes t. It allocates nothing and reads no
+// clock: call it for every request.
 func (l *List) Revokes(t Token) bool {
 	return l.ids.has(t.Issuer, t.ID) ||
 		l.subjects.has(t.Issuer, t.Subject) ||
@@ -107,8 +107,8 @@ func (l *List) Revokes(t Token) bool {
 		l.tooOld(t)
 }
 
-// tooOld needs no case for a token without iat, of which nothing shows that it
-// is younger: the zero time lies before every time that a file can hold.
+// tooOld compares iat. A token without iat is too old: the zero time is before
+// every time that a file can hold.
 func (l *List) tooOld(t Token) bool {
 	if cutoff, found := l.issuedBefore[t.Issuer]; found && t.IssuedAt.Before(cutoff) {
 		return true

@@ -12,48 +12,45 @@ import (
 	"time"
 )
 
-// A change of the file is in force within a second: every look sees what a
-// stat shows, every third reads the file whatever the stat shows. A stat can
-// hide a change, where the clock of the file system is coarse or a tool puts
-// the old time back.
+// A change of the file is in force within a second: the file is read when stat
+// shows a change, and at every third check in any case. Stat may not show a change
+// where the clock of the file system is coarse or a tool restores the old time.
 const (
-	lookEvery = 250 * time.Millisecond
-	readEvery = 3 // looks
+	checkEvery = 250 * time.Millisecond
+	readEvery  = 3 // checks
 )
 
-// Source keeps the list of one file, or the one that it was given.
-// [Source.Current] may be called from any number of goroutines; [Source.Run] is
-// called once.
+// Source keeps the list of one file, or of [NewStaticSource]. Call [Source.Run]
+// once, and [Source.Current] from any number of goroutines.
 type Source struct {
-	path    string // "" if lists are given
+	path    string // "" for a static source
 	log     *slog.Logger
 	loaded  func(serial int64, entries int, ok bool)
 	current atomic.Pointer[List]
 
-	// NewSource's, then Run's alone.
+	// Used by NewSource, then by Run alone.
 	buffer  bytes.Buffer // the last content; kept for its memory
 	seen    os.FileInfo  // from just before the last content was read
-	looks   int
+	checks  int
 	inForce digest
 	refused refusal
 }
 
 type digest [sha256.Size]byte
 
-// refusal is what was said of the content that is there now; zero: it is in force.
+// refusal is why the present content is not in force; zero: it is.
 type refusal struct {
 	content digest // zero: it could not be read
 	why     string
 }
 
-// NewSource reads the file, through symbolic links, and fails where
-// [Source.Run] would refuse it; the error holds path, line and column. log
-// gets one line per event, never one per look; nil: nothing is logged.
+// NewSource reads the file, through symbolic links, and returns an error with path,
+// line and column where [Source.Run] would refuse it. log gets one line per event;
+// nil: nothing is logged.
 //
-// loaded, for metrics, is told of every event: the first list, each later one
-// and each refusal, with the serial and the entries of the list that is now in
-// force, and whether that is the one in the file. It must not wait. Nil:
-// nobody is told.
+// loaded, for metrics, is called for every event (the first list, each later one
+// and each refusal) with the serial and the entries of the list that is in force
+// then, and whether that is the one in the file. It must not block. It may be nil.
 func NewSource(path string, log *slog.Logger, loaded func(serial int64, entries int, ok bool)) (*Source, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -71,8 +68,8 @@ func NewSource(path string, log *slog.Logger, loaded func(serial int64, entries 
 	return s, nil
 }
 
-// NewStaticSource makes a Source that has no file: it begins with list, and changes
-// when [Source.Give] is called. log and loaded are as for [NewSource].
+// NewStaticSource returns a Source without a file, with this list until
+// [Source.Replace] is called. log and loaded are as for [NewSource].
 func NewStaticSource(list *List, log *slog.Logger, loaded func(serial int64, entries int, ok bool)) *Source {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -82,18 +79,18 @@ func NewStaticSource(list *List, log *slog.Logger, loaded func(serial int64, ent
 	return s
 }
 
-// Give puts list in force, which is to follow the one before ([List.Follows]).
-// It is for one goroutine, and for a Source of [NewStaticSource].
-func (s *Source) Give(list *List) { s.activate(list, digest{}) }
+// Replace puts list in force in a Source of [NewStaticSource]. Check it with
+// [List.Follows] before, and call Replace from one goroutine.
+func (s *Source) Replace(list *List) { s.activate(list, digest{}) }
 
-// Current is the list in force, never nil. It takes no lock. A list does not
-// change: ask for the current one at every request.
+// Current returns the list in force, never nil. It takes no lock. A list does not
+// change: call Current for every request.
 func (s *Source) Current() *List { return s.current.Load() }
 
-// Run looks at the file for changes until ctx ends. What cannot be read, is no
-// list, or is older than the list in force is refused, and that list stays.
+// Run checks the file for changes until ctx ends. It refuses a file that cannot be
+// read, is not a list, or is older than the list in force, which then stays.
 func (s *Source) Run(ctx context.Context) {
-	ticker := time.NewTicker(lookEvery)
+	ticker := time.NewTicker(checkEvery)
 	defer ticker.Stop()
 	for {
 		select {
@@ -106,8 +103,8 @@ func (s *Source) Run(ctx context.Context) {
 }
 
 func (s *Source) readIfChanged() {
-	s.looks++
-	if s.looks%readEvery != 0 && s.unchanged() {
+	s.checks++
+	if s.checks%readEvery != 0 && s.unchanged() {
 		return
 	}
 	content, err := s.read()
@@ -118,22 +115,22 @@ func (s *Source) readIfChanged() {
 	switch sum := digest(sha256.Sum256(content)); sum {
 	case s.inForce:
 		s.restored()
-	case s.refused.content: // and was told of
+	case s.refused.content: // which was logged
 	default:
 		s.replace(content, sum)
 	}
 }
 
-// unchanged says that the file at the end of all links looks as it did when it
-// was last read.
+// unchanged reports whether stat shows the file, at the end of all links, as it was
+// when it was last read.
 func (s *Source) unchanged() bool {
 	now, err := os.Stat(s.path)
 	return err == nil && os.SameFile(now, s.seen) &&
 		now.Size() == s.seen.Size() && now.ModTime().Equal(s.seen.ModTime())
 }
 
-// read gives the content, at most one byte more than a list may have; it is
-// void after the next read.
+// read returns the content, at most one byte more than a list may have, which is
+// valid until the next read.
 func (s *Source) read() ([]byte, error) {
 	found, err := os.Stat(s.path)
 	if err != nil {
@@ -147,7 +144,7 @@ func (s *Source) read() ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	// Before the content: what is written meanwhile shows at the next look.
+	// Before the content: what is written meanwhile shows at the next check.
 	seen, err := file.Stat()
 	if err != nil {
 		return nil, err
@@ -173,14 +170,15 @@ func (s *Source) replace(content []byte, sum digest) {
 	s.activate(next, sum)
 }
 
-// Follows refuses a list that cannot have come after the one in force; nil: none
-// is.
+// Follows returns an error if l cannot be a later version of the list in force,
+// which may be nil.
 func (l *List) Follows(inForce *List) error {
 	switch {
 	case inForce == nil:
 		return nil
 	case l.serial < inForce.serial:
-		return fmt.Errorf("serial: %d is older than %d, which is in force: raise it with every change", l.serial, inForce.serial)
+		return fmt.Errorf("serial: %d is older than %d, which is in force: raise it with every change",
+			l.serial, inForce.serial)
 	case l.serial == inForce.serial:
 		return fmt.Errorf("serial: %d is in force with other content: raise it with every change", l.serial)
 	}
@@ -194,7 +192,7 @@ func (s *Source) activate(next *List, sum digest) {
 		slog.Int("revoked", next.selectors()), slog.Int("issued_before", next.cutoffs()))
 }
 
-// refuse keeps the list in force, and tells once what is wrong with the file.
+// refuse keeps the list in force, and logs once what is wrong with the file.
 func (s *Source) refuse(r refusal) {
 	if r == s.refused {
 		return
@@ -204,13 +202,14 @@ func (s *Source) refuse(r refusal) {
 		slog.String("problem", r.why), slog.Int64("serial", s.Current().serial))
 }
 
-// restored tells that after a refusal the list in force is in the file again.
+// restored logs that after a refusal the list in force is in the file again.
 func (s *Source) restored() {
 	if s.refused == (refusal{}) {
 		return
 	}
 	s.refused = refusal{}
-	s.logEvent(slog.LevelInfo, "revocations are in the file again as they are in force", slog.Int64("serial", s.Current().serial))
+	s.logEvent(slog.LevelInfo, "revocations are in the file again as they are in force",
+		slog.Int64("serial", s.Current().serial))
 }
 
 func (s *Source) logEvent(level slog.Level, event string, attrs ...slog.Attr) {

@@ -220,7 +220,7 @@ func TestChangeIsInForceWithinASecond(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := open(t, version(1))
 					w.run()
-					pass(time.Duration(looks) * lookEvery)
+					pass(time.Duration(looks) * checkEvery)
 					w.want(1)
 					row.change(w)
 					pass(time.Second)
@@ -304,7 +304,7 @@ func TestMountedConfigMap(t *testing.T) {
 		if err := os.RemoveAll(filepath.Join(folder, "..1")); err != nil {
 			t.Fatal(err)
 		}
-		pass(lookEvery) // no full read is needed for what a stat shows
+		pass(checkEvery) // no full read is needed for what a stat shows
 		w.want(2)
 	})
 }
@@ -414,7 +414,7 @@ func TestRefusedIsParsedOnce(t *testing.T) {
 	w.readIfChanged()
 	w.want(5)
 	allocs := testing.AllocsPerRun(10, func() {
-		w.looks = readEvery - 1
+		w.checks = readEvery - 1
 		w.readIfChanged()
 	})
 	if allocs > 100 { // a few for the file, over 500 for the list

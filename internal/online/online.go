@@ -1,6 +1,6 @@
-// Package online fetches once what serve would fetch, and says of it what serve
-// says in its log and on /readyz, before a request depends on it. It keeps
-// nothing, opens no port, and sends nothing but the requests of serve.
+// Package online fetches once what serve would fetch, and reports what serve would
+// write to its log and show on /readyz, before a request depends on it. It writes
+// no files, opens no port, and sends the requests of serve alone.
 package online
 
 import (
@@ -15,17 +15,17 @@ import (
 	"github.com/doorward/doorward/internal/config"
 )
 
-// Keys fetches the keys of all issuers at once; the answers are in their order.
-// Static keys are parsed; nothing is fetched for them.
+// Keys fetches the keys of all issuers at once and returns the results in their
+// order. It parses static keys, and fetches nothing for them.
 func Keys(ctx context.Context, issuers []config.Issuer) []jwks.Status {
 	return each(issuers, func(issuer config.Issuer) jwks.Status {
 		return issuer.Keys.FetchOnce(ctx)
 	})
 }
 
-// KeyProblems are what is wrong with the keys of an issuer, at the place where
-// the configuration names it: an error where there is none, and a warning for
-// each that is published and not used.
+// KeyProblems returns what is wrong with the keys of an issuer, at the place where
+// the configuration names it: an error if there are no keys, and a warning for each
+// key that is published and not used.
 func KeyProblems(issuer config.Issuer, keys jwks.Status) finding.List {
 	at := finding.Finding{File: issuer.File, Line: issuer.Line, Column: issuer.Column}
 	if keys.Problem != "" {
@@ -44,8 +44,8 @@ func KeyProblems(issuer config.Issuer, keys jwks.Status) finding.List {
 	return problems
 }
 
-// KeyLine says in a line what came from an issuer without problems; "" where
-// nothing was to be fetched.
+// KeyLine returns a line about the keys of an issuer without problems; "" for
+// static keys.
 func KeyLine(keys jwks.Status) string {
 	if keys.Place == "" {
 		return ""
@@ -53,29 +53,30 @@ func KeyLine(keys jwks.Status) string {
 	return fmt.Sprintf("%s: %d keys from %s", keys.Issuer, keys.Keys, keys.Place)
 }
 
-// Bundles fetches all bundles at once; the answers are in their order.
+// Bundles fetches all bundles at once and returns the results in their order.
 func Bundles(ctx context.Context, wanted []bundles.Options) []bundles.Status {
 	return each(wanted, func(o bundles.Options) bundles.Status { return bundles.Fetch(ctx, o) })
 }
 
-// BundleLine says in a line what is there now.
-func BundleLine(o bundles.Options, there *bundles.Bundle) string {
-	line := fmt.Sprintf("bundle %s: roots %s", o.Name, strings.Join(there.Content.Roots, " "))
-	if there.Revision != "" {
-		line += fmt.Sprintf(", revision %q", there.Revision)
+// BundleLine returns a line about a fetched bundle.
+func BundleLine(o bundles.Options, fetched *bundles.Bundle) string {
+	line := fmt.Sprintf("bundle %s: roots %s", o.Name, strings.Join(fetched.Content.Roots, " "))
+	if fetched.Revision != "" {
+		line += fmt.Sprintf(", revision %q", fetched.Revision)
 	}
-	if there.Serial != 0 {
-		line += fmt.Sprintf(", serial %d", there.Serial)
+	if fetched.Serial != 0 {
+		line += fmt.Sprintf(", serial %d", fetched.Serial)
 	}
 	return line
 }
 
-func each[A, B any](asked []A, ask func(A) B) []B {
-	answers := make([]B, len(asked))
-	var all sync.WaitGroup
-	for i, one := range asked {
-		all.Go(func() { answers[i] = ask(one) })
+// each calls fetch for all places at once.
+func each[A, B any](places []A, fetch func(A) B) []B {
+	results := make([]B, len(places))
+	var running sync.WaitGroup
+	for i, place := range places {
+		running.Go(func() { results[i] = fetch(place) })
 	}
-	all.Wait()
-	return answers
+	running.Wait()
+	return results
 }

@@ -50,7 +50,7 @@ func newRevocations(log *slog.Logger, registry prometheus.Registerer) *revocatio
 // bundles.
 func keepRevocations(source *revocation.Source, have, wanted revocationSource) bool {
 	if have.list != nil && wanted.list != nil && have.list != wanted.list {
-		source.Give(wanted.list)
+		source.Replace(wanted.list)
 	}
 	return have.path == wanted.path && (have.list == nil) == (wanted.list == nil)
 }

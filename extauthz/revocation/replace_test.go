@@ -9,30 +9,30 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestGiven: a source without a file changes when it is given another list, and
-// tells of each.
-func TestGiven(t *testing.T) {
-	var told []report
+// TestReplace: a source without a file changes when its list is replaced, and logs
+// and reports each list.
+func TestReplace(t *testing.T) {
+	var reports []report
 	var lines bytes.Buffer
 	first := mustParse(t, `{"serial": 1, "revoked": [{"issuer": "https://as.example.com", "sub": "alice"}]}`)
 	second := mustParse(t, `{"serial": 2, "revoked": []}`)
 	s := NewStaticSource(first, slog.New(slog.NewTextHandler(&lines, nil)), func(serial int64, entries int, ok bool) {
-		told = append(told, report{serial, entries, ok})
+		reports = append(reports, report{serial, entries, ok})
 	})
 	if !s.Current().Revokes(usual()) {
 		t.Error("the first list is not in force")
 	}
-	s.Give(second)
+	s.Replace(second)
 	if s.Current() != second {
 		t.Error("the second list is not in force")
 	}
-	if diff := cmp.Diff([]report{{1, 1, true}, {2, 0, true}}, told); diff != "" {
+	if diff := cmp.Diff([]report{{1, 1, true}, {2, 0, true}}, reports); diff != "" {
 		t.Error(diff)
 	}
 	if got := strings.Count(lines.String(), "revocations loaded"); got != 2 {
-		t.Errorf("told %d times", got)
+		t.Errorf("logged %d times", got)
 	}
-	NewStaticSource(first, nil, nil).Give(second) // nobody listens
+	NewStaticSource(first, nil, nil).Replace(second) // without a log and a hook
 }
 
 func TestFollows(t *testing.T) {
