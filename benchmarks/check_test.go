@@ -124,7 +124,7 @@ func resources(t testing.TB, dpop string) *resource.Table {
 	return table
 }
 
-// ask asks about the first token, which must be taken.
+// ask makes a Check with the first token, which must be allowed.
 func (w *world) ask(t testing.TB) {
 	response := w.server.Check(context.Background(), w.checks[0])
 	if response.GetStatus().GetCode() != 0 {
@@ -132,7 +132,7 @@ func (w *world) ask(t testing.TB) {
 	}
 }
 
-// answer is a Check from bytes to bytes, which the server may keep.
+// answer makes a Check from bytes to bytes, which the server may keep.
 func (w *world) answer(wire []byte) {
 	w.server.Answer(context.Background(), slices.Clone(wire))
 }
@@ -166,7 +166,7 @@ func BenchmarkColdCheck(b *testing.B) {
 	for _, algorithm := range algorithms {
 		b.Run(algorithm, func(b *testing.B) {
 			w := newWorld(b, algorithm, distinct, forget)
-			w.ask(b) // they are taken
+			w.ask(b) // they are accepted
 			b.ReportAllocs()
 			n := 0
 			for b.Loop() {
@@ -211,7 +211,7 @@ func BenchmarkBareSignature(b *testing.B) {
 	}
 }
 
-// verify does what nobody can do without.
+// verify is the part of a cold Check that every service needs.
 func (w *world) verify(t testing.TB, i int) {
 	compact := w.tokens[i%len(w.tokens)]
 	dot := strings.LastIndexByte(compact, '.')
@@ -241,7 +241,7 @@ func genuine(public crypto.PublicKey, signed, signature []byte) bool {
 	}
 }
 
-// TestColdIsCold: the benchmarks measure what their names say.
+// TestColdIsCold: a hot Check finds its token in the cache, a cold one does not.
 func TestColdIsCold(t *testing.T) {
 	for _, row := range []struct {
 		intent    string
@@ -281,15 +281,14 @@ func (w *world) cached(t *testing.T, result string) float64 {
 	return 0
 }
 
-// TestBareSignatureJudges: a baseline that let a forgery through would measure
-// nothing.
+// TestBareSignatureJudges: a baseline that accepted a forgery would measure nothing.
 func TestBareSignatureJudges(t *testing.T) {
 	for _, algorithm := range algorithms {
 		w := newWorld(t, algorithm, 1, forget)
 		w.verify(t, 0)
 		signature := w.key.Signature([]byte("signed"))
 		if !genuine(w.key.Public(), []byte("signed"), signature) || genuine(w.key.Public(), []byte("forged"), signature) {
-			t.Errorf("%s: judged wrongly", algorithm)
+			t.Errorf("%s: the wrong result", algorithm)
 		}
 	}
 }

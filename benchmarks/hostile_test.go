@@ -137,7 +137,7 @@ func (w *world) hostile(t testing.TB) map[string][]byte {
 		for who, ask := range map[string]struct{ token, host string }{
 			"with a token":    {w.tokens[0], traffic.Host},
 			"without a token": {"", traffic.Host},
-			"for nobody":      {w.tokens[0], "nobody.example.com"},
+			"for no resource": {w.tokens[0], "nobody.example.com"},
 		} {
 			check := traffic.Request(ask.token, traffic.Raw, 1)
 			http := check.GetAttributes().GetRequest().GetHttp()
@@ -161,11 +161,10 @@ func encode(t testing.TB, check *authv3.CheckRequest) []byte {
 	return wire
 }
 
-// TestMemoryOfHostileShapes: whatever a client writes, its Check allocates at
-// most eight times its bytes, those that gRPC hands over included, and a little
-// that no request is without. Nothing that the client wrote is worth more memory
-// before a signature is verified: neither paths and headers nor the JSON of a
-// token or a DPoP proof.
+// TestMemoryOfHostileShapes: a Check of any content allocates at most eight times its
+// bytes, including those that gRPC allocates, and a small constant.
+// It uses no more before a signature is verified: neither for paths and headers nor
+// for the JSON of a token or a DPoP proof.
 func TestMemoryOfHostileShapes(t *testing.T) {
 	if raced {
 		t.Skip("the race detector allocates for itself; make test runs this without it")

@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// What a Check may allocate: what it does, and a little room. Lower them when it
-// does less. They are no times, so that they mean the same on every machine.
+// The limits of what a Check allocates: its present count, and a small margin. Lower
+// them when a Check allocates less. They are counts, which are the same on every
+// machine.
 var limits = []limit{
 	{"hot, bytes in to bytes out", remember, 6, 3 << 10},
 	{"cold, bytes in to bytes out", forget, 135, 11 << 10},
@@ -19,8 +20,8 @@ type limit struct {
 	bytes       float64 // in them
 }
 
-// TestLimits counts, and measures no time: a Check that becomes dearer is seen
-// before anybody runs a benchmark.
+// TestLimits counts allocations and measures no time, so that every test run finds a
+// Check that costs more.
 func TestLimits(t *testing.T) {
 	if raced {
 		t.Skip("the race detector allocates too; `make test` runs this without it as well")
@@ -33,7 +34,7 @@ func TestLimits(t *testing.T) {
 				w.answer(w.wires[i%tokens])
 			}
 		}
-		ask(2 * tokens) // whatever is made once is made
+		ask(2 * tokens) // everything that is made once exists now
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		ask(checks)

@@ -2,5 +2,5 @@
 
 package benchmarks_test
 
-// raced says that the race detector is on, which allocates for itself.
+// raced reports whether the race detector is on, which allocates memory too.
 const raced = true

@@ -1,6 +1,5 @@
-// Package authority plays the authorization server of the benchmarks: a key
-// set that is published, withheld or changed at will, and the tokens that are
-// signed with its keys or with others.
+// Package authority is the authorization server of the benchmarks. It publishes,
+// withholds or changes a key set, and signs tokens with these keys or with others.
 package authority
 
 import (
@@ -15,10 +14,10 @@ import (
 )
 
 // AnswersSlowly is the time to each answer, so that a request that waits for a
-// fetch shows.
+// fetch is visible in the latencies.
 const AnswersSlowly = 250 * time.Millisecond
 
-// Behaviour is how the authorization server meets a request.
+// Behaviour is how the authorization server answers a request.
 type Behaviour string
 
 // The behaviours.
@@ -28,7 +27,7 @@ const (
 	Silent  Behaviour = "never answered"
 )
 
-// Fetch is one request that the authorization server saw.
+// Fetch is one request that the authorization server received.
 type Fetch struct {
 	At  time.Duration // from the moment that is zero to Since
 	Met Behaviour
@@ -65,10 +64,10 @@ func Open(keys ...*jwttest.Key) (*Server, error) {
 	a.server = &http.Server{
 		Handler:           routes,
 		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0), // broken connections are what an outage makes
+		ErrorLog:          log.New(io.Discard, "", 0), // an outage breaks connections
 	}
 	go func() {
-		_ = a.server.Serve(listener) // it ends with Close, and says so
+		_ = a.server.Serve(listener) // http.ErrServerClosed, after Close
 		close(a.ended)
 	}()
 	return a, nil
@@ -77,9 +76,9 @@ func Open(keys ...*jwttest.Key) (*Server, error) {
 // JWKSURL is where the key set is.
 func (a *Server) JWKSURL() string { return a.URL + "/jwks.json" }
 
-// Close breaks what is open.
+// Close stops the server and closes its connections.
 func (a *Server) Close() {
-	_ = a.server.Close() // there is nothing to lose
+	_ = a.server.Close() // its only connections are those of the benchmark
 	<-a.ended
 }
 
@@ -103,7 +102,7 @@ func (a *Server) keySet(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/jwk-set+json")
-	_, _ = w.Write(set) // a client that has gone needs no answer
+	_, _ = w.Write(set) // the client may have closed the connection
 }
 
 // SetBehaviour changes how the next requests are answered.
@@ -120,7 +119,7 @@ func (a *Server) Publish(keys ...*jwttest.Key) {
 	a.keys = keys
 }
 
-// Since are the fetches from a moment on, timed from another.
+// Since returns the fetches from a moment on, with times relative to zero.
 func (a *Server) Since(from, zero time.Time) []Fetch {
 	a.mu.Lock()
 	defer a.mu.Unlock()

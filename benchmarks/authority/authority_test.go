@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestTheAuthorityNotesFetches in every mood, also those that it does not
+// TestTheAuthorityNotesFetches under every behaviour, also those that it does not
 // answer.
 func TestTheAuthorityNotesFetches(t *testing.T) {
 	made := NewTokens(1)
@@ -48,7 +48,7 @@ func TestTheAuthorityNotesFetches(t *testing.T) {
 	}
 }
 
-// TestGoodTrafficIsMixed: most tokens come again, and one in ten never came.
+// TestGoodTrafficIsMixed: most tokens are repeated, and one in ten is new.
 func TestGoodTrafficIsMixed(t *testing.T) {
 	made := NewTokens(1)
 	const poolSize, freshEvery = 200, 10

@@ -7,28 +7,28 @@ import (
 	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
-// Resource is what every token is for.
+// Resource is the audience of every token.
 const Resource = "https://mcp.example.com/mcp"
 
-// Tokens makes everything that is sent. Signing costs more than verifying, so
-// that it is best done before the clock runs.
+// Tokens makes the tokens that are sent. Signing costs more than verifying: make
+// them before the measurement.
 type Tokens struct {
 	Issuer   string
 	Known    *jwttest.Key   // signs all good traffic; published throughout
 	Newer    []*jwttest.Key // published one after the other, at rotations
-	stranger *jwttest.Key   // an attacker's, never published, and with the id of the known key
+	attacker *jwttest.Key   // never published, with the id of the known key
 }
 
-// NewTokens makes the keys: ES256, and so many that come by rotation.
+// NewTokens makes the keys, with this number of newer ones. All are ES256.
 func NewTokens(rotations int) *Tokens {
-	t := &Tokens{Known: jwttest.NewKey("ES256", "known"), stranger: jwttest.NewKey("ES256", "known")}
+	t := &Tokens{Known: jwttest.NewKey("ES256", "known"), attacker: jwttest.NewKey("ES256", "known")}
 	for range rotations {
 		t.Newer = append(t.Newer, jwttest.NewKey("ES256", "newer-"+rand.Text()))
 	}
 	return t
 }
 
-// claims are those of a good token; no two are equal.
+// claims returns those of a good token; no two tokens have the same.
 func (t *Tokens) claims() map[string]any {
 	now := time.Now()
 	return map[string]any{
@@ -37,10 +37,10 @@ func (t *Tokens) claims() map[string]any {
 	}
 }
 
-// Good is a new token, signed by the known key.
+// Good returns a new token, signed by the known key.
 func (t *Tokens) Good() string { return t.Known.Sign(t.claims()) }
 
-// Pool is n good tokens.
+// Pool returns n good tokens.
 func (t *Tokens) Pool(n int) []string {
 	pool := make([]string, n)
 	for i := range pool {
@@ -49,8 +49,8 @@ func (t *Tokens) Pool(n int) []string {
 	return pool
 }
 
-// Mixed is n requests' good tokens: a pool of so many that come again and again
-// and, one in so many times, one that was never seen (0: none).
+// Mixed returns the tokens of n good requests: those of a pool again and again, and
+// for one request in so many a new one (0: none).
 func (t *Tokens) Mixed(n, poolSize, freshEvery int) []string {
 	pool := t.Pool(poolSize)
 	sent := make([]string, n)
@@ -64,17 +64,17 @@ func (t *Tokens) Mixed(n, poolSize, freshEvery int) []string {
 	return sent
 }
 
-// Newest is a good token under the key that a rotation published.
+// Newest returns a good token, signed by the key of a rotation.
 func (t *Tokens) Newest(rotation int) string {
 	return t.Newer[min(rotation, len(t.Newer)-1)].Sign(t.claims())
 }
 
-// Unknown names a key that was never published.
+// Unknown returns a token that names a key that was never published.
 func (t *Tokens) Unknown() string {
-	key := *t.stranger
+	key := *t.attacker
 	key.ID = rand.Text()
 	return key.Sign(t.claims())
 }
 
-// Forged names the known key, and was signed with another.
-func (t *Tokens) Forged() string { return t.stranger.Sign(t.claims()) }
+// Forged returns a token that names the known key and was signed by another.
+func (t *Tokens) Forged() string { return t.attacker.Sign(t.claims()) }

@@ -1,5 +1,8 @@
-// Package chart draws the pictures of the benchmarks, as SVG for light and dark
-// pages. It knows shapes, and nothing of what they mean.
+// Package chart draws shapes and text as SVG, for light and dark pages:
+//
+//	var c chart.Canvas
+//	c.Line("grid", chart.Point{X: 0, Y: 10}, chart.Point{X: 100, Y: 10})
+//	svg := c.Document(100, 20, "a line")
 package chart
 
 import (
@@ -10,8 +13,8 @@ import (
 	"strings"
 )
 
-// style is for both worlds: a page says which it is, and where it says nothing
-// the card is white. Colours were chosen to differ in brightness too.
+// style has colours for light and dark pages. The card is white where a page does
+// not set its scheme. Colours differ in brightness too.
 const style = `
   text { font: 13px system-ui, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2328 }
   .card { fill: #ffffff; stroke: #d0d7de }
@@ -57,26 +60,28 @@ const style = `
 // Point is a place on the canvas, in pixels from the upper left.
 type Point struct{ X, Y float64 }
 
-// Canvas is an SVG document in the making. Classes are those of the style
-// above. The zero value is empty.
+// Canvas collects the shapes of an SVG document. Their classes are those of the
+// style. The zero value is empty.
 type Canvas struct{ body strings.Builder }
 
-// Rect is a rectangle from its upper left.
+// Rect draws a rectangle from its upper left.
 func (c *Canvas) Rect(class string, at Point, width, height float64) {
-	fmt.Fprintf(&c.body, `<rect class=%q x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`+"\n", class, at.X, at.Y, width, height)
+	fmt.Fprintf(&c.body, `<rect class=%q x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`+"\n",
+		class, at.X, at.Y, width, height)
 }
 
-// Line joins two points.
+// Line draws a line between two points.
 func (c *Canvas) Line(class string, from, to Point) {
-	fmt.Fprintf(&c.body, `<line class=%q x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f"/>`+"\n", class, from.X, from.Y, to.X, to.Y)
+	fmt.Fprintf(&c.body, `<line class=%q x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f"/>`+"\n",
+		class, from.X, from.Y, to.X, to.Y)
 }
 
-// Dot is a circle around a point.
+// Dot draws a circle around a point.
 func (c *Canvas) Dot(class string, at Point, radius float64) {
 	fmt.Fprintf(&c.body, `<circle class=%q cx="%.1f" cy="%.1f" r="%.1f"/>`+"\n", class, at.X, at.Y, radius)
 }
 
-// Path joins points; closed makes an area of it.
+// Path draws a line through points, or the area inside of it if closed.
 func (c *Canvas) Path(class string, points []Point, closed bool) {
 	if len(points) == 0 {
 		return
@@ -95,33 +100,35 @@ func (c *Canvas) Path(class string, points []Point, closed bool) {
 	c.body.WriteString(`"/>` + "\n")
 }
 
-// Text is drawn at a point; the classes right and middle say on which side of it.
+// Text draws text that begins at a point. With the class right it ends there, with
+// middle it is centred.
 func (c *Canvas) Text(class string, at Point, text string) {
 	var escaped bytes.Buffer
 	_ = xml.EscapeText(&escaped, []byte(text)) // a Buffer takes everything
 	fmt.Fprintf(&c.body, `<text class=%q x="%.1f" y="%.1f">%s</text>`+"\n", class, at.X, at.Y, escaped.String())
 }
 
-// Turned is text that reads upwards, centred at a point.
+// Turned draws text that reads upwards, centred at a point.
 func (c *Canvas) Turned(class string, at Point, text string) {
 	fmt.Fprintf(&c.body, `<g transform="translate(%.1f %.1f) rotate(-90)">`, at.X, at.Y)
 	c.Text(class+" middle", Point{}, text)
 	c.body.WriteString("</g>\n")
 }
 
-// Document is the whole picture. about is for those who cannot see it.
+// Document returns the SVG. about describes the picture for screen readers.
 func (c *Canvas) Document(width, height float64, about string) []byte {
 	var out, escaped bytes.Buffer
 	_ = xml.EscapeText(&escaped, []byte(about)) // a Buffer takes everything
-	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" role="img">`+"\n", width, height, width, height)
+	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" `+
+		`width="%.0f" height="%.0f" role="img">`+"\n", width, height, width, height)
 	fmt.Fprintf(&out, "<title>%s</title>\n<style>%s</style>\n", escaped.String(), style)
 	out.WriteString(c.body.String())
 	out.WriteString("</svg>\n")
 	return out.Bytes()
 }
 
-// LogScale is where a value lies between two ends on a logarithmic scale, from
-// 0 to 1. What is outside lies at the nearest end.
+// LogScale returns the position of a value between two ends on a logarithmic scale,
+// from 0 to 1. A value outside is at the nearest end.
 func LogScale(value, lowest, highest float64) float64 {
 	value = min(max(value, lowest), highest)
 	return math.Log(value/lowest) / math.Log(highest/lowest)

@@ -10,7 +10,7 @@ import (
 	"github.com/doorward/doorward/benchmarks/gobench"
 )
 
-// What a comparison accepts.
+// The bounds of a comparison.
 const (
 	slowest = 1.02 // the lower end of the ratio's interval may be this at most
 	widest  = 0.04 // an interval that is wider than this decides nothing
@@ -23,7 +23,7 @@ type comparison struct {
 	allocs, baseAllocs []float64 // of one operation, for each round
 }
 
-// verdict of one comparison, in the words that are printed.
+// verdict returns the printed verdict of one comparison.
 func (c comparison) verdict() string {
 	switch {
 	case c.allocatesMore():
@@ -37,8 +37,8 @@ func (c comparison) verdict() string {
 	}
 }
 
-// allocatesMore is true where the change usually allocates more than the base
-// ever did: a count that depends on the order of a map differs between rounds.
+// allocatesMore reports whether the change usually allocates more than the base ever
+// did: a count that depends on the order of a map differs between rounds.
 func (c comparison) allocatesMore() bool {
 	return len(c.baseAllocs) > 0 && medianOf(c.allocs) > slices.Max(c.baseAllocs)
 }
@@ -48,8 +48,8 @@ func (c comparison) failed() bool {
 	return verdict == "slower" || verdict == "more allocations"
 }
 
-// compare pairs the rounds of both commits: round n of one ran directly beside
-// round n of the other. only lists the benchmarks that one side alone has.
+// compare pairs the rounds of both commits: round n of one ran directly before or
+// after round n of the other. only lists the benchmarks of one commit alone.
 func compare(base, changed map[string]gobench.Values) (both []comparison, only []string) {
 	for _, name := range slices.Sorted(maps.Keys(changed)) {
 		before, there := base[name]
@@ -81,7 +81,7 @@ func ratios(numerators, denominators []float64) []float64 {
 	return quotients
 }
 
-// medianOf is 0 where nothing was measured.
+// medianOf returns 0 if nothing was measured.
 func medianOf(values []float64) float64 {
 	if len(values) == 0 {
 		return 0

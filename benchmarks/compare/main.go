@@ -1,6 +1,6 @@
-// Command compare measures the in-process benchmarks of two commits in one run:
-// both are built, then run alternately, so that whatever else the machine does
-// meets both. It exits with 1 where the change is slower or allocates more.
+// Command compare measures the in-process benchmarks of two commits in one run. It
+// builds both, then runs them alternately, so that other work of the machine
+// disturbs both alike. It exits with 1 if the change is slower or allocates more.
 //
 //	make compare BASE=main
 package main
@@ -79,9 +79,11 @@ func run(ctx context.Context, o options, out io.Writer) (failed bool, err error)
 	return report(out, both, only), nil
 }
 
-// measure runs both binaries once a round. The one that goes first changes with
-// every round: the second finds warmer caches.
-func (o options) measure(ctx context.Context, binaries []string, out io.Writer) (base, changed map[string]gobench.Values, err error) {
+// measure runs both binaries once a round. Which one runs first changes with every
+// round: the second finds warmer caches.
+func (o options) measure(
+	ctx context.Context, binaries []string, out io.Writer,
+) (base, changed map[string]gobench.Values, err error) {
 	var printed [2]strings.Builder
 	for round := range o.rounds {
 		_, _ = fmt.Fprintf(out, "round %d of %d\n", round+1, o.rounds)

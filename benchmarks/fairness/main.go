@@ -4,8 +4,8 @@
 // It builds doorward and, for each kind of forgery, measures the p99 of new
 // tokens alone and beside 500 forgeries a second, several times in turn. It
 // prints the medians and their ratio. Everything is on loopback and bounded in
-// count and time. The exit code says whether a new token was refused, and
-// nothing about speed.
+// count and time. The exit code is 1 if a new token was refused; it does not
+// depend on speed.
 package main
 
 import (
@@ -70,8 +70,8 @@ func (o options) work(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(out, "p99 of %d new tokens a second, alone and beside %d forgeries a second of another issuer:\n"+
-		"medians of %d rounds of %s each\n\n", goodRate, forgedRate, o.rounds, o.window)
+	_, _ = fmt.Fprintf(out, "p99 of %d new tokens a second, alone and during %d forgeries a second "+
+		"of another issuer:\nmedians of %d rounds of %s each\n\n", goodRate, forgedRate, o.rounds, o.window)
 	refused := 0
 	for _, kind := range kinds() {
 		if !strings.Contains(kind.name, o.only) {
@@ -81,8 +81,9 @@ func (o options) work(ctx context.Context, out io.Writer) (err error) {
 		if err != nil {
 			return err
 		}
-		_, _ = fmt.Fprintf(out, "%-46s calm %-8s flood %-8s ratio ×%.2f (%s)  refused %d of %d  forgeries: %s\n", kind.name,
-			traffic.Short(median(f.calm)), traffic.Short(median(f.flood)), median(f.ratios), f.interval(), f.refused, f.sent, traffic.Tally(f.forged))
+		_, _ = fmt.Fprintf(out, "%-46s calm %-8s flood %-8s ratio ×%.2f (%s)  refused %d of %d  forgeries: %s\n",
+			kind.name, traffic.Short(median(f.calm)), traffic.Short(median(f.flood)), median(f.ratios), f.interval(),
+			f.refused, f.sent, traffic.Tally(f.forged))
 		refused += f.refused
 	}
 	if refused > 0 {
@@ -91,7 +92,7 @@ func (o options) work(ctx context.Context, out io.Writer) (err error) {
 	return nil
 }
 
-// findings are those of one kind, with one element a round.
+// findings are the results for one kind, with one element a round.
 type findings struct {
 	calm, flood   []time.Duration // p99 of new tokens
 	ratios        []float64
@@ -115,7 +116,7 @@ func (o options) measure(ctx context.Context, program string, w *world, kind kin
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = service.Stop() }() // that it ended before shows in the answers
+	defer func() { _ = service.Stop() }() // an end before that shows in the answers
 	client, err := traffic.Dial(ctx, service.GRPC)
 	if err != nil {
 		return nil, err
@@ -135,7 +136,7 @@ func (o options) measure(ctx context.Context, program string, w *world, kind kin
 		if err != nil {
 			return nil, err
 		}
-		if round == 0 { // what is slow once is not what is asked for
+		if round == 0 { // the first round warms up
 			continue
 		}
 		a, b := traffic.Summarise(calm), traffic.Summarise(beside)
@@ -147,8 +148,11 @@ func (o options) measure(ctx context.Context, program string, w *world, kind kin
 	return f, nil
 }
 
-// send sends new tokens for one window, beside a flood or none.
-func (o options) send(ctx context.Context, client *traffic.Client, w *world, flood func(n int) []byte) (good, forged []traffic.Sample, err error) {
+// send sends new tokens for one window, with a flood at the same time unless it is
+// nil.
+func (o options) send(
+	ctx context.Context, client *traffic.Client, w *world, flood func(n int) []byte,
+) (good, forged []traffic.Sample, err error) {
 	senders := []*traffic.Sender{sender(client, goodRate, o.window, w.good)}
 	if flood != nil {
 		senders = append(senders, sender(client, forgedRate, o.window, flood))
@@ -170,7 +174,7 @@ func (o options) send(ctx context.Context, client *traffic.Client, w *world, flo
 	return senders[0].Samples, forged, nil
 }
 
-// sender makes its requests beforehand.
+// sender encodes its requests before the measurement.
 func sender(client *traffic.Client, rate float64, window time.Duration, request func(n int) []byte) *traffic.Sender {
 	due := traffic.Schedule(rate, window, nil)
 	encoded := make([][]byte, len(due))

@@ -10,8 +10,8 @@ import (
 	"github.com/doorward/doorward/internal/testenv"
 )
 
-// TestEveryKindIsAForgery: a tiny measurement of each, with the real program. It
-// judges what doorward answered, and nothing about time.
+// TestEveryKindIsAForgery measures each kind for a short time with the real program.
+// It checks what doorward answered, and no time.
 func TestEveryKindIsAForgery(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the whole binary")

@@ -27,10 +27,10 @@ const (
 	goodIssuer = "https://calm.example.com"
 	badIssuer  = "https://flooded.example.com"
 
-	heavyBits = 4096 // the largest RSA key there may be, here with the largest exponent
+	heavyBits = 4096 // of the largest RSA key that doorward accepts, with the largest exponent
 )
 
-// world is two issuers and what is signed, or seems to be, in their names.
+// world is two issuers, their keys, and an attacker's.
 type world struct {
 	folder string
 	known  *jwttest.Key // signs all new tokens
@@ -88,7 +88,7 @@ func claims(issuer string) map[string]any {
 	}
 }
 
-// good is a request with a token that was never seen.
+// good returns a request with a token that was not sent before.
 func (w *world) good(n int) []byte {
 	return traffic.Encode(w.known.Sign(claims(goodIssuer)), traffic.Raw, n)
 }
@@ -102,7 +102,10 @@ type kind struct {
 func kinds() []kind {
 	return []kind{
 		{"tokens, ES256", tokens(map[string]any{"alg": "ES256", "kid": "es256"}, 64)},
-		{"tokens, RSA of 4096 bits, largest exponent", tokens(map[string]any{"alg": "RS256", "kid": "heavy"}, heavyBits/8)},
+		{
+			"tokens, RSA of 4096 bits, largest exponent",
+			tokens(map[string]any{"alg": "RS256", "kid": "heavy"}, heavyBits/8),
+		},
 		{"tokens, P-521", tokens(map[string]any{"alg": "ES512", "kid": "es512-0"}, 132)},
 		{"tokens without kid, four keys of P-521", tokens(map[string]any{"alg": "ES512"}, 132)},
 		{"proofs, P-521", proofs},
@@ -134,7 +137,7 @@ func proofs(ctx context.Context, w *world, address string) (func(n int) []byte, 
 		forged := proof[:strings.LastIndexByte(proof, '.')+1] + encode(signature(132))
 		encoded, err := proto.Marshal(withProof(token, forged, n))
 		if err != nil {
-			panic(err) // there is nothing in it that could not be encoded
+			panic(err) // every value in it can be encoded
 		}
 		return encoded
 	}, nil
@@ -157,8 +160,8 @@ func withProof(token, proof string, n int) *authv3.CheckRequest {
 	return request
 }
 
-// nonce is what the service wants in a proof (RFC 9449, section 9); "" for
-// nothing.
+// nonce returns the nonce that the service demands in a proof (RFC 9449, section
+// 9); "" if it demands none.
 func (w *world) nonce(ctx context.Context, address, token string) (string, error) {
 	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -192,7 +195,7 @@ func random(size int) []byte {
 
 func encode(bytes []byte) string { return base64.RawURLEncoding.EncodeToString(bytes) }
 
-// encodeJSON takes strings and numbers alone, which always can be encoded.
+// encodeJSON takes only strings and numbers, which can always be encoded.
 func encodeJSON(value map[string]any) string {
 	bytes, _ := json.Marshal(value)
 	return encode(bytes)

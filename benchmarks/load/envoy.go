@@ -19,10 +19,10 @@ import (
 	"github.com/doorward/doorward/internal/testenv"
 )
 
-// mode is what an Envoy does with a request before it lets it through.
+// mode is the filter of an Envoy.
 type mode struct {
 	name    string
-	service string // name of the target that it asks; "" is no target
+	service string // name of the target that it calls; "" is no target
 	native  bool   // jwt_authn verifies the token in Envoy itself
 	cache   uint32 // tokens that jwt_authn remembers
 }
@@ -40,11 +40,11 @@ var modes = []mode{
 type gateway struct {
 	mode
 	envoy   *testenv.Envoy
-	service *service // nil where it asks none
+	service *service // nil if it calls none
 	client  *http.Client
 }
 
-// measureEnvoy goes round all modes under all loads.
+// measureEnvoy measures all modes under all loads, in every round.
 func (r *results) measureEnvoy(ctx context.Context, s *testbed, progress io.Writer) error {
 	if _, err := testenv.EnvoyBinary(); err != nil {
 		r.skipped = append(r.skipped, "everything through Envoy: "+err.Error())
@@ -114,9 +114,9 @@ func (g *gateway) stop() {
 	}
 }
 
-// edit leaves of the shipped configuration what every mode shares: nothing is
-// logged, no service's health is asked for, and Envoy itself answers for the MCP
-// server, which would take most of the machine.
+// edit changes the shipped configuration for every mode: without log and health
+// checks, and with an answer of Envoy itself instead of the MCP server, which would
+// take most of the processor time.
 func (s *testbed) edit(b *testenv.Bootstrap, m mode, g *gateway) error {
 	b.Manager.AccessLog = nil
 	b.Cluster("doorward").HealthChecks = nil
@@ -145,8 +145,8 @@ func (s *testbed) edit(b *testenv.Bootstrap, m mode, g *gateway) error {
 	return nil
 }
 
-// jwtAuthn is Envoy's own filter: signature, issuer, audience and time. It knows
-// no scope, no policy and no challenge of RFC 9728.
+// jwtAuthn returns Envoy's own filter, which checks signature, issuer, audience and
+// time. It has no scopes, no policy and no challenge of RFC 9728.
 func (s *testbed) jwtAuthn(cache uint32) (*managerv3.HttpFilter, error) {
 	jwks, err := os.ReadFile(s.jwks)
 	if err != nil {
@@ -175,7 +175,7 @@ func (s *testbed) jwtAuthn(cache uint32) (*managerv3.HttpFilter, error) {
 	}, nil
 }
 
-// call is a request of an MCP client.
+// call sends the request of an MCP client.
 func (g *gateway) call(pool []string) traffic.Call {
 	body := strings.Repeat("x", 183)
 	return func(ctx context.Context, n int) string {

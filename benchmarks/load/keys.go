@@ -16,8 +16,8 @@ import (
 // doorward: the scenarios show whether requests on known keys wait for a fetch.
 var good = scenario.Good{Rate: 500, Pool: 200, FreshEvery: 10}
 
-// keyScenarios are what can go wrong with keys, in order. quick is for a first
-// look: the outage is cut short, and tails rest on few requests.
+// keyScenarios returns the scenarios about keys, in order. With quick they are
+// short, and their tails rest on few requests.
 func keyScenarios(quick bool) []scenario.Scenario {
 	const second = time.Second
 	rotation := scenario.Windows{Warm: 3 * second, Before: 10 * second, During: 36 * second}
@@ -58,11 +58,11 @@ func keyScenarios(quick bool) []scenario.Scenario {
 	}
 }
 
-// rotationEvery leaves the last set time to grow older than ten seconds: only
-// then does an unknown key make doorward ask again.
+// rotationEvery is more than ten seconds: for so long after a fetch, an unknown key
+// causes no other one.
 const rotationEvery = 12 * time.Second
 
-// rotating uses each new key at once, which servers should not do.
+// rotating signs with each new key at once, which authorization servers should not do.
 func rotating(w scenario.Windows) scenario.Scenario {
 	rotations := int((w.During + rotationEvery - 1) / rotationEvery)
 	return scenario.Scenario{
@@ -99,8 +99,8 @@ func (r *results) drawKeys() []byte {
 		"Latency of requests on known keys: rotation, outage, a flood of unknown keys, a flood of forged tokens")
 }
 
-// writeKeys is the section of the page: good traffic, and the disturbing
-// requests with their answers.
+// writeKeys writes the section about keys: good traffic, and the disturbing requests
+// with their answers.
 func (r *results) writeKeys(b *bytes.Buffer) {
 	if r.keys == nil {
 		return
@@ -115,7 +115,8 @@ func (r *results) writeKeys(b *bytes.Buffer) {
 		before, during, w := k.Before(), k.During(), k.Windows
 		fmt.Fprintf(b, "| **%s** | before, %s | %s | %d |\n",
 			k.Name(), traffic.Short(w.Before), columns(before), k.FetchesIn(-w.Before, 0))
-		fmt.Fprintf(b, "| | during, %s | %s | %d |\n", traffic.Short(w.During), columns(during), k.FetchesIn(0, w.During))
+		fmt.Fprintf(b, "| | during, %s | %s | %d |\n",
+			traffic.Short(w.During), columns(during), k.FetchesIn(0, w.During))
 		fmt.Fprintf(b, "| | during / before | | %.2f | %.2f | %.2f | %.2f | | |\n",
 			traffic.Ratio(during.P50, before.P50), traffic.Ratio(during.P99, before.P99),
 			traffic.Ratio(during.P999, before.P999), traffic.Ratio(during.Max, before.Max))

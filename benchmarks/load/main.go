@@ -28,7 +28,7 @@ import (
 	"github.com/doorward/doorward/internal/testenv"
 )
 
-// Exit codes beside 0.
+// Exit codes other than 0.
 const (
 	exitFailure = 1
 	exitUsage   = 2
@@ -36,12 +36,12 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends us at once
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	traffic.Tune()
 	os.Exit(run(ctx, os.Args[1:], os.Stderr))
 }
 
-// options are the flags.
+// options are the values of the flags.
 type options struct {
 	out, only string
 	quick     bool
@@ -49,7 +49,7 @@ type options struct {
 	peers     []target
 }
 
-// run is the whole program but for signals and exit.
+// run is the program without signals and exit.
 func run(ctx context.Context, args []string, stderr io.Writer) int {
 	var o options
 	flags := flag.NewFlagSet("load", flag.ContinueOnError)
@@ -112,16 +112,17 @@ func (o options) work(ctx context.Context, progress io.Writer) (err error) {
 	return nil
 }
 
-// versions are those of the libraries of a service, and of Envoy.
+// versions returns those of the libraries of a service, and of Envoy.
 func versions(ctx context.Context) []string {
-	all := machine.Modules(ctx, "google.golang.org/grpc", "google.golang.org/protobuf", "github.com/open-policy-agent/opa")
+	all := machine.Modules(ctx,
+		"google.golang.org/grpc", "google.golang.org/protobuf", "github.com/open-policy-agent/opa")
 	if envoy, err := testenv.EnvoyVersion(ctx); err == nil {
 		all = append(all, "Envoy "+envoy)
 	}
 	return all
 }
 
-// measure is every part of the plan, in order.
+// measure runs every part of the plan, in order.
 func (r *results) measure(ctx context.Context, o options, folder string, progress io.Writer) error {
 	s, err := openTestbed(ctx, folder, o.cpus, progress)
 	if err != nil {

@@ -4,7 +4,7 @@ import (
 	"github.com/doorward/doorward/benchmarks/traffic"
 )
 
-// measure is one promise about speed, with a verdict on each of its findings.
+// measure is a bound on speed, with a verdict on each of its findings.
 type measure struct {
 	what      string
 	unit      string
@@ -12,25 +12,29 @@ type measure struct {
 	look      func(*results) []finding
 }
 
-// finding is one of the things that a measure looks at.
+// finding is one value of a measure.
 type finding struct {
 	of string
 	summary
 	reportOnly bool // without a verdict
 }
 
-// measures are the promises, in the order of the page.
+// measures are in the order of the page.
 var measures = []measure{
 	{
-		"CPU of a hot Check over the empty stock server's: ours at the GC setting we ship, the empty one as it comes",
+		"CPU of a hot Check over the empty stock server's: doorward at the GC setting that it ships with, " +
+			"the other at Go's",
 		"×", 0.80, 0.60, cpuOver(doorward, empty),
 	},
-	{"the same, both at the GC setting we ship", "×", 1.0, 0.85, cpuOver(doorward, emptyShipped)},
+	{"the same, both at the GC setting that doorward ships with", "×", 1.0, 0.85, cpuOver(doorward, emptyShipped)},
 	{"the same, both at Go's own GC setting", "×", 1.0, 0.85, cpuOver(doorwardPlain, empty)},
 	{"CPU of a hot Check over the usual service's", "×", 0.10, 0.06, cpuOver(doorward, usual)},
 	{"CPU of a hot Check with a decision log to a file over that without", "×", 1.3, 0, cpuOver(logFile, doorward)},
-	{"the same, to a service that is not there", "×", 1.3, 0, cpuOver(logDead, doorward)},
-	{"CPU of a hot Check with two processors over that with one", "×", 1.15, 1.05, cpuOver(twoProcessors, oneProcessor)},
+	{"the same, to a service that does not exist", "×", 1.3, 0, cpuOver(logDead, doorward)},
+	{
+		"CPU of a hot Check with two processors over that with one", "×", 1.15, 1.05,
+		cpuOver(twoProcessors, oneProcessor),
+	},
 	{
 		"hot Check in the process, bytes in to bytes out, without gRPC", "us", 5, 2.5,
 		benchmarked(1e-3, "ns/op", "HotAnswer"),
@@ -88,7 +92,7 @@ func benchmarked(factor float64, unit string, names ...string) func(*results) []
 	}
 }
 
-// disturbed is the p99.9 during each scenario over the one before it.
+// disturbed returns the p99.9 during each scenario over the p99.9 before it.
 func (r *results) disturbed() []finding {
 	var found []finding
 	for _, t := range r.plan.scenarios {
@@ -103,8 +107,8 @@ func (r *results) disturbed() []finding {
 	return found
 }
 
-// collected is over all rounds together: a collection takes its time every so
-// many Checks.
+// collected returns the share of the garbage collector in all rounds together: a
+// single round has few collections.
 func (r *results) collected() []finding {
 	var gc, cpu float64
 	for _, c := range r.checks[doorward][r.plan.saturation()] {

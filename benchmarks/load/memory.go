@@ -10,7 +10,7 @@ import (
 	"github.com/doorward/doorward/benchmarks/traffic"
 )
 
-// memory is what a doorward holds that was offered many distinct tokens.
+// memory is the memory of a doorward that was sent many distinct tokens.
 type memory struct {
 	offered, refused  int
 	before, now, most int64 // bytes, of the process
@@ -18,9 +18,9 @@ type memory struct {
 	took              time.Duration
 }
 
-// measureMemory offers so many good tokens, each once, or as many as there is
-// time for. They are signed as they are sent: a million of them would not fit
-// anywhere else.
+// measureMemory sends plan.distinct good tokens, each once, or as many as it can
+// within plan.offering. It signs them while it sends them: a million tokens would
+// take too much memory.
 func (r *results) measureMemory(ctx context.Context, s *testbed, progress io.Writer) error {
 	opened, err := s.open(ctx, target{name: doorward, program: doorward})
 	if err != nil {
@@ -35,7 +35,7 @@ func (r *results) measureMemory(ctx context.Context, s *testbed, progress io.Wri
 	var offered, allowed atomic.Int64
 	call := func(ctx context.Context, n int) string {
 		if time.Since(began) > r.plan.offering {
-			return traffic.Allowed // there is no more time: nothing is sent
+			return traffic.Allowed // the time is over: nothing is sent
 		}
 		if n%(r.plan.distinct/10) == 0 && n > 0 {
 			_, _ = fmt.Fprintf(progress, "  %d of %d\n", n, r.plan.distinct)

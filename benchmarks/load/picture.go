@@ -17,14 +17,14 @@ const (
 	head  = 74.0
 )
 
-// bar is a service in words that need no explanation, and its cost in nanoseconds.
+// bar is a service in words for the picture, and its cost in nanoseconds.
 type bar struct {
 	words string
 	cost  summary
 }
 
-// drawCost is three bars, at saturation: there the processor time is that of the
-// work, and not of waking up for each request. The page has all the others.
+// drawCost draws three services at saturation, where the processor time is that of
+// the work and not of waking up for each request. The page has the others.
 func (r *results) drawCost() []byte {
 	if r.checks == nil {
 		return nil
@@ -47,23 +47,25 @@ func drawBars(bars []bar, rounds int) []byte {
 	height := head + group*float64(len(bars)) + 12
 	c.Rect("card", chart.Point{X: 0.5, Y: 0.5}, width-1, height-1)
 	c.Text("head", chart.Point{X: 20, Y: 32}, "Processor time of one Check")
-	c.Text("small", chart.Point{X: 20, Y: 52}, fmt.Sprintf("Microseconds of the whole service process at saturation, median of %d rounds; "+
-		"the whiskers are the lowest and the highest.", rounds))
+	c.Text("small", chart.Point{X: 20, Y: 52}, fmt.Sprintf("Microseconds of the whole service process at saturation, "+
+		"median of %d rounds; the whiskers are the lowest and the highest.", rounds))
 	x := func(cost float64) float64 { return left + (right-left-80)*cost/most }
 	for i, b := range bars {
 		y := head + group*float64(i)
 		c.Text("title right", chart.Point{X: left - 12, Y: y + group/2 + 2}, b.words)
 		c.Rect("band", chart.Point{X: left, Y: y + 6}, x(b.cost.median)-left, group-18)
-		c.Line("p50", chart.Point{X: x(b.cost.low), Y: y + group/2 - 3}, chart.Point{X: x(b.cost.high), Y: y + group/2 - 3})
+		middle := y + group/2 - 3
+		c.Line("p50", chart.Point{X: x(b.cost.low), Y: middle}, chart.Point{X: x(b.cost.high), Y: middle})
 		c.Text("title", chart.Point{X: x(b.cost.high) + 10, Y: y + group/2 + 2}, digits(b.cost.median/1000))
 	}
-	return c.Document(width, height, "Processor time of one Check: an empty server, one built with OPA as usual, doorward")
+	return c.Document(width, height,
+		"Processor time of one Check: an empty server, one built with OPA as usual, doorward")
 }
 
-// lines are the classes that tell services apart, in their order.
+// lines are the classes of the services, in their order.
 var lines = []string{"p50", "p99", "other", "ok", "failed", "late", "edge", "grid"}
 
-// drawServices compares the services at a rate that each can do.
+// drawServices compares the services at a rate that each of them can answer.
 func (r *results) drawServices() []byte {
 	names := []string{empty, usual, doorward}
 	for _, c := range r.plan.targets {
@@ -74,14 +76,14 @@ func (r *results) drawServices() []byte {
 	return r.drawLatency("Latency of one Check over gRPC", names, r.plan.loads[0])
 }
 
-// drawLogs compares where the decision log goes, at the highest rate.
+// drawLogs compares the destinations of the decision log, at the highest rate.
 func (r *results) drawLogs() []byte {
 	return r.drawLatency("Latency of one Check by where the decision log goes",
 		[]string{doorward, logFile, logDead}, r.plan.loads[len(r.plan.loads)-2])
 }
 
-// drawLatency is a curve for each service: which latency so many of its answers
-// did not exceed, on an axis that gives each further nine as much room.
+// drawLatency draws a curve for each service: latency by percentile, on an axis that
+// gives each further nine the same width.
 func (r *results) drawLatency(title string, names []string, rate load) []byte {
 	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return r.checks[name] == nil })
 	if len(names) == 0 {
@@ -105,7 +107,8 @@ func (r *results) drawLatency(title string, names []string, rate load) []byte {
 	}
 	for _, percentile := range []float64{0, 50, 90, 99, 99.9} {
 		c.Line("grid", chart.Point{X: x(percentile), Y: head}, chart.Point{X: x(percentile), Y: head + plotHeight})
-		c.Text("small middle", chart.Point{X: x(percentile), Y: head + plotHeight + 18}, fmt.Sprintf("%g %%", percentile))
+		label := chart.Point{X: x(percentile), Y: head + plotHeight + 18}
+		c.Text("small middle", label, fmt.Sprintf("%g %%", percentile))
 	}
 	for i, name := range names {
 		h, _, _ := r.checks.merged(name, rate)
@@ -123,8 +126,8 @@ func (r *results) drawLatency(title string, names []string, rate load) []byte {
 	return c.Document(width, height, title)
 }
 
-// drawScenarios has a panel for each of three scenarios, so that the picture fits
-// a screen: the round whose p99.9 was the median.
+// drawScenarios draws a panel for each of three scenarios, so that the picture fits
+// a screen. A panel shows the round whose p99.9 is the median.
 func (r *results) drawScenarios() []byte {
 	if r.scenarios == nil {
 		return nil
@@ -139,7 +142,7 @@ func (r *results) drawScenarios() []byte {
 		shown = append(shown, rounds[len(rounds)/2])
 	}
 	return scenario.Draw(shown, "Requests on known keys, while something is wrong",
-		fmt.Sprintf("Latency of one Check over gRPC at %.0f requests a second, half of the capacity, from when each was due; "+
-			"seconds from the start of the scenario.", r.traffic),
+		fmt.Sprintf("Latency of one Check over gRPC at %.0f requests a second, half of the capacity, "+
+			"from when each was due; seconds from the start of the scenario.", r.traffic),
 		"Latency of requests on known keys during each scenario")
 }

@@ -12,8 +12,8 @@ import (
 
 // The good traffic.
 const (
-	poolSize = 100  // tokens that come again and again
-	requests = 2000 // different ones with them, before the first comes again
+	poolSize = 100  // tokens that are sent again and again
+	requests = 2000 // distinct requests with them, before the first is repeated
 )
 
 // The services whose costs are compared, by name.
@@ -29,7 +29,7 @@ const (
 	twoProcessors = "doorward, GOMAXPROCS=2"
 )
 
-// slowRate bounds the requests a second to a service that may not answer more.
+// slowRate bounds the requests a second to a service that may be slower.
 const slowRate = 2000
 
 // heapFloor is the live heap that doorward's GC setting assumes at least, in
@@ -49,8 +49,8 @@ var targets = []target{
 	{name: twoProcessors, program: "doorward", env: []string{"GOMAXPROCS=2"}},
 }
 
-// load is one way of sending: at a rate for a time, at random gaps; or, at rate
-// 0, count requests with underWay of them in flight.
+// load is one way to send: at a rate for a time, with random gaps; or, at rate 0,
+// count requests with underWay of them in flight.
 type load struct {
 	rate     float64
 	length   time.Duration
@@ -65,7 +65,7 @@ func (l load) String() string {
 	return fmt.Sprintf("%.0f/s", l.rate)
 }
 
-// plan is everything that is measured.
+// plan lists the measurements.
 type plan struct {
 	rounds     int
 	warm       int // requests to a service before its first measurement
@@ -77,23 +77,25 @@ type plan struct {
 	windows    scenario.Windows
 	scenarios  []scenarioPlan
 	keys       []scenario.Scenario
-	distinct   int           // tokens offered, for the memory, ...
-	offering   time.Duration // ... for at most so long
+	distinct   int           // tokens to send for the memory ...
+	offering   time.Duration // ... within this time
 	benchTime  string
 }
 
 // saturation is the last of the loads.
 func (p plan) saturation() load { return p.loads[len(p.loads)-1] }
 
-// newPlan is the whole, or, quick, a first look: two rounds, and tails that rest
-// on few requests.
+// newPlan returns the full plan. With quick it has two rounds, and tails rest on few
+// requests.
 func newPlan(quick bool, peers []target) plan {
 	const second = time.Second
 	p := plan{
 		rounds: 5, warm: 5000,
 		targets: append(targets[:len(targets):len(targets)], peers...),
 		loads: []load{
-			{rate: slowRate, length: 3 * second / 2}, {rate: 10000, length: 3 * second / 2}, {count: 14000, underWay: 64},
+			{rate: slowRate, length: 3 * second / 2},
+			{rate: 10000, length: 3 * second / 2},
+			{count: 14000, underWay: 64},
 		},
 		modes:      modes,
 		envoyLoads: []load{{rate: 1000, length: 3 * second / 2}, {count: 5000, underWay: 32}},
@@ -132,10 +134,10 @@ type scenarioPlan struct {
 	onTop          bool // the share comes on top of good traffic; reported without a verdict
 }
 
-// keysWithin has doorward fetch keys as often as it may.
+// keysWithin makes doorward fetch keys as often as the configuration allows.
 const keysWithin = "{min: 1s, max: 2s, max_stale: 10m}"
 
-// scenarios are what happens while good traffic is at half of the capacity.
+// scenarios disturb good traffic at half of the capacity.
 var scenarios = []scenarioPlan{
 	{
 		title: "Rotation: a new key every 2 s, and the one before it is withdrawn", every: 2 * time.Second,
@@ -148,8 +150,8 @@ var scenarios = []scenarioPlan{
 		},
 	},
 	{
-		title: "Unknown keys: one request in ten names a key that was never published", traffic: "tokens with a random kid",
-		share: 0.1, label: "flood", token: (*authority.Tokens).Unknown,
+		title:   "Unknown keys: one request in ten names a key that was never published",
+		traffic: "tokens with a random kid", share: 0.1, label: "flood", token: (*authority.Tokens).Unknown,
 	},
 	{
 		title: "Forgeries: three requests in ten have a signature by another key", traffic: "forged tokens",

@@ -10,14 +10,14 @@ import (
 	"github.com/doorward/doorward/benchmarks/scenario"
 )
 
-// results are everything that was measured. A part that was left out is empty.
+// results has everything that was measured. A part that was not measured is empty.
 type results struct {
 	machine  machine.Machine
 	versions []string // of dependencies and Envoy
 	gogc     string   // doorward's own GC setting
 	plan     plan
 	took     time.Duration
-	skipped  []string // what this machine does not have
+	skipped  []string // parts that this machine cannot run, with the reason
 
 	checks    cells                         // over gRPC
 	requests  cells                         // through Envoy
@@ -28,7 +28,7 @@ type results struct {
 	process   map[string]gobench.Values
 }
 
-// refused is how many good requests did not get through, in all parts.
+// refused counts the good requests that were not allowed, in all parts.
 func (r *results) refused() int {
 	refused := 0
 	for _, all := range []cells{r.checks, r.requests} {
@@ -48,7 +48,7 @@ func (r *results) refused() int {
 	return refused
 }
 
-// write puts the page into a folder, and the pictures below it.
+// write writes the page into a folder, and the pictures below it.
 func (r *results) write(folder string) error {
 	if err := os.MkdirAll(filepath.Join(folder, "plots"), 0o750); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (r *results) write(folder string) error {
 		"plots/keys.svg":        r.drawKeys(),
 	} {
 		if content == nil {
-			continue // that part was left out
+			continue // not measured
 		}
 		path := filepath.Join(folder, filepath.FromSlash(name))
 		if err := os.WriteFile(path, content, 0o644); err != nil { //nolint:gosec // a page to read

@@ -20,7 +20,7 @@ type cell struct {
 	envoy             time.Duration           // of Envoy's, where there is one
 	gc                time.Duration           // of doorward's garbage collector
 	late              time.Duration           // the sender, p99
-	latencies         *hdrhistogram.Histogram // nil at saturation, where they say nothing
+	latencies         *hdrhistogram.Histogram // nil at saturation, where they have no meaning
 }
 
 func (c cell) perCheck(cpu time.Duration) float64 { return float64(cpu) / float64(max(c.answered, 1)) }
@@ -38,7 +38,7 @@ func (all cells) add(name string, l load, c cell) {
 	all[name][l] = append(all[name][l], c)
 }
 
-// measure runs a load, and adds what it found.
+// measure runs a load and adds its result.
 func (all cells) measure(ctx context.Context, name string, l load, call traffic.Call, used useFunc) error {
 	c, err := l.run(ctx, call, used)
 	if err != nil {
@@ -48,8 +48,8 @@ func (all cells) measure(ctx context.Context, name string, l load, call traffic.
 	return nil
 }
 
-// around measures all under every load: A B C in round 0, then B C A, so that the
-// order differs from round to round.
+// around measures every target under every load: A B C in round 0, B C A in round 1,
+// so that the order differs from round to round.
 func around[T any](loads []load, all []T, round int, measure func(load, T) error) error {
 	for _, l := range loads {
 		for i := range all {
@@ -61,7 +61,7 @@ func around[T any](loads []load, all []T, round int, measure func(load, T) error
 	return nil
 }
 
-// refused is how many requests were, in all rounds.
+// refused counts the refused requests of all rounds.
 func (all cells) refused() int {
 	refused := 0
 	for _, loads := range all {
@@ -74,8 +74,8 @@ func (all cells) refused() int {
 	return refused
 }
 
-// merged is the latencies of all rounds, how many requests were refused, and
-// how late the sender was in each, in milliseconds (p99).
+// merged returns the latencies of all rounds, the number of refused requests, and
+// the sender's lateness in each round, in milliseconds (p99).
 func (all cells) merged(name string, l load) (whole *hdrhistogram.Histogram, refused int, late []float64) {
 	whole = traffic.Histogram(nil)
 	for _, c := range all[name][l] {
@@ -86,7 +86,7 @@ func (all cells) merged(name string, l load) (whole *hdrhistogram.Histogram, ref
 	return whole, refused, late
 }
 
-// measureRounds goes round all services under all loads.
+// measureRounds measures all services under all loads, in every round.
 func (r *results) measureRounds(ctx context.Context, s *testbed, progress io.Writer) error {
 	var services []*service
 	defer func() {
@@ -112,29 +112,30 @@ func (r *results) measureRounds(ctx context.Context, s *testbed, progress io.Wri
 		}); err != nil {
 			return err
 		}
-		_, _ = fmt.Fprintf(progress, "  round %d of %d: empty %.1f us, usual %.1f us, doorward %.1f us a Check at saturation\n",
+		_, _ = fmt.Fprintf(progress,
+			"  round %d of %d: empty %.1f us, usual %.1f us, doorward %.1f us a Check at saturation\n",
 			round+1, r.plan.rounds, r.last(empty), r.last(usual), r.last(doorward))
 	}
 	return nil
 }
 
-// last is the cost of a Check at saturation in the last round, in microseconds.
+// last returns the cost of a Check at saturation in the last round, in microseconds.
 func (r *results) last(name string) float64 {
 	all := r.checks[name][r.plan.saturation()]
 	return all[len(all)-1].perCheck(all[len(all)-1].cpu) / 1000
 }
 
-// use is what a service has used so far.
+// use is the processor time of a service so far.
 type use struct{ cpu, envoy, gc time.Duration }
 
-// useFunc tells it, before a load and after it.
+// useFunc reads it, before a load and after it.
 type useFunc func(ctx context.Context, after bool) (use, error)
 
-// gcMetric is what doorward tells of its garbage collector, as of the last time
-// that it ended.
+// gcMetric is the processor time of doorward's garbage collector, up to the end of
+// its last collection.
 const gcMetric = "go_cpu_classes_gc_total_cpu_seconds_total"
 
-// use asks doorward first: what the question costs is not to count.
+// use reads the metric first, so that its cost is not in the processor time.
 func (s *service) use(ctx context.Context, after bool) (u use, err error) {
 	if after {
 		u.cpu, err = s.process.CPU()
@@ -150,7 +151,7 @@ func (s *service) use(ctx context.Context, after bool) (u use, err error) {
 	return u, err
 }
 
-// run sends what a load says, and notes what was used meanwhile.
+// run sends a load and measures the processor time of the service meanwhile.
 func (l load) run(ctx context.Context, call traffic.Call, used useFunc) (c cell, err error) {
 	traffic.Collect()
 	before, err := used(ctx, false)

@@ -22,7 +22,8 @@ func (r *results) measureScenarios(ctx context.Context, s *testbed, progress io.
 		return err
 	}
 	r.traffic = capacity / 2
-	_, _ = fmt.Fprintf(progress, "  capacity: %.0f Checks a second at random moments; all traffic is half of that\n", capacity)
+	_, _ = fmt.Fprintf(progress,
+		"  capacity: %.0f Checks a second at random moments; all traffic is half of that\n", capacity)
 	logSink, err := openSink()
 	if err != nil {
 		return err
@@ -47,9 +48,9 @@ func (r *results) measureScenarios(ctx context.Context, s *testbed, progress io.
 // capacityP99 bounds the p99 of a rate that doorward can answer.
 const capacityP99 = 10 * time.Millisecond
 
-// capacity is the highest rate that doorward can answer, of a series in which
-// each is an eighth more, where requests come at random moments. It is less than
-// the throughput at saturation, where the next request always waits.
+// capacity returns the highest rate that doorward can answer, of a series that grows
+// by eighths, with requests at random moments. It is less than the throughput at
+// saturation, where the next request always waits.
 func (r *results) capacity(ctx context.Context, s *testbed) (float64, error) {
 	opened, err := s.open(ctx, target{name: doorward, program: doorward})
 	if err != nil {
@@ -64,7 +65,7 @@ func (r *results) capacity(ctx context.Context, s *testbed) (float64, error) {
 			return 0, err
 		}
 		if c.refused > 0 || c.latencies.ValueAtPercentile(99) > capacityP99.Nanoseconds() {
-			tries++ // one slow second is no limit
+			tries++ // one slow second is not the limit
 			continue
 		}
 		capacity, tries = next.rate, 0
@@ -72,7 +73,7 @@ func (r *results) capacity(ctx context.Context, s *testbed) (float64, error) {
 	return capacity, nil
 }
 
-// scenario is what to measure at a rate of all traffic, of which the share is
+// scenario returns the scenario for a rate of all traffic, a share of which is
 // disturbing while the scenario lasts.
 func (t scenarioPlan) scenario(rate float64, w scenario.Windows, logSink *sink) scenario.Scenario {
 	d := scenario.Scenario{
@@ -116,15 +117,17 @@ func openSink() (*sink, error) {
 		return nil, err
 	}
 	s := &sink{address: listener.Addr().String()}
-	s.server = &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if s.hung.Load() {
-			<-r.Context().Done()
-			return
-		}
-		_, _ = io.Copy(io.Discard, r.Body) // only its size matters
-	})}
+	s.server = &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(s.receive)}
 	go func(listener net.Listener) { _ = s.server.Serve(listener) }(listener) // it ends with close
 	return s, nil
+}
+
+func (s *sink) receive(_ http.ResponseWriter, r *http.Request) {
+	if s.hung.Load() {
+		<-r.Context().Done()
+		return
+	}
+	_, _ = io.Copy(io.Discard, r.Body) // only its size matters
 }
 
 func (s *sink) close() { _ = s.server.Close() } // no sender is left

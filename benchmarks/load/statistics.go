@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// summary is the middle of some rounds, and their ends.
+// summary is the median of some rounds, the lowest and the highest.
 type summary struct {
 	median, low, high float64
 	rounds            int
@@ -26,7 +26,7 @@ func summarize(values []float64) summary {
 	return summary{median, sorted[0], sorted[len(sorted)-1], len(sorted)}
 }
 
-// over is a round by round divided by b.
+// over divides a by b, round by round.
 func over(a, b []float64) []float64 {
 	ratios := make([]float64, min(len(a), len(b)))
 	for i := range ratios {

@@ -32,7 +32,7 @@ func TestOver(t *testing.T) {
 	}
 }
 
-// TestVerdicts: a promise holds at its very bound.
+// TestVerdicts: a value equal to its bound is kept.
 func TestVerdicts(t *testing.T) {
 	m := measure{must: 0.8, aim: 0.6}
 	for reached, want := range map[float64]string{0.81: "**missed**", 0.8: "kept", 0.61: "kept", 0.6: "kept, and the aim"} {
@@ -44,7 +44,7 @@ func TestVerdicts(t *testing.T) {
 		t.Errorf("without an aim: %q", got)
 	}
 	if got := m.verdict(finding{summary: summary{median: 9}, reportOnly: true}); got != "" {
-		t.Errorf("told, and judged: %q", got)
+		t.Errorf("reported, with a verdict: %q", got)
 	}
 	if got := (measure{}).verdict(finding{summary: summary{median: 1}}); got != "" {
 		t.Errorf("no bound: %q", got)

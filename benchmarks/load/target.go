@@ -22,7 +22,7 @@ import (
 type target struct {
 	name    string
 	program string       // of ours
-	form    traffic.Form // in which Envoy would hand it the headers
+	form    traffic.Form // of the headers, as Envoy would send them
 	env     []string
 	extra   []string // lines of doorward's configuration
 
@@ -42,11 +42,12 @@ func parsePeer(text string) (target, error) {
 		return target{}, errors.New("write it as name=command,address, such as mine=./mine --port 9000,127.0.0.1:9000")
 	}
 	return target{
-		name: name, command: strings.Fields(rest[:comma]), address: rest[comma+1:], form: traffic.Mapped, most: slowRate,
+		name: name, command: strings.Fields(rest[:comma]), address: rest[comma+1:],
+		form: traffic.Mapped, most: slowRate,
 	}, nil
 }
 
-// testbed is what every service uses: programs, keys and tokens.
+// testbed has the programs, keys and tokens that every service uses.
 type testbed struct {
 	folder, cpus string
 	programs     map[string]string // by name
@@ -54,7 +55,7 @@ type testbed struct {
 	tokens       *authority.Tokens
 	pool         []string
 	jwks         string // a file
-	gogc         string // GOGC as doorward sets it where the environment says nothing
+	gogc         string // GOGC as doorward sets it if the environment does not
 }
 
 // openTestbed builds the programs, and opens an authorization server with a pool
@@ -148,8 +149,9 @@ func (s *testbed) start(ctx context.Context, c target) (*service, error) {
 	command := testenv.Command{
 		CPUs:    s.cpus,
 		Program: s.programs[c.program],
-		Env:     append([]string{"ISSUER=" + s.authority.URL, "AUDIENCE=" + authority.Resource, "JWKS=" + s.jwks}, c.env...),
+		Env:     []string{"ISSUER=" + s.authority.URL, "AUDIENCE=" + authority.Resource, "JWKS=" + s.jwks},
 	}
+	command.Env = append(command.Env, c.env...)
 	if c.command != nil {
 		command.Program, command.Args = c.command[0], c.command[1:]
 	} else {
@@ -165,7 +167,8 @@ func (s *testbed) start(ctx context.Context, c target) (*service, error) {
 		command.Args = append(command.Args, "-heap-floor", strconv.Itoa(heapFloor))
 	}
 	if c.program == "usual" {
-		command.Args = append(command.Args, "-jwks", s.jwks, "-issuer", s.authority.URL, "-audience", authority.Resource)
+		command.Args = append(command.Args,
+			"-jwks", s.jwks, "-issuer", s.authority.URL, "-audience", authority.Resource)
 	}
 	process, err := testenv.Start(ctx, command)
 	if err != nil {

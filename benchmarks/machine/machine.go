@@ -1,4 +1,4 @@
-// Package machine says where and with what something was measured.
+// Package machine describes the machine and the versions of a measurement.
 package machine
 
 import (
@@ -12,21 +12,21 @@ import (
 	"time"
 )
 
-// Machine is where and with what it was measured. What the system does not say
-// is "unknown".
+// Machine is the machine and the versions of a measurement. A text that the system
+// does not provide is "unknown".
 type Machine struct {
 	System, Processor, Load, Commit string
 	Cores                           int
 	Day                             time.Time
 }
 
-// This asks the system.
+// This returns the machine that it runs on.
 func This(ctx context.Context) Machine {
 	m := Machine{
 		System: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.NumCPU(), Day: time.Now().UTC(),
 		Processor: "unknown", Load: "unknown", Commit: "unknown",
 	}
-	info, _ := os.ReadFile("/proc/cpuinfo") // elsewhere than on Linux it is not there
+	info, _ := os.ReadFile("/proc/cpuinfo") // only Linux has it
 	for line := range strings.Lines(string(info)) {
 		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
 			m.Processor = strings.TrimSpace(value)
@@ -36,21 +36,21 @@ func This(ctx context.Context) Machine {
 	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
 		m.Load, _, _ = strings.Cut(string(load), " ")
 	}
-	if out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*").Output(); err == nil {
+	describe := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+	if out, err := describe.Output(); err == nil {
 		m.Commit = strings.TrimSpace(string(out))
 	}
 	return m
 }
 
-// Busy tells that the machine had more to do than one measurement leaves room
-// for, by its load average.
+// Busy reports whether the load average was too high for a measurement.
 func (m Machine) Busy() bool {
 	load, err := strconv.ParseFloat(m.Load, 64)
 	return err == nil && load > 0.75*float64(m.Cores)
 }
 
-// Modules are the versions of Go modules that this one uses, as "name version";
-// what Go does not know is left out.
+// Modules returns the versions of Go modules that this one uses, as "name version".
+// It leaves out modules that this one does not use.
 func Modules(ctx context.Context, paths ...string) []string {
 	args := append([]string{"list", "-m", "-f", "{{.Path}} {{.Version}}"}, paths...)
 	out, err := exec.CommandContext(ctx, "go", args...).Output() //nolint:gosec // paths of modules

@@ -21,7 +21,7 @@ func TestModules(t *testing.T) {
 	if len(got) != 2 || !strings.HasPrefix(got[0], "google.golang.org/grpc v") {
 		t.Errorf("%q", got)
 	}
-	if got := Modules(t.Context(), "example.com/nobody"); len(got) != 0 {
+	if got := Modules(t.Context(), "example.com/unknown"); len(got) != 0 {
 		t.Errorf("of a module that is not used: %q", got)
 	}
 }

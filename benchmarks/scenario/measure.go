@@ -18,15 +18,15 @@ import (
 // seed of the gaps between disturbing requests: the same in every run.
 const seed = 4
 
-// Result is what one disturbance did.
+// Result is the measurement of one scenario.
 type Result struct {
 	Scenario
-	Sent, Disturbing []traffic.Sample // good traffic, without the warm-up and in no order, and the other
+	Sent, Disturbing []traffic.Sample // without the warm-up, in no order
 	Fetches          []authority.Fetch
 }
 
-// Measure runs one disturbance against a doorward of its own, whose files are
-// in a folder below folder.
+// Measure runs one scenario against a doorward of its own, whose files are in a
+// folder below folder, and reports to progress every few seconds.
 func Measure(ctx context.Context, program, folder string, d Scenario, progress io.Writer) (*Result, error) {
 	made := authority.NewTokens(d.Rotations)
 	issuer, err := authority.Open(made.Known)
@@ -47,7 +47,7 @@ func Measure(ctx context.Context, program, folder string, d Scenario, progress i
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = service.Stop() }() // that it ended before shows in the answers
+	defer func() { _ = service.Stop() }() // an end before that shows in the answers
 	good, err := newSender(ctx, service.GRPC, goodTimes, goodTokens)
 	if err != nil {
 		return nil, err
@@ -68,7 +68,12 @@ func Measure(ctx context.Context, program, folder string, d Scenario, progress i
 	wait.Go(func() { failed[2] = d.runEvents(ctx, zero, &Testbed{issuer, made, service}) })
 	over := make(chan struct{})
 	go func() { wait.Wait(); close(over) }()
-	report(over, progress, zero, w, good, issuer)
+	begin := zero.Add(-w.Warm - w.Before)
+	report(over, func() {
+		_, _ = fmt.Fprintf(progress, "  %2.0f of %.0f s: %d answers to good traffic, %d of them refusals; %d fetches\n",
+			time.Since(begin).Seconds(), w.Total().Seconds(), good.Answered(), good.Refused(),
+			len(issuer.Since(begin, zero)))
+	})
 	if err := errors.Join(append(failed[:], ctx.Err())...); err != nil {
 		return nil, err
 	}
@@ -81,7 +86,7 @@ func Measure(ctx context.Context, program, folder string, d Scenario, progress i
 	}, nil
 }
 
-// others are the disturbing requests, after the good ones whose place they take.
+// others returns the disturbing requests, and the good ones that they replace later.
 func (d *Scenario) others(made *authority.Tokens, good []string) (times []time.Duration, tokens []string) {
 	var from time.Duration
 	if d.Instead {
@@ -121,7 +126,7 @@ func newSender(ctx context.Context, address string, due []time.Duration, tokens 
 	return &sender{traffic.Sender{Due: due, Call: client.Cycle(encoded)}, client}, nil
 }
 
-// runEvents does what the plan has, in time.
+// runEvents triggers each event at its time.
 func (d *Scenario) runEvents(ctx context.Context, zero time.Time, testbed *Testbed) error {
 	for _, event := range d.Events {
 		timer := time.NewTimer(time.Until(zero.Add(event.At)))
@@ -138,18 +143,16 @@ func (d *Scenario) runEvents(ctx context.Context, zero time.Time, testbed *Testb
 	return nil
 }
 
-// report says every few seconds how it goes, until it is over.
-func report(over <-chan struct{}, progress io.Writer, zero time.Time, w Windows, good *sender, issuer *authority.Server) {
+// report calls write every few seconds until over is closed.
+func report(over <-chan struct{}, write func()) {
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
-	begin := zero.Add(-w.Warm - w.Before)
 	for {
 		select {
 		case <-over:
 			return
 		case <-tick.C:
-			_, _ = fmt.Fprintf(progress, "  %2.0f of %.0f s: %d answers to good traffic, %d of them refusals; %d fetches\n",
-				time.Since(begin).Seconds(), w.Total().Seconds(), good.Answered(), good.Refused(), len(issuer.Since(begin, zero)))
+			write()
 		}
 	}
 }
@@ -164,7 +167,7 @@ func (r *Result) During() traffic.Figures {
 	return traffic.Summarise(traffic.Between(r.Sent, 0, r.Windows.During))
 }
 
-// Refused is how many of all good requests did not get through.
+// Refused counts the good requests that were not allowed.
 func (r *Result) Refused() int { return len(r.Sent) - traffic.Reasons(r.Sent)[traffic.Allowed] }
 
 // FetchesIn counts those in [from, to).
@@ -178,10 +181,11 @@ func (r *Result) FetchesIn(from, to time.Duration) int {
 	return count
 }
 
-// Line is what one disturbance did, in a line.
+// Line summarises the result in one line.
 func (r *Result) Line() string {
 	before, during := r.Before(), r.During()
 	return fmt.Sprintf("during / before: p50 ×%.2f, p99 ×%.2f, p99.9 ×%.2f; %d fetches; %d of %d good requests refused",
-		traffic.Ratio(during.P50, before.P50), traffic.Ratio(during.P99, before.P99), traffic.Ratio(during.P999, before.P999),
+		traffic.Ratio(during.P50, before.P50), traffic.Ratio(during.P99, before.P99),
+		traffic.Ratio(during.P999, before.P999),
 		r.FetchesIn(0, r.Windows.During), r.Refused(), len(r.Sent))
 }

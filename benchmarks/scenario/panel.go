@@ -30,8 +30,8 @@ const (
 	highest = time.Second
 )
 
-// Draw makes the picture: a head of two lines, and one panel under the other.
-// about is for those who cannot see it.
+// Draw returns the picture as SVG: a head of two lines, and a panel for each result.
+// about describes it for screen readers.
 func Draw(results []*Result, title, subtitle, about string) []byte {
 	var c chart.Canvas
 	height := headHeight + panelHeight*float64(len(results)) + footHeight
@@ -58,7 +58,9 @@ func drawHead(c *chart.Canvas, title, subtitle string) {
 		c.Line("p99", chart.Point{X: at.X, Y: at.Y - 5}, chart.Point{X: at.X + 24, Y: at.Y - 5})
 	})
 	entry(280, "slowest", func(at chart.Point) { c.Dot("max", chart.Point{X: at.X + 12, Y: at.Y}, 2) })
-	entry(390, "slowest of the disturbing requests", func(at chart.Point) { c.Dot("other", chart.Point{X: at.X + 12, Y: at.Y}, 3) })
+	entry(390, "slowest of the disturbing requests", func(at chart.Point) {
+		c.Dot("other", chart.Point{X: at.X + 12, Y: at.Y}, 3)
+	})
 	entry(650, "disturbance", func(at chart.Point) { c.Rect("shade", chart.Point{X: at.X, Y: at.Y - 6}, 24, 12) })
 	y = 98.0
 	entry(20, "fetch of the keys", func(at chart.Point) {
@@ -67,7 +69,8 @@ func drawHead(c *chart.Canvas, title, subtitle string) {
 	entry(190, "fetch that got no keys", func(at chart.Point) {
 		c.Line("failed", chart.Point{X: at.X + 12, Y: at.Y - 6}, chart.Point{X: at.X + 12, Y: at.Y + 6})
 	})
-	entry(390, "how late the sender itself was (p99): the machine's own noise, part of every latency here", func(at chart.Point) { c.Line("late", at, chart.Point{X: at.X + 24, Y: at.Y}) })
+	const late = "how late the sender itself was (p99): the machine's own noise, part of every latency here"
+	entry(390, late, func(at chart.Point) { c.Line("late", at, chart.Point{X: at.X + 24, Y: at.Y}) })
 }
 
 // panel draws one result.
@@ -99,7 +102,7 @@ func (p *panel) draw() {
 	p.lane()
 }
 
-// x is where a time is. y is where a latency is, on a logarithmic scale that
+// x returns the position of a time, y that of a latency on a logarithmic scale that
 // ends at the frame.
 func (p *panel) x(at time.Duration) float64 {
 	whole := p.Windows.Before + p.Windows.During + p.Windows.After
@@ -174,7 +177,7 @@ func (p *panel) latencies() {
 	}
 }
 
-// lane is what the authorization server saw.
+// lane draws the fetches that the authorization server received.
 func (p *panel) lane() {
 	top, bottom := p.top+laneTop, p.top+laneTop+laneHeight
 	p.canvas.Text("small right", chart.Point{X: plotLeft - 8, Y: bottom - 4}, "fetches")
@@ -194,7 +197,7 @@ func (p *panel) lane() {
 		fmt.Sprintf("%d %s in %s", count, word, traffic.Short(p.Windows.During)))
 }
 
-// seconds of the time axis, with a true minus.
+// seconds labels the time axis, with a minus sign and not a hyphen.
 func seconds(at time.Duration) string {
 	return strings.Replace(fmt.Sprintf("%d s", at/time.Second), "-", "−", 1)
 }

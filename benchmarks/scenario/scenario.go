@@ -18,28 +18,28 @@ type Windows struct{ Warm, Before, During, After time.Duration }
 // Total is how long a measurement takes.
 func (w Windows) Total() time.Duration { return w.Warm + w.Before + w.During + w.After }
 
-// Good is the traffic that should notice nothing.
+// Good is the traffic that a scenario should not affect.
 type Good struct {
 	Rate       float64 // requests a second, evenly spaced
-	Pool       int     // tokens that come again and again
-	FreshEvery int     // one of so many requests brings a token never seen; 0 for none
+	Pool       int     // tokens that are sent again and again
+	FreshEvery int     // one of so many requests has a new token; 0 for none
 }
 
-// Testbed is what an event can change.
+// Testbed has the parts that an event can change.
 type Testbed struct {
 	Authority *authority.Server
 	Tokens    *authority.Tokens
 	Doorward  *testenv.Doorward
 }
 
-// Event is something that happens.
+// Event is one change during a scenario.
 type Event struct {
 	At    time.Duration // from the start of the disturbance
 	Label string        // in the picture
 	Do    func(*Testbed) error
 }
 
-// Scenario is one thing that goes wrong while good traffic goes on.
+// Scenario is one disturbance of good traffic.
 type Scenario struct {
 	Title     string   // of its panel; what is before the colon is its name
 	Traffic   string   // what the disturbing requests are; "" where there are none
@@ -49,7 +49,7 @@ type Scenario struct {
 	CPUs      string   // processors for doorward, as a list for taskset; "" for all
 	Good      Good
 	Rate      float64 // disturbing requests a second, at random intervals
-	Instead   bool    // before it, as many good ones come in their place
+	Instead   bool    // before it, the same number of good requests is sent
 	Windows   Windows
 	Rotations int
 	Events    []Event
@@ -62,17 +62,17 @@ func (d *Scenario) Name() string {
 	return name
 }
 
-// Nothing happens: the event only marks a moment.
+// Nothing is an event that only marks a moment.
 func Nothing(*Testbed) error { return nil }
 
-// PublishNewer publishes the n-th of the newer keys and takes the one before
-// away. The key of the good traffic stays: their tokens have not expired.
+// PublishNewer publishes the n-th of the newer keys and withdraws the one before.
+// The key of the good traffic stays, because its tokens have not expired.
 func PublishNewer(s *Testbed, n int) error {
 	s.Authority.Publish(s.Tokens.Known, s.Tokens.Newer[n])
 	return nil
 }
 
-// Rotate publishes the newer keys one after the other, one every so often.
+// Rotate returns events that publish the newer keys one after the other.
 func Rotate(rotations int, every time.Duration) []Event {
 	var events []Event
 	for i := range rotations {
@@ -82,7 +82,7 @@ func Rotate(rotations int, every time.Duration) []Event {
 	return events
 }
 
-// SetBehaviour is an event that changes how the authorization server answers.
+// SetBehaviour returns an event that changes how the authorization server answers.
 func SetBehaviour(m authority.Behaviour) func(*Testbed) error {
 	return func(s *Testbed) error {
 		s.Authority.SetBehaviour(m)
@@ -90,9 +90,9 @@ func SetBehaviour(m authority.Behaviour) func(*Testbed) error {
 	}
 }
 
-// Doorward is one with the keys and the resource of package authority and a
-// policy of one rule. refresh is how often it fetches the keys, in YAML, "" for
-// the defaults; more are lines of its configuration.
+// Doorward returns the options of a doorward with the keys and the resource of
+// package authority and a policy of one rule. refresh is the value of
+// issuers[].refresh in YAML, "" for the defaults; more are lines of configuration.
 func Doorward(issuer, refresh string, more []string) testenv.DoorwardOptions {
 	lines := []string{"issuers:", "- issuer: " + issuer, "  jwks_uri: " + issuer + "/jwks.json"}
 	if refresh != "" {

@@ -12,20 +12,20 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Connections are each client's own, as Envoy has one for each worker.
+// Connections is the number of connections of a client. Envoy has one for each worker.
 const Connections = 2
 
-// How a request was answered, where the service gave no reason of its own.
+// Answers of a service that has no reasons of its own.
 const (
 	Allowed  = "allowed"
 	Denied   = "denied"
 	NoAnswer = "no answer"
 )
 
-// method is what Envoy calls.
+// method is the gRPC method that Envoy calls.
 const method = "/envoy.service.auth.v3.Authorization/Check"
 
-// Client is the connections of an Envoy to an ext_authz service.
+// Client calls an ext_authz service as Envoy does.
 type Client struct {
 	connections []*grpc.ClientConn
 
@@ -33,12 +33,12 @@ type Client struct {
 	known map[string]string // answers by their bytes; most are repeated
 }
 
-// mostKnown bounds the answers that are remembered: those of distinct tokens
-// differ.
+// mostKnown bounds the answers that are remembered, since distinct tokens have
+// distinct answers.
 const mostKnown = 4096
 
-// Dial connects before it returns, so that no request pays for that. It waits
-// for a service that is not there yet, until ctx ends.
+// Dial connects before it returns, so that no request waits for a connection. It
+// waits for a service that does not listen yet, until ctx ends.
 func Dial(ctx context.Context, address string) (*Client, error) {
 	c := &Client{known: map[string]string{}}
 	for range Connections {
@@ -49,7 +49,7 @@ func Dial(ctx context.Context, address string) (*Client, error) {
 			return nil, err
 		}
 		c.connections = append(c.connections, connection)
-		// Not a token of ours: a request without one is answered in any state.
+		// A request without a token is answered in any state.
 		if _, err := c.exchange(ctx, connection, Encode("", Raw, 0), grpc.WaitForReady(true)); err != nil {
 			c.Close()
 			return nil, fmt.Errorf("%s does not answer: %w", address, err)
@@ -82,14 +82,16 @@ func (c *Client) Cycle(encoded [][]byte) Call {
 	return func(ctx context.Context, n int) string { return c.Check(ctx, n, encoded[n%len(encoded)]) }
 }
 
-func (c *Client) exchange(ctx context.Context, connection *grpc.ClientConn, encoded []byte, options ...grpc.CallOption) ([]byte, error) {
+func (c *Client) exchange(
+	ctx context.Context, connection *grpc.ClientConn, encoded []byte, options ...grpc.CallOption,
+) ([]byte, error) {
 	var answer []byte
 	err := connection.Invoke(ctx, method, encoded, &answer, options...)
 	return answer, err
 }
 
-// reason is doorward's, from the dynamic metadata; of another service only
-// what Envoy would do is known.
+// reason returns the reason in doorward's dynamic metadata. Another service has
+// none: it is [Allowed] or [Denied].
 func (c *Client) reason(answer []byte) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,7 +119,7 @@ func decodeReason(answer []byte) string {
 	return Allowed
 }
 
-// bytesCodec takes messages that are encoded already, and leaves answers so.
+// bytesCodec sends encoded messages and returns encoded answers.
 type bytesCodec struct{}
 
 func (bytesCodec) Name() string { return "proto" }

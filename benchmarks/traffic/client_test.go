@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// TestReasons: how an answer is told, by its bytes alone.
+// TestReasons: the reason of an answer follows from its bytes.
 func TestReasons(t *testing.T) {
 	metadata, err := structpb.NewStruct(map[string]any{"reason": "token_expired"})
 	if err != nil {

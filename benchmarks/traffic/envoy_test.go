@@ -19,7 +19,7 @@ import (
 	"github.com/doorward/doorward/internal/testenv"
 )
 
-// recorder hands on what it is asked, and allows it.
+// recorder records each Check and allows it.
 type recorder struct {
 	authv3.UnimplementedAuthorizationServer
 	asked chan *authv3.CheckRequest
@@ -46,9 +46,8 @@ func (r *recorder) serve(t *testing.T) (address string) {
 	return listener.Addr().String()
 }
 
-// TestTheRequestIsEnvoys: what we send in Envoy's name has every field and every
-// header that a real one with the shipped configuration fills, and no other, in
-// its order; so has the other form.
+// TestTheRequestIsEnvoys: a Request has the fields and headers that a real Envoy with
+// the shipped configuration sends, no others, in the same order; in both forms.
 func TestTheRequestIsEnvoys(t *testing.T) {
 	testenv.RequireEnvoy(t)
 	for form, name := range map[Form]string{Raw: "raw", Mapped: "mapped"} {
@@ -60,7 +59,7 @@ func TestTheRequestIsEnvoys(t *testing.T) {
 	}
 }
 
-// record is what a real Envoy asks about a request of an MCP client.
+// record returns the Check that a real Envoy makes for a request of an MCP client.
 func record(t *testing.T, form Form) *authv3.CheckRequest {
 	t.Helper()
 	r := &recorder{asked: make(chan *authv3.CheckRequest, 1)}
@@ -86,11 +85,11 @@ func record(t *testing.T, form Form) *authv3.CheckRequest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	response.Body.Close() // 503: nobody is behind
+	response.Body.Close() // 503: there is no upstream
 	return <-r.asked
 }
 
-// shape is every filled field of a message by its path, with the names of
+// shape lists the path of every field that is set in a message, with the names of
 // headers.
 func shape(t *testing.T, message proto.Message) []string {
 	t.Helper()

@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pause sleeps by a timer of the kernel's, for which the runtime waits as it
-// does for a socket. Its own timers round up to a millisecond where nothing else
-// keeps the process busy, which is more than most answers take; and a sleep in a
-// system call occupies one of the runtime's processors.
+// pause sleeps with a kernel timer, for which the runtime waits as it does for a
+// socket. The runtime's own timers round up to a millisecond in an idle process,
+// which is more than most answers take, and a sleep in a system call occupies one of
+// the runtime's processors.
 type pause struct {
 	descriptor int
 	timer      *os.File
@@ -25,7 +25,7 @@ func newPause() (pause, error) {
 	return pause{descriptor, os.NewFile(uintptr(descriptor), "timer")}, nil
 }
 
-// sleep may end early: the caller looks at the clock. d is more than 0.
+// sleep may end early: the caller checks the clock. d is more than 0.
 func (p pause) sleep(d time.Duration) {
 	after := unix.ItimerSpec{Value: unix.NsecToTimespec(d.Nanoseconds())}
 	if unix.TimerfdSettime(p.descriptor, 0, &after, nil) == nil {

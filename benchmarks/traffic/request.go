@@ -13,14 +13,14 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// Host and Path are what every request is for.
+// Host and Path are those of every request.
 const (
 	Host = "mcp.example.com"
 	Path = "/mcp"
 )
 
-// ClientHeaders are what an MCP client sends, in the order in which Envoy hands
-// them on; the authorization is put among them where there is a token.
+// ClientHeaders returns the headers of an MCP client, in the order in which Envoy
+// sends them, with the token unless it is "".
 func ClientHeaders(token string) [][2]string {
 	headers := [][2]string{
 		{"user-agent", "node"},
@@ -41,19 +41,19 @@ func ClientHeaders(token string) [][2]string {
 	)
 }
 
-// Form is how Envoy hands the headers on.
+// Form is the form of the headers in a Check.
 type Form int
 
-// The forms: as a list of raw bytes, which envoy/envoy.yaml asks for
-// (encode_raw_headers), or as a map of strings, which is Envoy's default.
+// The forms: a list of raw bytes, as envoy/envoy.yaml sets it (encode_raw_headers),
+// or a map of strings, which is Envoy's default.
 const (
 	Raw Form = iota
 	Mapped
 )
 
-// Request is the n-th request of an MCP client as Envoy describes it, with a
-// token or, for "", without. What differs from request to request differs here:
-// Envoy's ids, the time, and the client's port.
+// Request returns the Check for the n-th request of an MCP client, with a token
+// unless it is "". Envoy's ids, the time and the client's port differ from request to
+// request, as they do with Envoy.
 func Request(token string, form Form, n int) *authv3.CheckRequest {
 	headers := [][2]string{{":authority", Host}, {":path", Path}, {":method", "POST"}, {":scheme", "http"}}
 	headers = append(headers, ClientHeaders(token)...)
@@ -65,7 +65,8 @@ func Request(token string, form Form, n int) *authv3.CheckRequest {
 		[2]string{"x-request-id", fmt.Sprintf("7ca60a5c-0f2a-4c4c-8bf4-%012x", n)},
 	)
 	http := &authv3.AttributeContext_HttpRequest{
-		Id: strconv.Itoa(1_691_726_473_245_361_772 + n), Method: "POST", Path: Path, Host: Host, Scheme: "http", Protocol: "HTTP/1.1",
+		Id:     strconv.Itoa(1_691_726_473_245_361_772 + n),
+		Method: "POST", Path: Path, Host: Host, Scheme: "http", Protocol: "HTTP/1.1",
 	}
 	form.put(headers, http)
 	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
@@ -90,22 +91,26 @@ func (form Form) put(headers [][2]string, http *authv3.AttributeContext_HttpRequ
 	}
 	http.HeaderMap = &corev3.HeaderMap{}
 	for _, header := range headers {
-		http.HeaderMap.Headers = append(http.HeaderMap.Headers, &corev3.HeaderValue{Key: header[0], RawValue: []byte(header[1])})
+		value := &corev3.HeaderValue{Key: header[0], RawValue: []byte(header[1])}
+		http.HeaderMap.Headers = append(http.HeaderMap.Headers, value)
 	}
 }
 
 func peer(address string, port int) *authv3.AttributeContext_Peer {
 	return &authv3.AttributeContext_Peer{Address: &corev3.Address{Address: &corev3.Address_SocketAddress{
-		SocketAddress: &corev3.SocketAddress{Address: address, PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(port)}}, //nolint:gosec // below 65536
+		SocketAddress: &corev3.SocketAddress{
+			Address:       address,
+			PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(port)}, //nolint:gosec // below 65536
+		},
 	}}}
 }
 
-// Encode is [Request] as bytes. Making them beforehand keeps the sender cheap,
-// which matters where it runs on the cores of the service.
+// Encode returns [Request] as bytes. Encoding before a measurement keeps the sender
+// cheap, which runs on the same cores as the service.
 func Encode(token string, form Form, n int) []byte {
 	encoded, err := proto.Marshal(Request(token, form, n))
 	if err != nil {
-		panic("traffic: " + err.Error()) // a request of ours can be encoded
+		panic("traffic: " + err.Error()) // every Request can be encoded
 	}
 	return encoded
 }

@@ -8,18 +8,17 @@ import (
 	"time"
 )
 
-// Sample is one request. Times are from the moment that was zero to
-// [Sender.Run].
+// Sample is one request. Times are relative to the zero of [Sender.Run].
 type Sample struct {
 	Due, Sent, Done time.Duration
 	Reason          string
 }
 
-// Latency is measured from when the request was due: what a slow answer holds
-// up counts too (coordinated omission).
+// Latency is measured from when the request was due, so that the delay that a slow
+// answer causes for later requests counts too (coordinated omission).
 func (s Sample) Latency() time.Duration { return s.Done - s.Due }
 
-// Between are the samples that were due in [from, to).
+// Between returns the samples that were due in [from, to).
 func Between(samples []Sample, from, to time.Duration) []Sample {
 	var found []Sample
 	for _, s := range samples {
@@ -30,7 +29,7 @@ func Between(samples []Sample, from, to time.Duration) []Sample {
 	return found
 }
 
-// Reasons counts how requests were answered.
+// Reasons counts the requests by reason.
 func Reasons(samples []Sample) map[string]int {
 	count := map[string]int{}
 	for _, s := range samples {
@@ -39,7 +38,7 @@ func Reasons(samples []Sample) map[string]int {
 	return count
 }
 
-// Tally is how many requests were answered how, the most first.
+// Tally lists the number of requests by reason, the largest first.
 func Tally(samples []Sample) string {
 	count := Reasons(samples)
 	names := slices.Sorted(maps.Keys(count))

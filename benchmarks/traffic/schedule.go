@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Schedule is when to send, from 0 on: rate times a second until span is over.
-// Without random numbers the gaps are even; with them they are those of
-// clients that know nothing of each other (exponential). However they fall,
-// there are at most twice as many as rate says, and one.
+// Schedule returns when to send, from 0 on: rate times a second until span is over.
+// Without random numbers the gaps are even; with them they are exponential, as those
+// of independent clients. There are at most twice as many times as rate demands, and
+// one.
 func Schedule(rate float64, span time.Duration, random *rand.Rand) []time.Duration {
 	if rate <= 0 {
 		return nil

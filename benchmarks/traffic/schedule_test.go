@@ -20,7 +20,7 @@ func TestScheduleIsEven(t *testing.T) {
 	}
 }
 
-// TestScheduleIsBounded whatever the dice say, in order, and near its rate.
+// TestScheduleIsBounded for any random numbers, in order, and near its rate.
 func TestScheduleIsBounded(t *testing.T) {
 	const rate, span = 300, 20 * time.Second
 	for dice := range uint64(50) {
@@ -37,7 +37,7 @@ func TestScheduleIsBounded(t *testing.T) {
 	}
 }
 
-// zeros are dice that always fall the same way.
+// zeros is a source of random numbers that are all zero.
 type zeros struct{}
 
 func (zeros) Uint64() uint64 { return 0 }

@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// Patience is how long a request waits for its answer: as long as Envoy does
-// with envoy/envoy.yaml.
+// Patience is the time that a request waits for its answer, as Envoy does with
+// envoy/envoy.yaml.
 const Patience = time.Second
 
-// inFlight bounds the requests of a sender; more wait, and their clock runs.
+// inFlight bounds the requests of a sender. More requests wait, which counts as latency.
 const inFlight = 4096
 
 // Call sends the n-th request and returns how it was answered: [Allowed],
 // another reason, or [NoAnswer].
 type Call func(ctx context.Context, n int) (reason string)
 
-// Sender sends at fixed times, whether answers come or not (open loop).
+// Sender sends at fixed times, independent of the answers (open loop).
 type Sender struct {
 	Due     []time.Duration // from the moment that is zero to Run
 	Call    Call
@@ -28,15 +28,14 @@ type Sender struct {
 	answered, refused atomic.Int64
 }
 
-// Answered counts the requests that are over, and Refused those of them that
-// were not allowed, while Run is at work.
+// Answered counts the requests that are over, while Run runs.
 func (s *Sender) Answered() int64 { return s.answered.Load() }
 
-// Refused counts the requests that were not allowed.
+// Refused counts those of them that were not allowed.
 func (s *Sender) Refused() int64 { return s.refused.Load() }
 
-// Run sends everything and waits for the last answer, or for ctx. An error says
-// that it could not begin.
+// Run sends everything and waits for the last answer, or for ctx. It returns an
+// error only if it could not begin.
 func (s *Sender) Run(ctx context.Context, zero time.Time) error {
 	pause, err := newPause()
 	if err != nil {
@@ -73,12 +72,12 @@ func (s *Sender) send(ctx context.Context, zero time.Time, due time.Duration, n 
 	return Sample{Due: due, Sent: sent, Done: time.Since(zero), Reason: reason}
 }
 
-// Saturate sends count requests as fast as they are answered, with so many
-// under way at a time, and returns how many were allowed and how long it all
-// took. It says what a service can do, and nothing about latency.
+// Saturate sends count requests as fast as they are answered, with so many under way
+// at a time, and returns how many were allowed and how long it took. It measures
+// throughput, not latency.
 func Saturate(ctx context.Context, call Call, count, underWay int) (allowed int, took time.Duration) {
-	// What is scarce is to be the service: a sender that waits for a processor
-	// lets it go idle in between, and waking up is dear.
+	// The service must be the bottleneck: if the sender waits for a processor, the
+	// service becomes idle in between, and waking up is expensive.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2 * runtime.NumCPU()))
 	var next, good atomic.Int64
 	var wait sync.WaitGroup

@@ -7,16 +7,14 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// The latencies that a histogram tells apart: three digits of each, between
-// these.
+// The shortest and longest latency that a histogram distinguishes.
 const (
 	shortest = time.Microsecond
 	longest  = time.Minute
 )
 
 // Histogram counts durations from a microsecond to a minute, with three digits
-// of each; the units of the histogram are nanoseconds. What is outside counts
-// as the nearest inside.
+// of each, in nanoseconds. A duration outside counts as the nearest inside.
 func Histogram(durations []time.Duration) *hdrhistogram.Histogram {
 	h := hdrhistogram.New(int64(shortest), int64(longest), 3)
 	for _, d := range durations {
@@ -25,7 +23,7 @@ func Histogram(durations []time.Duration) *hdrhistogram.Histogram {
 	return h
 }
 
-// Latencies is the histogram of the samples' latencies.
+// Latencies returns the histogram of the samples' latencies.
 func Latencies(samples []Sample) *hdrhistogram.Histogram {
 	durations := make([]time.Duration, len(samples))
 	for i, s := range samples {
@@ -38,10 +36,10 @@ func Latencies(samples []Sample) *hdrhistogram.Histogram {
 type Figures struct {
 	Requests, Refused   int
 	P50, P99, P999, Max time.Duration
-	Late                time.Duration // p99 of how late we sent: the part that is not the service's
+	Late                time.Duration // p99 of the sender's lateness, which is not the service's
 }
 
-// Summarise is the figures of samples; all are 0 where there are none.
+// Summarise returns the figures of samples; all are 0 without samples.
 func Summarise(samples []Sample) Figures {
 	if len(samples) == 0 {
 		return Figures{}
@@ -67,7 +65,7 @@ type Slice struct {
 	Figures
 }
 
-// Cut cuts samples into pieces of a length; empty ones are left out.
+// Cut divides samples into slices of a length; empty slices are left out.
 func Cut(samples []Sample, from, to, length time.Duration) []Slice {
 	pieces := make([][]Sample, (to-from+length-1)/length)
 	for _, s := range samples {
@@ -85,7 +83,7 @@ func Cut(samples []Sample, from, to, length time.Duration) []Slice {
 	return slices
 }
 
-// Short is a duration for people: three digits and a unit.
+// Short writes a duration with three digits and a unit.
 func Short(d time.Duration) string {
 	if d >= time.Second {
 		return fmt.Sprintf("%.3g s", d.Seconds())
@@ -93,7 +91,7 @@ func Short(d time.Duration) string {
 	return fmt.Sprintf("%.3g ms", float64(d)/float64(time.Millisecond))
 }
 
-// Ratio of two durations; 0 where there is nothing to compare with.
+// Ratio divides two durations; it is 0 if the second is 0.
 func Ratio(a, b time.Duration) float64 {
 	if b == 0 {
 		return 0

@@ -39,7 +39,7 @@ var arrows = map[string][]string{
 	"internal/decisionlog": {"internal/outbound", "internal/redact"},
 	"internal/folding":     {},
 	"internal/snapshot":    {},
-	"internal/lint":        {"internal/folding"},
+	"internal/lint":        {"extauthz/finding", "internal/folding"},
 	"internal/redact":      {},
 	"internal/regotest":    {"extauthz/finding", "internal/policy"},
 	"internal/strictjson":  {},

@@ -13,10 +13,11 @@ import (
 	"strings"
 )
 
-// publish builds the binary of one platform, packs it, and lists what is in the
-// first: all platforms have the same modules.
+// publish builds the binary of one platform and packs it. For the first platform it
+// also lists the modules, which are the same for all.
 func (r release) publish(ctx context.Context, p platform) error {
-	binary, err := r.build(ctx, p, []string{"go", "build", "-trimpath", "-ldflags", "-s -w", "-o", "BINARY", "./cmd/doorward"})
+	build := []string{"go", "build", "-trimpath", "-ldflags", "-s -w", "-o", "BINARY", "./cmd/doorward"}
+	binary, err := r.build(ctx, p, build)
 	if err != nil {
 		return err
 	}
@@ -28,7 +29,7 @@ func (r release) publish(ctx context.Context, p platform) error {
 	return r.archive(p, binary)
 }
 
-// archive packs a binary with the documents that go with it.
+// archive packs a binary with its documents.
 func (r release) archive(p platform, binary []byte) error {
 	name := "doorward_" + r.name() + "_" + p.system + "_" + p.architecture
 	packed := []file{{name + "/doorward", binary, 0o755}}
@@ -46,8 +47,8 @@ func (r release) archive(p platform, binary []byte) error {
 	return r.write(name+".tar.gz", content)
 }
 
-// build runs a build command, in which BINARY is the file to write, and
-// returns what it made.
+// build runs a build command, in which BINARY is the file to write, and returns the
+// content of that file.
 func (r release) build(ctx context.Context, p platform, command []string) (binary []byte, err error) {
 	folder, err := os.MkdirTemp("", "doorward-build-")
 	if err != nil {
@@ -65,8 +66,8 @@ func (r release) build(ctx context.Context, p platform, command []string) (binar
 	return os.ReadFile(path)
 }
 
-// dockerBuild is the build line of the Dockerfile: the image's binary must be
-// the one that `docker build` makes.
+// dockerBuild returns the build line of the Dockerfile, so that the image has the
+// same binary as one made by `docker build`.
 func (r release) dockerBuild() ([]string, error) {
 	dockerfile, err := os.ReadFile(filepath.Join(r.root, "Dockerfile"))
 	if err != nil {
@@ -75,7 +76,8 @@ func (r release) dockerBuild() ([]string, error) {
 	for line := range strings.Lines(string(dockerfile)) {
 		command, found := strings.CutPrefix(line, "RUN ")
 		if found && strings.Contains(command, "go build") {
-			return []string{"sh", "-c", strings.Replace(strings.TrimSpace(command), "-o /doorward", "-o BINARY", 1)}, nil
+			script := strings.Replace(strings.TrimSpace(command), "-o /doorward", "-o BINARY", 1)
+			return []string{"sh", "-c", script}, nil
 		}
 	}
 	return nil, errors.New("the Dockerfile has no RUN line with `go build`")
@@ -94,7 +96,9 @@ func (r release) pack(files []file) ([]byte, error) {
 	compressed := gzip.NewWriter(&packed)
 	archive := tar.NewWriter(compressed)
 	for _, f := range files {
-		header := &tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.content)), ModTime: r.made, Format: tar.FormatPAX}
+		header := &tar.Header{
+			Name: f.name, Mode: f.mode, Size: int64(len(f.content)), ModTime: r.made, Format: tar.FormatPAX,
+		}
 		if err := archive.WriteHeader(header); err != nil {
 			return nil, err
 		}

@@ -14,8 +14,8 @@ import (
 	cdx "github.com/CycloneDX/cyclonedx-go"
 )
 
-// billOfMaterials lists the modules that are in a binary, as the Go linker left
-// them there (CycloneDX, JSON).
+// billOfMaterials lists the modules of a binary, from its build information
+// (CycloneDX, JSON).
 func (r release) billOfMaterials(binary []byte) error {
 	info, err := buildinfo.Read(bytes.NewReader(binary))
 	if err != nil {
@@ -52,8 +52,8 @@ func (r release) billOfMaterials(binary []byte) error {
 
 func packageURL(module, version string) string { return "pkg:golang/" + module + "@" + version }
 
-// notes are the version's section of CHANGELOG.md, without its heading. A commit
-// without a version has those of "Unreleased".
+// notes returns the version's section of CHANGELOG.md, without its heading; without
+// a version, the section "Unreleased".
 func (r release) notes() ([]byte, error) {
 	changelog, err := os.ReadFile(filepath.Join(r.root, "CHANGELOG.md"))
 	if err != nil {
@@ -70,8 +70,8 @@ func (r release) notes() ([]byte, error) {
 	return []byte(section), nil
 }
 
-// sectionOf is the text between "## heading" and the next heading of that
-// level. The heading may go on after a space, with a date.
+// sectionOf returns the text between "## heading" and the next heading of that
+// level. A space and a date may follow the heading.
 func sectionOf(changelog, heading string) (string, bool) {
 	var section strings.Builder
 	inside := false

@@ -16,9 +16,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// image writes an OCI layout with the image of each Linux platform: what the
-// Dockerfile describes, without a daemon. `skopeo copy oci:FOLDER docker://…`
-// and `crane push FOLDER …` publish it.
+// image writes an OCI layout with the image of each Linux platform, as the
+// Dockerfile describes it, without a daemon. `skopeo copy oci:FOLDER docker://…` and
+// `crane push FOLDER …` publish it.
 func (r release) image(ctx context.Context) error {
 	authorities, err := os.ReadFile(r.authorities)
 	if err != nil {
@@ -40,7 +40,7 @@ func (r release) image(ctx context.Context) error {
 	}
 	name := "doorward_" + r.name() + "_oci"
 	folder := filepath.Join(r.out, name)
-	if err := os.RemoveAll(folder); err != nil { // a layout is appended to
+	if err := os.RemoveAll(folder); err != nil { // writing a layout appends to one that exists
 		return err
 	}
 	_, _ = fmt.Fprintln(r.log, "writing", name)

@@ -1,10 +1,10 @@
-// Command release makes everything that one version of doorward is published
-// as: binaries for linux and darwin on amd64 and arm64, the image as an OCI
-// layout (made without a daemon), a software bill of materials, checksums and
-// the version's part of CHANGELOG.md. It publishes nothing.
+// Command release makes the files of one version of doorward: binaries for linux and
+// darwin on amd64 and arm64, the image as an OCI layout (made without a daemon), a
+// software bill of materials, checksums and the version's section of CHANGELOG.md. It
+// publishes nothing.
 //
 //	make release VERSION=v1.0.0
-//	make release DRY=1            # one binary and the image, into a folder that goes
+//	make release DRY=1            # one binary and the image, into a folder that is removed
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// platform is what a binary runs on.
+// platform is the operating system and processor of a binary.
 type platform struct{ system, architecture string }
 
 var platforms = []platform{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "amd64"}, {"darwin", "arm64"}}
@@ -30,7 +30,7 @@ var platforms = []platform{{"linux", "amd64"}, {"linux", "arm64"}, {"darwin", "a
 type release struct {
 	root        string // of the repository
 	out         string
-	version     string // with its v; "" is the commit alone
+	version     string // such as "v1.0.0"; "" is the commit alone
 	authorities string // PEM file with the certificate authorities of the image
 	platforms   []platform
 	made        time.Time // of the commit: every file has this time
@@ -43,7 +43,8 @@ func main() {
 	flag.StringVar(&r.root, "root", ".", "folder of the repository")
 	flag.StringVar(&r.out, "out", "bin/release", "folder to write")
 	flag.StringVar(&r.version, "version", "", "version, such as v1.0.0; it must be the tag of this commit")
-	flag.StringVar(&r.authorities, "ca-file", "/etc/ssl/certs/ca-certificates.crt", "certificate authorities for the image, PEM")
+	flag.StringVar(&r.authorities, "ca-file", "/etc/ssl/certs/ca-certificates.crt",
+		"certificate authorities for the image, PEM")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -58,7 +59,7 @@ func main() {
 	}
 }
 
-// dryRun shows that a release can be made, in a folder that it removes.
+// dryRun makes a release in a folder that it removes.
 func (r release) dryRun(ctx context.Context) (err error) {
 	folder, err := os.MkdirTemp("", "doorward-release-")
 	if err != nil {
@@ -114,7 +115,7 @@ func (r *release) describe(ctx context.Context) error {
 	return nil
 }
 
-// name is the version in names of files.
+// name returns the version for names of files.
 func (r release) name() string {
 	if r.version == "" {
 		return "unreleased"

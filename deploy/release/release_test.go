@@ -57,8 +57,8 @@ func TestChecksums(t *testing.T) {
 	}
 }
 
-// TestTheImageIsTheDockerfile: what is repeated of the Dockerfile is what stands
-// in it.
+// TestTheImageIsTheDockerfile: the image repeats parts of the Dockerfile, and they are
+// equal.
 func TestTheImageIsTheDockerfile(t *testing.T) {
 	r := release{root: "../.."}
 	dockerfile, err := os.ReadFile("../../Dockerfile")

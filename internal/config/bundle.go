@@ -47,7 +47,8 @@ func (r *reader) checkBundle(at string, e bundleEntry) bundles.Options {
 	case signed && e.InsecureUnsigned:
 		r.problem(at+".insecure_unsigned", "cannot be combined with verification", "keep one of them")
 	case signed && e.Verification.KeyFile == "":
-		r.problem(at+".verification.key_file", "is missing", "name the PEM file with the public key of the bundle's signer")
+		r.problem(at+".verification.key_file", "is missing",
+			"name the PEM file with the public key of the bundle's signer")
 	case !signed && !e.InsecureUnsigned:
 		r.problem(at+".verification", "is missing: without it a bundle of any author would be accepted",
 			"write verification: {key_file: …}, or insecure_unsigned: true")
@@ -108,7 +109,8 @@ func (r *reader) checkCredentials(at string, e bundleEntry) {
 	if len(kinds) > 1 {
 		r.problem(join(at, kinds[1]), "is a second kind of credentials", "keep one of "+strings.Join(kinds, ", "))
 	}
-	if r.written(at+".client_certificate") && (e.ClientCertificate.CertFile == "" || e.ClientCertificate.KeyFile == "") {
+	half := e.ClientCertificate.CertFile == "" || e.ClientCertificate.KeyFile == ""
+	if r.written(at+".client_certificate") && half {
 		r.problem(at+".client_certificate", "is incomplete", "write cert_file and key_file")
 	}
 	if r.written(at+".aws") && e.AWS.Credentials == "" {

@@ -173,7 +173,8 @@ func (r *reader) checkPolicyPaths() {
 // checkResources checks every resource and returns their table.
 func (r *reader) checkResources() *resource.Table {
 	if len(r.doc.Resources) == 0 {
-		r.problem("resources", "names no resource, so there is nothing to protect", "write resources: [{resource: https://…}]")
+		r.problem("resources", "names no resource, so there is nothing to protect",
+			"write resources: [{resource: https://…}]")
 	}
 	var specs []resource.Spec
 	var uris, names, uriPaths, namePaths []string
@@ -197,7 +198,8 @@ func (r *reader) checkResources() *resource.Table {
 		specs = append(specs, spec)
 		if spec.ReadsXFCC() {
 			r.warn(at+".client_certificate", "trusts x-forwarded-client-cert, which any client can send",
-				"let Envoy set it: forward_client_cert_details SANITIZE_SET, or SANITIZE where no client has a certificate")
+				"let Envoy set it: forward_client_cert_details SANITIZE_SET, "+
+					"or SANITIZE where no client has a certificate")
 		}
 	}
 	r.unique(uris, uriPaths)
@@ -230,8 +232,9 @@ func (r *reader) checkSharedHosts(table *resource.Table) {
 		r.warn(element("issuers", i)+".issuer",
 			"is on the host of a resource, where doorward answers "+strings.Join(paths, " and ")+" itself",
 			"add routes for them, and for the issuer's other URLs, before all others in Envoy: "+
-				"match: {path: "+paths[0]+"}, route: {cluster: …}, typed_per_filter_config: {envoy.filters.http.ext_authz: "+
-				`{"@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute, disabled: true}}`)
+				"match: {path: "+paths[0]+"}, route: {cluster: …}, typed_per_filter_config: "+
+				`{envoy.filters.http.ext_authz: {"@type": `+
+				"type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute, disabled: true}}")
 	}
 }
 
@@ -315,7 +318,8 @@ func (r *reader) checkUnused(specs []resource.Spec) {
 	for i, is := range r.doc.Issuers {
 		used := slices.ContainsFunc(specs, func(s resource.Spec) bool { return slices.Contains(s.Issuers, is.Issuer) })
 		if is.Issuer != "" && !used && len(specs) > 0 {
-			r.warn(element("issuers", i)+".issuer", "is trusted by no resource", "name it in a resource's issuers, or remove it")
+			r.warn(element("issuers", i)+".issuer", "is trusted by no resource",
+				"name it in a resource's issuers, or remove it")
 		}
 	}
 }

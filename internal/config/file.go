@@ -21,7 +21,9 @@ const largestFile = 4 << 20
 // a mounted ConfigMap has hidden copies.
 func (r *reader) expand(paths []string) []string {
 	if len(paths) == 0 {
-		r.unread(finding.Finding{File: "--config", Message: "no configuration file is named", Fix: "name a file or a folder"})
+		r.unread(finding.Finding{
+			File: "--config", Message: "no configuration file is named", Fix: "name a file or a folder",
+		})
 	}
 	var names []string
 	for _, path := range paths {

@@ -84,7 +84,8 @@ func (r *reader) staticKeys(at string, is issuer) []byte {
 	}
 	for _, key := range []string{"ca_file", "refresh"} {
 		if r.written(join(at, key)) {
-			r.warn(join(at, key), "has no effect beside "+sources[0]+", because nothing is fetched", "remove one of them")
+			r.warn(join(at, key), "has no effect beside "+sources[0]+", because nothing is fetched",
+				"remove one of them")
 		}
 	}
 	if sources[0] == "jwks" {
@@ -97,7 +98,8 @@ func (r *reader) staticKeys(at string, is issuer) []byte {
 // checkAlgorithms refuses algorithms that need no public key.
 func (r *reader) checkAlgorithms(path string, algorithms []string) {
 	if len(algorithms) == 0 {
-		r.problem(path, "is empty, so no token could be accepted", "name at least one, or remove it to accept all safe ones")
+		r.problem(path, "is empty, so no token could be accepted",
+			"name at least one, or remove it to accept all safe ones")
 	}
 	const usePublicKey = "write an algorithm with a public key, such as RS256 or ES256"
 	known := token.DefaultAlgorithms()
@@ -112,7 +114,8 @@ func (r *reader) checkAlgorithms(path string, algorithms []string) {
 		switch {
 		case slices.Contains(known, name) || name == "":
 		case strings.HasPrefix(name, "HS"):
-			r.problem(at, "is "+name+", which is never accepted: a shared secret that verifies a token can also sign one", usePublicKey)
+			r.problem(at, "is "+name+", which is never accepted: "+
+				"a shared secret that verifies a token can also sign one", usePublicKey)
 		case strings.EqualFold(name, "none"):
 			r.problem(at, "is none, which is never accepted: such a token has no signature", usePublicKey)
 		default:

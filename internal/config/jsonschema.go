@@ -59,7 +59,8 @@ func bareShape(v reflect.Value, f field, path string) shape {
 	case fs.FileMode:
 		return withDefault(shape{"type": "string", "pattern": "^0?[0-7]{3}$"}, fmt.Sprintf("%04o", value), value != 0)
 	case slog.Level:
-		return withDefault(shape{"enum": []string{"debug", "info", "warn", "error"}}, strings.ToLower(value.String()), true)
+		levels := []string{"debug", "info", "warn", "error"}
+		return withDefault(shape{"enum": levels}, strings.ToLower(value.String()), true)
 	}
 	switch v.Kind() {
 	case reflect.Struct:

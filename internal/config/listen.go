@@ -47,7 +47,8 @@ func (r *reader) checkListen() {
 			"add listen.tls, or listen on a loopback address or a Unix socket")
 	}
 	if network != "unix" && r.written("listen.socket_mode") {
-		r.problem("listen.socket_mode", "applies only to a Unix socket", "remove it, or write listen.grpc: unix:///absolute/path")
+		r.problem("listen.socket_mode", "applies only to a Unix socket",
+			"remove it, or write listen.grpc: unix:///absolute/path")
 	}
 	if fault := tcpFault(l.HTTP); l.HTTP != Off && fault != "" {
 		r.problem("listen.http", fault, `write host:port, or "off"`)
@@ -144,7 +145,8 @@ func (r *reader) checkPair(path, certFile, keyFile string) {
 	}
 	// The error may quote the file, which holds a private key.
 	if _, err := tls.X509KeyPair(cert, key); err != nil {
-		r.problem(path, "has no certificate and private key in PEM that belong together", "check cert_file and key_file")
+		r.problem(path, "has no certificate and private key in PEM that belong together",
+			"check cert_file and key_file")
 	}
 }
 
@@ -166,7 +168,8 @@ func (r *reader) readNamed(path, name string) (text []byte, ok bool) {
 func (r *reader) certificates(path, name string) []byte {
 	text, ok := r.readNamed(path, name)
 	if ok && !x509.NewCertPool().AppendCertsFromPEM(text) {
-		r.problem(path, fmt.Sprintf("is %s, which has no certificate", name), "name a file of PEM blocks of type CERTIFICATE")
+		r.problem(path, fmt.Sprintf("is %s, which has no certificate", name),
+			"name a file of PEM blocks of type CERTIFICATE")
 	}
 	return text
 }

@@ -110,7 +110,9 @@ func (r *reader) warn(path, message, fix string) {
 		return
 	}
 	at := r.placeOf(path)
-	r.add(at, finding.Finding{Path: path, Message: subject(path, at, " ") + message, Fix: fix, Severity: finding.Warning})
+	r.add(at, finding.Finding{
+		Path: path, Message: subject(path, at, " ") + message, Fix: fix, Severity: finding.Warning,
+	})
 }
 
 // report adds the place to what another package found about the value of a path,

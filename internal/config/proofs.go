@@ -29,7 +29,8 @@ func (r *reader) checkProofs() token.ProofRules {
 	}
 	for _, key := range []string{"dpop_nonce", "dpop_nonce_key_file"} {
 		if r.written(key) {
-			r.warn(key, "has no effect, because no resource accepts DPoP", "remove it, or add dpop: optional to a resource")
+			r.warn(key, "has no effect, because no resource accepts DPoP",
+				"remove it, or add dpop: optional to a resource")
 		}
 	}
 	return rules
@@ -41,7 +42,8 @@ func (r *reader) nonceKeys(path, name string) [][]byte {
 	if !ok {
 		return nil
 	}
-	const fix = "write the output of openssl rand -base64 32, and while you replace a key the other one in a second line"
+	const fix = "write the output of openssl rand -base64 32, " +
+		"and while you replace a key the other one in a second line"
 	var keys [][]byte
 	for line := range strings.Lines(string(text)) {
 		key := strings.TrimSpace(line)
@@ -49,7 +51,8 @@ func (r *reader) nonceKeys(path, name string) [][]byte {
 			continue
 		}
 		if len(key) < shortestNonceKey {
-			r.problem(path, fmt.Sprintf("is %s, which has a key of fewer than %d characters", name, shortestNonceKey), fix)
+			r.problem(path, fmt.Sprintf("is %s, which has a key of fewer than %d characters", name, shortestNonceKey),
+				fix)
 			return nil
 		}
 		keys = append(keys, []byte(key))

@@ -92,7 +92,8 @@ func (r *reader) notAmong(n *yaml.Node, path string, words []string) {
 func (r *reader) whole(n *yaml.Node, path string, into *int) {
 	i, err := strconv.Atoi(n.Value)
 	if n.ShortTag() != "!!int" || err != nil || strconv.Itoa(i) != n.Value {
-		r.refuse(n, path, fmt.Sprintf("%s must be a whole number, not %s", path, quoted(n)), "write it in decimal digits alone")
+		r.refuse(n, path, fmt.Sprintf("%s must be a whole number, not %s", path, quoted(n)),
+			"write it in decimal digits alone")
 		return
 	}
 	*into = i
@@ -103,7 +104,8 @@ func (r *reader) whole(n *yaml.Node, path string, into *int) {
 func (r *reader) fraction(n *yaml.Node, path string, into *float64) {
 	f, err := strconv.ParseFloat(n.Value, 64)
 	if kindOf(n) != "a number" || err != nil || !regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`).MatchString(n.Value) {
-		r.refuse(n, path, fmt.Sprintf("%s must be a number, not %s", path, quoted(n)), "write it in decimal digits, such as 0.1")
+		r.refuse(n, path, fmt.Sprintf("%s must be a number, not %s", path, quoted(n)),
+			"write it in decimal digits, such as 0.1")
 		return
 	}
 	*into = f
@@ -117,7 +119,8 @@ func (r *reader) duration(n *yaml.Node, path string, into *time.Duration) {
 	d, err := time.ParseDuration(n.Value)
 	switch days, isDays := strings.CutSuffix(n.Value, "d"); {
 	case n.ShortTag() != "!!str" || (err != nil && !isDays):
-		r.refuse(n, path, fmt.Sprintf("%s must be a duration, not %s", path, quoted(n)), "write a number and a unit, such as 500ms, 30s, 5m or 24h")
+		r.refuse(n, path, fmt.Sprintf("%s must be a duration, not %s", path, quoted(n)),
+			"write a number and a unit, such as 500ms, 30s, 5m or 24h")
 	case err != nil:
 		fix := "write hours, such as 24h"
 		if count, err := strconv.Atoi(days); err == nil && count > 0 && count < 10_000 {
@@ -135,7 +138,8 @@ func (r *reader) duration(n *yaml.Node, path string, into *time.Duration) {
 func (r *reader) size(n *yaml.Node, path string, into *Size) {
 	m := regexp.MustCompile(`^([0-9]{1,19}) ?([A-Za-z]*)$`).FindStringSubmatch(n.Value)
 	if m == nil {
-		r.refuse(n, path, fmt.Sprintf("%s must be a size, not %s", path, quoted(n)), "write a number and a unit, such as 512B, 16KiB or 64MiB")
+		r.refuse(n, path, fmt.Sprintf("%s must be a size, not %s", path, quoted(n)),
+			"write a number and a unit, such as 512B, 16KiB or 64MiB")
 		return
 	}
 	count, err := strconv.ParseInt(m[1], 10, 64)
@@ -170,9 +174,11 @@ func (r *reader) mode(n *yaml.Node, path string, into *fs.FileMode) {
 	octal := regexp.MustCompile(`^0?[0-7]{3}$`).MatchString(n.Value)
 	switch {
 	case n.ShortTag() != "!!str" && octal:
-		r.refuse(n, path, path+" is a number without quotes", fmt.Sprintf("write %q in quotes", "0"+n.Value[len(n.Value)-3:]))
+		r.refuse(n, path, path+" is a number without quotes",
+			fmt.Sprintf("write %q in quotes", "0"+n.Value[len(n.Value)-3:]))
 	case n.ShortTag() != "!!str" || !octal:
-		r.refuse(n, path, fmt.Sprintf("%s must be a permission in octal, not %s", path, quoted(n)), `write it in quotes, such as "0660"`)
+		r.refuse(n, path, fmt.Sprintf("%s must be a permission in octal, not %s", path, quoted(n)),
+			`write it in quotes, such as "0660"`)
 	default:
 		bits, _ := strconv.ParseUint(n.Value, 8, 32)
 		*into = fs.FileMode(bits)

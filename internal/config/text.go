@@ -52,7 +52,8 @@ func invalidCharacter(text []byte) (at place, what, fix string) {
 			return place{line: line, column: column}, "the file is not UTF-8", "save it as UTF-8"
 		case c < ' ' && c != '\t' && c != '\n' && c != '\r', c >= 0x7F && c < 0xA0 && c != 0x85,
 			c == 0xFEFF && i > 0, c == 0xFFFE, c == 0xFFFF:
-			return place{line: line, column: column}, fmt.Sprintf("the character %U is not allowed in YAML", c), "remove it"
+			return place{line: line, column: column},
+				fmt.Sprintf("the character %U is not allowed in YAML", c), "remove it"
 		case c == '\n':
 			line, column = line+1, 0
 		}

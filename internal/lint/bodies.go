@@ -1,13 +1,13 @@
 package lint
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// bodies finds those that no request makes true. A body of a comprehension is
-// one too.
+// bodies finds bodies that no request makes true, those of comprehensions too.
 func (r *reader) bodies() {
 	ast.WalkBodies(r.rule, func(b ast.Body) bool {
 		c := constraints{}
@@ -20,7 +20,7 @@ func (r *reader) bodies() {
 	})
 }
 
-// constraints are what the lines of one body say about paths so far.
+// constraints are what the lines of one body require of paths so far.
 type constraints map[string]*constraint
 
 type constraint struct {
@@ -33,7 +33,7 @@ type constraint struct {
 func (r *reader) possible(e *ast.Expr, c constraints) bool {
 	if term, ok := e.Terms.(*ast.Term); ok && !e.Negated {
 		if falsehood, ok := term.Value.(ast.Boolean); ok && !bool(falsehood) {
-			r.warn(e.Location, "this is never true, so the rule never speaks: remove the rule, or the line")
+			r.warn(e.Location, "this is never true, so the rule has no effect", "remove the rule, or the line")
 			return false
 		}
 		return true
@@ -43,7 +43,7 @@ func (r *reader) possible(e *ast.Expr, c constraints) bool {
 		return true
 	}
 	if !e.Negated && neverHolds(call) {
-		r.warn(e.Location, "this compares two constants and is never true, so the rule never speaks: compare with something of input or data")
+		r.warn(e.Location, "this compares two constants and is never true, so the rule has no effect", "compare with a value of input or data")
 		return false
 	}
 	path, constant, ok := r.pathAndConstant(call)
@@ -57,11 +57,12 @@ func (r *reader) possible(e *ast.Expr, c constraints) bool {
 	if c[key].add(call, constant, e.Negated) {
 		return true
 	}
-	r.warn(e.Location, "%s has one value, which a line before compares with another, and every line of a body must be true: write two rules, or %s in {…}", path, path)
+	r.warn(e.Location, fmt.Sprintf("%s has one value, which a line before compares with another, and every line of a body must be true", path),
+		fmt.Sprintf("write two rules, or %s in {…}", path))
 	return false
 }
 
-// add takes one comparison in; false if no value is left.
+// add adds one comparison, and returns false if no value is left.
 func (c *constraint) add(call call, constant ast.Value, negated bool) bool {
 	switch {
 	case call.equality() && !negated:
@@ -86,8 +87,8 @@ func among(values []ast.Value, v ast.Value) bool {
 	return slices.ContainsFunc(values, func(one ast.Value) bool { return one.Compare(v) == 0 })
 }
 
-// neverHolds is true for a comparison of two constants that is false. Those of
-// two types are the type checker's.
+// neverHolds reports a comparison of two constants that is false. The type checker
+// reports constants of two types.
 func neverHolds(c call) bool {
 	if len(c.args) != 2 || !ast.IsConstant(c.args[0].Value) || !ast.IsConstant(c.args[1].Value) {
 		return false

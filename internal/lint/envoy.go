@@ -36,11 +36,11 @@ func envoyMembers() [][2]string {
 	}
 }
 
-// Foreign says what to write for a reference to the input of opa-envoy-plugin,
-// "" for any other.
-func Foreign(ref ast.Ref) string {
+// Foreign reports a reference to the input of opa-envoy-plugin, and what to write
+// instead; both are "" for any other reference.
+func Foreign(ref ast.Ref) (message, fix string) {
 	if !ref.HasPrefix(ast.InputRootRef) {
-		return ""
+		return "", ""
 	}
 	var path []string
 	for _, term := range ref[1:].GroundPrefix() {
@@ -56,7 +56,7 @@ func Foreign(ref ast.Ref) string {
 		if len(path) > len(theirs) && strings.HasSuffix(member[0], ".headers") {
 			ours = strings.Replace(ours, "NAME", strings.ToLower(path[len(theirs)]), 1)
 		}
-		return fmt.Sprintf("%s is opa-envoy-plugin's, and never there: write %s", ref.GroundPrefix(), ours)
+		return fmt.Sprintf("%s is opa-envoy-plugin's, and never there", ref.GroundPrefix()), "write " + ours
 	}
-	return ""
+	return "", ""
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// helpers are the rules and functions of all modules, by their path below data.
+// helpers are the rules and functions of all modules, by their full path.
 type helpers map[string][]*ast.Rule
 
 func newHelpers(modules map[string]*ast.Module, files []string) helpers {
@@ -29,8 +29,8 @@ type use struct {
 	args  []*ast.Term // of a function
 }
 
-// uses are the helpers in a line or a term, outside of comprehensions. A
-// function that is built in, or that nobody defines, is none.
+// uses are the helpers in a line or a term, outside of comprehensions. Built-in
+// and undefined functions are not among them.
 func (r *reader) uses(e any) []use {
 	var all []use
 	note := func(term *ast.Term, args []*ast.Term) {
@@ -96,8 +96,8 @@ func (r *reader) defined(t *ast.Term) []*ast.Rule {
 	return nil
 }
 
-// inside reads one definition of a helper as it is used here: an argument that
-// is given a path of input stands for it.
+// inside reads one definition of a helper with the arguments that it has here: a
+// parameter whose argument is a path of input is another name of that path.
 func (r *reader) inside(rule *ast.Rule, args []*ast.Term) *reader {
 	given := map[ast.Var]ast.Ref{}
 	for i, argument := range rule.Head.Args[:min(len(rule.Head.Args), len(args))] {
@@ -112,24 +112,25 @@ func (r *reader) inside(rule *ast.Rule, args []*ast.Term) *reader {
 	return newReader(rule, r.helpers, r.known, r.found, given)
 }
 
-// total is true for a helper that has a value where none of its bodies holds, be
-// it of its own or from somebody else's default.
+// total reports a helper that has a value where no body of it holds, by `else` or
+// by a default other than false.
 func total(rules []*ast.Rule) bool {
 	return slices.ContainsFunc(rules, func(rule *ast.Rule) bool {
 		return rule.Else != nil || rule.Default && rule.Head.Value != nil && rule.Head.Value.Value.Compare(ast.Boolean(false)) != 0
 	})
 }
 
-// trail is the way from a rule that asks for more to where it falls silent.
+// trail is the way from a rule of deny, scopes or warn to a line that is undefined
+// where a path is missing.
 type trail struct {
 	name    string        // of the rule: deny, scopes or warn
 	at      *ast.Location // the line of that rule
 	readers []*reader     // it, and the helpers on the way
 	tested  presence
-	seen    map[string]bool // helpers that were looked at in the same way, and what was said
+	seen    map[string]bool // helpers that were read in the same way, and findings
 }
 
-// into is the trail that goes on in a helper, false where it was there before.
+// into is the trail continued in a helper, false where it was there before.
 func (t trail) into(r *reader, wanted bool) (trail, bool) {
 	key := fmt.Sprint(r.rule.Location, wanted, r.bindings())
 	if t.seen[key] {
@@ -140,7 +141,7 @@ func (t trail) into(r *reader, wanted bool) (trail, bool) {
 	return t, true
 }
 
-// bindings are what the arguments of a function stand for.
+// bindings are the paths of input that the parameters of a function name.
 func (r *reader) bindings() string {
 	var all []string
 	for _, argument := range r.rule.Head.Args {
@@ -151,7 +152,7 @@ func (r *reader) bindings() string {
 	return strings.Join(all, ",")
 }
 
-// holds follows a body that must hold for the rule to speak.
+// holds follows a body that must hold for the rule to have an effect.
 func (r *reader) holds(t trail, body ast.Body) {
 	for _, e := range body {
 		if len(e.With) > 0 {
@@ -175,26 +176,28 @@ func (r *reader) holds(t trail, body ast.Body) {
 	}
 }
 
-// fails follows a helper that must not hold for the rule to speak: what is
-// missing there lets it speak, but for a helper that must not hold in turn.
-func (r *reader) fails(t trail, u use) {
-	r.each(t, u, false, func(inner *reader, t trail, body ast.Body) {
-		for _, e := range body {
-			if len(e.With) > 0 {
-				continue
-			}
-			for _, u := range inner.uses(e) {
-				if !e.Negated {
-					inner.fails(t, u)
-				} else if !total(u.rules) {
-					inner.each(t, u, true, (*reader).holds)
-				}
+// fails follows a helper that must not hold for the rule to have an effect. A
+// missing path there helps the rule, except in a helper that must in turn not hold.
+func (r *reader) fails(t trail, u use) { r.each(t, u, false, (*reader).doesNotHold) }
+
+// doesNotHold follows a body that must not hold for the rule to have an effect.
+func (r *reader) doesNotHold(t trail, body ast.Body) {
+	for _, e := range body {
+		if len(e.With) > 0 {
+			continue
+		}
+		for _, u := range r.uses(e) {
+			switch {
+			case !e.Negated:
+				r.fails(t, u)
+			case !total(u.rules):
+				r.each(t, u, true, (*reader).holds)
 			}
 		}
-	})
+	}
 }
 
-// each reads every definition of a helper in a function.
+// each calls a function with every definition of a helper.
 func (r *reader) each(t trail, u use, wanted bool, read func(*reader, trail, ast.Body)) {
 	for _, rule := range u.rules {
 		inner := r.inside(rule, u.args)
@@ -205,11 +208,11 @@ func (r *reader) each(t trail, u use, wanted bool, read func(*reader, trail, ast
 }
 
 // needs are the paths without which a line has no value: those that it names,
-// and those of the helpers that it reads, where those have but one definition.
+// and those of each helper that it reads and that has exactly one definition.
 func (r *reader) needs(e any, seen map[string]bool) []ast.Ref {
 	all := r.within(e)
 	if expr, isExpr := e.(*ast.Expr); isExpr && expr.Negated && expr.IsCall() {
-		e = ast.ArrayTerm(expr.Operands()...) // that the function itself fails is what the line asks for
+		e = ast.ArrayTerm(expr.Operands()...) // the line holds where the function itself is undefined
 	}
 	for _, u := range r.uses(e) {
 		if len(u.rules) != 1 || total(u.rules) {
@@ -233,8 +236,8 @@ func (r *reader) needs(e any, seen map[string]bool) []ast.Ref {
 	return all
 }
 
-// missing warns of paths without which the rule at the beginning of a trail says
-// nothing, as far as nobody asks for them.
+// missing warns of paths without which the rule at the beginning of a trail has no
+// effect, unless a rule tests whether they are there.
 func (r *reader) missing(t trail, paths []ast.Ref) {
 	for _, ref := range paths {
 		asked := t.tested.has(ref) || slices.ContainsFunc(t.readers, func(on *reader) bool { return on.guarded(ref) })
@@ -250,6 +253,7 @@ func (r *reader) missing(t trail, paths []ast.Ref) {
 			continue
 		}
 		t.seen[key] = true
-		t.readers[0].warn(t.at, `%s%s may be missing, and then this %s is silent: write require["NAME"] if … for what must hold, or one more rule with `+"`not %s`", ref, reads, t.name, ref)
+		t.readers[0].warn(t.at, fmt.Sprintf("%s%s may be missing, and then this %s is silent", ref, reads, t.name),
+			fmt.Sprintf("write require[\"NAME\"] if … for what must hold, or one more rule with `not %s`", ref))
 	}
 }

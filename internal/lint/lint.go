@@ -1,40 +1,34 @@
-// Package lint answers one question: what can be told about a team's rules
-// without a request? It reads parsed modules and finds what is never there,
-// never true, or silent where its author thought it would speak. It tells only
-// what is certain, and it evaluates nothing.
+// Package lint finds mistakes in a team's rules without a request: paths of input
+// that are never there, conditions that are never true, and denials that are
+// undefined where a claim is missing. It reads parsed modules, evaluates nothing
+// and reports only what is certain.
 package lint
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-)
 
-// Finding is one thing that the author of a rule should know. Message reads
-// "what is wrong: what to write instead".
-type Finding struct {
-	At      *ast.Location
-	Message string
-	Fatal   bool // the rule cannot do what it says, whatever the request
-}
+	"github.com/doorward/doorward/extauthz/finding"
+)
 
 // Known is what the configuration says about values of `input`.
 type Known struct {
-	// Hidden tells the headers that are never in `input`, by lower-case name.
+	// Hidden reports the headers that are never in `input`, by lower-case name.
 	Hidden func(header string) bool
-	// Values are the only ones that a path such as "input.token.profile" has.
-	// A path that is not listed can have any.
+	// Values are the values that a path such as "input.token.profile" can have. A
+	// path that is not listed can have any.
 	Values map[string][]string
 	// Labels are those that every resource has.
 	Labels []string
 }
 
-// Check looks at every rule of every module. The findings are in the order of
-// the modules' names, then as they stand in the module.
-func Check(modules map[string]*ast.Module, known Known) []Finding {
-	var found []Finding
+// Check looks at every rule of every module. A finding is an error where the rule
+// cannot work for any request. The findings are in the order of the modules' names
+// and then of the rules.
+func Check(modules map[string]*ast.Module, known Known) finding.List {
+	var found finding.List
 	files := slices.Sorted(maps.Keys(modules))
 	all := newHelpers(modules, files)
 	tested := presence{}
@@ -65,12 +59,12 @@ type reader struct {
 	drawn    map[ast.Var]ast.Ref // variables that hold an element of a header or parameter
 	local    map[ast.Var]bool    // variables, which no rule of the package is
 	imported map[ast.Var]ast.Ref // other names of paths of data
-	found    *[]Finding
+	found    *finding.List
 }
 
-// newReader reads a rule. Of a function, given are the arguments that stand for
-// a path of input.
-func newReader(rule *ast.Rule, all helpers, known Known, found *[]Finding, given map[ast.Var]ast.Ref) *reader {
+// newReader reads a rule. Where it is a function, given has the arguments that are
+// paths of input.
+func newReader(rule *ast.Rule, all helpers, known Known, found *finding.List, given map[ast.Var]ast.Ref) *reader {
 	r := &reader{
 		rule: rule, helpers: all, known: known, found: found,
 		alias: map[ast.Var]ast.Ref{}, drawn: map[ast.Var]ast.Ref{}, local: map[ast.Var]bool{}, imported: map[ast.Var]ast.Ref{},
@@ -98,31 +92,37 @@ func (r *reader) draws() {
 			return false
 		}
 		for _, symbol := range decl.Symbols {
-			terms := []*ast.Term{symbol}
-			if call, isCall := symbol.Value.(ast.Call); isCall { // the variables, then the collection
-				terms = call[1 : len(call)-1]
-				name, isVar := terms[len(terms)-1].Value.(ast.Var)
-				if list, ok := r.path(call[len(call)-1]); ok && isVar && isList(list) {
-					r.drawn[name] = list
-				}
-			}
-			for _, term := range terms {
-				if name, isVar := term.Value.(ast.Var); isVar {
-					r.local[name] = true
-				}
-			}
+			r.draw(symbol)
 		}
 		return false
 	})
 }
 
-// assignments notes the variables that stand for a path of input: those that
-// are given exactly one value in this rule.
+// draw notes the variables of one symbol: a variable, or `x in …` as a call with
+// the variables and then the collection.
+func (r *reader) draw(symbol *ast.Term) {
+	terms := []*ast.Term{symbol}
+	if call, isCall := symbol.Value.(ast.Call); isCall {
+		terms = call[1 : len(call)-1]
+		name, isVar := terms[len(terms)-1].Value.(ast.Var)
+		if list, ok := r.path(call[len(call)-1]); ok && isVar && isList(list) {
+			r.drawn[name] = list
+		}
+	}
+	for _, term := range terms {
+		if name, isVar := term.Value.(ast.Var); isVar {
+			r.local[name] = true
+		}
+	}
+}
+
+// assignments notes the variables that are another name of a path of input: those
+// that are assigned exactly once in this rule.
 func (r *reader) assignments() {
-	given := map[ast.Var]int{}
+	assigned := map[ast.Var]int{}
 	for _, argument := range r.rule.Head.Args {
 		ast.WalkVars(argument, func(v ast.Var) bool {
-			given[v]++
+			assigned[v]++
 			r.local[v] = true
 			return false
 		})
@@ -136,7 +136,7 @@ func (r *reader) assignments() {
 			return false
 		}
 		r.local[name] = true
-		if given[name]++; given[name] > 1 {
+		if assigned[name]++; assigned[name] > 1 {
 			delete(r.alias, name)
 		} else if path, ok := r.path(e.Operand(1)); ok {
 			r.alias[name] = path
@@ -145,7 +145,7 @@ func (r *reader) assignments() {
 	})
 }
 
-// path is what a term stands for, if that is a constant path of input.
+// path is the constant path of input that a term reads, if it reads one.
 func (r *reader) path(t *ast.Term) (ast.Ref, bool) {
 	switch v := t.Value.(type) {
 	case ast.Var:
@@ -161,15 +161,23 @@ func (r *reader) path(t *ast.Term) (ast.Ref, bool) {
 	return nil, false
 }
 
-func (r *reader) warn(at *ast.Location, format string, args ...any) {
-	*r.found = append(*r.found, Finding{At: r.place(at), Message: fmt.Sprintf(format, args...)})
+// warn reports what is wrong at a place, and what to write instead.
+func (r *reader) warn(at *ast.Location, message, fix string) {
+	r.report(at, finding.Finding{Message: message, Fix: fix, Severity: finding.Warning})
 }
 
-func (r *reader) refuse(at *ast.Location, format string, args ...any) {
-	*r.found = append(*r.found, Finding{At: r.place(at), Message: fmt.Sprintf(format, args...), Fatal: true})
+// refuse is warn for a rule that cannot work for any request.
+func (r *reader) refuse(at *ast.Location, message, fix string) {
+	r.report(at, finding.Finding{Message: message, Fix: fix})
 }
 
-// place is where something stands; some terms do not know, the rule does.
+func (r *reader) report(at *ast.Location, f finding.Finding) {
+	at = r.place(at)
+	f.File, f.Line, f.Column = at.File, at.Row, at.Col
+	*r.found = append(*r.found, f)
+}
+
+// place is the location, or that of the rule where a term has no location.
 func (r *reader) place(at *ast.Location) *ast.Location {
 	if at == nil {
 		return r.rule.Location
@@ -177,16 +185,16 @@ func (r *reader) place(at *ast.Location) *ast.Location {
 	return at
 }
 
-// shadows finds a function that takes a built-in's place in its package, where
-// whoever reads a rule expects the other.
+// shadows finds a function with the name of a built-in function: who reads the
+// package expects the built-in one.
 func (r *reader) shadows() {
 	name := r.rule.Head.Ref()[0].Value.String()
 	if len(r.rule.Head.Ref()) == 1 && len(r.rule.Head.Args) > 0 && ast.BuiltinMap[name] != nil {
-		r.warn(r.rule.Location, "%s takes the place of the built-in function in this package: give it another name", name)
+		r.warn(r.rule.Location, name+" takes the place of the built-in function in this package", "give it another name")
 	}
 }
 
-// call is a function and what it is called with, wherever in a rule it stands.
+// call is a function with its arguments, anywhere in a rule.
 type call struct {
 	name string
 	args []*ast.Term

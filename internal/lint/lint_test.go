@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/internal/lint"
 )
 
@@ -34,8 +35,8 @@ func found(t testing.TB, rules string) []string {
 	}
 	var lines []string
 	for _, f := range lint.Check(map[string]*ast.Module{"a.rego": m}, configured()) {
-		line := fmt.Sprintf("%d:%d: %s", f.At.Row, f.At.Col, f.Message)
-		if f.Fatal {
+		line := fmt.Sprintf("%d:%d: %s: %s", f.Line, f.Column, f.Message, f.Fix)
+		if f.Severity == finding.Error {
 			line = "fatal: " + line
 		}
 		lines = append(lines, line)
@@ -114,10 +115,10 @@ func TestFindings(t *testing.T) {
 
 		// What is never true.
 		{"false", "deny contains " + element + " if {\n\tinput.request.method == \"GET\"\n\tfalse\n}", []string{
-			"5:2: this is never true, so the rule never speaks: remove the rule, or the line",
+			"5:2: this is never true, so the rule has no effect: remove the rule, or the line",
 		}},
 		{"two constants", "deny contains " + element + " if 1 > 2", []string{
-			"3:48: this compares two constants and is never true, so the rule never speaks: compare with something of input or data",
+			"3:48: this compares two constants and is never true, so the rule has no effect: compare with a value of input or data",
 		}},
 		{"two values at once", "require.a if {\n\tinput.request.method == \"GET\"\n\tinput.request.method == \"POST\"\n}", []string{
 			"5:2: input.request.method has one value, which a line before compares with another, and every line of a body must be true: write two rules, or input.request.method in {…}",
@@ -132,7 +133,7 @@ func TestFindings(t *testing.T) {
 			"5:2: input.claims.role has one value, which a line before compares with another, and every line of a body must be true: write two rules, or input.claims.role in {…}",
 		}},
 		{"in an else", "require.a if {\n\tinput.claims.a\n} else if {\n\tfalse\n}", []string{
-			"6:2: this is never true, so the rule never speaks: remove the rule, or the line",
+			"6:2: this is never true, so the rule has no effect: remove the rule, or the line",
 		}},
 
 		{"a built-in's name", "count(_) := 0", []string{"3:1: count takes the place of the built-in function in this package: give it another name"}},
@@ -264,9 +265,9 @@ func FuzzCheck(f *testing.F) {
 		if diff := cmp.Diff(fmt.Sprint(first), fmt.Sprint(second)); diff != "" {
 			t.Error(diff)
 		}
-		for _, finding := range first {
-			if finding.At == nil || !strings.Contains(finding.Message, ": ") {
-				t.Errorf("%+v", finding)
+		for _, f := range first {
+			if f.File == "" || f.Line == 0 || f.Message == "" || f.Fix == "" {
+				t.Errorf("%+v", f)
 			}
 		}
 	})

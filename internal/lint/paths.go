@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -12,6 +13,9 @@ var (
 	headers = ast.MustParseRef("input.request.headers")
 	query   = ast.MustParseRef("input.request.query")
 )
+
+// useVerified is what to write instead of reading a credential.
+const useVerified = "use input.claims and input.token, which have been verified"
 
 // paths finds headers and parameters that are never in input.
 func (r *reader) paths() {
@@ -42,22 +46,23 @@ func (r *reader) named(ref ast.Ref, at *ast.Location) {
 	if head, isVar := ref[0].Value.(ast.Var); isVar && r.alias[head] != nil {
 		ref = r.alias[head].Concat(ref[1:])
 	}
-	if foreign := Foreign(ref); foreign != "" {
-		r.refuse(at, "%s", foreign)
+	if foreign, fix := Foreign(ref); foreign != "" {
+		r.refuse(at, foreign, fix)
 		return
 	}
 	name, ok := below(ref, headers)
 	switch {
 	case !ok:
 	case r.known.Hidden(strings.ToLower(name)):
-		r.refuse(at, "the header %s carries a credential and is never in input: use input.claims and input.token, which have been verified", strings.ToLower(name))
+		r.refuse(at, "the header "+strings.ToLower(name)+" carries a credential and is never in input", useVerified)
 	case strings.HasPrefix(name, ":"):
-		r.refuse(at, "%s is no header here: write input.request.method, scheme, host or path", name)
+		r.refuse(at, name+" is no header here", "write input.request.method, scheme, host or path")
 	case name != strings.ToLower(name):
-		r.refuse(at, "header names are in lower case, %q is never there: write %s[%q]", name, headers, strings.ToLower(name))
+		r.refuse(at, fmt.Sprintf("header names are in lower case, %q is never there", name),
+			fmt.Sprintf("write %s[%q]", headers, strings.ToLower(name)))
 	}
 	if name, ok := below(ref, query); ok && folding.DecodedParameter(name, "access_token") {
-		r.refuse(at, "the parameter access_token, in any spelling, carries a credential and is never in input: use input.claims and input.token, which have been verified")
+		r.refuse(at, "the parameter access_token, in any spelling, carries a credential and is never in input", useVerified)
 	}
 }
 

@@ -17,9 +17,7 @@ func (r *reader) values() {
 		case c.name == ast.Member.Name && ok:
 			r.member(c, path, constant)
 		case (c.equality() || c.inequality()) && ok:
-			if why := r.never(path, constant); why != "" {
-				r.warn(c.at, "%s", why)
-			}
+			r.never(c.at, path, constant)
 		case strings.HasPrefix(c.name, "io.jwt."):
 			r.decodes(c)
 		default:
@@ -28,8 +26,8 @@ func (r *reader) values() {
 	})
 }
 
-// decodes finds rules that want to read the token of the request themselves. A
-// token in a claim or a header of its own is theirs to read.
+// decodes finds rules that decode the token of the request. They may decode a
+// token in a claim, or in a header that carries no credential.
 func (r *reader) decodes(c call) {
 	if len(c.args) > 0 {
 		if path, ok := r.path(c.args[0]); ok {
@@ -39,21 +37,19 @@ func (r *reader) decodes(c call) {
 			}
 		}
 	}
-	r.warn(c.at, "the token of the request is verified before any rule, and is never in input: write input.claims instead of %s", c.name)
+	r.warn(c.at, "the token of the request is verified before any rule, and is never in input", "write input.claims instead of "+c.name)
 }
 
 // member: a path among constants, or a constant among the values of a path.
 func (r *reader) member(c call, path ast.Ref, constant ast.Value) {
 	if scope, ok := constant.(ast.String); ok {
 		if path.Equal(scopeClaim) {
-			r.warn(c.at, "input.claims.scope is one string, not a list, and %s is never in it: write %s in input.token.scopes", scope, scope)
+			r.warn(c.at, fmt.Sprintf("input.claims.scope is one string, not a list, and %s is never in it", scope), inScopes(scope))
 		}
 		return
 	}
 	for _, one := range elements(constant) {
-		if why := r.never(path, one); why != "" {
-			r.warn(c.at, "%s", why)
-		}
+		r.never(c.at, path, one)
 	}
 }
 
@@ -76,34 +72,40 @@ var (
 	audience    = ast.MustParseRef("input.claims.aud")
 )
 
-// never says why a path does not have this value, "" if it can.
-func (r *reader) never(path ast.Ref, value ast.Value) string {
+// inScopes is what to write for a rule that looks for one scope.
+func inScopes(scope ast.Value) string { return fmt.Sprintf("write %s in input.token.scopes", scope) }
+
+// never warns of a value that a path never has.
+func (r *reader) never(at *ast.Location, path ast.Ref, value ast.Value) {
 	text, ok := value.(ast.String)
 	if !ok {
-		return ""
+		return
 	}
 	values, closed := r.known.Values[path.String()]
 	switch {
-	case path.Equal(audience) && closed && !slices.ContainsFunc(values, func(v string) bool { return spelling(v) == spelling(string(text)) }):
-		return fmt.Sprintf("%s is never %s: no configured resource has this audience, they have %s", path, text, list(values))
+	case path.Equal(audience) && closed && !hasSpelling(values, string(text)):
+		r.warn(at, fmt.Sprintf("%s is never %s", path, text), "no configured resource has this audience, they have "+list(values))
 	case path.Equal(audience):
-		return ""
 	case closed && !slices.Contains(values, string(text)):
-		return fmt.Sprintf("%s is never %s: it is %s", path, text, list(values))
+		r.warn(at, fmt.Sprintf("%s is never %s", path, text), "it is "+list(values))
 	case path.Equal(methodPath) && string(text) != strings.ToUpper(string(text)):
-		return fmt.Sprintf("methods are case-sensitive, and clients send them in upper case: write %q", strings.ToUpper(string(text)))
+		r.warn(at, "methods are case-sensitive, and clients send them in upper case", fmt.Sprintf("write %q", strings.ToUpper(string(text))))
 	case path.Equal(requestPath) && strings.Contains(string(text), "?"):
-		return "input.request.path ends before the question mark: write input.request.query for what follows it"
+		r.warn(at, "input.request.path ends before the question mark", "write input.request.query for what follows it")
 	case path.Equal(scopeClaim) && !strings.Contains(string(text), " "):
-		return fmt.Sprintf("input.claims.scope is one string of all scopes, and equals %s only where there is no other: write %s in input.token.scopes", text, text)
+		r.warn(at, fmt.Sprintf("input.claims.scope is one string of all scopes, and equals %s only where there is no other", text), inScopes(text))
 	case isList(path):
-		return fmt.Sprintf("%s is a list of values and never equals a string: write %s[0], or %s in %s", path, path, text, path)
+		r.warn(at, fmt.Sprintf("%s is a list of values and never equals a string", path), fmt.Sprintf("write %s[0], or %s in %s", path, text, path))
 	}
-	return ""
 }
 
-// spelling is equal for two that RFC 3986, section 6.2, may call equal. It is
-// coarser than the rule of the door, since a warning must be certain.
+func hasSpelling(uris []string, uri string) bool {
+	return slices.ContainsFunc(uris, func(one string) bool { return spelling(one) == spelling(uri) })
+}
+
+// spelling is the same for two URIs that RFC 3986, section 6.2, may call
+// equivalent. It is coarser than the comparison of audiences in a request, since a
+// warning must be certain.
 func spelling(uri string) string {
 	uri = strings.TrimSuffix(strings.ToLower(uri), "/")
 	for _, port := range []string{":443", ":80"} {
@@ -113,7 +115,7 @@ func spelling(uri string) string {
 	return uri
 }
 
-// list names a few values.
+// list names up to five values.
 func list(values []string) string {
 	const most = 5
 	quoted := make([]string, 0, most)
@@ -137,13 +139,13 @@ func (r *reader) arguments(c call) {
 		return
 	}
 	if path, constant, ok := r.pathAndConstant(c); ok && path.Equal(scopeClaim) && isSearch(c.name) {
-		r.warn(c.at, "%s finds %s in longer scopes too: write %s in input.token.scopes", c.name, constant, constant)
+		r.warn(c.at, fmt.Sprintf("%s finds %s in longer scopes too", c.name, constant), inScopes(constant))
 		return
 	}
 	takes := builtin.Decl.FuncArgs().Args
 	for i, arg := range c.args[:min(len(c.args), len(takes))] {
 		if path, ok := r.path(arg); ok && isList(path) && types.Compare(takes[i], types.S) == 0 {
-			r.warn(c.at, "%s is a list of values, and %s takes a string: write %s[0]", path, c.name, path)
+			r.warn(c.at, fmt.Sprintf("%s is a list of values, and %s takes a string", path, c.name), fmt.Sprintf("write %s[0]", path))
 		}
 	}
 }

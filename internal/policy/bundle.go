@@ -31,8 +31,8 @@ func (b Bundle) file(path string) string {
 	return strings.TrimSuffix(bundleFile+b.Name+"/"+strings.TrimPrefix(path, "/"), "/")
 }
 
-// join adds bundles to what the paths hold. Whatever a bundle owns nobody else
-// may fill, so that the merge has no order and no conflict.
+// join adds bundles to what the paths hold. Only its bundle may fill a root, so
+// that the merge has no order and no conflict.
 func (t *team) join(bundles []Bundle) finding.List {
 	t.bundles = bundles
 	problems := overlaps(bundles)
@@ -56,7 +56,7 @@ func (t *team) join(bundles []Bundle) finding.List {
 	return problems
 }
 
-// overlaps tells of two bundles that want the same place.
+// overlaps finds bundles whose roots overlap.
 func overlaps(bundles []Bundle) finding.List {
 	var problems finding.List
 	for i, b := range bundles {
@@ -64,7 +64,8 @@ func overlaps(bundles []Bundle) finding.List {
 			if root, theirs, found := commonRoot(b, other); found {
 				problems = append(problems, finding.Finding{
 					File:    b.file(""),
-					Message: fmt.Sprintf("its root %q overlaps with %q of bundle %s: give each bundle roots of its own in .manifest", root, theirs, other.Name),
+					Message: fmt.Sprintf("its root %q overlaps with %q of bundle %s", root, theirs, other.Name),
+					Fix:     "give each bundle roots of its own in .manifest",
 				})
 			}
 		}
@@ -83,8 +84,8 @@ func commonRoot(a, b Bundle) (ofA, ofB string, found bool) {
 	return "", "", false
 }
 
-// trespasses tells of rules and data from the paths where a bundle has a root,
-// once a file.
+// trespasses finds rules and data from the paths where a bundle has a root, once
+// for each file.
 func (t *team) trespasses(b Bundle) finding.List {
 	var problems finding.List
 	for _, root := range b.Roots {
@@ -95,23 +96,22 @@ func (t *team) trespasses(b Bundle) finding.List {
 				continue
 			}
 			where := t.modules[file].Rules[at].Location
-			problems = append(problems, finding.Finding{
-				File: file, Line: where.Row, Column: where.Col,
-				Message: fmt.Sprintf("this rule is where bundle %s has its root %q: move it to another package, or narrow the roots in the bundle's .manifest", b.Name, root),
-			})
+			problems = append(problems, errorAt(where, fmt.Sprintf("this rule is where bundle %s has its root %q", b.Name, root),
+				"move it to another package, or narrow the roots in the bundle's .manifest"))
 		}
 		if depth := conflictsWith(t.data, keys); depth > 0 {
 			problems = append(problems, finding.Finding{
 				File:    team{paths: t.paths, files: t.files}.dataFile(keys[:depth]...),
-				Message: fmt.Sprintf("data under %s is where bundle %s has its root %q: move it, or narrow the roots in the bundle's .manifest", strings.Join(keys[:depth], "."), b.Name, root),
+				Message: fmt.Sprintf("data under %s is where bundle %s has its root %q", strings.Join(keys[:depth], "."), b.Name, root),
+				Fix:     "move it, or narrow the roots in the bundle's .manifest",
 			})
 		}
 	}
 	return problems
 }
 
-// conflictsWith is how many of the keys lead to a value that is in the way: one at
-// their end, or one on the way that is no object. 0: the place is free.
+// conflictsWith is how many of the keys lead to a value that conflicts with them:
+// one at their end, or one before it that is no object. 0: there is none.
 func conflictsWith(document any, keys []string) int {
 	for i, key := range keys {
 		object, isObject := document.(map[string]any)
@@ -127,14 +127,14 @@ func conflictsWith(document any, keys []string) int {
 	return len(keys)
 }
 
-// oneHoldsOther is true if one path begins with the whole of the other.
+// oneHoldsOther reports whether one path begins with the whole of the other.
 func oneHoldsOther(a, b []string) bool {
 	shorter := min(len(a), len(b))
 	return slices.Equal(a[:shorter], b[:shorter])
 }
 
-// merged is both without a change to either; objects join, and where something
-// else stands the second wins, which the roots have ruled out.
+// merged is both, without a change to either. Objects are merged; of other values
+// the second wins, which the roots rule out.
 func merged(a, b map[string]any) map[string]any {
 	all := map[string]any{}
 	maps.Copy(all, a)
@@ -149,8 +149,8 @@ func merged(a, b map[string]any) map[string]any {
 	return all
 }
 
-// withoutLibrary are the problems that a missing bundle cannot cure: it may bring the
-// functions that a file calls, and the rules that read others.
+// withoutLibrary are the problems that a missing bundle cannot solve: it may bring
+// functions that a file calls, and rules that read others.
 func withoutLibrary(problems finding.List) finding.List {
 	return slices.DeleteFunc(problems, func(p finding.Finding) bool {
 		return p.Severity == finding.Warning || strings.HasPrefix(p.Message, "undefined function data.")

@@ -29,7 +29,7 @@ func refused() []string {
 // nothing.
 func Compile(ctx context.Context, src Sources) (*Engine, finding.List) {
 	if _, err := parseLibrary(src.Library); err != nil {
-		return nil, finding.List{{Message: fmt.Sprintf("the built-in rules are broken: %v: install doorward again", err)}}
+		return nil, finding.List{{Message: fmt.Sprintf("the built-in rules are broken: %v", err), Fix: "install doorward again"}}
 	}
 	t, problems := load(src.Files, src.Paths)
 	problems = append(problems, t.join(src.Bundles)...)
@@ -50,12 +50,12 @@ func Compile(ctx context.Context, src Sources) (*Engine, finding.List) {
 	return e, problems
 }
 
-// news are the problems that nothing has told before; the compiler puts some
-// that stand in an imported name at another use of it.
+// news are the problems that are not among those before: the compiler reports some
+// of an imported name at another use of it.
 func news(found, before finding.List) finding.List {
 	return slices.DeleteFunc(found, func(p finding.Finding) bool {
 		return slices.ContainsFunc(before, func(other finding.Finding) bool {
-			return other.Message == p.Message && other.File == p.File && other.Severity == finding.Error
+			return other.Message == p.Message && other.Fix == p.Fix && other.File == p.File && other.Severity == finding.Error
 		})
 	})
 }
@@ -86,19 +86,19 @@ func parseLibrary(library fs.FS) (map[string]*ast.Module, error) {
 	return modules, nil
 }
 
-// build compiles all modules together and prepares a judge for each package
-// that is heard.
+// build compiles all modules together and prepares an evaluator for each package
+// that is evaluated.
 func build(ctx context.Context, src Sources, t team, c contract) (*Engine, finding.List) {
 	store := inmem.NewFromObjectWithOpts(documents(t.data, c), inmem.OptReturnASTValuesOnRead(true))
 	transaction, err := store.NewTransaction(ctx)
 	if err != nil {
-		return nil, finding.List{{Message: fmt.Sprintf("the data cannot be read: %v: correct data.json", err)}}
+		return nil, finding.List{{Message: fmt.Sprintf("the data cannot be read: %v", err), Fix: "correct data.json"}}
 	}
 	modules := maps.Clone(t.modules)
 	for _, pkg := range src.packages() {
 		built, err := forPackage(src.Library, pkg)
 		if err != nil {
-			return nil, finding.List{{Message: fmt.Sprintf("the built-in rules are broken: %v: install doorward again", err)}}
+			return nil, finding.List{{Message: fmt.Sprintf("the built-in rules are broken: %v", err), Fix: "install doorward again"}}
 		}
 		maps.Copy(modules, built)
 	}
@@ -111,9 +111,9 @@ func build(ctx context.Context, src Sources, t team, c contract) (*Engine, findi
 	if compiler.Failed() {
 		return nil, compileProblems(append(compiler.Errors, relativeTo(compiler.Errors, modules)...))
 	}
-	e := &Engine{compiler: compiler, transaction: transaction, cache: src.Cache, judges: map[string]*Evaluator{}}
+	e := &Engine{compiler: compiler, transaction: transaction, cache: src.Cache, evaluators: map[string]*Evaluator{}}
 	problems := unread(compiler, t, src.packages())
-	problems = append(problems, silent(compiler, t, src.packages(), append(unevaluated(t), problems...))...)
+	problems = append(problems, unreachedFiles(compiler, t, src.packages(), append(unevaluated(t), problems...))...)
 	problems = append(problems, unreadData(compiler, t, src)...)
 	if e.cache != nil {
 		e.snapshot = e.cache.snapshot()
@@ -121,8 +121,8 @@ func build(ctx context.Context, src Sources, t team, c contract) (*Engine, findi
 	return e, append(problems, e.evaluatedPackages(ctx, store, src, c)...)
 }
 
-// evaluatedPackages prepares the judges: the common one, and one for each package that is a
-// resource's own.
+// evaluatedPackages prepares the evaluators: the common one, and one for each
+// package of a resource.
 func (e *Engine) evaluatedPackages(ctx context.Context, store storage.Store, src Sources, c contract) finding.List {
 	authz := evaluatedPackagesOf(e.compiler, c, teamPackage)
 	problems := warnings(authz.conflicts)
@@ -133,24 +133,23 @@ func (e *Engine) evaluatedPackages(ctx context.Context, store storage.Store, src
 	own := map[string]*Evaluator{teamPackage: e.common, "": e.common}
 	for resource, pkg := range src.Packages {
 		if own[pkg] == nil {
-			voice := evaluatedPackagesOf(e.compiler, c, pkg)
-			problems = append(problems, warnings(voice.conflicts)...)
-			if own[pkg], err = e.prepare(ctx, store, authz, voice); err != nil {
+			team := evaluatedPackagesOf(e.compiler, c, pkg)
+			problems = append(problems, warnings(team.conflicts)...)
+			if own[pkg], err = e.prepare(ctx, store, authz, team); err != nil {
 				return append(problems, unprepared(err))
 			}
 		}
-		e.judges[resource] = own[pkg]
+		e.evaluators[resource] = own[pkg]
 	}
 	return problems
 }
 
 func unprepared(err error) finding.Finding {
-	return finding.Finding{Message: fmt.Sprintf("the policy cannot be prepared: %v: report this", err)}
+	return finding.Finding{Message: fmt.Sprintf("the policy cannot be prepared: %v", err), Fix: "report this"}
 }
 
 // documents are the team's data, and the names of the requirements where the
-// library looks for them. Nobody else can write there: a team's modules and
-// data under this name were refused.
+// library reads them. A team's modules and data under this name were refused.
 func documents(data map[string]any, c contract) map[string]any {
 	own := map[string]any{}
 	builtIn := map[string]any{"own": own}
@@ -173,8 +172,8 @@ func documents(data map[string]any, c contract) map[string]any {
 	return all
 }
 
-// capabilities are OPA's own without the refused built-ins, and with no host
-// that a schema may come from.
+// capabilities are those of OPA without the refused built-ins, and without hosts
+// from which a schema may come.
 func capabilities() *ast.Capabilities {
 	c := ast.CapabilitiesForThisVersion()
 	c.AllowNet = []string{}
@@ -182,29 +181,31 @@ func capabilities() *ast.Capabilities {
 	return c
 }
 
-// compileProblems reports the errors of the compiler. One that stands in the
-// library is the echo of one in the team's modules (a circle through the
-// decision), and is told only where nothing else is.
+// compileProblems reports the errors of the compiler. One in the library repeats
+// one in the team's modules (recursion through the decision), and is reported only
+// where there is no other.
 func compileProblems(errs ast.Errors) finding.List {
 	all := regoProblems(errs, "")
-	own := slices.DeleteFunc(slices.Clone(all), func(p finding.Finding) bool { return strings.HasPrefix(p.File, libraryFile) })
+	isLibrary := func(p finding.Finding) bool { return strings.HasPrefix(p.File, libraryFile) }
+	own := slices.DeleteFunc(slices.Clone(all), isLibrary)
 	if len(own) == 0 {
 		return all
 	}
 	return own
 }
 
-// regoProblems puts errors of OPA's parser and compiler into our words.
+// regoProblems are the findings for errors of OPA's parser and compiler.
 func regoProblems(err error, file string) finding.List {
 	var errs ast.Errors
 	if one := (*ast.Error)(nil); errors.As(err, &one) {
 		errs = ast.Errors{one}
 	} else if !errors.As(err, &errs) {
-		return finding.List{{File: file, Message: err.Error() + ": correct the module"}}
+		return finding.List{{File: file, Message: err.Error(), Fix: "correct the module"}}
 	}
 	var problems finding.List
 	for _, e := range errs {
-		p := finding.Finding{File: file, Message: explain(e)}
+		p := finding.Finding{File: file}
+		p.Message, p.Fix = explain(e)
 		if e.Location != nil {
 			p.File, p.Line, p.Column = e.Location.File, e.Location.Row, max(e.Location.Col, 1)
 		}
@@ -213,15 +214,16 @@ func regoProblems(err error, file string) finding.List {
 	return problems
 }
 
-// explain says what is wrong and what to write instead.
-func explain(e *ast.Error) string {
+// explain says what is wrong, and what to write instead.
+func explain(e *ast.Error) (message, fix string) {
 	if name, found := strings.CutPrefix(e.Message, "undefined function "); found && slices.Contains(refused(), name) {
-		return fmt.Sprintf("built-in function %s is not allowed: network, files and environment are closed to policies, put the facts into data.json", name)
+		return fmt.Sprintf("built-in function %s is not allowed", name),
+			"network, files and environment are closed to policies, put the facts into data.json"
 	}
-	if text := explainType(e); text != "" {
-		return text
+	if message, fix := explainType(e); message != "" {
+		return message, fix
 	}
-	return e.Message + ": " + remedy(e)
+	return e.Message, remedy(e)
 }
 
 func remedy(e *ast.Error) string {
@@ -241,7 +243,7 @@ func remedy(e *ast.Error) string {
 	return "correct the module; `opa check` shows more"
 }
 
-// blocking is true if the policy cannot be served.
+// blocking reports whether the policy cannot be served.
 func blocking(problems finding.List) bool {
 	return slices.ContainsFunc(problems, func(p finding.Finding) bool { return p.Severity == finding.Error })
 }

@@ -373,7 +373,7 @@ func TestDataProblems(t *testing.T) {
 			": warning: no policy here: put *.rego, data.json or data.yaml there, or leave the path out",
 		}},
 		{"data where a rule is", map[string]string{"data.json": `{"lib": {"a": 1}}`, "a.rego": "package lib\n\na := 1\n"}, []string{
-			"a.rego:1:1: warning: package lib is judged for no resource, and no other package reads it, so nothing in this file decides: write package authz",
+			"a.rego:1:1: warning: package lib is evaluated for no resource, and no other package reads it, so nothing in this file decides: write package authz",
 			"a.rego:3:1: conflicting rule for data path lib/a found: correct the module; `opa check` shows more",
 		}},
 	}

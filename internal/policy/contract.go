@@ -13,7 +13,7 @@ import (
 	"github.com/doorward/doorward/internal/folding"
 )
 
-// The names a team's package is read by, and the one it must leave alone.
+// The names that doorward reads in a team's package, and the name of its own.
 const (
 	teamPackage = "authz"
 	ownPackage  = "doorward"
@@ -30,45 +30,46 @@ func outputs() []string {
 	return []string{requireName, denyName, scopesName, warnName, headersName}
 }
 
-// contract is what a team's modules promise, as far as it can be read off them
-// without evaluating: the names of requirements and headers are constants, so
-// that a requirement that is undefined, and a header that is not set, are known.
+// contract is what a team's modules declare, found without evaluation: the names of
+// requirements and headers are constants, so that a requirement that is undefined,
+// and a header that is not set, are known.
 type contract struct {
-	packages map[string]contractTerms // by the package that is heard
+	packages map[string]contractTerms // by evaluated package
 	problems finding.List
 }
 
-// contractTerms is that of one package.
+// contractTerms is the contract of one package.
 type contractTerms struct {
 	requirements []string // sorted
 	headers      []string // sorted
 }
 
-// readContract holds every rule of every module to the contract. Where a rule
-// stands is told by its full path alone, so `package authz.require` with `NAME`
-// and `package authz` with `require["NAME"]` are the same.
+// readContract checks every rule of every module against the contract. The full
+// path of a rule decides what it is, so `package authz.require` with `NAME` and
+// `package authz` with `require["NAME"]` are the same.
 func readContract(t team, src Sources) contract {
 	c := contract{packages: map[string]contractTerms{}}
 	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
 		m := t.modules[file]
 		if path := names(m.Package.Path); len(path) > 0 && path[0] == ownPackage {
-			at := m.Package.Location
-			c.problems = append(c.problems, finding.Finding{
-				File: at.File, Line: at.Row, Column: at.Col,
-				Message: fmt.Sprintf("package %s is reserved: write package %s, or a package of your own", ownPackage, teamPackage),
-			})
+			c.problems = append(c.problems, errorAt(m.Package.Location, "package "+ownPackage+" is reserved",
+				fmt.Sprintf("write package %s, or a package of your own", teamPackage)))
 		}
 	}
-	shared := map[string]declared{}      // what teamPackage declares is set beside each other package's
+	shared := map[string]declared{}      // each other package is compared with what teamPackage declares
 	for _, pkg := range src.packages() { // teamPackage first
-		r := contractReader{pkg: pkg, path: strings.Split(pkg, "."), requirements: map[string]bool{}, headers: map[string]bool{}, spelled: maps.Clone(shared)}
-		if fault := packageFault(pkg); fault != "" {
-			c.problems = append(c.problems, src.about(pkg, fault)...)
+		r := contractReader{
+			pkg: pkg, path: strings.Split(pkg, "."),
+			requirements: map[string]bool{}, headers: map[string]bool{}, spelled: maps.Clone(shared),
+		}
+		if fault, fix := packageFault(pkg); fault != "" {
+			c.problems = append(c.problems, src.about(pkg, fault, fix)...)
 			continue
 		}
 		r.read(t)
 		if !r.defined && pkg != teamPackage && len(src.Missing) == 0 { // a missing bundle may have it
-			c.problems = append(c.problems, src.about(pkg, "and no module of the policy has this package: write `package "+pkg+"` in one, or correct the name")...)
+			c.problems = append(c.problems, src.about(pkg, "and no module of the policy has this package",
+				"write `package "+pkg+"` in one, or correct the name")...)
 		}
 		c.problems = append(c.problems, r.problems...)
 		if pkg == teamPackage {
@@ -80,7 +81,7 @@ func readContract(t team, src Sources) contract {
 	return c
 }
 
-// contractReader reads what one package promises.
+// contractReader reads what one package declares.
 type contractReader struct {
 	pkg                   string
 	path                  []string
@@ -107,14 +108,14 @@ func (r *contractReader) read(t team) {
 	r.data(t)
 }
 
-func (r *contractReader) problem(at *ast.Location, format string, args ...any) {
-	r.problems = append(r.problems, finding.Finding{File: at.File, Line: at.Row, Column: at.Col, Message: fmt.Sprintf(format, args...)})
+func (r *contractReader) problem(at *ast.Location, message, fix string) {
+	r.problems = append(r.problems, errorAt(at, message, fix))
 }
 
 func (r *contractReader) rule(rule *ast.Rule) {
 	path := names(rule.Ref())
 	if hasPrefix(r.path, path) {
-		r.problem(rule.Location, "%s takes the place of package %s: give the rule another name", rule.Ref(), r.pkg)
+		r.problem(rule.Location, fmt.Sprintf("%s takes the place of package %s", rule.Ref(), r.pkg), "give the rule another name")
 		return
 	}
 	if !hasPrefix(path, r.path) {
@@ -135,17 +136,19 @@ func (r *contractReader) rule(rule *ast.Rule) {
 // requirement: exactly one constant name below require, and one value.
 func (r *contractReader) requirement(rule *ast.Rule, below ast.Ref) {
 	name, constant := constantName(below)
+	const form = `write ` + requireName + `["NAME"] if …`
+	this := fmt.Sprintf("write %s[%q] if …", requireName, name)
 	switch {
 	case len(below) == 0:
-		r.problem(rule.Location, `%s is no rule itself: write %s["NAME"] if …`, requireName, requireName)
+		r.problem(rule.Location, requireName+" is no rule itself", form)
 	case !constant:
-		r.problem(rule.Location, `the name of a requirement is not a constant: write %s["NAME"] if …, one rule for each`, requireName)
+		r.problem(rule.Location, "the name of a requirement is not a constant", form+", one rule for each")
 	case len(below) > 1:
-		r.problem(rule.Location, `%s is deeper than one level: write %s["NAME"] if …`, rule.Ref(), requireName)
+		r.problem(rule.Location, rule.Ref().String()+" is deeper than one level", form)
 	case len(rule.Head.Args) > 0:
-		r.problem(rule.Location, "a requirement is not a function, nothing would call it: write %s[%q] if …", requireName, name)
+		r.problem(rule.Location, "a requirement is not a function, nothing would call it", this)
 	case rule.Head.RuleKind() == ast.MultiValue:
-		r.problem(rule.Location, "a requirement is not a set, it must be true: write %s[%q] if …", requireName, name)
+		r.problem(rule.Location, "a requirement is not a set, it must be true", this)
 	default:
 		r.requirements[name] = true
 	}
@@ -160,59 +163,65 @@ func (r *contractReader) set(rule *ast.Rule, name string, below ast.Ref) {
 	if name == scopesName {
 		element = `"…"`
 	}
-	r.problem(rule.Location, "%s is not a set here: write %s contains %s if …", name, name, element)
+	r.problem(rule.Location, name+" is not a set here", fmt.Sprintf("write %s contains %s if …", name, element))
 }
 
 // header: exactly one constant name below headers, and one value.
 func (r *contractReader) header(rule *ast.Rule, below ast.Ref) {
 	name, constant := constantName(below)
 	if !constant || len(below) > 1 || len(rule.Head.Args) > 0 || rule.Head.RuleKind() == ast.MultiValue {
-		r.problem(rule.Location, `the name of a header is not a constant: write %s["x-…"] := "…" if …, one rule for each`, headersName)
+		r.problem(rule.Location, "the name of a header is not a constant",
+			fmt.Sprintf(`write %s["x-…"] := "…" if …, one rule for each`, headersName))
 		return
 	}
-	if why := headerProblem(name); why != "" {
-		r.problem(rule.Location, "header %q %s", name, why)
+	if why, fix := headerProblem(name); why != "" {
+		r.problem(rule.Location, fmt.Sprintf("header %q %s", name, why), fix)
 		return
 	}
 	folded := folding.Header(name)
 	if first, there := r.spelled[folded]; there && first.name != name {
-		r.problem(rule.Location, "header %q is %q of %s:%d to servers that read every byte which is no letter or digit as one: "+
-			"write one name for both, or another", name, first.name, first.at.File, first.at.Row)
+		r.problem(rule.Location, fmt.Sprintf(
+			"header %q is %q of %s:%d to servers that read every byte which is no letter or digit as one",
+			name, first.name, first.at.File, first.at.Row), "write one name for both, or another")
 		return
 	}
 	r.spelled[folded] = declared{name, rule.Location}
 	r.headers[name] = true
 }
 
-// headerProblem says what is wrong with a header name, "" if nothing is. The
-// names that identify the caller, and those that Envoy acts on, are not for
-// rules to set, in any spelling that a server takes for one of them.
-func headerProblem(name string) string {
+// headerProblem says what is wrong with a header name, and what to write; both are
+// "" for a valid name. Rules cannot set the names that identify the caller, and
+// those that Envoy acts on, in any spelling that a server takes for one of them.
+func headerProblem(name string) (message, fix string) {
 	if !regexp.MustCompile("^x-[a-z0-9!#$%&'*+.^_`|~-]+$").MatchString(name) {
-		return `is not allowed: use lower case and begin with "x-"`
+		return "is not allowed", `use lower case and begin with "x-"`
 	}
 	for _, prefix := range []string{"x-mcp-auth-", "x-envoy-", "x-forwarded-"} {
 		if strings.HasPrefix(folding.Header(name), prefix) {
-			return fmt.Sprintf("is not allowed: names beginning with %q, in any spelling, are not for rules to set, choose another", prefix)
+			return "is not allowed", fmt.Sprintf("names beginning with %q, in any spelling, are not for rules to set, choose another", prefix)
 		}
 	}
-	return ""
+	return "", ""
 }
+
+// ownName is what to do with data in a place that is not the team's.
+const ownName = "put it under a name of your own"
 
 // data refuses documents where doorward keeps its own.
 func (c *contract) data(t team) {
 	if _, there := t.data[ownPackage]; there {
 		c.problems = append(c.problems, finding.Finding{
 			File:    t.dataFile(ownPackage),
-			Message: fmt.Sprintf("data under %s is reserved: put it under a name of your own", ownPackage),
+			Message: fmt.Sprintf("data under %s is reserved", ownPackage), Fix: ownName,
 		})
 	}
 }
 
 // data refuses documents where rules are read.
 func (r *contractReader) data(t team) {
-	refuse := func(message string, keys ...string) {
-		r.problems = append(r.problems, finding.Finding{File: t.dataFile(keys...), Message: message})
+	refuse := func(what, fix string, keys ...string) {
+		message := fmt.Sprintf("data under %s %s", strings.Join(keys, "."), what)
+		r.problems = append(r.problems, finding.Finding{File: t.dataFile(keys...), Message: message, Fix: fix})
 	}
 	var document any = t.data
 	for i, name := range r.path {
@@ -222,14 +231,14 @@ func (r *contractReader) data(t team) {
 			return
 		}
 		if _, isObject := below.(map[string]any); !isObject {
-			refuse(fmt.Sprintf("data under %s is no object: put it under a name of your own", strings.Join(r.path[:i+1], ".")), r.path[:i+1]...)
+			refuse("is no object", ownName, r.path[:i+1]...)
 			return
 		}
 		document = below
 	}
 	for _, name := range outputs() {
 		if path := append(slices.Clone(r.path), name); holds(t.data, path) {
-			refuse(fmt.Sprintf("data under %s takes the place of rules: write them in Rego, and put the data under a name of your own", strings.Join(path, ".")), path...)
+			refuse("takes the place of rules", "write them in Rego, and put the data under a name of your own", path...)
 		}
 	}
 }

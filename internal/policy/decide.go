@@ -14,10 +14,11 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
-// evaluate asks the rules.
+// evaluate evaluates the rules, without the cache.
 func (j *Evaluator) evaluate(ctx context.Context, in *Input, more ...rego.EvalOption) (Decision, error) {
 	if missing := j.engine.missing; len(missing) > 0 {
-		return Decision{}, fmt.Errorf("policy: not in force yet, waiting for a bundle that can be used: %s: see /readyz", strings.Join(missing, ", "))
+		return Decision{}, fmt.Errorf("policy: not in force yet, waiting for a bundle that can be used: %s: see /readyz",
+			strings.Join(missing, ", "))
 	}
 	input, err := j.deps.term(in)
 	if err != nil {
@@ -29,8 +30,8 @@ func (j *Evaluator) evaluate(ctx context.Context, in *Input, more ...rego.EvalOp
 	}
 	d := decoder{textLeft: maxOutput, elementsLeft: maxElements}
 	var all teamOutput
-	for i, voice := range j.packages {
-		one, err := d.decision(values[i], voice)
+	for i, team := range j.packages {
+		one, err := d.decision(values[i], team)
 		if err != nil {
 			return Decision{}, err
 		}
@@ -43,8 +44,8 @@ func (j *Evaluator) evaluate(ctx context.Context, in *Input, more ...rego.EvalOp
 	return all.decide(in.Resource.Scopes), nil
 }
 
-// run evaluates the one query, whose expressions are the decisions of the
-// packages that are heard.
+// run evaluates the query, whose expressions are the decisions of the evaluated
+// packages.
 func (j *Evaluator) run(ctx context.Context, input ast.Value, more ...rego.EvalOption) ([]ast.Value, error) {
 	if ctx.Err() != nil {
 		return nil, timeoutProblem(ctx)
@@ -74,8 +75,8 @@ func (j *Evaluator) run(ctx context.Context, input ast.Value, more ...rego.EvalO
 	return values, nil
 }
 
-// and joins what two packages say: the refusal that comes first in the order of
-// outcomes wins, and it is allowed where both allow.
+// and is the output of two packages: the outcome that comes first in the order of
+// outcomes wins, so that a request is allowed where both allow it.
 func (s teamOutput) and(other teamOutput) (teamOutput, error) {
 	all := teamOutput{
 		outcome: min(s.outcome, other.outcome),
@@ -102,7 +103,7 @@ func (s teamOutput) and(other teamOutput) (teamOutput, error) {
 	return all, nil
 }
 
-// decide turns what Rego said into a decision.
+// decide is the decision of an output.
 func (s teamOutput) decide(resourceScopes []string) Decision {
 	d := Decision{Outcome: s.outcome, Scopes: union(resourceScopes, s.scopes), Warnings: s.warn}
 	if s.outcome == Denied {
@@ -122,7 +123,7 @@ func (s teamOutput) decide(resourceScopes []string) Decision {
 	return d
 }
 
-// denials are all that said no, in the order that [Decision] promises.
+// denials are all that denied, in the order of [Decision].
 func (s teamOutput) denials() []Message {
 	all := slices.Clone(s.deny)
 	for _, rule := range s.unmet {
@@ -131,7 +132,7 @@ func (s teamOutput) denials() []Message {
 	return all
 }
 
-// union keeps the order of the first, adds the second, and drops what is there.
+// union is the first list, then what only the second has.
 func union(first, second []string) []string {
 	var all []string
 	for _, s := range slices.Concat(first, second) {
@@ -142,8 +143,8 @@ func union(first, second []string) []string {
 	return all
 }
 
-// failure says what went wrong without OPA's own message, which may repeat a
-// value of the input.
+// failure is an error of OPA without its message, which may repeat a value of the
+// input.
 func (e *Engine) failure(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return timeoutProblem(ctx)
@@ -166,16 +167,18 @@ func (e *Engine) failure(ctx context.Context, err error) error {
 		return fmt.Errorf("policy: %s (%s)", what, te.Code)
 	}
 	return &fault{
-		error: fmt.Errorf("policy: %s in %s at %s:%d (%s)", what, e.ruleAt(te.Location), te.Location.File, te.Location.Row, te.Code),
-		at:    te.Location,
+		error: fmt.Errorf("policy: %s in %s at %s:%d (%s)",
+			what, e.ruleAt(te.Location), te.Location.File, te.Location.Row, te.Code),
+		at: te.Location,
 	}
 }
 
 func timeoutProblem(ctx context.Context) error {
-	return fmt.Errorf("policy: the rules took longer than limits.check_timeout, or than the caller waits (%w): look for one that goes through much data", ctx.Err())
+	return fmt.Errorf("policy: the rules took longer than limits.check_timeout, or than the caller waits (%w): "+
+		"look for one that goes through much data", ctx.Err())
 }
 
-// ruleAt names the rule that stands at a place.
+// ruleAt names the rule at a place.
 func (e *Engine) ruleAt(at *ast.Location) string {
 	m := e.compiler.Modules[at.File]
 	if m == nil {

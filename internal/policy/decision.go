@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Outcome is what a decision comes to. The zero value is [Failed], which is
-// answered as policy_error: a decision nobody made is a refusal.
+// Outcome is the result of a decision. The zero value is [Failed], which is answered
+// as policy_error, so that a decision which was not made denies.
 type Outcome uint8
 
 // The outcomes, in the order in which they win.
@@ -14,13 +14,13 @@ const (
 	Failed            Outcome = iota // undefined, conflict, error, timeout or wrong shape
 	AudienceMismatch                 // aud does not name this resource
 	Passthrough                      // the credential would stay on the request
-	Denied                           // a rule of the team said no
+	Denied                           // a rule of the team denies
 	InsufficientScope                // the token lacks one of Decision.Scopes
 	Allowed                          // the only outcome that lets a request through
 )
 
-// Decision is the answer of the policy for one request. It may have come from
-// memory, where other requests find it too: nobody may change what is in it.
+// Decision is the answer of the policy for one request. It may be shared through
+// the cache, so it must not be changed.
 type Decision struct {
 	Outcome Outcome
 
@@ -35,15 +35,15 @@ type Decision struct {
 	Scopes []string
 
 	// Code, Message and Rule say why the outcome is Denied. Where several rules
-	// deny, `deny` wins over `require`, because it carries words somebody wrote
-	// for this case; among `deny` elements the first by code, then message;
-	// among requirements those of authz, then the first by name. For `deny` Rule is "authz.deny";
-	// for a requirement it is "authz.require.NAME", Code and Message are "". For
-	// a package of the resource's own its name stands in place of "authz".
+	// deny, `deny` wins over `require`, because it has a message for this case;
+	// among `deny` elements the first by code, then message; among requirements
+	// those of authz, then the first by name. For `deny` Rule is "authz.deny"; for a
+	// requirement it is "authz.require.NAME", and Code and Message are "". In a
+	// resource's own package, its name replaces "authz".
 	Code, Message, Rule string
 
-	// Denials are all that said no, in that order: the first is Rule, Code and
-	// Message once more. For Denied alone.
+	// Denials are all that denied, in that order: the first is Rule, Code and Message
+	// again. For Denied alone.
 	Denials []Message
 
 	// Headers are request headers to set, by lower-case name. For Allowed alone.
@@ -57,9 +57,9 @@ type Decision struct {
 // longestRules bounds what [Decision.Rules] names, in bytes.
 const longestRules = 1000
 
-// Rules names all that said no, for a line of a log: "authz.deny:closed
-// authz.require.office". "" where it was no more than Rule tells. What does not
-// fit is a number at the end.
+// Rules names all that denied, for a line of a log: "authz.deny:closed
+// authz.require.office". It is "" where only Rule did. A number at the end counts
+// those that do not fit.
 func (d *Decision) Rules() string {
 	if len(d.Denials) < 2 {
 		return ""
@@ -76,7 +76,7 @@ func (d *Decision) Rules() string {
 	return strings.TrimSuffix(names.String(), " ")
 }
 
-// Size is about what the texts of a decision take, in bytes.
+// Size is the approximate size of the strings in a decision, in bytes.
 func (d *Decision) Size() int {
 	const text = 16
 	n := 0
@@ -106,15 +106,14 @@ type Strip struct {
 	Headers, Query []string
 }
 
-// Message is one word of a team's rules: an element of `deny` or `warn`, or a
-// requirement that is not met.
+// Message is an element of `deny` or `warn`, or a requirement that is not met.
 type Message struct {
 	Rule string // as in [Decision]: "authz.deny", "authz.warn", "authz.require.NAME"
 	// Code and Message are "" for a requirement, and where an element of `warn`
 	// has none that is a string.
 	Code, Message string
-	// Label is Code where it stands in the policy as it is, else "": there are
-	// but so many, so that it can be the label of a metric.
+	// Label is Code where it is a constant of the policy, else "". Its values are
+	// bounded, so that it can be the label of a metric.
 	Label string
 }
 

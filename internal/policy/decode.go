@@ -11,8 +11,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// maxOutput bounds what a decision may say in all, in bytes of text, and
-// maxElements how many elements it may say it in.
+// maxOutput bounds the strings of a decision, in bytes, and maxElements its
+// elements.
 const (
 	maxOutput   = 64 << 10
 	maxElements = 1 << 10
@@ -34,11 +34,11 @@ func shape(format string, args ...any) error {
 // as expected is an error, and no error repeats a value.
 type decoder struct {
 	textLeft, elementsLeft int
-	voice                  teamRules // whose decision it is
-	element                ast.Value // the last that was looked at
+	rules                  teamRules // whose decision it is
+	element                ast.Value // the last that was read
 }
 
-// teamOutput is the decision with what the team's rules said.
+// teamOutput is the decision with the output of the team's rules.
 type teamOutput struct {
 	outcome Outcome
 	strip   Strip
@@ -49,7 +49,7 @@ type teamOutput struct {
 	headers map[string]string
 }
 
-// outcomeOf knows the words of decision.rego, and the members that go with each.
+// outcomeOf is the outcome for a word of decision.rego, and the members that it has.
 func outcomeOf(word string) (Outcome, []string) {
 	switch word {
 	case "audience_mismatch":
@@ -67,7 +67,7 @@ func outcomeOf(word string) (Outcome, []string) {
 }
 
 func (d *decoder) decision(v ast.Value, by teamRules) (teamOutput, error) {
-	d.voice = by
+	d.rules = by
 	var s teamOutput
 	o, ok := v.(ast.Object)
 	if !ok {
@@ -123,7 +123,7 @@ func (d *decoder) team(t *ast.Term, s *teamOutput) error {
 		return err
 	}
 	for i := range s.unmet {
-		s.unmet[i] = d.voice.rule(requireName) + "." + s.unmet[i]
+		s.unmet[i] = d.rules.rule(requireName) + "." + s.unmet[i]
 	}
 	if s.scopes, err = d.scopes(get(scopesName)); err != nil {
 		return d.blame(scopesName, err)
@@ -137,14 +137,14 @@ func (d *decoder) team(t *ast.Term, s *teamOutput) error {
 	return nil
 }
 
-// blame says which rule an error is about.
+// blame adds to an error the rule that it is about.
 func (d *decoder) blame(output string, err error) error {
-	return &fault{error: err, rule: d.voice.rule(output), element: d.element}
+	return &fault{error: err, rule: d.rules.rule(output), element: d.element}
 }
 
 // denials reads authz.deny: elements of exactly code and message, sorted.
 func (d *decoder) denials(t *ast.Term) ([]Message, error) {
-	rule := d.voice.rule(denyName)
+	rule := d.rules.rule(denyName)
 	elements, err := d.elements(t, rule)
 	if err != nil {
 		return nil, err
@@ -167,14 +167,14 @@ func (d *decoder) denials(t *ast.Term) ([]Message, error) {
 		if err != nil {
 			return nil, err
 		}
-		denials = append(denials, Message{rule, code, message, d.voice.label(code)})
+		denials = append(denials, Message{rule, code, message, d.rules.label(code)})
 	}
 	return sortNotes(denials), nil
 }
 
-// warnings reads authz.warn: any objects, sorted by what is used of them.
+// warnings reads authz.warn: any objects, sorted by the members that are used.
 func (d *decoder) warnings(t *ast.Term) ([]Message, error) {
-	rule := d.voice.rule(warnName)
+	rule := d.rules.rule(warnName)
 	elements, err := d.elements(t, rule)
 	if err != nil {
 		return nil, err
@@ -199,14 +199,14 @@ func (d *decoder) warnings(t *ast.Term) ([]Message, error) {
 				return nil, err
 			}
 		}
-		note.Label = d.voice.label(note.Code)
+		note.Label = d.rules.label(note.Code)
 		notes = append(notes, note)
 	}
 	return sortNotes(notes), nil
 }
 
 func (d *decoder) scopes(t *ast.Term) ([]string, error) {
-	rule := d.voice.rule(scopesName)
+	rule := d.rules.rule(scopesName)
 	scopes, err := d.texts(t, rule)
 	if err != nil {
 		return nil, err
@@ -219,7 +219,7 @@ func (d *decoder) scopes(t *ast.Term) ([]string, error) {
 }
 
 func (d *decoder) headerValues(t *ast.Term) (map[string]string, error) {
-	rule := d.voice.rule(headersName)
+	rule := d.rules.rule(headersName)
 	o, ok := t.Value.(ast.Object)
 	if !ok {
 		return nil, shape("%s is no object", rule)
@@ -237,7 +237,7 @@ func (d *decoder) headerValues(t *ast.Term) (map[string]string, error) {
 		if err != nil {
 			return err
 		}
-		if !slices.Contains(d.voice.headers, name) {
+		if !slices.Contains(d.rules.headers, name) {
 			return shape("%s has a name that no rule declares", rule)
 		}
 		value, err := d.text(v, "a value in "+rule)
@@ -298,7 +298,7 @@ func (d *decoder) text(t *ast.Term, what string) (string, error) {
 	if d.textLeft -= len(s); d.textLeft < 0 {
 		return "", errTooLarge
 	}
-	return strings.Clone(string(s)), nil // it may be a part of the input, and be kept longer
+	return strings.Clone(string(s)), nil // it may be a part of the input, which is not kept
 }
 
 // exactly is true if the object has these members and no other.

@@ -25,8 +25,7 @@ var (
 	errClaimNumber = errors.New("a claim is no number, or one out of range")
 )
 
-// term builds what a footprint names of `input` for OPA, without a detour
-// through JSON.
+// term builds the dependencies of `input` as a value of OPA, without JSON between.
 func (f inputDeps) term(in *Input) (ast.Value, error) {
 	root, err := f.object(in, 0)
 	if err != nil {
@@ -35,9 +34,9 @@ func (f inputDeps) term(in *Input) (ast.Value, error) {
 	return root.Value, nil
 }
 
-// object is what stands below the first names of these leaves, which all share
-// them. A claim that is there is an object here, be it without the members that
-// are read: a rule can tell it from one that is missing.
+// object is the object at the first names of these dependencies, which they share.
+// A claim that the token has is an object even without the members that are read: a
+// rule can distinguish it from a missing one.
 func (f inputDeps) object(in *Input, names int) (*ast.Term, error) {
 	o := ast.NewObjectWithCapacity(len(f))
 	for len(f) > 0 {
@@ -66,7 +65,7 @@ func (f inputDeps) object(in *Input, names int) (*ast.Term, error) {
 	return ast.NewTerm(o), nil
 }
 
-// isThere is false for a claim that would hold the leaf, and is missing.
+// isThere is false for a missing claim above the dependency.
 func (l *dependency) isThere(in *Input, names int) bool {
 	if l.part != claims {
 		return true
@@ -75,10 +74,10 @@ func (l *dependency) isThere(in *Input, names int) bool {
 	return there == names
 }
 
-// term is the value of a leaf, nil where it is not there.
+// term is the value of a dependency, nil where the input has none.
 func (l *dependency) term(in *Input) (*ast.Term, error) {
 	switch l.part {
-	case shell:
+	case container:
 		return ast.InternedEmptyObject, nil
 	case version:
 		return ast.InternedTerm(inputVersion), nil
@@ -156,14 +155,13 @@ func mapping[T any](all map[string]T, encode func(T) *ast.Term) *ast.Term {
 	return ast.NewTerm(o)
 }
 
-// credential tells the headers that no policy sees, by any spelling in which a
-// server takes them for one.
+// credential reports the headers that no policy sees, in every spelling that a
+// server takes for one of them.
 func credential(header string) bool {
 	return slices.Contains([]string{"authorization", "proxy-authorization", "dpop", "cookie", "access-token"}, folding.Header(header))
 }
 
-// text is a string as JSON would carry it: each byte that is no UTF-8 becomes
-// U+FFFD.
+// text is a string as in JSON: U+FFFD replaces each byte that is not UTF-8.
 func text(s string) *ast.Term {
 	if !utf8.ValidString(s) {
 		s = string([]rune(s))
@@ -218,8 +216,8 @@ func claim(v any) (*ast.Term, error) {
 	return nil, errClaimType
 }
 
-// number refuses what is no JSON number, and what no float64 can hold: rounding
-// 1e999999999 to an integer inside a rule would eat all memory.
+// number refuses what is no JSON number, or out of the range of a float64: rounding
+// 1e999999999 to an integer in a rule would take all memory.
 func number(n json.Number) (*ast.Term, error) {
 	if n == "" || (n[0] != '-' && (n[0] < '0' || n[0] > '9')) || !json.Valid([]byte(n)) {
 		return nil, errClaimNumber

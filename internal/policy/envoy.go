@@ -11,11 +11,11 @@ import (
 )
 
 // A policy that was written for opa-envoy-plugin has other names for the same
-// things. Who brings one along is told what to write here; package lint knows
-// the members of its input.
+// things: the warnings say what to write here. Package lint has the members of its
+// input.
 
-// envoyRule says what to write for a rule that opa-envoy-plugin reads and
-// doorward does not, "" for any other name.
+// envoyRule is what to write for a rule that opa-envoy-plugin reads and doorward
+// does not, "" for any other name.
 func envoyRule(name string) string {
 	switch {
 	case slices.Contains([]string{"allow", "allowed", "result"}, name):
@@ -28,8 +28,8 @@ func envoyRule(name string) string {
 	return ""
 }
 
-// foreign warns of the rules in a package that nobody reads which have such a
-// name, each name once.
+// foreign warns of the rules with such a name in a package that is not read, each
+// name once.
 func foreign(m *ast.Module) finding.List {
 	var problems finding.List
 	var said []string
@@ -40,7 +40,7 @@ func foreign(m *ast.Module) finding.List {
 			continue
 		}
 		said = append(said, name)
-		problems = append(problems, problemAt(rule.Location, name+" decides nothing, no rule reads it: "+write, finding.Warning))
+		problems = append(problems, warningAt(rule.Location, name+" decides nothing, no rule reads it", write))
 	}
 	return problems
 }

@@ -38,7 +38,7 @@ request_headers_to_remove := ["x-secret"]
 		"a.rego:10:2: input.parsed_path[0] is opa-envoy-plugin's, and never there: write split(trim_prefix(input.request.path, \"/\"), \"/\")",
 		"a.rego:13:10: input.attributes.request.http.headers[\"x-team\"] is opa-envoy-plugin's, and never there: write input.request.headers[\"x-team\"][0]",
 		"a.rego:16:21: warning: the token of the request is verified before any rule, and is never in input: write input.claims instead of io.jwt.decode",
-		"a.rego:1:1: warning: package envoy.authz is judged for no resource, and no other package reads it, so nothing in this file decides: write package authz",
+		"a.rego:1:1: warning: package envoy.authz is evaluated for no resource, and no other package reads it, so nothing in this file decides: write package authz",
 		"a.rego:20:31: input.attributes.request.http.headers.authorization is opa-envoy-plugin's, and never there: write input.claims and input.token, which have been verified",
 		"a.rego:22:1: warning: request_headers_to_remove decides nothing, no rule reads it: leave it out, credentials are removed from every request",
 		"a.rego:7:1: warning: allow decides nothing, no rule reads it: write require[\"NAME\"] if … for what must hold, or deny contains … for what must not",
@@ -59,8 +59,8 @@ func TestFilesThatDecideNothing(t *testing.T) {
 		intent, source string
 		want           string // "" for nothing
 	}{
-		{"allow for another door", "package envoy.authz\n\nallow if input.request.method == \"GET\"\n", "b.rego:1:1: warning: package envoy.authz is judged for no resource, "},
-		{"words of its own", "package policy\n\npermitted := true\n", "b.rego:1:1: warning: package policy is judged for no resource, "},
+		{"allow for another door", "package envoy.authz\n\nallow if input.request.method == \"GET\"\n", "b.rego:1:1: warning: package envoy.authz is evaluated for no resource, "},
+		{"words of its own", "package policy\n\npermitted := true\n", "b.rego:1:1: warning: package policy is evaluated for no resource, "},
 		{"a package below authz", "package authz.helpers\n\nfine if input.claims.a\n", "b.rego:1:1: warning: nothing in this file reaches a decision, "},
 		{"read by what nobody reads", "package authz.helpers\n\nfine if data.authz.helpers.more\n\nmore if input.claims.a\n", "b.rego:1:1: warning: nothing in this file reaches a decision, "},
 		{"a function that nobody calls", "package authz.helpers\n\nf(x) := x\n", "b.rego:1:1: warning: nothing in this file reaches a decision, "},

@@ -27,7 +27,7 @@ func ExampleCompile() {
 
 	engine, problems := policy.Compile(context.Background(), policy.Sources{Library: rego.Files, Paths: []string{dir}})
 	for _, p := range problems {
-		fmt.Printf("%s:%d:%d: %s\n", p.File, p.Line, p.Column, p.Message)
+		fmt.Println(p)
 	}
 
 	in := policy.Input{

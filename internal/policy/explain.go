@@ -16,24 +16,21 @@ type Trace struct {
 	File string // as it was read; a built-in file begins with "doorward:"
 	Line int    // from 1
 	// Failed is the first line of the expression that did not hold, as it is
-	// written there. "" where the rule itself spoke: an answer of the decision,
-	// an element of deny, a requirement with another value than true.
+	// written. It is "" for a rule that held: the answer of the decision, an element
+	// of deny, a requirement with another value than true.
 	Failed string
 }
 
-// Explain decides as [Evaluator.Decide] does, and tells why. The first ground is
-// the answer of decision.rego that applied; where a resource's own package is
-// heard too, that of each which came to the decision. Those after it are what
-// they rest on: each rule of deny that said no, and every definition of each
-// rule that did not hold, with the expression that it got no further than. With an
-// error there are no grounds: the error names the place.
+// Explain decides as [Evaluator.Decide] does, with the reasons. First are the
+// answers of decision.rego that led to the decision: one, or two where the resource
+// has a package of its own. Then follow each rule of deny that held, and every
+// definition of each rule that did not hold, with the expression that failed. With
+// an error there are no reasons: the error names the place.
 //
-// It costs many times what Decide does, remembers nothing, and is for a person
-// who asks.
+// It costs many times as much as Decide, caches nothing, and is for diagnosis.
 func (j *Evaluator) Explain(ctx context.Context, in Input) (Decision, []Trace, error) {
 	w := &tracer{running: map[uint64]*visit{}}
-	// Without the index, which would pass over rules that cannot hold without a
-	// word.
+	// The index would skip rules that cannot hold, without an event.
 	d, err := j.evaluate(ctx, &in, rego.EvalQueryTracer(w), rego.EvalRuleIndexing(false))
 	if err != nil {
 		return Decision{}, nil, err
@@ -41,13 +38,13 @@ func (j *Evaluator) Explain(ctx context.Context, in Input) (Decision, []Trace, e
 	return d, w.grounds(&d), nil
 }
 
-// tracer sees an evaluation and keeps how far each rule got.
+// tracer records how far the evaluation of each rule got.
 type tracer struct {
 	visits  []*visit
 	running map[uint64]*visit // by OPA's number of the query
 }
 
-// visit is one rule being tried.
+// visit is the evaluation of one rule.
 type visit struct {
 	path     string // without "data."
 	at       *ast.Location
@@ -64,8 +61,8 @@ func (w *tracer) Enabled() bool { return true }
 // Config asks for no copies of variables.
 func (w *tracer) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
 
-// TraceEvent keeps what concerns rules that can be the reason of a decision:
-// functions are not among them, and may be called without end.
+// TraceEvent records rules that can be the reason of a decision: functions are not
+// among them, and may be called any number of times.
 func (w *tracer) TraceEvent(event topdown.Event) {
 	rule, isRule := event.Node.(*ast.Rule)
 	seen := w.running[event.QueryID]
@@ -86,7 +83,7 @@ func (w *tracer) TraceEvent(event topdown.Event) {
 	}
 }
 
-// gave keeps the element of a set, and the answer of decision.rego.
+// gave records the element of a set, and the answer of decision.rego.
 func (v *visit) gave(head *ast.Head, event topdown.Event) {
 	switch {
 	case head.Key != nil:
@@ -102,10 +99,10 @@ func (v *visit) gave(head *ast.Head, event topdown.Event) {
 	}
 }
 
-// decisionName ends the path of the one entry of each package that is heard.
+// decisionName ends the path of the decision on each evaluated package.
 const decisionName = ".decision"
 
-// grounds picks what a decision rests on out of all that was seen.
+// grounds are the visits that a decision depends on.
 func (w *tracer) grounds(d *Decision) []Trace {
 	var grounds []Trace
 	add := func(v *visit) {
@@ -130,8 +127,8 @@ func (w *tracer) grounds(d *Decision) []Trace {
 	return grounds
 }
 
-// reasonsOf are the rules whose failure, or whose word, made the decision of
-// the built-in modules that stand at home.
+// reasonsOf are the rules that led to the decision of the built-in modules at this
+// path.
 func reasonsOf(d *Decision, home string) []string {
 	switch d.Outcome {
 	case AudienceMismatch:
@@ -151,13 +148,15 @@ func reasonsOf(d *Decision, home string) []string {
 	}
 }
 
-// denies is true for a rule that is no set, and for one that gave an element of
-// deny which the decision tells.
+// denies reports a rule that is no set, and one with an element of deny that is in
+// the decision.
 func (v *visit) denies(d *Decision) bool {
-	return !v.set || slices.ContainsFunc(d.Denials, func(n Message) bool { return v.path == n.Rule && v.said(n.Code, n.Message) })
+	return !v.set || slices.ContainsFunc(d.Denials, func(n Message) bool {
+		return v.path == n.Rule && v.said(n.Code, n.Message)
+	})
 }
 
-// said is true if this rule gave the element of deny with these words.
+// said reports whether this rule has the element of deny with this code and message.
 func (v *visit) said(code, message string) bool {
 	denial := ast.NewObject(
 		ast.Item(ast.InternedTerm("code"), ast.StringTerm(code)),

@@ -151,7 +151,7 @@ func TestExplainKeepsTheDeadline(t *testing.T) {
 }
 
 // TestGroundsOfAnOwnPackage are those of the package that came to the decision,
-// of two that are heard.
+// of two evaluated packages.
 func TestGroundsOfAnOwnPackage(t *testing.T) {
 	e := tenants(t, map[string]string{
 		"common.rego":  "package authz\n\nscopes contains \"b\" if input.claims.tenant == \"strict\"\n",

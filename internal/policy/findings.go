@@ -12,45 +12,45 @@ import (
 	"github.com/doorward/doorward/internal/lint"
 )
 
-// findings are what can be told about the team's rules without a request.
+// findings are the mistakes in the team's rules that are found without a request.
 func findings(t team, src Sources) finding.List {
 	var problems finding.List
-	for _, f := range lint.Check(t.modules, facts(src)) {
-		problems = append(problems, problemAt(f.At, f.Message, severityOf(f)))
-	}
+	problems = append(problems, lint.Check(t.modules, facts(src))...)
 	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
 		for _, rule := range t.modules[file].Rules {
-			if why := elementProblem(rule, src.packages()); why != "" {
-				problems = append(problems, problemAt(rule.Location, why, finding.Warning))
+			if why, fix := elementProblem(rule, src.packages()); why != "" {
+				problems = append(problems, warningAt(rule.Location, why, fix))
 			}
 		}
 	}
 	return append(problems, unevaluated(t)...)
 }
 
-// unevaluated warns about a package beside authz which nobody reads: mostly its name
-// is misspelt, or it was written for something else. ([unread] knows of those
+// unevaluated warns about a package beside authz that no other package reads: its
+// name is misspelt, or it was written for another program. ([unread] finds those
 // below authz.)
 func unevaluated(t team) finding.List {
 	var problems finding.List
 	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
 		m := t.modules[file]
 		path := names(m.Package.Path)
-		if hasPrefix(path, []string{teamPackage}) || hasPrefix(path, []string{ownPackage}) || len(m.Rules) == 0 || readElsewhere(t, m) {
+		reserved := hasPrefix(path, []string{teamPackage}) || hasPrefix(path, []string{ownPackage})
+		if reserved || len(m.Rules) == 0 || readElsewhere(t, m) {
 			continue
 		}
-		speaks := slices.IndexFunc(m.Rules, func(rule *ast.Rule) bool {
+		output := slices.IndexFunc(m.Rules, func(rule *ast.Rule) bool {
 			name := strings.Trim(rule.Head.Ref()[0].String(), `"`)
 			return name == denyName && rule.Head.RuleKind() == ast.MultiValue || name == requireName && len(rule.Head.Ref()) > 1
 		})
-		if speaks < 0 {
-			problems = append(problems, problemAt(m.Package.Location, fmt.Sprintf("package %s is judged for no resource, and no other package reads it, so nothing in this file decides: write package %s",
-				strings.Join(path, "."), teamPackage), finding.Warning))
+		if output < 0 {
+			problems = append(problems, warningAt(m.Package.Location, fmt.Sprintf(
+				"package %s is evaluated for no resource, and no other package reads it, so nothing in this file decides",
+				strings.Join(path, ".")), "write package "+teamPackage))
 			problems = append(problems, foreign(m)...)
 			continue
 		}
-		problems = append(problems, problemAt(m.Package.Location, fmt.Sprintf("package %s is judged for no resource, so its %s decides nothing: write package %s",
-			strings.Join(path, "."), m.Rules[speaks].Head.Ref()[0], teamPackage), finding.Warning))
+		problems = append(problems, warningAt(m.Package.Location, fmt.Sprintf("package %s is evaluated for no resource, so its %s decides nothing",
+			strings.Join(path, "."), m.Rules[output].Head.Ref()[0]), "write package "+teamPackage))
 	}
 	return problems
 }
@@ -73,18 +73,17 @@ func readElsewhere(t team, m *ast.Module) bool {
 	return false
 }
 
-func severityOf(f lint.Finding) finding.Severity {
-	if f.Fatal {
-		return finding.Error
-	}
-	return finding.Warning
+func errorAt(at *ast.Location, message, fix string) finding.Finding {
+	return finding.Finding{File: at.File, Line: at.Row, Column: max(at.Col, 1), Message: message, Fix: fix}
 }
 
-func problemAt(at *ast.Location, message string, severity finding.Severity) finding.Finding {
-	return finding.Finding{File: at.File, Line: at.Row, Column: at.Col, Message: message, Severity: severity}
+func warningAt(at *ast.Location, message, fix string) finding.Finding {
+	f := errorAt(at, message, fix)
+	f.Severity = finding.Warning
+	return f
 }
 
-// facts puts the configuration into the words of a rule.
+// facts are the values of input that the configuration allows.
 func facts(src Sources) lint.Known {
 	k := lint.Known{Hidden: credential, Values: map[string][]string{
 		"input.request.scheme": {"https", "http"},
@@ -113,51 +112,54 @@ func facts(src Sources) lint.Known {
 	return k
 }
 
-// elementProblem looks at the constants of what a rule says, as far as [decoder]
-// would refuse them in every request for which the rule speaks.
-func elementProblem(rule *ast.Rule, packages []string) string {
+// elementProblem finds constants in the element of a set that [decoder] refuses,
+// and what to write instead.
+func elementProblem(rule *ast.Rule, packages []string) (message, fix string) {
 	path := names(rule.Ref())
-	if rule.Head.RuleKind() != ast.MultiValue || rule.Head.Key == nil || len(path) < 2 || !slices.Contains(packages, strings.Join(path[:len(path)-1], ".")) {
-		return ""
+	if rule.Head.RuleKind() != ast.MultiValue || rule.Head.Key == nil || len(path) < 2 ||
+		!slices.Contains(packages, strings.Join(path[:len(path)-1], ".")) {
+		return "", ""
 	}
 	name := path[len(path)-1]
-	const end = ", and every request for which this rule speaks gets 503"
 	switch text, isText := rule.Head.Key.Value.(ast.String); {
 	case name == scopesName && isText && !isScopeToken(string(text)):
-		return text.String() + " is no scope (RFC 6749, section 3.3)" + end + ": write one scope, without spaces and quotes"
+		return text.String() + " is no scope (RFC 6749, section 3.3)" + gets503, "write one scope, without spaces and quotes"
 	case name == denyName && ast.IsConstant(rule.Head.Key.Value) && !isObject(rule.Head.Key.Value):
-		return "an element of deny is exactly code and message" + end + `: write deny contains {"code": "…", "message": "…"}`
+		return "an element of deny is exactly code and message" + gets503, `write deny contains {"code": "…", "message": "…"}`
 	case name == warnName && ast.IsConstant(rule.Head.Key.Value) && !isObject(rule.Head.Key.Value):
-		return "an element of warn is an object" + end + `: write warn contains {"code": "…", "message": "…"}`
+		return "an element of warn is an object" + gets503, `write warn contains {"code": "…", "message": "…"}`
 	}
 	if o, ok := rule.Head.Key.Value.(ast.Object); ok && name == denyName {
-		return denialProblem(o, end)
+		return denialProblem(o)
 	}
-	return ""
+	return "", ""
 }
+
+// gets503 is what an element of a wrong shape leads to.
+const gets503 = ", and every request for which this rule holds gets 503"
 
 func isObject(v ast.Value) bool {
 	_, ok := v.(ast.Object)
 	return ok
 }
 
-func denialProblem(o ast.Object, end string) string {
+func denialProblem(o ast.Object) (message, fix string) {
 	ground := !slices.ContainsFunc(o.Keys(), func(k *ast.Term) bool { return !ast.IsConstant(k.Value) })
 	if ground && !exactly(o, []string{"code", "message"}) {
-		return "an element of deny is exactly code and message" + end + `: write deny contains {"code": "…", "message": "…"}`
+		return "an element of deny is exactly code and message" + gets503, `write deny contains {"code": "…", "message": "…"}`
 	}
 	code := o.Get(ast.InternedTerm("code"))
 	if code == nil || !ast.IsConstant(code.Value) {
-		return ""
+		return "", ""
 	}
 	text, isText := code.Value.(ast.String)
 	if isText && codeForm.MatchString(string(text)) {
-		return ""
+		return "", ""
 	}
-	return "the code " + code.String() + " is not of the form " + codeForm.String() + end + ": write " + suggestCode(string(text))
+	return "the code " + code.String() + " is not of the form " + codeForm.String() + gets503, "write " + suggestCode(string(text))
 }
 
-// suggestCode writes a code as it may be.
+// suggestCode is a valid code like this one, or the form of a code.
 func suggestCode(code string) string {
 	good := strings.Map(func(r rune) rune {
 		switch {
@@ -173,12 +175,13 @@ func suggestCode(code string) string {
 }
 
 // relativeTo finds the errors that an unknown or refused function hides: the
-// compiler ends with those, before it looks at types.
+// compiler stops at it, before it checks types.
 func relativeTo(errs ast.Errors, modules map[string]*ast.Module) ast.Errors {
 	if !slices.ContainsFunc(errs, func(e *ast.Error) bool { return strings.HasPrefix(e.Message, "undefined function ") }) {
 		return nil
 	}
-	compiler := ast.NewCompiler().SetErrorLimit(0).WithCapabilities(capabilities()).WithSchemas(schemas()).WithAllowUndefinedFunctionCalls(true)
+	compiler := ast.NewCompiler().SetErrorLimit(0).WithCapabilities(capabilities()).WithSchemas(schemas()).
+		WithAllowUndefinedFunctionCalls(true)
 	compiler.Compile(modules)
 	return compiler.Errors
 }

@@ -35,7 +35,7 @@ func TestUnknownPaths(t *testing.T) {
 // A rule that says what decide would refuse each time is told of it at load.
 func TestElements(t *testing.T) {
 	const (
-		end   = ", and every request for which this rule speaks gets 503: write "
+		end   = ", and every request for which this rule holds gets 503: write "
 		shape = "an element of deny is exactly code and message" + end + `deny contains {"code": "…", "message": "…"}`
 		form  = " is not of the form ^[a-z0-9_]{1,64}$" + end
 	)

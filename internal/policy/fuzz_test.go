@@ -44,7 +44,7 @@ func document(in Input) map[string]any {
 	}
 }
 
-// everything is the footprint of a policy that reads all of input.
+// everything are the dependencies of a policy that reads all of input.
 func everything() inputDeps { return newInputDeps([][]string{{}}) }
 
 // roundTrip is what OPA makes of a document that comes as JSON.

@@ -25,11 +25,10 @@ type Resource struct {
 	URI       string            // uri: its canonical URI (RFC 8707)
 	Audiences []string          // audiences: further exact `aud` values
 	Scopes    []string          // scopes: needed by every request
-	Labels    map[string]string // labels: whatever the configuration says for Rego
+	Labels    map[string]string // labels: of the configuration, for Rego
 }
 
-// Token is `input.token`: what verification says about the token beside its
-// claims.
+// Token is `input.token`: what verification established beside the claims.
 type Token struct {
 	Issuer  string   // issuer: the `iss` that is configured and trusted here
 	Client  string   // client: client_id, else azp, cid, appid; may be absent
@@ -119,8 +118,8 @@ func (in *Input) parameter(name string) []string {
 	return all
 }
 
-// claim is the member of claims at the end of these names, and how many of the
-// names lead to a value: all of them if the member exists.
+// claim is the member of claims at the end of these names, and how many of the names
+// have a value: all of them if the member exists.
 func (in *Input) claim(below []string) (value any, there int) {
 	value = in.Claims
 	for i, name := range below {

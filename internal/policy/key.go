@@ -7,12 +7,12 @@ import (
 	"slices"
 )
 
-// A key is what a decision can read of an input, written so that two inputs
-// have one key only if every leaf has the same value: each value begins with
-// its kind and, where its length is open, with that. What is missing, null and
-// empty are three kinds. Numbers are kept by their text, so that 1 and 1.0 have
-// two keys: that costs an evaluation and can never be wrong. Of a claim below a
-// claim that is missing the key says which of the two is: a rule can tell.
+// A key is what a decision can read of an input. Two inputs have one key only if
+// every dependency has the same value: each value begins with its kind and, where its
+// length varies, with the length. Missing, null and empty are three kinds. Numbers
+// are kept as they are written, so that 1 and 1.0 have two keys, which costs an
+// evaluation and is never wrong. For a claim below another claim the key has which
+// of the two is missing: a rule can distinguish them.
 const (
 	keyMissing = 'm'
 	keyNull    = 'n'
@@ -39,7 +39,7 @@ func (f inputDeps) appendKey(b []byte, in *Input) ([]byte, bool) {
 
 func (l *dependency) appendKey(b []byte, in *Input) ([]byte, bool) {
 	switch l.part {
-	case shell, version: // the same in every input
+	case container, version: // the same in every input
 		return b, true
 	case claims:
 		value, there := in.claim(l.below)

@@ -51,7 +51,7 @@ func (t team) documents(yield func(file string, document map[string]any) bool) {
 	}
 }
 
-// dataFile finds the file that holds a value, "" if it cannot be told.
+// dataFile finds the file that holds a value, "" if it cannot be found.
 func (t team) dataFile(keys ...string) string {
 	for file, document := range t.documents {
 		if holds(document, keys) {
@@ -73,7 +73,7 @@ func holds(document any, keys []string) bool {
 	return true
 }
 
-// kind tells what a file is to us.
+// kind is what a file is to doorward.
 type kind uint8
 
 const (
@@ -81,7 +81,7 @@ const (
 	module       // a Rego module
 	test         // a Rego test: for `doorward test`, never for serving
 	data         // data.json, data.yaml
-	nearly       // JSON or YAML under another name: `opa run` reads it, we do not
+	nearly       // JSON or YAML under another name: `opa run` reads it, doorward does not
 	archive      // a bundle
 )
 
@@ -102,8 +102,8 @@ func kindOf(name string) kind {
 	return other
 }
 
-// skipped is true for what no path reads: dot-folders and dot-files below it,
-// which is also where a mounted ConfigMap keeps its second copy of each file.
+// skipped reports dot-folders and dot-files below a path. A mounted ConfigMap keeps
+// its second copy of each file in one.
 func skipped(info fs.FileInfo, depth int) bool {
 	return depth > 0 && strings.HasPrefix(info.Name(), ".")
 }
@@ -141,7 +141,7 @@ func Files(from fs.FS, paths []string) ([]string, error) {
 	return slices.Compact(files), errors.Join(errs...)
 }
 
-// load reads the team's paths. It goes on after a problem, to report all.
+// load reads the team's paths, and reports all problems at once.
 func load(from fs.FS, paths []string) (team, finding.List) {
 	t := team{modules: map[string]*ast.Module{}, files: from}
 	var problems finding.List
@@ -172,12 +172,12 @@ func load(from fs.FS, paths []string) (team, finding.List) {
 	return t, problems
 }
 
-// inspect looks at one path of the configuration: is it there, does it hold
-// anything, and does it hold files that look like data and are not read?
+// inspect reports a path of the configuration that is missing or holds no policy,
+// and files below it that look like data or a bundle and are not read.
 func inspect(from fs.FS, path string) finding.List {
 	_, bare := loader.SplitPrefix(path)
 	if _, err := stat(from, strings.TrimPrefix(bare, "file://")); err != nil {
-		return finding.List{{File: path, Message: cause(err) + ": name a file or folder that is there, and that we may read"}}
+		return finding.List{{File: path, Message: cause(err), Fix: "name a file or folder that is there, and that we may read"}}
 	}
 	files, err := loader.FilteredPathsFS(from, []string{path}, except(module, test, data, nearly, archive))
 	if err != nil {
@@ -192,7 +192,7 @@ func inspect(from fs.FS, path string) finding.List {
 		case k == nearly:
 			problems = append(problems, finding.Finding{
 				File: file, Severity: finding.Warning,
-				Message: "this file is not read: name it data.json or data.yaml, in the folder where it belongs",
+				Message: "this file is not read", Fix: "name it data.json or data.yaml, in the folder where it belongs",
 			})
 		case k == archive:
 			severity := finding.Warning
@@ -201,14 +201,14 @@ func inspect(from fs.FS, path string) finding.List {
 			}
 			problems = append(problems, finding.Finding{
 				File: file, Severity: severity,
-				Message: "bundles are not read from policy.paths: name it in policy.bundles, or unpack it",
+				Message: "bundles are not read from policy.paths", Fix: "name it in policy.bundles, or unpack it",
 			})
 		}
 	}
 	if empty {
 		problems = append(problems, finding.Finding{
 			File: path, Severity: finding.Warning,
-			Message: "no policy here: put *.rego, data.json or data.yaml there, or leave the path out",
+			Message: "no policy here", Fix: "put *.rego, data.json or data.yaml there, or leave the path out",
 		})
 	}
 	return problems
@@ -217,7 +217,7 @@ func inspect(from fs.FS, path string) finding.List {
 func parse(from fs.FS, file string) (*ast.Module, finding.List) {
 	source, err := readFile(from, file)
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		return nil, finding.List{{File: file, Message: cause(err) + ": make it a file that we may read"}}
+		return nil, finding.List{{File: file, Message: cause(err), Fix: "make it a file that we may read"}}
 	}
 	if err != nil {
 		return nil, regoProblems(err, file)
@@ -246,11 +246,11 @@ func loadProblems(from fs.FS, err error) finding.List {
 // begin with the file; YAML ones say "line N"; JSON ones carry an offset.
 func dataProblem(from fs.FS, err error) finding.Finding {
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		return finding.Finding{File: pe.Path, Message: cause(err) + ": make it a file that we may read"}
+		return finding.Finding{File: pe.Path, Message: cause(err), Fix: "make it a file that we may read"}
 	}
 	file, what, found := strings.Cut(err.Error(), ": ")
 	if !found {
-		return finding.Finding{Message: err.Error() + ": correct the data file"}
+		return finding.Finding{Message: err.Error(), Fix: "correct the data file"}
 	}
 	p := finding.Finding{File: file, Message: strings.TrimSpace(what)}
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
@@ -262,11 +262,11 @@ func dataProblem(from fs.FS, err error) finding.Finding {
 	}
 	switch {
 	case strings.Contains(what, "merge error"):
-		p.Message += ": give each value one place"
+		p.Fix = "give each value one place"
 	case strings.Contains(what, "must be of type object"):
-		p.Message += ": write an object, or put the file into a folder that names it"
+		p.Fix = "write an object, or put the file into a folder that names it"
 	default:
-		p.Message += ": correct the data file"
+		p.Fix = "correct the data file"
 	}
 	return p
 }

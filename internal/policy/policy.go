@@ -28,14 +28,14 @@ type Sources struct {
 	Bundles  []Bundle          // the team's bundles, each with roots of its own
 	Missing  []string          // the names of bundles that belong to it and are not there yet
 	Packages map[string]string // by resource name, the package evaluated for it besides authz, such as "authz.weather"
-	Cache    *DecisionCache    // where decisions are remembered; nil remembers none
+	Cache    *DecisionCache    // of decisions; nil: none is cached
 
 	// DataRead are the paths of data that something other than rules reads, such
 	// as "security/revocations": [Compile] does not warn that no rule reads them.
 	DataRead []string
 
 	// Resources and Issuers are those of the configuration, to warn about rules
-	// that none of them can satisfy. Both are nil where it is not known.
+	// that no request can satisfy. Both are nil where there is no configuration.
 	Resources []Resource
 	Issuers   []string
 }
@@ -46,7 +46,7 @@ type Engine struct {
 	compiler    *ast.Compiler
 	transaction storage.Transaction // a read transaction that is never closed: the store has no writer
 	common      *Evaluator
-	judges      map[string]*Evaluator // by resource name, those with a package of their own
+	evaluators  map[string]*Evaluator // by resource name, those with a package of their own
 	cache       *DecisionCache        // nil: none
 	snapshot    uint64                // the number of this policy in cache
 	missing     []string              // bundles without which every decision fails
@@ -64,9 +64,9 @@ func waiting(missing []string) *Engine {
 func (e *Engine) Missing() []string { return slices.Clone(e.missing) }
 
 // For is the evaluator of a resource, by its name. Resources without a package of
-// their own share one, and a name that [Sources] does not know gets that too.
+// their own share one, and a name that is not in [Sources] gets it too.
 func (e *Engine) For(resource string) *Evaluator {
-	if own := e.judges[resource]; own != nil {
+	if own := e.evaluators[resource]; own != nil {
 		return own
 	}
 	return e.common

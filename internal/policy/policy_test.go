@@ -116,7 +116,10 @@ func line(p finding.Finding) string {
 	if p.Severity == finding.Warning {
 		at += ": warning"
 	}
-	return at + ": " + p.Message
+	if p.Fix == "" {
+		return at + ": " + p.Message
+	}
+	return at + ": " + p.Message + ": " + p.Fix
 }
 
 // withoutFolder drops the temporary folder from an error's text.

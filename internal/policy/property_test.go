@@ -237,7 +237,7 @@ func written(t testing.TB, files map[string]string) string {
 var differential = flag.Int("differential", 4000, "generated requests for TestCachedDecisionEqualsUncached")
 
 // Whatever a team writes and whoever asks: a remembered decision is the
-// evaluated one, and a decision that is made from its footprint alone is the
+// evaluated one, and a decision that is made from its dependencies alone is the
 // one that is made from all of input.
 //
 //	go test -run TestCachedDecisionEqualsUncached -timeout 1h ./internal/policy/ -differential 1000000
@@ -312,7 +312,7 @@ func TestFootprintKeepsWhatIsThere(t *testing.T) {
 	}
 }
 
-// What OPA says that a decision depends on is in the footprint.
+// What OPA says that a decision depends on is in the dependencies.
 func TestFootprintHoldsWhatOPASays(t *testing.T) {
 	w := writer{rand.New(rand.NewPCG(3, 4))}
 	exact := 0
@@ -337,7 +337,7 @@ func TestFootprintHoldsWhatOPASays(t *testing.T) {
 		judge := with.For("weather")
 		for _, l := range newInputDeps(paths) {
 			if !holdsLeaf(judge.deps, l) {
-				t.Errorf("%q is not in the footprint\n%s\n%s", l.path, files["authz.rego"], files["weather.rego"])
+				t.Errorf("%q is not in the dependencies\n%s\n%s", l.path, files["authz.rego"], files["weather.rego"])
 			}
 		}
 		if len(newInputDeps(paths)) == len(judge.deps) {

@@ -2,10 +2,9 @@ package policy
 
 import "strings"
 
-// repeatable lists the built-in functions that give the same answer for the
-// same arguments, today and tomorrow, and do nothing else. Only decisions that
-// rest on these alone are remembered: a function that a later OPA brings is not
-// among them until somebody has looked at it.
+// repeatable lists the built-in functions whose result depends only on their
+// arguments. Only decisions that depend on no other function are cached: a function
+// of a later OPA must be added here first.
 func repeatable() []string {
 	return strings.Fields(`
 		eq assign equal neq gt gte lt lte internal.member_2 internal.member_3 internal.template_string
@@ -36,7 +35,7 @@ func repeatable() []string {
 	`)
 }
 
-// instead says how to do without a built-in function.
+// instead is what to write instead of a built-in function.
 func instead(name string) string {
 	switch {
 	case name == "time.now_ns":

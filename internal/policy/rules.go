@@ -11,37 +11,37 @@ import (
 // mostCodes bounds the codes of one package that label a metric.
 const mostCodes = 256
 
-// constantCodes are the texts in rules that could be a code as they stand there,
-// sorted. A code that is none of them was made of the request or of data.
+// constantCodes are the strings in rules that have the form of a code, sorted. A
+// code that is not among them was made of the request or of data.
 func constantCodes(rules []*ast.Rule) []string {
 	var codes []string
+	visitor := ast.NewGenericVisitor(func(x any) bool {
+		text, isText := x.(ast.String)
+		if isText && codeForm.MatchString(string(text)) {
+			codes = append(codes, string(text))
+		}
+		_, isRef := x.(ast.Ref) // its names are members
+		return isRef
+	})
 	for _, rule := range rules {
-		ast.NewGenericVisitor(func(x any) bool {
-			switch x := x.(type) {
-			case ast.Ref:
-				return true // its names are members
-			case ast.String:
-				if codeForm.MatchString(string(x)) {
-					codes = append(codes, string(x))
-				}
-			}
-			return false
-		}).Walk(withoutElse(rule))
+		visitor.Walk(withoutElse(rule))
 	}
 	slices.Sort(codes)
 	codes = slices.Compact(codes)
 	return codes[:min(len(codes), mostCodes)]
 }
 
-// codeOf is the code of the one element that a rule of a set gives, "" where it
-// is no constant.
+// codeOf is the code of the element that a rule adds to a set, "" where it is no
+// constant.
 func codeOf(rule *ast.Rule) string {
 	code := ""
 	ast.WalkTerms(rule, func(term *ast.Term) bool {
-		if o, isObject := term.Value.(ast.Object); isObject && code == "" {
-			if member := o.Get(ast.InternedTerm("code")); member != nil && ast.IsConstant(member.Value) {
-				code = strings.Trim(member.Value.String(), `"`)
-			}
+		o, isObject := term.Value.(ast.Object)
+		if !isObject || code != "" {
+			return false
+		}
+		if member := o.Get(ast.InternedTerm("code")); member != nil && ast.IsConstant(member.Value) {
+			code = strings.Trim(member.Value.String(), `"`)
 		}
 		return false
 	})
@@ -56,9 +56,9 @@ type Rule struct {
 	Line, Column int    // from 1
 }
 
-// Rules lists the rules in force for a resource, those of authz first, then
-// those of its own package: requirements by name, then deny, scopes, warn and
-// headers, each by where it stands. None are known while a bundle is missing.
+// Rules lists the rules in force for a resource, those of authz first, then those of
+// its own package: requirements by name, then deny, scopes, warn and headers, each
+// by place. The list is empty while a bundle is missing.
 func (e *Engine) Rules(resource string) []Rule {
 	var all []Rule
 	for _, v := range e.For(resource).packages {
@@ -69,21 +69,25 @@ func (e *Engine) Rules(resource string) []Rule {
 	return all
 }
 
-// definitions are those of one output; a default value is none.
+// definitions are those of one output, without default values.
 func definitions(rules []*ast.Rule) []Rule {
 	var all []Rule
 	for _, rule := range rules {
 		if rule.Default {
 			continue
 		}
-		r := Rule{Name: strings.Join(names(rule.Ref()), "."), File: rule.Location.File, Line: rule.Location.Row, Column: rule.Location.Col}
+		at := rule.Location
+		r := Rule{Name: strings.Join(names(rule.Ref()), "."), File: at.File, Line: at.Row, Column: at.Col}
 		if rule.Head.RuleKind() == ast.MultiValue {
 			r.Code = codeOf(rule)
 		}
 		all = append(all, r)
 	}
 	slices.SortFunc(all, func(a, b Rule) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		return cmp.Or(
+			strings.Compare(a.Name, b.Name), strings.Compare(a.File, b.File),
+			cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+		)
 	})
 	return all
 }

@@ -25,37 +25,38 @@ func schemas() *ast.SchemaSet {
 	return set
 }
 
-// explainType says what the type checker found, and what to write instead; ""
-// where it knows nothing beyond the message.
-func explainType(e *ast.Error) string {
+// explainType says what the type checker found, and what to write instead; both
+// are "" where the error has no details.
+func explainType(e *ast.Error) (message, fix string) {
 	switch about := e.Details.(type) {
 	case *ast.RefErrInvalidDetail:
 		return explainMember(about)
 	case *ast.RefErrUnsupportedDetail:
-		return fmt.Sprintf("%s is a %s and has no members: compare it as it is", about.Ref[:about.Pos+1], about.Have)
+		return fmt.Sprintf("%s is a %s and has no members", about.Ref[:about.Pos+1], about.Have), "compare it as it is"
 	case *ast.UnificationErrDetail:
 		if about.Left != nil && about.Right != nil {
-			return fmt.Sprintf("a %v never equals a %v: correct the name or the value", about.Left, about.Right)
+			return fmt.Sprintf("a %v never equals a %v", about.Left, about.Right), "correct the name or the value"
 		}
 	case *ast.ArgErrDetail:
 		lines := about.Lines()
 		name, _, _ := strings.Cut(e.Message, ":")
-		return fmt.Sprintf("%s does not take these arguments, %s: %s", name, lines[0], strings.Join(lines[1:], " "))
+		return fmt.Sprintf("%s does not take these arguments, %s", name, lines[0]), strings.Join(lines[1:], " ")
 	}
-	return ""
+	return "", ""
 }
 
-func explainMember(about *ast.RefErrInvalidDetail) string {
-	if foreign := lint.Foreign(about.Ref); foreign != "" {
-		return foreign
+func explainMember(about *ast.RefErrInvalidDetail) (message, fix string) {
+	if message, fix = lint.Foreign(about.Ref); message != "" {
+		return message, fix
 	}
+	message = fmt.Sprintf("%s is never there", about.Ref[:about.Pos+1])
 	around := about.Ref[:about.Pos]
 	if len(about.OneOf) == 0 {
-		return fmt.Sprintf("%s is never there: correct the name", about.Ref[:about.Pos+1])
+		return message, "correct the name"
 	}
 	names := make([]string, 0, len(about.OneOf))
 	for _, name := range about.OneOf {
 		names = append(names, strings.Trim(name.String(), `"`))
 	}
-	return fmt.Sprintf("%s is never there: %s has %s", about.Ref[:about.Pos+1], around, strings.Join(names, ", "))
+	return message, fmt.Sprintf("%s has %s", around, strings.Join(names, ", "))
 }

@@ -15,28 +15,28 @@ import (
 	"github.com/doorward/doorward/extauthz/finding"
 )
 
-// Suite is a team's policy together with its tests, for package regotest to
-// compile and run. Nothing that serves is made of one.
+// Suite is a team's policy together with its tests, for package regotest to compile
+// and run. It never serves.
 type Suite struct {
 	Modules  map[string]*ast.Module // built-in, of the builders, the team's rules and tests, by file
 	Rules    []string               // the files of the team's rules, sorted
 	Tests    []string               // the files of the team's tests, sorted
 	Packages []EvaluatedPackage     // authz, then those that a resource may name as its own
 	Store    storage.Store          // the data, as [Compile] would lay it out
-	Compiler *ast.Compiler          // with the built-ins and the schema of [Compile]; it has compiled nothing
+	Compiler *ast.Compiler          // with the built-ins and the schema of [Compile]; nothing is compiled yet
 }
 
-// EvaluatedPackage is a package that is judged, and the query for the decision about it.
+// EvaluatedPackage is a package with the query for its decision.
 type EvaluatedPackage struct{ Package, Query string }
 
-// LoadSuite reads what [Compile] reads, and the tests beside it. The builders
-// are modules for tests alone. Where no resource says which packages below
-// authz are heard, all are that have rules which would be. The suite is nil if
-// a problem is not a warning; what only compiling finds, nobody has looked for.
+// LoadSuite reads what [Compile] reads, and the tests beside it. The builders are
+// modules for tests alone. Without Sources.Packages, every package below authz with
+// an output is evaluated. The suite is nil if a problem is not a warning; problems
+// that only compiling finds are not among them.
 func LoadSuite(src Sources, builders fs.FS) (*Suite, finding.List) {
 	modules, err := parseLibrary(builders)
 	if err != nil {
-		return nil, finding.List{{Message: fmt.Sprintf("the builders are broken: %v: install doorward again", err)}}
+		return nil, finding.List{{Message: fmt.Sprintf("the builders are broken: %v", err), Fix: "install doorward again"}}
 	}
 	t, problems := load(src.Files, src.Paths)
 	if src.Packages == nil {
@@ -59,7 +59,7 @@ func LoadSuite(src Sources, builders fs.FS) (*Suite, finding.List) {
 	for _, pkg := range src.packages() {
 		builtIn, err := forPackage(src.Library, pkg)
 		if err != nil {
-			return nil, finding.List{{Message: fmt.Sprintf("the built-in rules are broken: %v: install doorward again", err)}}
+			return nil, finding.List{{Message: fmt.Sprintf("the built-in rules are broken: %v", err), Fix: "install doorward again"}}
 		}
 		maps.Copy(modules, builtIn)
 		suite.Packages = append(suite.Packages, EvaluatedPackage{pkg, append(packageFolder(pkg), ast.InternedTerm("decision")).String()})
@@ -69,28 +69,28 @@ func LoadSuite(src Sources, builders fs.FS) (*Suite, finding.List) {
 	return suite, problems
 }
 
-// outputPackagesBelow are the packages below authz that say something which a resource
-// could name them for, each under its own name.
+// outputPackagesBelow are the packages below authz with an output, which a resource
+// could name, each under its own name.
 func outputPackagesBelow(t team) map[string]string {
 	packages := map[string]string{}
 	for _, m := range t.modules {
 		pkg := strings.Join(names(m.Package.Path), ".")
-		speaks := slices.ContainsFunc(m.Rules, func(rule *ast.Rule) bool {
+		hasOutput := slices.ContainsFunc(m.Rules, func(rule *ast.Rule) bool {
 			path := names(rule.Ref())
 			return len(path) > strings.Count(pkg, ".")+1 && slices.Contains(outputs(), path[strings.Count(pkg, ".")+1])
 		})
-		if pkg != teamPackage && speaks && packageFault(pkg) == "" {
+		if fault, _ := packageFault(pkg); pkg != teamPackage && hasOutput && fault == "" {
 			packages[pkg] = pkg
 		}
 	}
 	return packages
 }
 
-// RegoProblems puts errors of OPA's compiler into the words of [Compile].
+// RegoProblems are the findings of [Compile] for errors of OPA's compiler.
 func RegoProblems(errs ast.Errors) finding.List { return compileProblems(errs).Sorted() }
 
-// loadTests parses the tests. One that adds to what is judged would pass for a
-// policy that serve never sees.
+// loadTests parses the tests. It refuses one that adds to an evaluated package: the
+// test would pass for a policy that serve never reads.
 func loadTests(paths, packages []string) (map[string]*ast.Module, finding.List) {
 	tests := map[string]*ast.Module{}
 	files, err := loader.FilteredPaths(paths, except(test))
@@ -106,19 +106,21 @@ func loadTests(paths, packages []string) (map[string]*ast.Module, finding.List) 
 		}
 		tests[file] = m
 		if path := names(m.Package.Path); len(path) > 0 && path[0] == ownPackage {
-			problems = append(problems, problemAt(m.Package.Location, "package doorward is reserved: write package authz_test", finding.Error))
+			problems = append(problems, errorAt(m.Package.Location, "package doorward is reserved", "write package authz_test"))
 			continue
 		}
 		for _, rule := range m.Rules {
 			if path := names(rule.Ref()); adds(path, packages) {
-				problems = append(problems, problemAt(rule.Location, fmt.Sprintf("serve does not read this file, so %s would be judged in tests alone: move it to a file without _test, or begin the test with package authz_test", strings.Join(path, ".")), finding.Error))
+				problems = append(problems, errorAt(rule.Location,
+					fmt.Sprintf("serve does not read this file, so %s would be evaluated in tests alone", strings.Join(path, ".")),
+					"move it to a file without _test, or begin the test with package authz_test"))
 			}
 		}
 	}
 	return tests, problems
 }
 
-// adds is true for a rule that would be heard, were its file served.
+// adds reports a rule that would be an output, were its file served.
 func adds(path, packages []string) bool {
 	return slices.ContainsFunc(packages, func(pkg string) bool {
 		above := strings.Split(pkg, ".")

@@ -11,79 +11,80 @@ import (
 	"github.com/doorward/doorward/extauthz/finding"
 )
 
-// unread warns about rules that decide nothing though they look as if they did:
-// no other rule reads them, and neither does doorward.
+// unread warns about rules that have the names of outputs or lie beside them, and
+// that neither another rule nor doorward reads.
 func unread(compiler *ast.Compiler, t team, packages []string) finding.List {
-	var heard [][]string
+	var evaluated [][]string
 	for _, pkg := range packages {
-		heard = append(heard, strings.Split(pkg, "."))
+		evaluated = append(evaluated, strings.Split(pkg, "."))
 	}
 	var problems finding.List
-	told := map[string]bool{}
+	reported := map[string]bool{}
 	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
 		for _, rule := range compiler.Modules[file].Rules {
 			pkg, path := names(rule.Module.Package.Path), names(rule.Ref())
-			if len(path) <= len(pkg) || len(compiler.Graph.Dependents(rule)) > 0 || isRead(path, heard) {
+			if len(path) <= len(pkg) || len(compiler.Graph.Dependents(rule)) > 0 || isRead(path, evaluated) {
 				continue
 			}
 			name := strings.Join(path[:len(pkg)+1], ".")
-			message := useless(pkg, path[len(pkg)], heard)
-			if message == "" || told[name] {
+			message, fix := useless(pkg, path[len(pkg)], evaluated)
+			if message == "" || reported[name] {
 				continue
 			}
-			told[name] = true
-			problems = append(problems, finding.Finding{
-				File: file, Line: rule.Location.Row, Column: rule.Location.Col, Severity: finding.Warning, Message: message,
-			})
+			reported[name] = true
+			problems = append(problems, warningAt(rule.Location, message, fix))
 		}
 	}
 	return problems
 }
 
-// silent warns about the files with rules of which none is read on the way to a
-// decision, as far as nothing else was said of such a file: a function that
-// nobody calls, or rules that read one another and no more.
-func silent(compiler *ast.Compiler, t team, packages []string, said finding.List) finding.List {
-	speaks := map[string]bool{}
+// unreachedFiles warns about each file of whose rules no decision reads any: a
+// function that no rule calls, or rules that read only one another. It leaves out
+// files with other findings.
+func unreachedFiles(compiler *ast.Compiler, t team, packages []string, found finding.List) finding.List {
+	reaches := map[string]bool{}
 	for _, pkg := range packages {
 		for _, rule := range reached(compiler, append(packageFolder(pkg), ast.InternedTerm("decision"))) {
-			speaks[rule.Location.File] = true
+			reaches[rule.Location.File] = true
 		}
 	}
-	for _, p := range said {
-		speaks[p.File] = true
+	for _, p := range found {
+		reaches[p.File] = true
 	}
 	var problems finding.List
 	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
 		m := t.modules[file]
-		if len(m.Rules) > 0 && !speaks[file] {
-			problems = append(problems, problemAt(m.Package.Location, fmt.Sprintf(`nothing in this file reaches a decision, no rule that is judged reads it: read it in %s["NAME"] if …, or remove the file`, requireName), finding.Warning))
+		if len(m.Rules) > 0 && !reaches[file] {
+			problems = append(problems, warningAt(m.Package.Location, "nothing in this file reaches a decision, no rule that is evaluated reads it",
+				fmt.Sprintf(`read it in %s["NAME"] if …, or remove the file`, requireName)))
 		}
 	}
 	return problems
 }
 
-// isRead is true for an output of a package that is heard, and for what leads
-// to such a package.
-func isRead(path []string, heard [][]string) bool {
-	return slices.ContainsFunc(heard, func(pkg []string) bool {
+// isRead is true for an output of an evaluated package, and for what is above
+// such a package.
+func isRead(path []string, evaluated [][]string) bool {
+	return slices.ContainsFunc(evaluated, func(pkg []string) bool {
 		return hasPrefix(pkg, path) || hasPrefix(path, pkg) && slices.Contains(outputs(), path[len(pkg)])
 	})
 }
 
-// useless says what is wrong with a rule that nothing reads, "" if nothing is:
-// in a package that is heard it is mostly `allow`, or a name misspelt; in
-// another one below authz it is a verdict about no resource.
-func useless(pkg []string, name string, heard [][]string) string {
-	isHeard := slices.ContainsFunc(heard, func(other []string) bool { return slices.Equal(other, pkg) })
+// useless says what is wrong with a rule that is not read, and what to write; both
+// are "" for a rule that may be there. In an evaluated package it is mostly `allow`
+// or a misspelt name, in another one below authz an output for no resource.
+func useless(pkg []string, name string, evaluated [][]string) (message, fix string) {
+	isEvaluated := slices.ContainsFunc(evaluated, func(other []string) bool { return slices.Equal(other, pkg) })
+	message = name + " decides nothing, no rule reads it"
 	switch {
-	case isHeard && envoyRule(name) != "":
-		return name + " decides nothing, no rule reads it: " + envoyRule(name)
-	case isHeard:
-		return fmt.Sprintf(`%s decides nothing, no rule reads it: write %s["NAME"] if … for what must hold, or %s contains … for what must not`, name, requireName, denyName)
+	case isEvaluated && envoyRule(name) != "":
+		return message, envoyRule(name)
+	case isEvaluated:
+		return message, fmt.Sprintf(`write %s["NAME"] if … for what must hold, or %s contains … for what must not`, requireName, denyName)
 	case hasPrefix(pkg, []string{teamPackage}) && slices.Contains(outputs(), name):
 		pkg := strings.Join(pkg, ".")
-		return fmt.Sprintf("%s decides nothing, no resource has package %s: write `policy: %s` at the resource that it is for, or give the rule another name", name, pkg, pkg)
+		return fmt.Sprintf("%s decides nothing, no resource has package %s", name, pkg),
+			fmt.Sprintf("write `policy: %s` at the resource that it is for, or give the rule another name", pkg)
 	}
-	return ""
+	return "", ""
 }

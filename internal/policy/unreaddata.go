@@ -27,7 +27,10 @@ func unreadData(compiler *ast.Compiler, t team, src Sources) finding.List {
 	var problems finding.List
 	for file, document := range t.documents {
 		if unread, read := reads.split(document, nil); len(unread) > 0 && !read {
-			problems = append(problems, finding.Finding{File: file, Severity: finding.Warning, Message: unreadMessage(unread)})
+			problems = append(problems, finding.Finding{
+				File: file, Severity: finding.Warning, Message: unreadMessage(unread),
+				Fix: "correct the name in the data or in the rule, or remove the data",
+			})
 		}
 	}
 	return problems
@@ -41,7 +44,7 @@ func unreadMessage(paths []string) string {
 	case len(paths) > mostPaths:
 		list = fmt.Sprintf("%s and %d more", strings.Join(paths[:mostPaths], ", "), len(paths)-mostPaths)
 	}
-	return fmt.Sprintf("%s %s read by no rule that a decision depends on: correct the name in the data or in the rule, or remove the data", list, verb)
+	return fmt.Sprintf("%s %s read by no rule that a decision depends on", list, verb)
 }
 
 // dataReads are the paths below `data` that are read: a path reads all that is

@@ -14,7 +14,7 @@ import (
 	"github.com/doorward/doorward/internal/policy"
 )
 
-// mistakes are what can be told about tests without running them.
+// mistakes are the findings about tests that need no run.
 func mistakes(suite *policy.Suite) finding.List {
 	known := members()
 	var problems finding.List
@@ -33,7 +33,7 @@ func mistakes(suite *policy.Suite) finding.List {
 }
 
 // misspelt finds members that doorward.request does not know: with one it is
-// undefined, and the test fails without a word about it.
+// undefined, and the test fails without saying why.
 func misspelt(m *ast.Module, t *ast.Term, known map[string][]string) finding.List {
 	call, ok := t.Value.(ast.Call)
 	if !ok || len(call) != 2 || fullName(m, call[0]) != "data.doorward.request" {
@@ -45,7 +45,7 @@ func misspelt(m *ast.Module, t *ast.Term, known map[string][]string) finding.Lis
 	return nil
 }
 
-// settled finds lines that ask whether a set is there, which it always is.
+// settled finds lines that test whether a set is defined, which it always is.
 func settled(m *ast.Module, e *ast.Expr) finding.List {
 	term, ok := e.Terms.(*ast.Term)
 	if !ok {
@@ -61,7 +61,8 @@ func settled(m *ast.Module, e *ast.Expr) finding.List {
 	}
 	return finding.List{{
 		File: e.Location.File, Line: e.Location.Row, Column: e.Location.Col, Severity: finding.Warning,
-		Message: fmt.Sprintf("%s is a set, and an empty set is not false, so this line %s holds: write count(%s) %s", term, always, term, sign),
+		Message: fmt.Sprintf("%s is a set, and an empty set is not false, so this line %s holds", term, always),
+		Fix:     fmt.Sprintf("write count(%s) %s", term, sign),
 	}}
 }
 
@@ -80,7 +81,7 @@ func fullName(m *ast.Module, t *ast.Term) string {
 }
 
 // members are the names that the schema of input has, by section. The members
-// of the request stand at the top, too.
+// of the request are at the top too.
 func members() map[string][]string {
 	type object struct {
 		Properties map[string]object `json:"properties"`
@@ -108,7 +109,8 @@ func unknown(given ast.Object, section string, known map[string][]string) findin
 		if !slices.Contains(known[section], string(name)) {
 			problems = append(problems, finding.Finding{
 				File: key.Location.File, Line: key.Location.Row, Column: key.Location.Col,
-				Message: fmt.Sprintf("doorward.request does not know %q: write one of %s", string(name), strings.Join(known[section], ", ")),
+				Message: fmt.Sprintf("doorward.request does not know %q", string(name)),
+				Fix:     "write one of " + strings.Join(known[section], ", "),
 			})
 		}
 		inner, isObject := value.Value.(ast.Object)

@@ -68,7 +68,7 @@ func said(t testing.TB, dir string, coverage bool) []string {
 		if p.Severity == finding.Warning {
 			word = "warning"
 		}
-		lines = append(lines, fmt.Sprintf("%s %s:%d:%d: %s", word, p.File, p.Line, p.Column, p.Message))
+		lines = append(lines, fmt.Sprintf("%s %s:%d:%d: %s: %s", word, p.File, p.Line, p.Column, p.Message, p.Fix))
 	}
 	for _, r := range report.Results {
 		word := "FAIL"
@@ -244,8 +244,8 @@ func TestRun(t *testing.T) {
 // What would be true in tests alone is refused.
 func TestTestsAddNothing(t *testing.T) {
 	for test, want := range map[string]string{
-		"package authz\n\nrequire.a := true\n":            "problem a_test.rego:3:1: serve does not read this file, so authz.require.a would be judged in tests alone: move it to a file without _test, or begin the test with package authz_test",
-		"package authz.require\n\na := true\n":            "problem a_test.rego:3:1: serve does not read this file, so authz.require.a would be judged in tests alone: move it to a file without _test, or begin the test with package authz_test",
+		"package authz\n\nrequire.a := true\n":            "problem a_test.rego:3:1: serve does not read this file, so authz.require.a would be evaluated in tests alone: move it to a file without _test, or begin the test with package authz_test",
+		"package authz.require\n\na := true\n":            "problem a_test.rego:3:1: serve does not read this file, so authz.require.a would be evaluated in tests alone: move it to a file without _test, or begin the test with package authz_test",
 		"package doorward\n\nrequest(_) := {}\n":          "problem a_test.rego:1:1: package doorward is reserved: write package authz_test",
 		"package authz_test\n\ntest_a if {\n":             "problem a_test.rego:4:1: unexpected eof token: correct the syntax (Rego v1: `if` before a body, `contains` for a set)",
 		"package authz\n\ntest_in_the_package if 1 > 0\n": "PASS a_test.rego:3 authz.test_in_the_package",
@@ -296,7 +296,7 @@ func TestOwnPackage(t *testing.T) {
 		"weather.rego": "package authz.weather\n\nrequire.a if input.claims.a\n",
 		"a_test.rego":  "package authz.weather\n\nrequire.b := true\n",
 	}), false)
-	if len(got) != 1 || !strings.Contains(got[0], "authz.weather.require.b would be judged in tests alone") {
+	if len(got) != 1 || !strings.Contains(got[0], "authz.weather.require.b would be evaluated in tests alone") {
 		t.Errorf("%q", got)
 	}
 }

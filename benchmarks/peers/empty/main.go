@@ -1,8 +1,7 @@
-// Command empty is the least that an ext_authz service in Go can be: the stock
-// gRPC server with its default options, the generated messages, and one answer
-// for everybody. What it costs is the price of asking at all; a service that
-// decides something can only be cheaper where it does not use what everybody
-// uses.
+// Command empty is a minimal ext_authz service in Go: the stock gRPC server with its
+// default options, the generated messages, and one answer for every request. Its
+// cost is that of the call itself. A service that decides can be cheaper only if it
+// does without these libraries.
 package main
 
 import (
@@ -19,8 +18,8 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// service allows everything. Its answer has the headers that doorward's has, so
-// that as much is written.
+// service allows everything. Its answer has the headers of doorward's answer, so
+// that both write the same amount.
 type service struct {
 	authv3.UnimplementedAuthorizationServer
 }

@@ -1,13 +1,13 @@
 // Command usual is an ext_authz service as it is usually built in Go: the stock
-// gRPC server and the generated messages, the request made JSON for the policy,
+// gRPC server and the generated messages, the request as JSON for the policy,
 // and OPA with a prepared query, which verifies the token with its built-in
 // function. It applies the rules that doorward applies to the benchmark's
 // resource; what doorward does beside them (challenges, metadata, key refresh,
 // metrics, log) it leaves out.
 //
-// It is meant to be fair. The query is compiled once; OPA's cache of parsed
-// keys, which its server has on, is on; and Envoy sends it the headers as a map
-// of strings, which is the default and the cheapest form for a policy to read.
+// The comparison is fair: the query is compiled once; OPA's cache of parsed keys,
+// which OPA's server uses, is on; and Envoy sends it the headers as a map of strings,
+// which is the default and the cheapest form for a policy.
 package main
 
 import (
@@ -35,21 +35,21 @@ import (
 //go:embed policy.rego
 var policy string
 
-// service asks the policy.
+// service evaluates the policy.
 type service struct {
 	authv3.UnimplementedAuthorizationServer
 	query rego.PreparedEvalQuery
 	cache cache.InterQueryValueCache
 }
 
-// decision is what the policy says.
+// decision is the result of the policy.
 type decision struct {
 	Allowed         bool              `json:"allowed"`
 	Headers         map[string]string `json:"headers"`
 	HeadersToRemove []string          `json:"headers_to_remove"`
 }
 
-// newService compiles the policy. data is what it reads beside the request.
+// newService compiles the policy. data is its `data` document.
 func newService(ctx context.Context, data map[string]any) (*service, error) {
 	query, err := rego.New(
 		rego.Query("data.authz.decision"),
@@ -62,8 +62,8 @@ func newService(ctx context.Context, data map[string]any) (*service, error) {
 	return &service{query: query, cache: cache.NewInterQueryValueCache(ctx, nil)}, nil
 }
 
-// Check fails where the policy cannot be asked: Envoy denies then, as long as
-// it is not told to let failures through.
+// Check returns an error if the evaluation fails: Envoy denies then, unless
+// failure_mode_allow is set.
 func (s *service) Check(ctx context.Context, check *authv3.CheckRequest) (*authv3.CheckResponse, error) {
 	encoded, err := protojson.Marshal(check)
 	if err != nil {

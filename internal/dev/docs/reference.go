@@ -104,7 +104,8 @@ func writeKeys(ctx context.Context, page *bytes.Buffer, binary string) error {
 	}
 	page.WriteString(`## Configuration
 
-Files are watched by content. A change is in force within 5 s, unless the column "reload" has "restart". A change with an error is refused, and the configuration before it stays in force.
+Files are watched by content. A change is in force within 5 s, unless the column "reload" has "restart". A change
+with an error is refused, and the configuration before it stays in force.
 
 | key | value | reload | meaning |
 |---|---|---|---|

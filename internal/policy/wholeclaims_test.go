@@ -53,7 +53,7 @@ banned contains [{"id": "acme", "suspended": true}, 1]`, Denied},
 			whole.deps = newInputDeps([][]string{{}})
 			w, wholeErr := whole.evaluate(t.Context(), &in)
 			if d.Outcome != w.Outcome || d.Outcome != row.want {
-				t.Errorf("with the footprint %v (%v), with all of the input %v (%v), want %v", d.Outcome, err, w.Outcome, wholeErr, row.want)
+				t.Errorf("with the dependencies %v (%v), with all of the input %v (%v), want %v", d.Outcome, err, w.Outcome, wholeErr, row.want)
 			}
 		})
 	}

@@ -13,8 +13,8 @@ import (
 // part is a member of `input` that is read, built and keyed as one.
 type part uint8
 
-// The parts. A part of a mapping (query, headers, labels, claims) is a leaf for
-// each name that is read, or one leaf without a name for the whole.
+// The parts. Of a mapping (query, headers, labels, claims) there is a dependency on
+// each name that is read, or one without a name on the whole.
 const (
 	version part = iota
 	requestID
@@ -38,11 +38,11 @@ const (
 	tokenScopes
 	tokenProfile
 	tokenBinding
-	parts         // how many there are
-	shell = parts // not a part: an object that holds some, and is there without them
+	parts             // how many there are
+	container = parts // no part: an object that holds some, and that every input has
 )
 
-// partPaths is where each part stands below `input`.
+// partPaths are the paths of the parts below `input`.
 var partPaths = [parts][]string{
 	version:                {"version"},
 	requestID:              {"request", "id"},
@@ -68,7 +68,7 @@ var partPaths = [parts][]string{
 	tokenBinding:           {"token", "binding"},
 }
 
-// path is where the part stands; nil for a shell.
+// path is the path of the part below `input`, nil for a container.
 func (p part) path() []string {
 	if p < parts {
 		return partPaths[p]
@@ -76,8 +76,8 @@ func (p part) path() []string {
 	return nil
 }
 
-// depth is how many names below the part a leaf may go: into claims without
-// end, into a mapping of texts one, into a text or a list none.
+// depth is how many names below the part a dependency may have: any number for
+// claims, one for a mapping of strings, 0 for a string or a list.
 func (p part) depth() int {
 	switch p {
 	case claims:
@@ -89,8 +89,7 @@ func (p part) depth() int {
 	}
 }
 
-// dependency is one thing that a decision can read: a part, or what stands in it
-// under some names.
+// dependency is one value that a decision can read: a part, or a member of one.
 type dependency struct {
 	part  part
 	below []string    // the names below the part
@@ -106,17 +105,18 @@ func newDependency(p part, below []string) dependency {
 	return l
 }
 
-// inputDeps is everything of `input` that a decision can read, sorted by path.
-// No leaf holds another.
+// inputDeps is everything of `input` that a decision can read, sorted by path. No
+// dependency contains another.
 type inputDeps []dependency
 
-// newInputDeps finds the leaves of paths below `input`. A path that ends above
-// a part stands for all parts below it; one that no input has is left out. The
-// objects that every input has are always there.
+// newInputDeps are the dependencies of paths below `input`. A path that ends above a
+// part reads all parts below it; a path that no input has is left out. The objects
+// that every input has are always included.
 func newInputDeps(paths [][]string) inputDeps {
 	all := inputDeps{
-		newDependency(shell, []string{"request", "query"}), newDependency(shell, []string{"request", "headers"}),
-		newDependency(shell, []string{"resource", "labels"}), newDependency(shell, []string{"claims"}), newDependency(shell, []string{"token"}),
+		newDependency(container, []string{"request", "query"}), newDependency(container, []string{"request", "headers"}),
+		newDependency(container, []string{"resource", "labels"}), newDependency(container, []string{"claims"}),
+		newDependency(container, []string{"token"}),
 	}
 	for _, path := range paths {
 		for p := range parts {
@@ -130,7 +130,7 @@ func newInputDeps(paths [][]string) inputDeps {
 	for _, l := range all {
 		last := len(least) - 1
 		switch {
-		case last >= 0 && least[last].part == shell && hasPrefix(l.path, least[last].path):
+		case last >= 0 && least[last].part == container && hasPrefix(l.path, least[last].path):
 			least[last] = l
 		case last < 0 || !hasPrefix(l.path, least[last].path):
 			least = append(least, l)
@@ -149,14 +149,14 @@ func dependencyOf(p part, path []string) (dependency, bool) {
 	}
 	below := path[len(at):]
 	below = below[:min(len(below), p.depth())]
-	// A name that is no UTF-8 is shown with this rune in it: it could be any.
+	// A name that is not UTF-8 has this rune for each invalid byte, and could be any.
 	if i := slices.IndexFunc(below, func(name string) bool { return strings.ContainsRune(name, utf8.RuneError) }); i >= 0 {
 		below = below[:i]
 	}
 	return newDependency(p, below), len(below) == 0 || !p.hides(below[0])
 }
 
-// hides tells the names in a mapping that no policy sees.
+// hides reports the names in a mapping that no policy sees.
 func (p part) hides(name string) bool {
 	return p == requestHeaders && credential(name) || p == requestQuery && folding.DecodedParameter(name, queryToken)
 }
@@ -165,11 +165,11 @@ func hasPrefix(path, prefix []string) bool {
 	return len(path) >= len(prefix) && slices.Equal(path[:len(prefix)], prefix)
 }
 
-// paths are those that make the same footprint.
+// paths are those with the same dependencies.
 func (f inputDeps) paths() [][]string {
 	var paths [][]string
 	for _, l := range f {
-		if l.part != shell {
+		if l.part != container {
 			paths = append(paths, l.path)
 		}
 	}

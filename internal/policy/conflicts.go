@@ -11,8 +11,8 @@ import (
 	"github.com/doorward/doorward/extauthz/finding"
 )
 
-// reached are the rules at a reference and all that they read, branches of
-// `else` among them, sorted by where they stand.
+// reached are the rules at a reference and all that they read, branches of `else`
+// among them, sorted by place.
 func reached(compiler *ast.Compiler, ref ast.Ref) []*ast.Rule {
 	seen := map[*ast.Rule]bool{}
 	next := compiler.GetRules(ref)
@@ -39,11 +39,10 @@ func reached(compiler *ast.Compiler, ref ast.Ref) []*ast.Rule {
 	})
 }
 
-// inputPaths are the paths below `input` that stand in a rule, each up to the
-// first step that is no constant name. A rule reads nothing of `input` that does
-// not begin at one of them: what is bound to a variable is read as a whole,
-// whatever is done with the variable. OPA's own analysis follows variables to
-// what is read of them, and forgets some of the ways to read.
+// inputPaths are the paths below `input` in a rule, each up to the first step that
+// is no constant name. Whatever a rule reads of `input` is below one of them: a value
+// that is bound to a variable counts as read as a whole. OPA's own analysis follows
+// variables to what is read of them, and misses some ways to read.
 func inputPaths(rule *ast.Rule) [][]string {
 	var paths [][]string
 	ast.WalkRefs(withoutElse(rule), func(ref ast.Ref) bool {
@@ -55,50 +54,62 @@ func inputPaths(rule *ast.Rule) [][]string {
 	return paths
 }
 
-// withoutElse is one branch of a rule by itself.
+// withoutElse is one branch of a rule.
 func withoutElse(rule *ast.Rule) *ast.Rule {
 	alone := *rule
 	alone.Else = nil
 	return &alone
 }
 
-// conflict is a place in a rule that keeps decisions which rest on it from
-// being remembered, or from being found again.
+// conflict is a place in a rule that keeps decisions which depend on it from being
+// cached, or from being found in the cache again.
 type conflict struct {
 	at     *ast.Location
 	why    string
-	narrow bool // remembered all the same, for one token alone
+	fix    string
+	narrow bool // cached all the same, for one token alone
 }
 
-// conflicts finds those of a rule, which reads these paths.
+// conflicts finds those of a rule that reads these paths.
 func conflicts(rule *ast.Rule, paths [][]string) []conflict {
 	all := calls(rule)
 	switch {
 	case slices.ContainsFunc(paths, entireInput(requestID)):
-		all = append(all, conflict{at: rule.Location, why: "no decision that rests on this is remembered: the rule reads input.request.id, " +
-			"by itself or in all of input.request, which no two requests share: write the members that it needs, such as input.request.method"})
+		all = append(all, conflict{
+			at: rule.Location,
+			why: "no decision that rests on this is remembered: the rule reads input.request.id, " +
+				"by itself or in all of input.request, which no two requests share",
+			fix: "write the members that it needs, such as input.request.method",
+		})
 	case slices.ContainsFunc(paths, entireInput(requestHeaders)):
-		all = append(all, conflict{at: rule.Location, why: "no decision that rests on this is remembered: the rule reads all headers, " +
-			"x-request-id among them, which no two requests share: write the headers that it needs, such as input.request.headers[\"x-tenant\"]"})
+		all = append(all, conflict{
+			at: rule.Location,
+			why: "no decision that rests on this is remembered: the rule reads all headers, " +
+				"x-request-id among them, which no two requests share",
+			fix: `write the headers that it needs, such as input.request.headers["x-tenant"]`,
+		})
 	case slices.ContainsFunc(paths, entireInput(claims)):
-		all = append(all, conflict{at: rule.Location, narrow: true, why: "a decision that rests on this is remembered for one token alone: the rule reads " +
-			"all of input.claims: write the claims that it needs, such as input.claims.tenant"})
+		all = append(all, conflict{
+			at: rule.Location, narrow: true,
+			why: "a decision that rests on this is remembered for one token alone: the rule reads all of input.claims",
+			fix: "write the claims that it needs, such as input.claims.tenant",
+		})
 	}
 	return all
 }
 
-// entireInput is true for a path that reads all of a part.
+// entireInput makes a test for a path that reads all of a part.
 func entireInput(p part) func([]string) bool {
 	return func(path []string) bool {
 		return hasPrefix(p.path(), path) || p.depth() == 0 && hasPrefix(path, p.path())
 	}
 }
 
-// blocks is true for what keeps a decision from being remembered at all.
+// blocks reports whether no decision that depends on it is cached.
 func (o conflict) blocks() bool { return !o.narrow }
 
-// calls finds the built-in functions in a rule that are not known to give the
-// same answer each time, be it that one stands in for another by `with`.
+// calls finds the built-in functions in a rule that are not known to give the same
+// answer each time, also where one replaces another by `with`.
 func calls(rule *ast.Rule) []conflict {
 	var all []conflict
 	note := func(function *ast.Term, at *ast.Location) {
@@ -106,7 +117,8 @@ func calls(rule *ast.Rule) []conflict {
 		if ast.BuiltinMap[name] != nil && !slices.Contains(repeatable(), name) {
 			all = append(all, conflict{
 				at:  cmp.Or(at, rule.Location),
-				why: "no decision that rests on this is remembered: " + name + " may give another answer each time: " + instead(name),
+				why: "no decision that rests on this is remembered: " + name + " may give another answer each time",
+				fix: instead(name),
 			})
 		}
 	}
@@ -128,17 +140,14 @@ func calls(rule *ast.Rule) []conflict {
 	return all
 }
 
-// warnings tells a team about the obstacles in its own rules.
+// warnings are the findings about conflicts in the rules of the team.
 func warnings(all []conflict) finding.List {
 	var problems finding.List
 	for _, o := range all {
 		if strings.HasPrefix(o.at.File, libraryFile) {
 			continue
 		}
-		problems = append(problems, finding.Finding{
-			File: o.at.File, Line: o.at.Row, Column: max(o.at.Col, 1), Severity: finding.Warning,
-			Message: o.why,
-		})
+		problems = append(problems, warningAt(o.at, o.why, o.fix))
 	}
 	return problems
 }

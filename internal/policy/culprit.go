@@ -11,9 +11,8 @@ import (
 	"github.com/open-policy-agent/opa/v1/rego"
 )
 
-// fault is an error of an evaluation, and what is known of the rule that it is
-// about. Its text repeats no value of the input, and neither may whoever reads
-// the element.
+// fault is an error of an evaluation, with what is known of its rule. Its text
+// repeats no value of the input, and no message may contain the element.
 type fault struct {
 	error
 	at      *ast.Location // nil: the rule is known by its name alone
@@ -23,10 +22,12 @@ type fault struct {
 
 func (f *fault) Unwrap() error { return f.error }
 
-// culprit finds the rule of the team that kept an input from a decision. Where
-// the error does not say, the input is evaluated once more, with a witness. nil
-// where no rule can be named.
-func (j *Evaluator) culprit(ctx context.Context, within time.Duration, in *Input, err error) (*ast.Location, string) {
+// culprit finds the rule of the team that kept an input from a decision. Where the
+// error has no place, the input is evaluated again, with a tracer. The location is
+// nil where no rule is found.
+func (j *Evaluator) culprit(
+	ctx context.Context, within time.Duration, in *Input, err error,
+) (*ast.Location, string) {
 	var known *fault
 	if errors.As(err, &known) && known.at != nil {
 		return j.engine.ownPlace(known.at)
@@ -41,7 +42,7 @@ func (j *Evaluator) culprit(ctx context.Context, within time.Duration, in *Input
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	w := &tracer{running: map[uint64]*visit{}}
-	_, _ = j.run(ctx, input, rego.EvalQueryTracer(w), rego.EvalRuleIndexing(false)) // it comes to what it came to before
+	_, _ = j.run(ctx, input, rego.EvalQueryTracer(w), rego.EvalRuleIndexing(false)) // the result is known
 	if known == nil {
 		return j.engine.ownPlace(w.last(func(v *visit) bool { return !v.held }))
 	}
@@ -51,16 +52,17 @@ func (j *Evaluator) culprit(ctx context.Context, within time.Duration, in *Input
 	return j.engine.ownPlace(w.last(func(v *visit) bool { return v.path == known.rule }))
 }
 
-// gaveFor is true for the rule that gave the element, or the header.
+// gaveFor reports the rule with the element, or with the header.
 func (v *visit) gaveFor(f *fault) bool {
 	if name, isText := f.element.(ast.String); isText && v.path == f.rule+"."+string(name) {
 		return v.held
 	}
-	return v.path == f.rule && slices.ContainsFunc(v.elements, func(e ast.Value) bool { return f.element != nil && e.Compare(f.element) == 0 })
+	isElement := func(e ast.Value) bool { return f.element != nil && e.Compare(f.element) == 0 }
+	return v.path == f.rule && slices.ContainsFunc(v.elements, isElement)
 }
 
-// last is where the last rule of a team stands for which this is true, nil for
-// none.
+// last is the place of the last visited rule of a team for which this is true, nil
+// if there is none.
 func (w *tracer) last(which func(*visit) bool) *ast.Location {
 	for _, v := range slices.Backward(w.visits) {
 		if !strings.HasPrefix(v.at.File, libraryFile) && which(v) {
@@ -70,7 +72,7 @@ func (w *tracer) last(which func(*visit) bool) *ast.Location {
 	return nil
 }
 
-// ownPlace names the rule at a place in the files of a team; nil for none.
+// ownPlace names the rule at a place in the files of a team; nil elsewhere.
 func (e *Engine) ownPlace(at *ast.Location) (*ast.Location, string) {
 	if at == nil || strings.HasPrefix(at.File, libraryFile) {
 		return nil, ""

@@ -13,17 +13,17 @@ import (
 	"github.com/doorward/doorward/extauthz/finding"
 )
 
-// A resource's own package is judged by the same built-in modules, word for
-// word, that judge `authz`: they are compiled once more with the package's name
-// in place of `authz`. So there are two decisions about a request for such a
-// resource, each of which can only tighten, and it is allowed where both allow.
-// A package is named by none but its own judge, which keeps teams apart.
+// The built-in modules that evaluate `authz` also evaluate a resource's own package:
+// they are compiled once more with the package's name in place of `authz`. So there
+// are two decisions about a request for such a resource, each of which can only deny
+// more, and the request is allowed where both allow. Only the modules compiled for a
+// package name it, which keeps teams apart.
 
-// shared are the built-in modules that read no package of a team: there is one
-// of each, for all judges.
+// shared are the built-in modules that read no package of a team: there is one of
+// each for all packages.
 func shared() []string { return []string{"audience", "passthrough"} }
 
-// packageFolder is where the built-in rules for one package stand below data.
+// packageFolder is the path of the built-in rules for one package.
 func packageFolder(pkg string) ast.Ref {
 	root := ast.Ref{ast.DefaultRootDocument, ast.InternedTerm(ownPackage)}
 	if pkg == teamPackage {
@@ -56,7 +56,7 @@ func forPackage(library fs.FS, pkg string) (map[string]*ast.Module, error) {
 			continue
 		}
 		m.Package.Path = renamed(m.Package.Path, pkg)
-		done := map[*ast.Term]bool{} // a term may stand in two places
+		done := map[*ast.Term]bool{} // a term may occur twice
 		ast.WalkTerms(m, func(term *ast.Term) bool {
 			if ref, ok := term.Value.(ast.Ref); ok && !done[term] {
 				term.Value, done[term] = renamed(ref, pkg), true
@@ -68,7 +68,7 @@ func forPackage(library fs.FS, pkg string) (map[string]*ast.Module, error) {
 	return own, nil
 }
 
-// renamed is a reference of the library as it reads for a package.
+// renamed is a reference of the library, compiled for a package.
 func renamed(ref ast.Ref, pkg string) ast.Ref {
 	path := names(ref)
 	switch {
@@ -82,38 +82,38 @@ func renamed(ref ast.Ref, pkg string) ast.Ref {
 	return ref
 }
 
-// packages are those that are heard: authz, and each resource's own, sorted.
+// packages are those that are evaluated: authz, and each resource's own, sorted.
 func (s Sources) packages() []string {
 	all := append(slices.Collect(maps.Values(s.Packages)), teamPackage)
 	slices.Sort(all)
 	return slices.DeleteFunc(slices.Compact(all), func(pkg string) bool { return pkg == "" })
 }
 
-// packageFault says what keeps a name from being that of a resource's own
-// package, "" if nothing does. A name that ends in or passes through an output
-// would be read as a rule of the package above it.
-func packageFault(pkg string) string {
+// packageFault says what keeps a name from being the package of a resource, and
+// what to write; both are "" for a valid name. A name with an output in it would be
+// read as a rule of the package above it.
+func packageFault(pkg string) (message, fix string) {
 	if pkg == teamPackage {
-		return ""
+		return "", ""
 	}
 	path := strings.Split(pkg, ".")
 	if !regexp.MustCompile(`^authz(\.[A-Za-z_][A-Za-z0-9_]*)+$`).MatchString(pkg) {
-		return fmt.Sprintf("which is no package below %s: write %s.TEAM", teamPackage, teamPackage)
+		return "which is no package below " + teamPackage, fmt.Sprintf("write %s.TEAM", teamPackage)
 	}
 	for _, name := range path {
 		if slices.Contains(outputs(), name) {
-			return fmt.Sprintf("where %s is a word that rules have: choose another name", name)
+			return fmt.Sprintf("where %s is a word that rules have", name), "choose another name"
 		}
 	}
-	return ""
+	return "", ""
 }
 
-// about tells each resource that names a package what is wrong with it.
-func (s Sources) about(pkg, fault string) finding.List {
+// about are the findings about a package, one for each resource that names it.
+func (s Sources) about(pkg, fault, fix string) finding.List {
 	var problems finding.List
 	for _, resource := range slices.Sorted(maps.Keys(s.Packages)) {
 		if s.Packages[resource] == pkg {
-			problems = append(problems, finding.Finding{Resource: resource, Message: pkg + ", " + fault})
+			problems = append(problems, finding.Finding{Resource: resource, Message: pkg + ", " + fault, Fix: fix})
 		}
 	}
 	return problems

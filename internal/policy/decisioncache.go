@@ -23,9 +23,9 @@ type DecisionCache struct {
 	bytes     atomic.Int64
 }
 
-// memo is a decision and its key. It is never changed.
+// memo is a decision with its key. It never changes.
 type memo struct {
-	snapshot uint64 // the policy it was made by
+	snapshot uint64 // the number of the policy that made it
 	key      []byte // of the evaluator, and of what it could read
 	decision Decision
 }
@@ -56,11 +56,11 @@ func (m *DecisionCache) Bytes() uint64 { return m.decisions.WeightedSize() }
 // Evictions is the number of decisions evicted for others.
 func (m *DecisionCache) Evictions() uint64 { return m.evictions.Snapshot().Evictions }
 
-// snapshot is a number that no policy of this cache had before.
+// snapshot is a new number for a policy.
 func (m *DecisionCache) snapshot() uint64 { return m.snapshots.Add(1) }
 
-// recall finds the decision of a policy for a key. The hash only says where to
-// look; what is found there counts if it is for this policy and this very key.
+// recall finds the decision of a policy for a key. The hash finds an entry, which
+// must be of this policy and have this key.
 func (m *DecisionCache) recall(snapshot uint64, key []byte) (*Decision, bool) {
 	found, hit := m.decisions.GetIfPresent(maphash.Bytes(m.seed, key))
 	if !hit || found.snapshot != snapshot || !bytes.Equal(found.key, key) {
@@ -69,7 +69,7 @@ func (m *DecisionCache) recall(snapshot uint64, key []byte) (*Decision, bool) {
 	return &found.decision, true
 }
 
-// remember keeps a decision. The key is copied.
+// remember caches a decision. It copies the key.
 func (m *DecisionCache) remember(snapshot uint64, key []byte, d Decision) {
 	// otter evicts later: with a maximum of 0 it would return an entry for a moment.
 	if m.bytes.Load() > 0 {
@@ -77,7 +77,7 @@ func (m *DecisionCache) remember(snapshot uint64, key []byte, d Decision) {
 	}
 }
 
-// weight is about what an entry holds, in bytes.
+// weight is the approximate size of an entry, in bytes.
 func (m *memo) weight() uint32 {
 	const entry = 512
 	return uint32(entry + len(m.key) + m.decision.Size()) //nolint:gosec // the key is no longer than a request, the rest bounded by maxOutput

@@ -75,7 +75,7 @@ func TestWhatIsNotRememberedIsTold(t *testing.T) {
 			var got []place
 			for _, p := range problems {
 				if !strings.HasPrefix(p.Message, "late decides nothing") {
-					got = append(got, place{p.Line, p.Column, p.Message})
+					got = append(got, place{p.Line, p.Column, p.Message + ": " + p.Fix})
 				}
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {

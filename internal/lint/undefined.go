@@ -7,12 +7,12 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
-// presence holds the paths that some rule asks for.
+// presence holds the paths that a rule tests for.
 type presence map[string]bool
 
-// note takes in what one rule asks for: `not path` in any rule, and every path
-// in a requirement, which denies where the path is missing. What a helper reads
-// is asked for where the helper is.
+// note adds what one rule tests for: `not path` in any rule, and every path in a
+// requirement, which denies where the path is missing. A rule that tests a helper
+// tests what the helper reads.
 func (p presence) note(r *reader) {
 	required := slices.ContainsFunc(r.rule.Ref()[1:], func(t *ast.Term) bool { return t.Value.Compare(ast.String("require")) == 0 })
 	seen := map[*ast.Rule]bool{}
@@ -25,7 +25,7 @@ func (p presence) note(r *reader) {
 	})
 }
 
-// line takes in what a line asks for.
+// line adds what a line tests for.
 func (p presence) line(r *reader, e *ast.Expr, seen map[*ast.Rule]bool) {
 	for _, path := range r.within(e) {
 		if r.optional(path) {
@@ -39,16 +39,21 @@ func (p presence) line(r *reader, e *ast.Expr, seen map[*ast.Rule]bool) {
 			}
 			seen[rule] = true
 			inner := r.inside(rule, u.args)
-			for _, line := range rule.Body {
-				if !line.Negated && (!e.Negated || !undefinedWhenMissing(line)) {
-					p.line(inner, line, seen)
-				}
-			}
+			p.body(inner, e, seen)
 		}
 	}
 }
 
-// has is true if a rule asks for the path, or for what it is part of.
+// body adds what the body of a helper tests for, which a line reads.
+func (p presence) body(helper *reader, from *ast.Expr, seen map[*ast.Rule]bool) {
+	for _, line := range helper.rule.Body {
+		if !line.Negated && (!from.Negated || !undefinedWhenMissing(line)) {
+			p.line(helper, line, seen)
+		}
+	}
+}
+
+// has reports whether a rule tests for the path, or for an object above it.
 func (p presence) has(path ast.Ref) bool {
 	for length := len(path); length > 2; length-- {
 		if p[path[:length].String()] {
@@ -58,8 +63,8 @@ func (p presence) has(path ast.Ref) bool {
 	return false
 }
 
-// undefinedDenials finds rules that ask for more (deny, scopes) and say nothing where
-// what they look at is missing, be it in a helper that they read.
+// undefinedDenials finds rules of deny, scopes and warn that are undefined where a
+// path is missing that they, or helpers of theirs, read.
 func (r *reader) undefinedDenials(tested presence) {
 	name := r.rule.Head.Ref()[0].Value.String()
 	if !slices.Contains([]string{"deny", "scopes", "warn"}, name) {
@@ -67,15 +72,15 @@ func (r *reader) undefinedDenials(tested presence) {
 	}
 	t := trail{name: name, readers: []*reader{r}, tested: tested, seen: map[string]bool{}}
 	r.holds(t, r.rule.Body)
-	if key := r.rule.Head.Key; key != nil { // an element with a hole in it is no element
+	if key := r.rule.Head.Key; key != nil { // an element is undefined where a part of it is
 		t.at = key.Location
 		r.missing(t, r.needs(key, t.seen))
 	}
 }
 
-// undefinedWhenMissing is true for a line that is meant to hold for anything but something,
-// and does not hold for nothing: `x != y`, an order, `x == false`, and `not f(x)`,
-// which Rego leaves undefined where x is.
+// undefinedWhenMissing reports a line that its author expects to hold where a path
+// is missing, and that does not: `x != y`, an order, `x == false`, and `not f(x)`,
+// which is undefined where x is.
 func undefinedWhenMissing(e *ast.Expr) bool {
 	c, ok := callOf(e)
 	if !ok {
@@ -121,8 +126,8 @@ func (r *reader) within(e any) []ast.Ref {
 	return all
 }
 
-// listed is the header or parameter that a term is an element of: one has one
-// value, however a rule takes it out of its list.
+// listed is the header or parameter that a term is an element of, however the
+// rule takes it out of its list.
 func (r *reader) listed(t *ast.Term, path ast.Ref) ast.Ref {
 	if name, isVar := t.Value.(ast.Var); isVar {
 		return r.drawn[name]
@@ -133,8 +138,8 @@ func (r *reader) listed(t *ast.Term, path ast.Ref) ast.Ref {
 	return nil
 }
 
-// guarded is true where the rule itself asks whether the path, or what it is
-// part of, is there: by its name alone, by its type, or by what it equals.
+// guarded reports whether the rule itself tests that the path, or an object above
+// it, is there: by its name alone, by its type, or by a value that it equals.
 func (r *reader) guarded(path ast.Ref) bool {
 	return slices.ContainsFunc(r.rule.Body, func(e *ast.Expr) bool {
 		c, isCall := callOf(e)
@@ -160,5 +165,8 @@ func (r *reader) optional(path ast.Ref) bool {
 		label, ok := below(path, ast.MustParseRef("input.resource.labels"))
 		return len(path) > 3 && (!ok || !slices.Contains(r.known.Labels, label))
 	}
-	return slices.Contains([]string{"input.request.id", "input.request.source_address", "input.request.source_principal", "input.request.client_address", "input.token.client"}, names)
+	return slices.Contains([]string{
+		"input.request.id", "input.request.source_address", "input.request.source_principal", "input.request.client_address",
+		"input.token.client",
+	}, names)
 }

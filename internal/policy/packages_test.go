@@ -249,8 +249,8 @@ func TestOwnPackageProblems(t *testing.T) {
 		}, nil},
 		{"a requirement named as an output", "authz.weather", map[string]string{"a.rego": "package authz.weather.require\n\ndeny := true"}, nil},
 		{"a package with dots in its name", "authz.weather", map[string]string{"a.rego": "package authz.weather", "b.rego": "package authz[\"weather.eu\"]\n\nx := 1", "c.rego": "package authz[\"a.b\"]\n\ny := 1"}, []string{
-			"b.rego:1:1: warning: nothing in this file reaches a decision, no rule that is judged reads it: read it in require[\"NAME\"] if …, or remove the file",
-			"c.rego:1:1: warning: nothing in this file reaches a decision, no rule that is judged reads it: read it in require[\"NAME\"] if …, or remove the file",
+			"b.rego:1:1: warning: nothing in this file reaches a decision, no rule that is evaluated reads it: read it in require[\"NAME\"] if …, or remove the file",
+			"c.rego:1:1: warning: nothing in this file reaches a decision, no rule that is evaluated reads it: read it in require[\"NAME\"] if …, or remove the file",
 		}},
 		{"data of its own is fine", "authz.weather", map[string]string{"a.rego": "package authz.weather\n\nrequire.a if data.authz.weather.limits.a", "data.json": `{"authz": {"weather": {"limits": {"a": true}}}}`}, nil},
 		{"the package of its requirements alone is fine", "authz.weather", map[string]string{"a.rego": "package authz.weather.require\n\na if input.claims.tenant"}, nil},

@@ -10,14 +10,14 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage"
 )
 
-// CacheResult says where a decision comes from.
+// CacheResult is where a decision comes from.
 type CacheResult uint8
 
 // Where decisions come from.
 const (
-	Evaluated   CacheResult = iota // the rules were evaluated; the same again may be remembered
-	Remembered                     // the same was asked before
-	Uncacheable                    // the rules were evaluated, as they must be each time
+	Evaluated   CacheResult = iota // the rules were evaluated; the decision may be cached now
+	Remembered                     // from the cache
+	Uncacheable                    // the rules were evaluated, as they are for every request
 )
 
 // Evaluator decides on the requests for one resource, or for all resources
@@ -40,7 +40,7 @@ type teamRules struct {
 	headers   []string // those that its rules declare
 	codes     []string // constant ones in its rules, sorted
 	decision  ast.Ref
-	footprint inputDeps
+	deps      inputDeps
 	conflicts []conflict
 }
 
@@ -57,7 +57,10 @@ func (v teamRules) label(code string) string {
 
 // evaluatedPackagesOf reads the rules that make the decisions of a package.
 func evaluatedPackagesOf(compiler *ast.Compiler, c contract, pkg string) teamRules {
-	v := teamRules{pkg: pkg, headers: c.packages[pkg].headers, decision: append(packageFolder(pkg), ast.InternedTerm("decision"))}
+	v := teamRules{
+		pkg: pkg, headers: c.packages[pkg].headers,
+		decision: append(packageFolder(pkg), ast.InternedTerm("decision")),
+	}
 	rules := reached(compiler, v.decision)
 	var paths [][]string
 	for _, rule := range rules {
@@ -65,23 +68,24 @@ func evaluatedPackagesOf(compiler *ast.Compiler, c contract, pkg string) teamRul
 		paths = append(paths, read...)
 		v.conflicts = append(v.conflicts, conflicts(rule, read)...)
 	}
-	v.footprint = newInputDeps(paths)
-	v.codes = constantCodes(slices.DeleteFunc(rules, func(rule *ast.Rule) bool { return strings.HasPrefix(rule.Location.File, libraryFile) }))
+	v.deps = newInputDeps(paths)
+	isLibrary := func(rule *ast.Rule) bool { return strings.HasPrefix(rule.Location.File, libraryFile) }
+	v.codes = constantCodes(slices.DeleteFunc(rules, isLibrary))
 	return v
 }
 
 // prepare makes the evaluator of these packages.
-func (e *Engine) prepare(ctx context.Context, store storage.Store, voices ...teamRules) (*Evaluator, error) {
-	j := &Evaluator{engine: e, packages: voices, cacheable: true}
+func (e *Engine) prepare(ctx context.Context, store storage.Store, packages ...teamRules) (*Evaluator, error) {
+	j := &Evaluator{engine: e, packages: packages, cacheable: true}
 	// [teamOutput.decide] reads them too, so they are part of every key.
 	paths := [][]string{resourceScopes.path()}
 	var query []string
-	for _, v := range voices {
+	for _, v := range packages {
 		query = append(query, v.decision.String())
 		j.headers = append(j.headers, v.headers...)
 		j.prefix = appendText(j.prefix, v.pkg)
 		j.cacheable = j.cacheable && !slices.ContainsFunc(v.conflicts, conflict.blocks)
-		paths = append(paths, v.footprint.paths()...)
+		paths = append(paths, v.deps.paths()...)
 	}
 	slices.Sort(j.headers)
 	j.headers = slices.Compact(j.headers)
@@ -134,12 +138,12 @@ func (j *Evaluator) Decide(ctx context.Context, in Input) (Decision, CacheResult
 	return d, Evaluated, err
 }
 
-// maxKey is the longest key that is remembered, in bytes: a request with more in
-// what the rules read is seldom repeated.
+// maxKey is the longest key of a cached decision, in bytes: requests with longer
+// ones are seldom repeated.
 const maxKey = 16 << 10
 
 // key adds to b the key of a decision. It is false where the decision is not
-// remembered: without a cache, for a key that is too long, and for claims of a
+// cached: without a cache, for a key that is too long, and for claims of a
 // type that has no key.
 func (j *Evaluator) key(b []byte, in *Input) ([]byte, bool) {
 	if j.engine.cache == nil {

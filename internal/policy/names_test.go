@@ -14,9 +14,9 @@ func TestNamesOfOthers(t *testing.T) {
 		"package authz\n\nrequire.a if {\n\tdata := 1\n\tdata == 1\n}\n":                           "a.rego:4:2: variables must not shadow data (use a different variable name): ",
 		"package authz\n\ncount(_) := 0\n\nrequire.a if count([]) == 0\n":                          "a.rego:3:1: warning: count takes the place of the built-in function in this package: ",
 		"package data.authz\n":                                                                     "",
-		"package data.authz\n\nrequire.a if input.claims.a\n":                                      "a.rego:1:1: warning: package data.authz is judged for no resource, so its require decides nothing: write package authz",
-		"package policy\n\ndeny contains {\"code\": \"a\", \"message\": \"\"} if input.claims.a\n": "a.rego:1:1: warning: package policy is judged for no resource, so its deny decides nothing: write package authz",
-		"package policy\n\ndeny := \"a word\"\n":                                                   "a.rego:1:1: warning: package policy is judged for no resource, and no other package reads it, so nothing in this file decides: write package authz",
+		"package data.authz\n\nrequire.a if input.claims.a\n":                                      "a.rego:1:1: warning: package data.authz is evaluated for no resource, so its require decides nothing: write package authz",
+		"package policy\n\ndeny contains {\"code\": \"a\", \"message\": \"\"} if input.claims.a\n": "a.rego:1:1: warning: package policy is evaluated for no resource, so its deny decides nothing: write package authz",
+		"package policy\n\ndeny := \"a word\"\n":                                                   "a.rego:1:1: warning: package policy is evaluated for no resource, and no other package reads it, so nothing in this file decides: write package authz",
 		"package doorward.own\n":                                                                   "a.rego:1:1: package doorward is reserved: ",
 		"package authz\n\nimport data.doorward.team\n\nrequire.a if team.agrees\n":                 "a.rego:5:1: rule data.authz.require.a may be recursive: ",
 	} {

@@ -23,7 +23,7 @@ func builtIn() []string {
 	}
 }
 
-// Exactly what a rule reads is in the footprint, whatever way it is written.
+// Exactly what a rule reads is in the dependencies, in every way to write it.
 func TestFootprint(t *testing.T) {
 	tests := []struct {
 		intent, rules string
@@ -76,7 +76,7 @@ func TestFootprint(t *testing.T) {
 			}
 			var got []string
 			for _, l := range with.For("plain").deps {
-				if l.part != shell {
+				if l.part != container {
 					got = append(got, strings.Join(l.path, "."))
 				}
 			}
@@ -124,7 +124,7 @@ func TestScopesOfTheResourceAreInEveryKey(t *testing.T) {
 }
 
 // Paths that are refused when they stand in a rule can still be what a rule
-// comes to depend on: they are no part of a footprint, or as much as can be read.
+// comes to depend on: they are no dependency, or as much as can be read.
 func TestFootprintOfWhatIsRefused(t *testing.T) {
 	for path, want := range map[string][]string{
 		"request.headers.authorization": nil,
@@ -137,7 +137,7 @@ func TestFootprintOfWhatIsRefused(t *testing.T) {
 	} {
 		var got []string
 		for _, l := range newInputDeps([][]string{strings.Split(path, ".")}) {
-			if l.part != shell {
+			if l.part != container {
 				got = append(got, strings.Join(l.path, "."))
 			}
 		}
@@ -147,7 +147,7 @@ func TestFootprintOfWhatIsRefused(t *testing.T) {
 	}
 }
 
-// A package's rules are in the footprint of those who are judged by it.
+// A package's rules are dependencies of the resources that name it.
 func TestFootprintOfAPackage(t *testing.T) {
 	with := compileFor(t, map[string]string{
 		"a.rego": "package authz\n\nrequire.a if input.claims.a", "b.rego": "package authz.weather\n\nrequire.b if input.claims.b",
@@ -200,7 +200,7 @@ func TestRequestDependencies(t *testing.T) {
 		with := compileFor(t, map[string]string{"a.rego": "package authz\n\n" + rules, "b.rego": "package authz.weather"})
 		var got []string
 		for _, l := range with.For("plain").request {
-			if l.part != shell {
+			if l.part != container {
 				got = append(got, strings.Join(l.path[1:], "."))
 			}
 		}
@@ -274,11 +274,11 @@ func FuzzKey(f *testing.F) {
 			{{"request", "headers"}, {"resource", "labels"}},
 			{{"token"}, {"resource", "labels", "a"}},
 		} {
-			footprint := newInputDeps(paths)
-			seen, err := footprint.term(&one)
-			otherSeen, otherErr := footprint.term(&other)
-			key, _ := footprint.appendKey(nil, &one)
-			otherKey, _ := footprint.appendKey(nil, &other)
+			deps := newInputDeps(paths)
+			seen, err := deps.term(&one)
+			otherSeen, otherErr := deps.term(&other)
+			key, _ := deps.appendKey(nil, &one)
+			otherKey, _ := deps.appendKey(nil, &other)
 			same := string(key) == string(otherKey)
 			switch {
 			case err != nil || otherErr != nil:
