@@ -10,7 +10,7 @@ import (
 	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
-// forgeries are headers by which a client would like to be somebody else, in
+// forgeries are headers by which a client pretends to be another subject, in
 // names that Envoy lets through as shipped.
 func forgeries() [][2]string {
 	all := [][2]string{
@@ -45,8 +45,8 @@ func underscored() [][2]string {
 }
 
 // TestUpstreamNeverSeesACredential is PT-1, TK-4, T-7 and T-8 on the wire: what
-// arrives behind the door holds no credential in any place, and tells who the
-// caller is in our words alone.
+// arrives at the upstream holds no credential in any place, and names the caller in
+// doorward's headers alone.
 func TestUpstreamNeverSeesACredential(t *testing.T) {
 	testenv.RequireEnvoy(t)
 	key := jwttest.NewKey("ES256", "key-1")

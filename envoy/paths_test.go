@@ -117,7 +117,7 @@ func staysInside(t *testing.T, h *environment, behind *upstream, a clientRequest
 	}
 }
 
-// weatherAs reads a request as the most lenient of servers would, and tells
+// weatherAs reads a request as the most lenient of servers would, and reports
 // whether it is still for the weather.
 func weatherAs(got arrived) bool {
 	switch strings.ToLower(strings.TrimSuffix(got.value("host"), ":443")) {

@@ -19,7 +19,7 @@ import (
 	"github.com/doorward/doorward/rego"
 )
 
-// plan is what doorward decides by, in the words of a test.
+// plan is the configuration that a test changes.
 type plan struct {
 	resources []resource.Spec
 	issuers   map[string]*token.Issuer
@@ -57,7 +57,7 @@ func trust(source *jwks.Source) *token.Issuer {
 	return &token.Issuer{ID: source.Status().Issuer, Algorithms: token.DefaultAlgorithms(), Keys: source}
 }
 
-// state makes of a plan what the command makes of a configuration.
+// state is made of a plan as the command makes one of a configuration.
 func (p plan) state(t *testing.T) *extauthz.State {
 	t.Helper()
 	table, problems := resource.NewTable(p.resources, []string{"loopback"})

@@ -288,9 +288,9 @@ func (r row) lookAtLogs(t *testing.T, h *environment, got reply) {
 	}
 }
 
-// withoutDoorward is TK-9: with nobody at the door the shipped configuration
-// lets nobody in. That failure_mode_allow would, is why no refusal of doorward
-// may look like a failure.
+// withoutDoorward is TK-9: without a running doorward the shipped configuration
+// denies every request. With failure_mode_allow it would allow them, which is why
+// no refusal of doorward may look like a failure.
 func withoutDoorward(t *testing.T, h *environment, behind *upstream, good clientRequest, allows bool) {
 	t.Helper()
 	behind.take()

@@ -17,8 +17,8 @@ import (
 	"github.com/doorward/doorward/extauthz/reason"
 )
 
-// accountRow is one refusal, what its line says was wrong, and words of its
-// advice; a word that begins with "!" must not be there.
+// accountRow is one refusal, the facts in its log line, and parts of its advice; a
+// part that begins with "!" must not be there.
 type accountRow struct {
 	intent string
 	change func(*plan)
@@ -28,8 +28,8 @@ type accountRow struct {
 	advice []string
 }
 
-// TestALineSaysWhatWasWrong, and its advice is true for this very request. The
-// same is told by Explain.
+// TestALineSaysWhatWasWrong, and its advice is true for this very request.
+// Explain has the same facts and advice.
 func TestALineSaysWhatWasWrong(t *testing.T) {
 	given := map[string]bool{}
 	for _, row := range accountRows() {

@@ -15,9 +15,9 @@ func fromPeer(check *authv3.CheckRequest, address string) *authv3.CheckRequest {
 	return check
 }
 
-// TestClientAddress: the peer's, or with trust_client_address what Envoy's
-// header says, once and as one address; whatever else denies, and is never the
-// peer's.
+// TestClientAddress: the client's address is the peer's, or with
+// trust_client_address the one in Envoy's header. A header that is repeated, or is
+// no single address, denies: it never counts as the peer's.
 func TestClientAddress(t *testing.T) {
 	const peer, office = "203.0.113.7", "203.0.113.9"
 	d := startService(t, useTempFolder(t, team(`require["office"] if net.cidr_contains("203.0.113.0/24", input.request.client_address)

@@ -18,7 +18,7 @@ func rememberDecisions(p *plan) {
 	p.memory.SetMaximum(1 << 20)
 }
 
-// teams writes modules into a folder that the plan's policy is read from.
+// teams writes modules into the folder of the policy.
 func teams(t *testing.T, modules ...string) func(*plan) {
 	t.Helper()
 	dir := t.TempDir()
@@ -49,7 +49,7 @@ func decisions(t *testing.T, d *testService) map[string]float64 {
 }
 
 // A decision is evaluated once for all tokens of a kind, and counted as it was
-// found. No answer tells whether it was remembered, and none changes what is.
+// found. No answer shows whether it was cached, or changes what is cached.
 func TestADecisionIsMadeOnce(t *testing.T) {
 	d := startService(t, rememberDecisions, teams(t, "package authz\n\nheaders[\"x-tenant\"] := input.claims.tenant\n\n"+
 		"warn contains {\"code\": \"a\"}\n\nscopes contains \"mcp:read\"\n\nrequire.a if input.request.headers[\"x-fine\"][0] == \"yes\""))
@@ -91,8 +91,8 @@ func TestAnUncacheableDecisionIsCounted(t *testing.T) {
 	}
 }
 
-// A team's package is for its own resource: another's requests are not judged
-// by it, get none of its headers, and keep theirs.
+// A team's package is for its own resource: it does not decide on
+// another's requests, adds no header to them, and removes none of theirs.
 func TestTeamsAreKeptApart(t *testing.T) {
 	d := startService(t, rememberDecisions, teams(t,
 		"package authz\n\nheaders[\"x-all\"] := \"all\"",

@@ -125,7 +125,8 @@ func digest(token string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// TestDigests: a token has one, be it refused; what may be a password has none.
+// TestDigests: a token has a digest, also a refused one; what may be a password has
+// no digest.
 func TestDigests(t *testing.T) {
 	d := startService(t)
 	foreign, expired, forged := d.token(), d.token(map[string]any{"exp": 1}), forger().Sign(claims())

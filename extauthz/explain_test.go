@@ -16,7 +16,7 @@ import (
 
 // TestExplainAnswersAsCheckDoes: for every reason, in both forms of headers,
 // byte for byte; and the last step is the one that the reason belongs to.
-// Passthrough has two: the policy says it, or the look at what it said.
+// Passthrough has two: the decision itself, or the check of what it removes.
 func TestExplainAnswersAsCheckDoes(t *testing.T) {
 	for _, row := range wireRows() {
 		t.Run(row.reason.String()+"/"+row.intent, func(t *testing.T) {
@@ -120,8 +120,8 @@ func TestExplainOfWhatCannotBeAnswered(t *testing.T) {
 	}
 }
 
-// TestGroundsAreOfThisDecision: a policy that decides otherwise when it is
-// asked again has no grounds to tell.
+// TestGroundsAreOfThisDecision: there are no traces of a policy that decides
+// otherwise the second time.
 func TestGroundsAreOfThisDecision(t *testing.T) {
 	d := startService(t, useTempFolder(t, team(`deny contains {"code": sprintf("n%d", [n]), "message": ""} if {
 	n := rand.intn("x", 1000000000)

@@ -7,8 +7,8 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 )
 
-// FuzzCheck states the one property that matters: whatever Envoy says of a
-// request, the answer is a refusal unless the request carries the token that
+// FuzzCheck states the one property that matters: whatever the
+// request holds, the answer is a refusal unless the request carries the token that
 // our issuer signed, to a path of its resource; the two header forms agree; and
 // no refusal can be taken for an allow.
 func FuzzCheck(f *testing.F) {

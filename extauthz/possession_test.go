@@ -293,7 +293,7 @@ func TestAPolicySeesTheBinding(t *testing.T) {
 	}
 }
 
-// TestIssuedBefore voids what is older, what does not say how old it is, and
+// TestIssuedBefore voids what is older, what has no time of issue, and
 // nothing else.
 func TestIssuedBefore(t *testing.T) {
 	d := startService(t, func(p *plan) {

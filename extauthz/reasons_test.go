@@ -242,8 +242,8 @@ func team(rule string) func(*plan) {
 	return func(p *plan) { p.policy = []string{teamFolder(rule)} }
 }
 
-// forgetting is a library that would leave a token in the query, and says that
-// all is well.
+// forgetting is a library that would leave a token in the query, and allows
+// the request.
 func forgetting(p *plan) {
 	library := fstest.MapFS{"passthrough.rego": &fstest.MapFile{Data: []byte(
 		"package doorward.passthrough\n\nstrip := {\"headers\": [\"authorization\"], \"query\": []}\n\nholds := true\n")}}
@@ -336,7 +336,7 @@ func checkParsed(t *testing.T, got wireAnswer) {
 }
 
 // TestRefusalsAreNotCached: every refusal but a document carries no-store, and
-// 503 says when to come back.
+// 503 has a Retry-After.
 func TestHeadersOfARefusal(t *testing.T) {
 	d := startService(t)
 	denied := d.check(t, clientRequest{}.joined()).GetDeniedResponse()

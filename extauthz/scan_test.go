@@ -192,8 +192,8 @@ func TestScanReadsWhatTheGeneratedDecoderReads(t *testing.T) {
 	}
 }
 
-// agree compares both decoders on the same bytes, and says whether they took
-// them.
+// agree compares both decoders on the same bytes, and reports whether they
+// accepted them.
 func agree(t *testing.T, wire []byte) bool {
 	t.Helper()
 	want, wantOK := generated(wire)

@@ -38,7 +38,7 @@ const (
 // testTime is the time of every door: tokens are valid or not for ever.
 var testTime = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// plan is what a test may change about a door before it opens.
+// plan is what a test may change of a service before it starts.
 type plan struct {
 	resources []resource.Spec
 	library   fs.FS
@@ -185,7 +185,7 @@ func (p *plan) state(t testing.TB) *extauthz.State {
 	}
 }
 
-// watchRevocations gives the state a living list, where the plan has one.
+// watchRevocations sets the revocation list of the state, if the plan has one.
 func (d *testService) watchRevocations(t testing.TB, p *plan) {
 	t.Helper()
 	if p.revocations == "" {

@@ -243,7 +243,7 @@ type differential struct {
 	at     int                 // the policy in force
 }
 
-// rulesOfTeams read and say much that a pinned answer must not confuse.
+// rulesOfTeams read and answer much that a cached verdict must not confuse.
 func rulesOfTeams() []string {
 	return []string{
 		`deny contains {"code": "no_deletes", "message": "x"} if input.request.method == "DELETE"`,

@@ -24,8 +24,8 @@ func warning(path, message string) finding.Finding {
 
 var anotherKey = regexp.MustCompile(`\bresources\[\d+\](\.\w+(\[\d+\])?)?`)
 
-// checkProblems builds a table and compares what is said, and that the table
-// is there exactly if nothing worse than a warning is.
+// checkProblems builds a table and compares the findings. There is a table exactly
+// if all of them are warnings.
 func checkProblems(t *testing.T, specs []Spec, insecure []string, want finding.List) {
 	t.Helper()
 	tb, got := NewTable(specs, insecure)
@@ -41,7 +41,7 @@ func checkProblems(t *testing.T, specs []Spec, insecure []string, want finding.L
 	}
 }
 
-// PR-4, PR-5, AU-5: the URL of a resource is canonical, or the message says
+// PR-4, PR-5, AU-5: the URL of a resource is canonical, or the message has
 // what to write.
 func TestURLProblems(t *testing.T) {
 	const (

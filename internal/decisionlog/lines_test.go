@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// reasons are what the lines of a file say.
+// reasons are those in the lines of a file.
 func reasons(t *testing.T, name string) []string {
 	t.Helper()
 	text, err := os.ReadFile(name)

@@ -189,7 +189,7 @@ func TestCertificates(t *testing.T) {
 }
 
 // TestAServiceThatFails: refused connections, 500s and hanging requests are one
-// line each, which says what is wrong; nothing is lost while there is room, and
+// line each, with what is wrong; nothing is lost while there is room, and
 // nothing is sent twice over the id of a decision.
 func TestAServiceThatFails(t *testing.T) {
 	for _, row := range []struct {

@@ -35,7 +35,7 @@ func allow() *Event {
 	return e
 }
 
-// counted is the drops that a log told of.
+// counted is the drops that a log reported.
 type counted struct{ allows, denials atomic.Int64 }
 
 func (c *counted) drop(allowed bool) {

@@ -73,8 +73,8 @@ func bubble(t *testing.T, buffer int, to func() place, test func(t *testing.T, l
 }
 
 // TestAnHourOfRefusals: what a service refuses for an hour waits, allows make
-// room, no denial is lost while there are any, and it is told once when it
-// begins, once when the room is used up, and once when it is over.
+// room, and no denial is lost while there are any. There is one line when it
+// begins, one when the room is used up, and one when it is over.
 func TestAnHourOfRefusals(t *testing.T) {
 	f := newFickle(true)
 	bubble(t, 1<<20, func() place { return f.deliver }, func(t *testing.T, l *Log, lost *counted, said *journal) {
@@ -122,7 +122,7 @@ func TestDenialsGoFirstAgain(t *testing.T) {
 	})
 }
 
-// TestAPlaceThatHangs keeps nobody waiting, and is told of.
+// TestAPlaceThatHangs delays no decision, and is logged.
 func TestAPlaceThatHangs(t *testing.T) {
 	var release chan struct{}
 	to := func() place {
@@ -264,7 +264,7 @@ func TestSoon(t *testing.T) {
 	})
 }
 
-// TestSampling: each allow as its dice say, every denial.
+// TestSampling: each allow by its random number, and every denial.
 func TestSampling(t *testing.T) {
 	const half = 1 << 63
 	for _, row := range []struct {

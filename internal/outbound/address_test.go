@@ -44,9 +44,9 @@ func TestNamesPrivate(t *testing.T) {
 	}
 }
 
-// TestJudge: whatever a name was, the address is looked at when it is dialled;
-// a proxy is not judged.
-func TestJudge(t *testing.T) {
+// TestDialPublic: whatever a name resolved to before, the address is checked when
+// it is dialled; that of a proxy is not checked.
+func TestDialPublic(t *testing.T) {
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -73,8 +73,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestRoute: an address that a URL names is judged before anything else, which
-// is all that can be judged where a proxy makes the connection.
+// TestRoute: an address that a URL names is checked before anything else, which
+// is all that can be checked where a proxy makes the connection.
 func TestRoute(t *testing.T) {
 	c := New(Rules{URL: "https://as.example.com"})
 	request := &http.Request{URL: &url.URL{Scheme: "https", Host: "127.0.0.1", Path: "/keys"}}

@@ -30,7 +30,7 @@ type place struct {
 	pair      string // the path of a certificate and key of ours, without .crt and .key; "" for none
 }
 
-// users are all that fetch or send for doorward, each with what it says of one
+// users are all that fetch or send for doorward, each with its error after one
 // exchange; "" for a success. TestNoOtherClient fails where one is missing.
 var users = []struct {
 	name        string

@@ -133,7 +133,7 @@ func TestANewConnectionTakesThePlaceOfTheOldest(t *testing.T) {
 	})
 }
 
-// TestTooLongAHeader is refused, whatever it says.
+// TestTooLongAHeader is refused, whatever is in it.
 func TestTooLongAHeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPort(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("served") }))

@@ -23,7 +23,7 @@ type AuthServerOptions struct {
 // consent without a page, client credentials, resource indicators
 // (RFC 8707), issuer identification (RFC 9207) and JWT access tokens (RFC
 // 9068). It keeps everything in memory, logs nothing, and is for loopback only:
-// whoever asks gets a token.
+// every client gets a token.
 type AuthServer struct {
 	options AuthServerOptions
 	server  *httpServer

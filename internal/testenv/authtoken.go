@@ -28,7 +28,7 @@ func (s *AuthServer) token(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// judge decides on a token request and says what the token will hold.
+// judge decides on a token request and returns what the token will hold.
 func (s *AuthServer) judge(r *http.Request) (claims map[string]any, scopes []string, problem oauthError) {
 	form := r.PostForm
 	known, problem := s.authenticate(r)

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// ErrNoEnvoy says that there is no Envoy binary on this machine.
+// ErrNoEnvoy is the error on a machine without an Envoy binary.
 var ErrNoEnvoy = errors.New("no Envoy binary: run envoy/install, or set DOORWARD_ENVOY to one")
 
 // EnvoyBinary is the Envoy to run: the environment variable DOORWARD_ENVOY,

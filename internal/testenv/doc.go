@@ -3,6 +3,6 @@
 // an authorization server, an MCP server, and an MCP client that logs in
 // without a person.
 //
-// Nothing here is part of the production binary, and nothing here judges a
-// token: that question is doorward's own.
+// Nothing here is part of the production binary, and nothing here verifies a
+// token: that is left to doorward.
 package testenv

@@ -26,7 +26,7 @@ const TeamPolicy = `package authz
 deny contains {"code": "no_deletes", "message": "nothing is deleted here"} if input.request.method == "DELETE"
 `
 
-// DoorwardOptions say which doorward to run and with which configuration.
+// DoorwardOptions are the doorward to run and its configuration.
 type DoorwardOptions struct {
 	Program    string
 	Dir        string // for the files above; made where it does not exist
@@ -140,7 +140,7 @@ func (d *Doorward) Get(ctx context.Context, path string) (status int, body []byt
 }
 
 // Metric reads one series, written as in the exposition format, labels
-// included: doorward_jwks_keys{issuer="https://as.example.com"}. The error says
+// included: doorward_jwks_keys{issuer="https://as.example.com"}. An error means
 // that there is no such series.
 func (d *Doorward) Metric(ctx context.Context, series string) (float64, error) {
 	_, body, err := d.Get(ctx, "/metrics")

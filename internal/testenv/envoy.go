@@ -134,7 +134,7 @@ func point(socket *corev3.SocketAddress, address string) error {
 	return nil
 }
 
-// mustBeFree tells of a busy port before Envoy does, in words.
+// mustBeFree reports a busy port before Envoy does, in a plain message.
 func mustBeFree(address string) error {
 	if address == "" {
 		return nil

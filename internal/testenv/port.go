@@ -12,7 +12,7 @@ import (
 const anyPort = "127.0.0.1:0"
 
 // Listen opens a TCP port for one of the parts; "" is a free port on
-// 127.0.0.1. The error of a busy port says so.
+// 127.0.0.1. The error of a busy port names it.
 func Listen(address string) (net.Listener, error) {
 	if address == "" {
 		address = anyPort
@@ -31,8 +31,8 @@ func Listen(address string) (net.Listener, error) {
 }
 
 // FreeAddresses names n different addresses on 127.0.0.1 whose ports are free at
-// this moment, for processes that cannot be handed an open listener. Somebody
-// else may take one before the process does; it then fails to start and says
+// this moment, for processes that cannot be handed an open listener. Another
+// process may take one before that; then the process fails to start and reports
 // that the port is busy.
 func FreeAddresses(n int) ([]string, error) {
 	addresses := make([]string, n)

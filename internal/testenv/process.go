@@ -123,8 +123,8 @@ func withoutRuntimeVariables(environment []string) []string {
 // Ended is closed when the process has ended, by Stop or by itself.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// Failure says that the process ended, why, and what it logged last. It is nil
-// while the process runs.
+// Failure is the error of a process that has ended: why, and what it logged last.
+// It is nil while the process runs.
 func (p *Process) Failure() error {
 	select {
 	case <-p.ended:

@@ -17,8 +17,8 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// standIn takes doorward's place: it says what it was told to say, and
-// remembers what it was asked.
+// standIn takes doorward's place: it answers as a test configures it, and records
+// the requests.
 type standIn struct {
 	authv3.UnimplementedAuthorizationServer
 	address string
