@@ -105,13 +105,13 @@ func TestDiscoveryOrder(t *testing.T) {
 }
 
 // TestMetadataIsRefused holds what keeps a document from being believed. Each
-// stands at the first place, and a good one at the last, which must be found.
+// is at the first place, and a good one at the last, which must be found.
 func TestMetadataIsRefused(t *testing.T) {
 	rows := []struct {
 		intent  string
 		page    func(issuer, keys string) string
 		cause   outbound.Cause
-		problem string // in it; ISSUER stands for the configured one
+		problem string // in it; ISSUER is replaced by the configured one
 	}{
 		{
 			"another issuer's (J-8)", func(i, k string) string { return metadata(i+"2", k) }, causeWrongIssuer,

@@ -26,7 +26,7 @@ func TestFetchRefuses(t *testing.T) {
 		serve   http.HandlerFunc
 		result  string
 		cause   outbound.Cause
-		problem string // after the URL; HOST stands for its host
+		problem string // after the URL; HOST is replaced by its host
 	}{
 		{"a redirect to the very keys", func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/jwks" {

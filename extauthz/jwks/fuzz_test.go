@@ -47,7 +47,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatalf("reversed: %v", err)
 		}
-		ids := []*string{nil, name("nobody")}
+		ids := []*string{nil, name("unknown")}
 		for _, k := range set.keys {
 			ids = append(ids, name(k.ID))
 		}

@@ -161,7 +161,7 @@ func (r *running) logged(words string) int {
 	return strings.Count(r.log.String(), words)
 }
 
-// reported is what Environment.Refreshed was told so far.
+// reported returns what Environment.Refreshed was called with so far.
 func (r *running) reported() []report {
 	synctest.Wait()
 	return *r.reports

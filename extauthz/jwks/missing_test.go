@@ -49,7 +49,7 @@ func TestNoKeysYet(t *testing.T) {
 			}
 		})
 	})
-	t.Run("and no longer than its own deadline, which ends nobody else's wait", func(t *testing.T) {
+	t.Run("and no longer than its own deadline, which does not end another wait", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			i := &issuer{keys: setOf(ed25519JWK("a")), latency: 400 * time.Millisecond}
 			s := start(t, options(), i)
@@ -183,7 +183,7 @@ func TestUnknownKey(t *testing.T) {
 			s.want(s.asks("b", time.Second), reason.Allowed, 300*time.Millisecond)
 		})
 	})
-	t.Run("a set fetched by somebody else counts", func(t *testing.T) {
+	t.Run("a set fetched for another caller counts", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			i := &issuer{keys: setOf(ed25519JWK("a"))}
 			s := start(t, options(), i)

@@ -167,7 +167,7 @@ func TestEmptySetWithdraws(t *testing.T) {
 				i.change(func(i *issuer) { i.keys = row.keys })
 				pass(time.Hour)
 				if !key.Withdrawn() || s.Set() != nil {
-					t.Fatal("a key nobody vouches for still serves")
+					t.Fatal("a withdrawn key still serves")
 				}
 				if _, why := s.find("a"); why != reason.KeysUnavailable {
 					t.Errorf("find: %s", why)

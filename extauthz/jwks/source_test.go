@@ -95,14 +95,14 @@ func TestStatic(t *testing.T) {
 		s := newRunning(t, Options{Issuer: issuerID, Static: setOf(ed25519JWK("a"), ed25519JWK("b"))}, i)
 		a, b := s.mustFind("a"), s.mustFind("b")
 		arrived := time.Now()
-		if _, why := s.find("nobody"); why != reason.KeyUnknown || time.Since(arrived) != 0 {
+		if _, why := s.find("unknown"); why != reason.KeyUnknown || time.Since(arrived) != 0 {
 			t.Errorf("%s after %s", why, time.Since(arrived))
 		}
 		s.run()
 		s.RequestRefresh()
 		pass(48 * time.Hour)
 		arrived = time.Now()
-		if _, why := s.find("nobody"); why != reason.KeyUnknown || time.Since(arrived) != 0 {
+		if _, why := s.find("unknown"); why != reason.KeyUnknown || time.Since(arrived) != 0 {
 			t.Errorf("two days later: %s after %s", why, time.Since(arrived))
 		}
 		if s.Set().Len() != 2 || s.Status().State != stateReady || i.fetches() != 0 {
@@ -147,7 +147,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 		s := start(t, options(), i)
 		s.stop() // in the middle of a fetch
 		if s.log.Len() != 0 || len(s.reported()) != 0 {
-			t.Errorf("our own end is told as a failure of the issuer's: %v\n%s", s.reported(), s.log)
+			t.Errorf("the end of Run is logged as a failure of the issuer: %v\n%s", s.reported(), s.log)
 		}
 	})
 }

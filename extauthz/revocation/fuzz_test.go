@@ -83,13 +83,13 @@ func entriesHold(t *testing.T, list *List) {
 	t.Helper()
 	young := time.Unix(yearTenThousand, 0)
 	hold := func(named Token) {
-		stranger := named
-		stranger.Issuer += "/another"
+		other := named
+		other.Issuer += "/another"
 		if !list.Revokes(named) {
 			t.Errorf("not revoked: %+v", named)
 		}
-		if _, also := list.issuedBefore[stranger.Issuer]; !also && alone(list, named.Issuer) && list.Revokes(stranger) {
-			t.Errorf("revoked: %+v", stranger)
+		if _, also := list.issuedBefore[other.Issuer]; !also && alone(list, named.Issuer) && list.Revokes(other) {
+			t.Errorf("revoked: %+v", other)
 		}
 	}
 	for e := range list.ids {

@@ -107,8 +107,8 @@ func (w *watched) want(serial int64) {
 	}
 }
 
-// told compares the log and the reports since the last time, and forgets them.
-func (w *watched) told(lines []string, reports []report) {
+// logged compares the log and the reports since the last call, and forgets them.
+func (w *watched) logged(lines []string, reports []report) {
 	w.t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -126,7 +126,7 @@ func (w *watched) told(lines []string, reports []report) {
 	w.reports = nil
 }
 
-// pass is for bubbles: fake time goes by, and whoever was woken has finished.
+// pass lets fake time pass, and waits until every goroutine of the bubble blocks.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -148,7 +148,7 @@ func TestStart(t *testing.T) {
 	if !w.Current().Revokes(Token{Issuer: as, ID: "t3"}) {
 		t.Error("not revoked at the start")
 	}
-	w.told([]string{fmt.Sprintf(loadedLine, 3)}, []report{{3, 1, true}})
+	w.logged([]string{fmt.Sprintf(loadedLine, 3)}, []report{{3, 1, true}})
 }
 
 func TestStartFails(t *testing.T) {
@@ -173,8 +173,8 @@ func TestStartFails(t *testing.T) {
 	}
 }
 
-// TestNobodyListens: log and hook may be nil.
-func TestNobodyListens(t *testing.T) {
+// TestWithoutLogAndHook: both may be nil.
+func TestWithoutLogAndHook(t *testing.T) {
 	w := open(t, version(1))
 	source, err := NewSource(w.path, nil, nil)
 	if err != nil {
@@ -229,7 +229,7 @@ func TestChangeIsInForceWithinASecond(t *testing.T) {
 						t.Error("the list in force is not the one in the file")
 					}
 					pass(time.Minute)
-					w.told([]string{fmt.Sprintf(loadedLine, 1), fmt.Sprintf(loadedLine, 2)}, []report{{1, 1, true}, {2, 1, true}})
+					w.logged([]string{fmt.Sprintf(loadedLine, 1), fmt.Sprintf(loadedLine, 2)}, []report{{1, 1, true}, {2, 1, true}})
 				})
 			})
 		}
@@ -260,7 +260,7 @@ func TestTouched(t *testing.T) {
 			at(old)
 			w.readIfChanged()
 			if !w.unchanged() {
-				t.Fatal("touched by nobody")
+				t.Fatal("seen as changed before the change")
 			}
 			row.change(w)
 			at(row.written)
@@ -326,19 +326,19 @@ func TestRefusedKeepsTheListInForce(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := open(t, version(5))
 				w.run()
-				w.told([]string{fmt.Sprintf(loadedLine, 5)}, []report{{5, 1, true}})
+				w.logged([]string{fmt.Sprintf(loadedLine, 5)}, []report{{5, 1, true}})
 				w.rename(row.doc)
 				pass(10 * time.Second)
 				w.want(5)
 				if !w.Current().Revokes(Token{Issuer: as, ID: "t5"}) {
 					t.Error("the old list is not kept")
 				}
-				w.told([]string{refusedLine + row.problem + " serial=5"}, []report{{5, 1, false}})
+				w.logged([]string{refusedLine + row.problem + " serial=5"}, []report{{5, 1, false}})
 
 				w.rename(version(7))
 				pass(time.Second)
 				w.want(7)
-				w.told([]string{fmt.Sprintf(loadedLine, 7)}, []report{{7, 1, true}})
+				w.logged([]string{fmt.Sprintf(loadedLine, 7)}, []report{{7, 1, true}})
 			})
 		})
 	}
@@ -361,21 +361,21 @@ func TestEventsAreToldOnce(t *testing.T) {
 		w := open(t, version(5))
 		w.run()
 		pass(time.Minute)
-		w.told([]string{fmt.Sprintf(loadedLine, 5)}, []report{{5, 1, true}})
+		w.logged([]string{fmt.Sprintf(loadedLine, 5)}, []report{{5, 1, true}})
 
 		if err := os.Remove(w.path); err != nil {
 			t.Fatal(err)
 		}
 		pass(time.Minute)
-		w.told([]string{refusedLine + `"stat ` + w.path + `: no such file or directory" serial=5`}, []report{{5, 1, false}})
+		w.logged([]string{refusedLine + `"stat ` + w.path + `: no such file or directory" serial=5`}, []report{{5, 1, false}})
 
 		w.rename(version(5))
 		pass(time.Minute)
-		w.told([]string{`level=INFO msg="revocations are in the file again as they are in force" serial=5`}, []report{{5, 1, true}})
+		w.logged([]string{`level=INFO msg="revocations are in the file again as they are in force" serial=5`}, []report{{5, 1, true}})
 
 		w.rename(version(5)) // another file, nothing new in it
 		pass(time.Minute)
-		w.told(nil, nil)
+		w.logged(nil, nil)
 
 		w.rename(version(3))
 		pass(time.Minute)
@@ -383,7 +383,7 @@ func TestEventsAreToldOnce(t *testing.T) {
 		pass(time.Minute)
 		w.rename(version(4)) // the same again
 		pass(time.Minute)
-		w.told([]string{
+		w.logged([]string{
 			refusedLine + `"serial: 3 is older than 5, which is in force: raise it with every change" serial=5`,
 			refusedLine + `"serial: 4 is older than 5, which is in force: raise it with every change" serial=5`,
 		}, []report{{5, 1, false}, {5, 1, false}})

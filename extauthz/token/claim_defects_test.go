@@ -16,7 +16,7 @@ func claimDefects() []defect {
 		return defect{"issuer: " + name, claim("iss", iss), reason.IssuerUnknown}
 	}
 	rows := []defect{
-		unknown("a stranger", "https://evil.example.com"),
+		unknown("of no configured issuer", "https://evil.example.com"),
 		unknown("empty", ""),
 		unknown("a slash behind", usualID+"/"),
 		unknown("upper case", "https://AS.example.com"),

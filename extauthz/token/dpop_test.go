@@ -43,7 +43,7 @@ func TestEachProofDefectAlone(t *testing.T) {
 	}
 }
 
-// What stands on the near side of each line is accepted.
+// What is just within each bound is accepted.
 func TestProofAccepted(t *testing.T) {
 	rows := map[string]twist{
 		"as drafted":                          func(*exchange) {},
@@ -51,7 +51,7 @@ func TestProofAccepted(t *testing.T) {
 		"typ as a whole media type":           proofHeader("typ", "application/dpop+jwt"),
 		"jwk with kid, alg, use and key_ops":  twists(inJWK("kid", "k"), inJWK("alg", "ES256"), inJWK("use", "sig"), inJWK("key_ops", []string{"verify"}), inJWK("ext", true)),
 		"jwk is what counts, not kid":         proofHeader("kid", "rs"),
-		"a nonce nobody asked for":            proofClaim("nonce", "x"),
+		"a nonce that is not required":        proofClaim("nonce", "x"),
 		"a nonce that is no string":           proofClaim("nonce", 1),
 		"other claims are not read":           twists(proofClaim("exp", 1), proofClaim("iss", "x"), proofClaim("cnf", "x")),
 		"jti of 256 bytes":                    proofClaim("jti", strings.Repeat("x", 256)),
@@ -62,7 +62,7 @@ func TestProofAccepted(t *testing.T) {
 		"another URL of this request":         proofClaim("htu", "http://mcp.ns.svc:8080/mcp"),
 		"htu in another spelling":             proofClaim("htu", "HTTPS://MCP.Example.com:443/%6dcp"),
 		"query and fragment are not compared": proofClaim("htu", targetURL+"?x=../y#z"),
-		"a method nobody registered":          twists(proofClaim("htm", "M-SEARCH"), presented(func(p *Presentation) { p.Method = "M-SEARCH" })),
+		"a method that is not registered":     twists(proofClaim("htm", "M-SEARCH"), presented(func(p *Presentation) { p.Method = "M-SEARCH" })),
 		"dpop: required":                      func(x *exchange) { x.mode = DPoPRequired },
 	}
 	for name, change := range rows {

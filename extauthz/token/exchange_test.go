@@ -11,7 +11,7 @@ import (
 	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
-// clock stands until it is moved.
+// clock shows one time until it is moved.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -31,7 +31,7 @@ func (c *clock) move(by time.Duration) {
 	c.now = c.now.Add(by)
 }
 
-// binderAt is a binder with room for a few, which has been there for long.
+// binderAt is a verifier with room for a few proofs, which started long ago.
 func binderAt(c *clock) *PossessionVerifier {
 	return NewPossessionVerifier(PossessionOptions{Now: c.read, InFlight: 2, Waiting: 100, Since: longAgo})
 }

@@ -17,12 +17,12 @@ import (
 // sharedKeys are those of a deployment that is replacing one by the other.
 var sharedKeys = [][]byte{[]byte("the key that makes nonces, 32 bytes"), []byte("the key before it, of 32 bytes too")}
 
-// started is a binder whose process starts now.
+// started is a verifier whose process starts now.
 func started(c *clock) *PossessionVerifier {
 	return NewPossessionVerifier(PossessionOptions{Now: c.read, InFlight: 2, Waiting: 100})
 }
 
-// handedOut is the nonce that b gives to a client that has none.
+// handedOut is the nonce that b issues to a client without one.
 func handedOut(t *testing.T, b *PossessionVerifier, rules ProofRules) string {
 	t.Helper()
 	rules.NonceAlways = true
@@ -45,7 +45,7 @@ func withNonce(t *testing.T, b *PossessionVerifier, rules ProofRules, nonce any)
 
 // RFC 9449, section 9. For the window after a start a proof needs a nonce,
 // under dpop_nonce: always at any time, and otherwise never.
-func TestWhenANonceIsDemanded(t *testing.T) {
+func TestWhenNonceIsRequired(t *testing.T) {
 	for _, row := range []struct {
 		intent string
 		after  time.Duration
@@ -81,8 +81,8 @@ func TestWhenANonceIsDemanded(t *testing.T) {
 	}
 }
 
-// A proof with another defect is told of that: a nonce would not mend it.
-func TestANonceIsTheLastThingAskedFor(t *testing.T) {
+// A proof with another defect is refused for that: a nonce would not mend it.
+func TestNonceIsRequiredLast(t *testing.T) {
 	for _, row := range proofDefects() {
 		if strings.HasSuffix(row.detail, "does not verify") || strings.Contains(row.detail, "not of the length") {
 			continue // the signature's work comes after the nonce
@@ -93,10 +93,10 @@ func TestANonceIsTheLastThingAskedFor(t *testing.T) {
 	}
 }
 
-// Which nonces hold, and where. Each row has a nonce made at noon by another
+// Which nonces are valid, and where. Each row has a nonce made at noon by another
 // process, or by this one where a key is not named.
-func TestWhichNoncesHold(t *testing.T) {
-	first, second, third := sharedKeys[:1], sharedKeys[1:], [][]byte{[]byte("a stranger's key of 32 bytes and more")}
+func TestWhichNoncesAreValid(t *testing.T) {
+	first, second, third := sharedKeys[:1], sharedKeys[1:], [][]byte{[]byte("the key of another deployment, of 32 bytes")}
 	for _, row := range []struct {
 		intent   string
 		maker    [][]byte      // the keys of the process that made it; nil: this process
@@ -118,7 +118,7 @@ func TestWhichNoncesHold(t *testing.T) {
 		{"of a replica under the key before", second, sharedKeys, -time.Minute, time.Minute, true, false},
 		{"of a replica under the key that comes", first, [][]byte{sharedKeys[1], sharedKeys[0]}, -time.Minute, time.Minute, true, false},
 		{"of a replica under a key that is gone", second, first, -time.Minute, time.Minute, false, false},
-		{"of a stranger", third, sharedKeys, -time.Minute, time.Minute, false, false},
+		{"of another deployment", third, sharedKeys, -time.Minute, time.Minute, false, false},
 		{"of a process that shares no key", third, nil, -time.Minute, time.Minute, false, false},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
@@ -173,8 +173,8 @@ func TestEachNonceDefect(t *testing.T) {
 	}
 }
 
-// Whatever the client sends, a nonce holds only if it is one of ours, read anew
-// by somebody who knows the keys.
+// Whatever the client sends, a nonce is valid only if it is one of ours, by a
+// second implementation.
 func FuzzNonce(f *testing.F) {
 	c := newClock()
 	b, rules := started(c), ProofRules{ClockSkew: skew, NonceKeys: sharedKeys, NonceAlways: true}

@@ -39,7 +39,7 @@ func inOrder() []ranked {
 		{"expired", nil, claim("exp", 1), reason.TokenExpired},
 		{"nbf", nil, claim("nbf", later), reason.TokenNotYetValid},
 		{"iat", nil, claim("iat", later), reason.TokenNotYetValid},
-		{"unknown kid", []string{"kid"}, inHeader("kid", "nobody"), reason.KeyUnknown},
+		{"unknown kid", []string{"kid"}, inHeader("kid", "unknown"), reason.KeyUnknown},
 		{"forged", nil, func(d *draft) { d.key = d.world.forger }, reason.SignatureInvalid},
 		{"bound", []string{"cnf"}, claim("cnf", map[string]any{"jkt": "x"}), reason.BindingUnproven},
 	}
@@ -87,7 +87,7 @@ func TestOrderWhereRulesMeet(t *testing.T) {
 		{"an unknown issuer's ID token is an ID token", all(inHeader("typ", "JWT"), claim("nonce", "x"), claim("iss", "https://evil.example.com")), reason.TypeNotAllowed},
 		{"an unknown issuer's token may be of any profile", all(inHeader("typ", gone), claim("iss", "https://evil.example.com")), reason.IssuerUnknown},
 		{"the strict profile's typ precedes its claims", all(strict, inHeader("typ", gone), claim("sub", gone)), reason.TypeNotAllowed},
-		{"a wrong-typed iss names nobody", claim("iss", []string{usualID}), reason.ClaimsMissing},
+		{"an iss of a wrong type names no issuer", claim("iss", []string{usualID}), reason.ClaimsMissing},
 		{"a wrong-typed iss after a wrong typ", all(inHeader("typ", "x"), claim("iss", 1)), reason.TypeNotAllowed},
 		{"expired precedes not yet valid", all(claim("exp", 1), claim("iat", testTime.Add(time.Hour).Unix())), reason.TokenExpired},
 		{"malformed precedes alg none", all(inHeader("alg", "none"), payload(`{"a":1,"a":1}`)), reason.TokenMalformed},

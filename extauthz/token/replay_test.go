@@ -41,8 +41,7 @@ func TestProofIsSpentOnce(t *testing.T) {
 	}
 }
 
-// Nobody can spend another's jti with a proof that does not pass, nor with a
-// token that is not its own.
+// A refused proof, or one for another token, does not use up a jti.
 func TestRefusedProofSpendsNothing(t *testing.T) {
 	b := binderAt(newClock())
 	for _, row := range proofDefects() {

@@ -15,7 +15,7 @@ import (
 	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
-// What stands on the near side of each line is accepted.
+// What is just within each bound is accepted.
 func TestAccepted(t *testing.T) {
 	unix := func(at time.Time) int64 { return at.Unix() }
 	rows := map[string]alteration{
@@ -237,7 +237,7 @@ func TestDetail(t *testing.T) {
 }
 
 // A token whose issuer has no keys, and whose time to wait is over, is no
-// reason to log somebody in again.
+// reason to log in again.
 func TestKeysUnavailable(t *testing.T) {
 	w := newWorld()
 	keyless := *w.issuers[usualID]
@@ -276,7 +276,7 @@ func TestOverloaded(t *testing.T) {
 	if got := verify(); got != reason.Overloaded {
 		t.Error(got)
 	}
-	if got := verify(inHeader("kid", "nobody")); got != reason.KeyUnknown {
+	if got := verify(inHeader("kid", "unknown")); got != reason.KeyUnknown {
 		t.Errorf("no signature to verify: %v", got)
 	}
 	short := sent(func(token string) string { return token[:len(token)-6] })

@@ -70,12 +70,12 @@ func staticSource(issuer string, document []byte) *jwks.Source {
 
 func (w *world) trusted(iss string) *Issuer { return w.issuers[iss] }
 
-// at is a verifier whose clock stands.
+// at is a verifier whose clock always shows now.
 func at(now time.Time) *Verifier {
 	return NewVerifier(Options{ClockSkew: skew, InFlight: 2, Waiting: 10, Now: func() time.Time { return now }})
 }
 
-// verify looks at a token at noon.
+// verify verifies a token at noon.
 func (w *world) verify(t *testing.T, token string) (*Claims, *Refusal) {
 	t.Helper()
 	claims, refusal := asBearer(at(testTime).Verify(t.Context(), token, w.trusted))

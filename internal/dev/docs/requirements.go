@@ -485,7 +485,7 @@ var requirements = []requirement{
 		[]string{
 			reasons + "X-2: a bound token without a proof",
 			"extauthz:TestDPoP",
-			"extauthz/token:TestWhenANonceIsDemanded",
+			"extauthz/token:TestWhenNonceIsRequired",
 			"envoy:TestBoundTokensThroughEnvoy",
 		},
 		"",
