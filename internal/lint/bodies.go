@@ -43,7 +43,8 @@ func (r *reader) possible(e *ast.Expr, c constraints) bool {
 		return true
 	}
 	if !e.Negated && neverHolds(call) {
-		r.warn(e.Location, "this compares two constants and is never true, so the rule has no effect", "compare with a value of input or data")
+		r.warn(e.Location, "this compares two constants and is never true, so the rule has no effect",
+			"compare with a value of input or data")
 		return false
 	}
 	path, constant, ok := r.pathAndConstant(call)
@@ -57,7 +58,8 @@ func (r *reader) possible(e *ast.Expr, c constraints) bool {
 	if c[key].add(call, constant, e.Negated) {
 		return true
 	}
-	r.warn(e.Location, fmt.Sprintf("%s has one value, which a line before compares with another, and every line of a body must be true", path),
+	r.warn(e.Location,
+		fmt.Sprintf("%s has one value, which a line before compares with another, and every line of a body must be true", path),
 		fmt.Sprintf("write two rules, or %s in {…}", path))
 	return false
 }

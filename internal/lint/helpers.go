@@ -116,7 +116,8 @@ func (r *reader) inside(rule *ast.Rule, args []*ast.Term) *reader {
 // by a default other than false.
 func total(rules []*ast.Rule) bool {
 	return slices.ContainsFunc(rules, func(rule *ast.Rule) bool {
-		return rule.Else != nil || rule.Default && rule.Head.Value != nil && rule.Head.Value.Value.Compare(ast.Boolean(false)) != 0
+		value := rule.Head.Value
+		return rule.Else != nil || rule.Default && value != nil && value.Value.Compare(ast.Boolean(false)) != 0
 	})
 }
 
@@ -246,7 +247,8 @@ func (r *reader) missing(t trail, paths []ast.Ref) {
 		}
 		reads := ""
 		if first := t.readers[0]; r != first {
-			reads = fmt.Sprintf(", which %s reads (%s:%d),", r.rule.Head.Ref(), path.Base(r.rule.Location.File), r.rule.Location.Row)
+			at := r.rule.Location
+			reads = fmt.Sprintf(", which %s reads (%s:%d),", r.rule.Head.Ref(), path.Base(at.File), at.Row)
 		}
 		key := fmt.Sprint(t.at, ref, reads)
 		if t.seen[key] {

@@ -67,7 +67,8 @@ type reader struct {
 func newReader(rule *ast.Rule, all helpers, known Known, found *finding.List, given map[ast.Var]ast.Ref) *reader {
 	r := &reader{
 		rule: rule, helpers: all, known: known, found: found,
-		alias: map[ast.Var]ast.Ref{}, drawn: map[ast.Var]ast.Ref{}, local: map[ast.Var]bool{}, imported: map[ast.Var]ast.Ref{},
+		alias: map[ast.Var]ast.Ref{}, drawn: map[ast.Var]ast.Ref{}, imported: map[ast.Var]ast.Ref{},
+		local: map[ast.Var]bool{},
 	}
 	for _, imported := range rule.Module.Imports {
 		path, ok := imported.Path.Value.(ast.Ref)
@@ -190,7 +191,8 @@ func (r *reader) place(at *ast.Location) *ast.Location {
 func (r *reader) shadows() {
 	name := r.rule.Head.Ref()[0].Value.String()
 	if len(r.rule.Head.Ref()) == 1 && len(r.rule.Head.Args) > 0 && ast.BuiltinMap[name] != nil {
-		r.warn(r.rule.Location, name+" takes the place of the built-in function in this package", "give it another name")
+		r.warn(r.rule.Location, name+" takes the place of the built-in function in this package",
+			"give it another name")
 	}
 }
 

@@ -62,7 +62,8 @@ func (r *reader) named(ref ast.Ref, at *ast.Location) {
 			fmt.Sprintf("write %s[%q]", headers, strings.ToLower(name)))
 	}
 	if name, ok := below(ref, query); ok && folding.DecodedParameter(name, "access_token") {
-		r.refuse(at, "the parameter access_token, in any spelling, carries a credential and is never in input", useVerified)
+		r.refuse(at, "the parameter access_token, in any spelling, carries a credential and is never in input",
+			useVerified)
 	}
 }
 

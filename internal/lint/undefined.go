@@ -14,7 +14,8 @@ type presence map[string]bool
 // requirement, which denies where the path is missing. A rule that tests a helper
 // tests what the helper reads.
 func (p presence) note(r *reader) {
-	required := slices.ContainsFunc(r.rule.Ref()[1:], func(t *ast.Term) bool { return t.Value.Compare(ast.String("require")) == 0 })
+	isRequire := func(t *ast.Term) bool { return t.Value.Compare(ast.String("require")) == 0 }
+	required := slices.ContainsFunc(r.rule.Ref()[1:], isRequire)
 	seen := map[*ast.Rule]bool{}
 	ast.WalkExprs(r.rule, func(e *ast.Expr) bool {
 		_, bare := e.Terms.(*ast.Term)
@@ -86,7 +87,9 @@ func undefinedWhenMissing(e *ast.Expr) bool {
 	if !ok {
 		return false
 	}
-	ordered := []string{ast.NotEqual.Name, ast.LessThan.Name, ast.LessThanEq.Name, ast.GreaterThan.Name, ast.GreaterThanEq.Name}
+	ordered := []string{
+		ast.NotEqual.Name, ast.LessThan.Name, ast.LessThanEq.Name, ast.GreaterThan.Name, ast.GreaterThanEq.Name,
+	}
 	switch {
 	case slices.Contains(ordered, c.name):
 		return true
@@ -149,7 +152,9 @@ func (r *reader) guarded(path ast.Ref) bool {
 		if _, draws := e.Terms.(*ast.SomeDecl); draws && isList(path) {
 			return false
 		}
-		return slices.ContainsFunc(r.within(e), func(other ast.Ref) bool { return r.optional(other) && path.HasPrefix(other) })
+		return slices.ContainsFunc(r.within(e), func(other ast.Ref) bool {
+			return r.optional(other) && path.HasPrefix(other)
+		})
 	})
 }
 
@@ -158,7 +163,8 @@ func (r *reader) optional(path ast.Ref) bool {
 	names := path.String()
 	switch {
 	case strings.HasPrefix(names, "input.claims"):
-		return len(path) > 2 && !slices.Contains([]string{"input.claims.iss", "input.claims.aud", "input.claims.exp"}, names)
+		always := []string{"input.claims.iss", "input.claims.aud", "input.claims.exp"}
+		return len(path) > 2 && !slices.Contains(always, names)
 	case strings.HasPrefix(names, headers.String()), strings.HasPrefix(names, query.String()):
 		return len(path) > len(headers)
 	case strings.HasPrefix(names, "input.resource.labels"):
@@ -166,7 +172,7 @@ func (r *reader) optional(path ast.Ref) bool {
 		return len(path) > 3 && (!ok || !slices.Contains(r.known.Labels, label))
 	}
 	return slices.Contains([]string{
-		"input.request.id", "input.request.source_address", "input.request.source_principal", "input.request.client_address",
-		"input.token.client",
+		"input.request.id", "input.request.source_address", "input.request.source_principal",
+		"input.request.client_address", "input.token.client",
 	}, names)
 }

@@ -37,14 +37,16 @@ func (r *reader) decodes(c call) {
 			}
 		}
 	}
-	r.warn(c.at, "the token of the request is verified before any rule, and is never in input", "write input.claims instead of "+c.name)
+	r.warn(c.at, "the token of the request is verified before any rule, and is never in input",
+		"write input.claims instead of "+c.name)
 }
 
 // member: a path among constants, or a constant among the values of a path.
 func (r *reader) member(c call, path ast.Ref, constant ast.Value) {
 	if scope, ok := constant.(ast.String); ok {
 		if path.Equal(scopeClaim) {
-			r.warn(c.at, fmt.Sprintf("input.claims.scope is one string, not a list, and %s is never in it", scope), inScopes(scope))
+			r.warn(c.at, fmt.Sprintf("input.claims.scope is one string, not a list, and %s is never in it", scope),
+				inScopes(scope))
 		}
 		return
 	}
@@ -84,18 +86,22 @@ func (r *reader) never(at *ast.Location, path ast.Ref, value ast.Value) {
 	values, closed := r.known.Values[path.String()]
 	switch {
 	case path.Equal(audience) && closed && !hasSpelling(values, string(text)):
-		r.warn(at, fmt.Sprintf("%s is never %s", path, text), "no configured resource has this audience, they have "+list(values))
+		r.warn(at, fmt.Sprintf("%s is never %s", path, text),
+			"no configured resource has this audience, they have "+list(values))
 	case path.Equal(audience):
 	case closed && !slices.Contains(values, string(text)):
 		r.warn(at, fmt.Sprintf("%s is never %s", path, text), "it is "+list(values))
 	case path.Equal(methodPath) && string(text) != strings.ToUpper(string(text)):
-		r.warn(at, "methods are case-sensitive, and clients send them in upper case", fmt.Sprintf("write %q", strings.ToUpper(string(text))))
+		r.warn(at, "methods are case-sensitive, and clients send them in upper case",
+			fmt.Sprintf("write %q", strings.ToUpper(string(text))))
 	case path.Equal(requestPath) && strings.Contains(string(text), "?"):
 		r.warn(at, "input.request.path ends before the question mark", "write input.request.query for what follows it")
 	case path.Equal(scopeClaim) && !strings.Contains(string(text), " "):
-		r.warn(at, fmt.Sprintf("input.claims.scope is one string of all scopes, and equals %s only where there is no other", text), inScopes(text))
+		r.warn(at, fmt.Sprintf("input.claims.scope is one string of all scopes, and equals %s only where there is no other", text),
+			inScopes(text))
 	case isList(path):
-		r.warn(at, fmt.Sprintf("%s is a list of values and never equals a string", path), fmt.Sprintf("write %s[0], or %s in %s", path, text, path))
+		r.warn(at, fmt.Sprintf("%s is a list of values and never equals a string", path),
+			fmt.Sprintf("write %s[0], or %s in %s", path, text, path))
 	}
 }
 
@@ -145,7 +151,8 @@ func (r *reader) arguments(c call) {
 	takes := builtin.Decl.FuncArgs().Args
 	for i, arg := range c.args[:min(len(c.args), len(takes))] {
 		if path, ok := r.path(arg); ok && isList(path) && types.Compare(takes[i], types.S) == 0 {
-			r.warn(c.at, fmt.Sprintf("%s is a list of values, and %s takes a string", path, c.name), fmt.Sprintf("write %s[0]", path))
+			r.warn(c.at, fmt.Sprintf("%s is a list of values, and %s takes a string", path, c.name),
+				fmt.Sprintf("write %s[0]", path))
 		}
 	}
 }

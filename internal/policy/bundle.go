@@ -91,7 +91,9 @@ func (t *team) trespasses(b Bundle) finding.List {
 	for _, root := range b.Roots {
 		keys := strings.Split(root, "/")
 		for _, file := range slices.Sorted(maps.Keys(t.modules)) {
-			at := slices.IndexFunc(t.modules[file].Rules, func(rule *ast.Rule) bool { return oneHoldsOther(names(rule.Ref()), keys) })
+			at := slices.IndexFunc(t.modules[file].Rules, func(rule *ast.Rule) bool {
+				return oneHoldsOther(names(rule.Ref()), keys)
+			})
 			if at < 0 {
 				continue
 			}

@@ -115,7 +115,8 @@ func (r *contractReader) problem(at *ast.Location, message, fix string) {
 func (r *contractReader) rule(rule *ast.Rule) {
 	path := names(rule.Ref())
 	if hasPrefix(r.path, path) {
-		r.problem(rule.Location, fmt.Sprintf("%s takes the place of package %s", rule.Ref(), r.pkg), "give the rule another name")
+		r.problem(rule.Location, fmt.Sprintf("%s takes the place of package %s", rule.Ref(), r.pkg),
+			"give the rule another name")
 		return
 	}
 	if !hasPrefix(path, r.path) {
@@ -198,7 +199,8 @@ func headerProblem(name string) (message, fix string) {
 	}
 	for _, prefix := range []string{"x-mcp-auth-", "x-envoy-", "x-forwarded-"} {
 		if strings.HasPrefix(folding.Header(name), prefix) {
-			return "is not allowed", fmt.Sprintf("names beginning with %q, in any spelling, are not for rules to set, choose another", prefix)
+			return "is not allowed",
+				fmt.Sprintf("names beginning with %q, in any spelling, are not for rules to set, choose another", prefix)
 		}
 	}
 	return "", ""

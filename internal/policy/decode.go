@@ -310,7 +310,9 @@ func exactly(o ast.Object, members []string) bool {
 
 func sortNotes(notes []Message) []Message {
 	slices.SortFunc(notes, func(a, b Message) int {
-		return cmp.Or(strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message), strings.Compare(a.Rule, b.Rule))
+		return cmp.Or(
+			strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message), strings.Compare(a.Rule, b.Rule),
+		)
 	})
 	return notes
 }

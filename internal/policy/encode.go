@@ -158,7 +158,8 @@ func mapping[T any](all map[string]T, encode func(T) *ast.Term) *ast.Term {
 // credential reports the headers that no policy sees, in every spelling that a
 // server takes for one of them.
 func credential(header string) bool {
-	return slices.Contains([]string{"authorization", "proxy-authorization", "dpop", "cookie", "access-token"}, folding.Header(header))
+	credentials := []string{"authorization", "proxy-authorization", "dpop", "cookie", "access-token"}
+	return slices.Contains(credentials, folding.Header(header))
 }
 
 // text is a string as in JSON: U+FFFD replaces each byte that is not UTF-8.

@@ -68,7 +68,9 @@ func (w *tracer) TraceEvent(event topdown.Event) {
 	seen := w.running[event.QueryID]
 	switch {
 	case isRule && event.Op == topdown.EnterOp && len(rule.Head.Args) == 0:
-		entered := &visit{path: strings.Join(names(rule.Ref()), "."), at: rule.Location, set: rule.Head.RuleKind() == ast.MultiValue}
+		entered := &visit{
+			path: strings.Join(names(rule.Ref()), "."), at: rule.Location, set: rule.Head.RuleKind() == ast.MultiValue,
+		}
 		w.visits = append(w.visits, entered)
 		w.running[event.QueryID] = entered
 	case seen == nil:

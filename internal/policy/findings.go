@@ -49,7 +49,8 @@ func unevaluated(t team) finding.List {
 			problems = append(problems, foreign(m)...)
 			continue
 		}
-		problems = append(problems, warningAt(m.Package.Location, fmt.Sprintf("package %s is evaluated for no resource, so its %s decides nothing",
+		problems = append(problems, warningAt(m.Package.Location, fmt.Sprintf(
+			"package %s is evaluated for no resource, so its %s decides nothing",
 			strings.Join(path, "."), m.Rules[output].Head.Ref()[0]), "write package "+teamPackage))
 	}
 	return problems
@@ -103,12 +104,13 @@ func facts(src Sources) lint.Known {
 		audiences = append(append(audiences, r.URI), r.Audiences...)
 	}
 	for label := range labels {
-		everywhere := !slices.ContainsFunc(src.Resources, func(r Resource) bool { _, there := r.Labels[label]; return !there })
-		if everywhere {
+		isMissing := func(r Resource) bool { _, there := r.Labels[label]; return !there }
+		if !slices.ContainsFunc(src.Resources, isMissing) {
 			k.Labels = append(k.Labels, label)
 		}
 	}
-	k.Values["input.resource.name"], k.Values["input.resource.uri"], k.Values["input.claims.aud"] = names, uris, audiences
+	k.Values["input.resource.name"], k.Values["input.resource.uri"] = names, uris
+	k.Values["input.claims.aud"] = audiences
 	return k
 }
 
@@ -156,7 +158,8 @@ func denialProblem(o ast.Object) (message, fix string) {
 	if isText && codeForm.MatchString(string(text)) {
 		return "", ""
 	}
-	return "the code " + code.String() + " is not of the form " + codeForm.String() + gets503, "write " + suggestCode(string(text))
+	return "the code " + code.String() + " is not of the form " + codeForm.String() + gets503,
+		"write " + suggestCode(string(text))
 }
 
 // suggestCode is a valid code like this one, or the form of a code.

@@ -50,11 +50,12 @@ func LoadSuite(src Sources, builders fs.FS) (*Suite, finding.List) {
 		return nil, problems
 	}
 	suite := &Suite{
-		Modules:  modules,
-		Rules:    slices.Sorted(maps.Keys(t.modules)),
-		Tests:    slices.Sorted(maps.Keys(tests)),
-		Store:    inmem.NewFromObjectWithOpts(documents(t.data, c), inmem.OptReturnASTValuesOnRead(true)),
-		Compiler: ast.NewCompiler().SetErrorLimit(0).WithCapabilities(capabilities()).WithSchemas(schemas()).WithEnablePrintStatements(true),
+		Modules: modules,
+		Rules:   slices.Sorted(maps.Keys(t.modules)),
+		Tests:   slices.Sorted(maps.Keys(tests)),
+		Store:   inmem.NewFromObjectWithOpts(documents(t.data, c), inmem.OptReturnASTValuesOnRead(true)),
+		Compiler: ast.NewCompiler().SetErrorLimit(0).WithCapabilities(capabilities()).WithSchemas(schemas()).
+			WithEnablePrintStatements(true),
 	}
 	for _, pkg := range src.packages() {
 		builtIn, err := forPackage(src.Library, pkg)
@@ -62,7 +63,8 @@ func LoadSuite(src Sources, builders fs.FS) (*Suite, finding.List) {
 			return nil, finding.List{{Message: fmt.Sprintf("the built-in rules are broken: %v", err), Fix: "install doorward again"}}
 		}
 		maps.Copy(modules, builtIn)
-		suite.Packages = append(suite.Packages, EvaluatedPackage{pkg, append(packageFolder(pkg), ast.InternedTerm("decision")).String()})
+		query := append(packageFolder(pkg), ast.InternedTerm("decision")).String()
+		suite.Packages = append(suite.Packages, EvaluatedPackage{pkg, query})
 	}
 	maps.Copy(modules, t.modules)
 	maps.Copy(modules, tests)

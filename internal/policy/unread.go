@@ -55,7 +55,8 @@ func unreachedFiles(compiler *ast.Compiler, t team, packages []string, found fin
 	for _, file := range slices.Sorted(maps.Keys(t.modules)) {
 		m := t.modules[file]
 		if len(m.Rules) > 0 && !reaches[file] {
-			problems = append(problems, warningAt(m.Package.Location, "nothing in this file reaches a decision, no rule that is evaluated reads it",
+			problems = append(problems, warningAt(m.Package.Location,
+				"nothing in this file reaches a decision, no rule that is evaluated reads it",
 				fmt.Sprintf(`read it in %s["NAME"] if …, or remove the file`, requireName)))
 		}
 	}
