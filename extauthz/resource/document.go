@@ -141,7 +141,8 @@ func (t *Table) describedPattern(a authority, path string) *Resource {
 			continue
 		}
 		only, hosts = p, hosts+1
-		if rest, ok := p.matchPath(path, values); ok && (rest == "" || rest == "/") && PathFault("/"+strings.TrimPrefix(path, "/")) == "" {
+		if rest, ok := p.matchPath(path, values); ok && (rest == "" || rest == "/") &&
+			PathFault("/"+strings.TrimPrefix(path, "/")) == "" {
 			return p.fill(values)
 		}
 	}
@@ -185,7 +186,8 @@ func (d Document) Headers() [][2]string {
 			[2]string{"access-control-allow-headers", "authorization, accept, content-type, mcp-protocol-version, *"},
 			[2]string{"access-control-max-age", "3600"})
 	case http.StatusOK:
-		headers = append(headers, [2]string{"cache-control", fmt.Sprintf("public, max-age=%d", int(d.MaxAge.Seconds()))})
+		public := fmt.Sprintf("public, max-age=%d", int(d.MaxAge.Seconds()))
+		headers = append(headers, [2]string{"cache-control", public})
 	default:
 		headers = append(headers, [2]string{"cache-control", "no-store"})
 	}

@@ -15,7 +15,8 @@ var reservedMembers = map[string]string{
 	"resource": "is written by doorward from the resource itself: leave it out",
 	"authorization_servers": "is written by doorward from the issuers trusted here: leave it out, and name them in " +
 		"issuers",
-	"bearer_methods_supported":          "is written by doorward, which reads tokens from the header alone: leave it out",
+	"bearer_methods_supported": "is written by doorward, which reads tokens from the header alone: leave " +
+		"it out",
 	"dpop_signing_alg_values_supported": "is written by doorward from dpop: leave it out",
 	"dpop_bound_access_tokens_required": "is written by doorward from dpop: leave it out",
 	"jwks_uri": "would promise signed responses by the resource, it is not where the issuer's keys are: leave it " +

@@ -81,7 +81,8 @@ func (c *checker) patterns(resources []*Resource) {
 	for i := range all {
 		p := &all[i]
 		if j := slices.IndexFunc(all[:i], func(q pattern) bool { return p.meets(&q) }); j >= 0 {
-			c.conflict(p.at, all[j].at, "can match the same request as %s: write patterns of which a request matches one alone", finding.Error)
+			c.conflict(p.at, all[j].at, "can match the same request as %s: write patterns of which a request "+
+				"matches one alone", finding.Error)
 		}
 	}
 	for i, r := range resources {
@@ -92,7 +93,8 @@ func (c *checker) patterns(resources []*Resource) {
 			hidden := slices.IndexFunc(all, func(p pattern) bool { return l.hides(&p) })
 			if hidden >= 0 {
 				c.conflict(all[hidden].at, keyOf(i, j, len(r.Aliases)),
-					"is never reached, because a literal URL has precedence and %s takes every such request: give the two different paths", finding.Error)
+					"is never reached, because a literal URL has precedence and %s takes every such request: give "+
+						"the two different paths", finding.Error)
 			}
 		}
 	}

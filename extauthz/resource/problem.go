@@ -90,7 +90,8 @@ func (c *checker) canonicalURI(at, raw string) location {
 	l := c.location(at, raw)
 	switch {
 	case hasOpenDomain(l.host):
-		c.problem(at, "has a placeholder in the last two labels of the host, which would match the domains of others: write it in a label before")
+		c.problem(at, "has a placeholder in the last two labels of the host, which would match the domains of "+
+			"others: write it in a label before")
 	case l.scheme != schemeHTTP:
 	case c.allowsHTTP(l.host):
 		c.warning(at, "is http://: tokens travel in the clear")
@@ -129,7 +130,8 @@ func placeholderFault(l location, names []string) string {
 	for _, name := range names {
 		part := "{" + name + "}"
 		if !slices.Contains(labels, part) && !slices.Contains(segments, part) {
-			return "has " + part + " as a part of a label or a segment: make it a whole label of the host or a whole segment of the path"
+			return "has " + part + " as a part of a label or a segment: make it a whole label of the host or a " +
+				"whole segment of the path"
 		}
 	}
 	return ""
@@ -199,8 +201,8 @@ func (c *checker) ties(at string, r *Resource, names []string) {
 		return
 	}
 	if len(r.Clients) > 0 {
-		c.problem(at+".clients", "is for a pattern whose placeholders are tied to no claim, so that a client of one would open all: "+
-			"write parameters: {%s: a claim}", names[0])
+		c.problem(at+".clients", "is for a pattern whose placeholders are tied to no claim, so that a client of one "+
+			"would open all: write parameters: {%s: a claim}", names[0])
 	}
 	c.warning(at+".resource", "is a pattern: the URL says where a token is for, not that its user belongs there: "+
 		"write parameters: {"+names[0]+": a claim}, or a rule over input.resource.parameters")
@@ -254,20 +256,22 @@ func (c *checker) segments(at, value string) {
 func (c *checker) servers(at string, s Spec) {
 	for i, server := range s.AuthorizationServers {
 		if _, faults := parseLocation(server); len(faults) > 0 {
-			c.problem(fmt.Sprintf("%s.authorization_servers[%d]", at, i), "is no URL of an authorization server: it %s", faults[0])
+			c.problem(fmt.Sprintf("%s.authorization_servers[%d]", at, i), "is no URL of an authorization server: it %s",
+				faults[0])
 		}
 	}
 	c.duplicates(at+".authorization_servers", s.AuthorizationServers)
 	if s.MirrorMetadata && len(s.servers()) != 1 {
-		c.problem(at+".mirror_metadata", "needs exactly one authorization server, and the document names %d: "+
-			"write one in authorization_servers, or leave mirror_metadata out", len(s.servers()))
+		c.problem(at+".mirror_metadata", "needs exactly one authorization server, and the document names %d: write "+
+			"one in authorization_servers, or leave mirror_metadata out", len(s.servers()))
 	}
 }
 
 // scopeRules checks scope_prefix, scopes_any and scope_implies.
 func (c *checker) scopeRules(at string, s Spec) {
 	if s.ScopePrefix != "" && !isScopeToken(s.ScopePrefix) {
-		c.problem(at+".scope_prefix", "is not the beginning of a scope: write visible ASCII without space, quote and backslash")
+		c.problem(at+".scope_prefix", "is not the beginning of a scope: write visible ASCII without space, quote "+
+			"and backslash")
 	}
 	for i, alternative := range s.ScopesAny {
 		entry := fmt.Sprintf("%s.scopes_any[%d]", at, i)

@@ -115,7 +115,8 @@ func NewTable(specs []Spec, insecureHTTPHosts []string) (*Table, finding.List) {
 		}
 		for url := range 1 + len(r.Aliases) {
 			if err := t.enter(r, url); err != nil { // not while metadata checks every value
-				return nil, append(problems, finding.Finding{Path: "resources", Message: "cannot be written as JSON: " + err.Error()})
+				message := "cannot be written as JSON: " + err.Error()
+				return nil, append(problems, finding.Finding{Path: "resources", Message: message})
 			}
 		}
 	}

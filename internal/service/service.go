@@ -198,7 +198,8 @@ func (s *Service) drain(server *grpc.Server) {
 func (s *Service) describe(p *Revision) {
 	for _, res := range p.Config.Resources.All() {
 		s.log.Info("protecting", slog.String("resource", res.URI), slog.String("name", res.Name),
-			list("also_at", res.AlsoAt), list("audiences", res.Audiences), list("issuers", res.Issuers), list("scopes", res.Scopes),
+			list("also_at", res.AlsoAt), list("audiences", res.Audiences), list("issuers", res.Issuers),
+			list("scopes", res.Scopes),
 			slog.String("policy", DescribeDecisions(p.Policy, res.Name)))
 	}
 	for _, issuer := range p.Config.Issuers {
