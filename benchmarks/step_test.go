@@ -20,7 +20,7 @@ func BenchmarkStep(b *testing.B) {
 	w := newWorld(b, "ES256", distinct, forget)
 	state, ctx := w.server.State(), context.Background()
 	response := w.server.Check(ctx, w.checks[0])
-	trusted := func(iss string) *token.Issuer { return state.Issuers[iss] }
+	trusted := func(iss, _ string) (*token.Issuer, bool) { return state.Issuers[iss], false }
 	claims, refusal := state.Verifier.Verify(ctx, w.tokens[0], trusted)
 	if refusal != nil {
 		b.Fatal(refusal)
@@ -39,7 +39,7 @@ func BenchmarkStep(b *testing.B) {
 			return refusal == nil
 		}},
 		{"verify/hot", func(int) bool {
-			stands, refusal := state.Verifier.Revalidate(claims, trusted(claims.Issuer))
+			stands, refusal := state.Verifier.Revalidate(claims, state.Issuers[claims.Issuer], false)
 			return stands && refusal == nil
 		}},
 		{"decide/cold", func(int) bool {

@@ -22,7 +22,7 @@ func (s *Server) decide(
 			return v
 		}
 	}
-	v := &verdict{resource: res, issuer: known.claims.Issuer, claims: known.claims, binding: binding}
+	v := &verdict{resource: res, issuer: known.claims.IssuerID, claims: known.claims, binding: binding}
 	v.policyHeaders, v.withSubject = evaluator.HeaderNames(), state.MetadataSubject
 	if !s.evaluate(ctx, evaluator, req, v) || !cacheable {
 		return v

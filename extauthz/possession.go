@@ -16,11 +16,11 @@ func (s *Server) checkPossession(
 	ctx context.Context, state *numberedState, req *request, presented credential, claims *token.Claims,
 ) (string, *token.Refusal) {
 	if revoked(state.Revocations, claims) {
-		return "", &token.Refusal{Reason: reason.TokenRevoked, Issuer: claims.Issuer}
+		return "", &token.Refusal{Reason: reason.TokenRevoked, Issuer: claims.IssuerID}
 	}
 	demanded := claims.Confirmation()
 	shown := presentation(req, presented, demanded)
-	shown.Issuer = claims.Issuer
+	shown.Issuer = claims.IssuerID
 	if demanded.Thumbprint != "" { // a proof may wait for its turn at a signature
 		bounded, cancel := context.WithDeadline(ctx, req.until)
 		defer cancel()
@@ -28,7 +28,7 @@ func (s *Server) checkPossession(
 	}
 	binding, refusal := state.Possession.Verify(ctx, demanded, shown, token.DPoPMode(req.target.DPoP), state.Proofs)
 	if refusal != nil {
-		refusal.Issuer = claims.Issuer
+		refusal.Issuer = claims.IssuerID
 	}
 	return binding, refusal
 }

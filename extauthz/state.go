@@ -32,7 +32,7 @@ type State struct {
 	Proofs     token.ProofRules          // zero: the defaults of package token
 	Policy     *policy.Engine            // from policy.Compile
 
-	Revocations *revocation.Source // nil: no token is revoked
+	Revocations *revocation.Source // nil: no token is revoked; with one, set ReadsID of the Verifier's Options
 	Decisions   *decisionlog.Log   // nil: decisions are not logged
 
 	TokenCache      int64         // bytes that cached tokens may take; 0 turns the cache off
@@ -135,15 +135,6 @@ func (state *State) find(req *request) (*resource.Resource, *verdict) {
 		return nil, refuse(reason.NoResource, "the mesh named the resource, but authority or path are not fit for it")
 	}
 	return res, nil
-}
-
-// trustedIssuer returns the issuer that `iss` names if res trusts it, or nil: an
-// issuer of another resource is unknown here (AU-6).
-func (state *State) trustedIssuer(res *resource.Resource, iss string) *token.Issuer {
-	if !slices.Contains(res.Issuers, iss) {
-		return nil
-	}
-	return state.Issuers[iss]
 }
 
 // Document answers a request for metadata as [resource.Table.Document] does, with

@@ -77,19 +77,19 @@ func decodedSize(value any) int {
 func (s *Server) verify(
 	ctx context.Context, state *numberedState, req *request, compact string,
 ) (*cachedToken, *token.Refusal) {
-	issuer := func(iss string) *token.Issuer { return state.trustedIssuer(req.target, iss) }
 	//nolint:gosec // read alone: a copy would cost as much as the digest
 	digest := sha256.Sum256(unsafe.Slice(unsafe.StringData(compact), len(compact)))
 	req.tokenDigest = digest
 	if before, hit := s.tokenCache.tokens.GetIfPresent(digest); hit {
-		if still, refusal := state.Verifier.Revalidate(before.claims, issuer(before.claims.Issuer)); still {
+		issuer, audienceOptional := state.issuerOf(req.target, before.claims)
+		if still, refusal := state.Verifier.Revalidate(before.claims, issuer, audienceOptional); still {
 			s.metrics.tokens.hit.Inc()
 			return before, refusal
 		}
 	}
 	ctx, cancel := context.WithDeadline(ctx, req.until)
 	defer cancel()
-	claims, refusal := state.Verifier.Verify(ctx, compact, issuer)
+	claims, refusal := state.Verifier.Verify(ctx, compact, state.trust(req.target))
 	switch {
 	case refusal == nil:
 		s.metrics.tokens.miss.Inc()

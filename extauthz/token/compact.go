@@ -16,6 +16,7 @@ type flaw string
 type compactJWS struct {
 	header    header
 	payload   strictjson.Document
+	text      []byte // of payload
 	input     string // what the signature covers (RFC 7515, section 5.1, step 8)
 	signature []byte
 }
@@ -41,6 +42,7 @@ func parse(token string, maxBytes int) (compactJWS, flaw) {
 	return compactJWS{
 		header:    header,
 		payload:   payload,
+		text:      parts[1],
 		input:     token[:strings.LastIndexByte(token, '.')],
 		signature: parts[2],
 	}, ""

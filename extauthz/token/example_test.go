@@ -17,11 +17,11 @@ func ExampleVerifier() {
 	}, jwks.Environment{})
 	issuer := &token.Issuer{ID: "https://as.example.com", Algorithms: []string{"EdDSA"}, Keys: keys}
 	verifier := token.NewVerifier(token.Options{})
-	trusted := func(iss string) *token.Issuer {
+	trusted := func(iss, _ string) (_ *token.Issuer, audienceOptional bool) {
 		if iss == issuer.ID {
-			return issuer
+			return issuer, false
 		}
-		return nil
+		return nil, false
 	}
 	claims, refusal := verifier.Verify(context.Background(), "not.a.token", trusted)
 	fmt.Println(claims == nil, refusal.Reason)

@@ -84,11 +84,11 @@ func FuzzSigned(f *testing.F) {
 	f.Add([]byte(header), bytes.Replace(good, []byte(`{`), []byte(`{"cnf":null,"exp":1e400,`), 1))
 	v := at(testTime)
 	f.Fuzz(func(t *testing.T, header, payload []byte) {
-		claims, _ := v.Verify(t.Context(), key.SignRaw(header, payload), func(iss string) *Issuer {
+		claims, _ := v.Verify(t.Context(), key.SignRaw(header, payload), func(iss, _ string) (*Issuer, bool) {
 			if iss != usualID {
-				return nil
+				return nil, false
 			}
-			return issuer
+			return issuer, false
 		})
 		if claims == nil {
 			return

@@ -49,7 +49,7 @@ func (u *unnamed) sign(key *jwttest.Key) string {
 func (u *unnamed) verify(t *testing.T, v *Verifier, token string) (*Claims, *Refusal) {
 	t.Helper()
 	defer synctest.Wait()
-	return v.Verify(t.Context(), token, func(string) *Issuer { return u.issuer })
+	return v.Verify(t.Context(), token, func(string, string) (*Issuer, bool) { return u.issuer, false })
 }
 
 // TestWithoutKeyID: each of four keys is found; of five keys, no key is tried.
@@ -188,7 +188,7 @@ func TestRevalidateWithoutKeyID(t *testing.T) {
 			u.publish(published...)
 			u.issuer.Keys.RequestRefresh()
 			synctest.Wait()
-			valid, _ := v.Revalidate(claims, u.issuer)
+			valid, _ := v.Revalidate(claims, u.issuer, false)
 			if valid != row.valid {
 				t.Errorf("%s: valid: %t", row.intent, valid)
 			}

@@ -109,9 +109,9 @@ func TestIssuerIsAskedForOnce(t *testing.T) {
 	w := newWorld()
 	asked := func(alter alteration) []string {
 		var names []string
-		at(testTime).Verify(t.Context(), newDraft(w, alter).token(), func(iss string) *Issuer {
+		at(testTime).Verify(t.Context(), newDraft(w, alter).token(), func(iss, trustDomain string) (*Issuer, bool) {
 			names = append(names, iss)
-			return w.trusted(iss)
+			return w.trusted(iss, trustDomain)
 		})
 		return names
 	}

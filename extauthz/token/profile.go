@@ -1,6 +1,7 @@
 package token
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/doorward/doorward/internal/strictjson"
@@ -29,15 +30,21 @@ func (p Profile) String() string {
 }
 
 // rejectOtherType finds what shows that a token is not an access token (RFC 8725,
-// sections 3.11 and 3.12). Every profile but Standard counts as the strict one.
-func (p Profile) rejectOtherType(h header, payload strictjson.Members) flaw {
-	if !p.acceptsType(h.typ) {
+// sections 3.11 and 3.12). Every profile but Standard counts as the strict one. A
+// nil issuer has the rules of the zero Issuer: a token that even those take for
+// another kind is one in any case.
+func (i *Issuer) rejectOtherType(jws compactJWS, marked bool) flaw {
+	var rules Issuer
+	if i != nil {
+		rules.Profile, rules.Accepts = i.Profile, i.Accepts
+	}
+	if !rules.Profile.acceptsType(jws.header.typ) {
 		return "typ: not the type of an access token"
 	}
-	if p != Standard {
+	if rules.Profile != Standard {
 		return ""
 	}
-	return hasClaimsOfOtherKind(payload)
+	return hasClaimsOfOtherKind(jws.payload.Members, rules.Accepts, marked)
 }
 
 // acceptsType accepts the types of access tokens alone, so that id_token,
@@ -58,11 +65,18 @@ func (p Profile) acceptsType(typ *string) bool {
 // hasClaimsOfOtherKind finds claims that an access token does not have: those of
 // ID tokens (OpenID Connect Core, sections 2 and 3.3.2.11) and of security events
 // (RFC 8417, section 2.2), and the types of Amazon Cognito (token_use) and of
-// Keycloak (typ in the payload).
-func hasClaimsOfOtherKind(payload strictjson.Members) flaw {
+// Keycloak (typ in the payload). A claim that the issuer's access tokens carry
+// too (accepted) is none, in a token that is marked as an access token.
+func hasClaimsOfOtherKind(payload strictjson.Members, accepted []string, marked bool) flaw {
 	for _, name := range []string{"nonce", "at_hash", "c_hash", "s_hash", "events"} {
-		if payload.Get(name).Present() {
+		if !payload.Get(name).Present() {
+			continue
+		}
+		if !slices.Contains(accepted, name) || name == "events" {
 			return flaw(name + ": a claim of another kind of token")
+		}
+		if !marked {
+			return flaw(name + ": accepted in a token that is marked as an access token, and this one is not")
 		}
 	}
 	if use, _ := payload.Get("token_use").Text(); strings.EqualFold(use, "id") {

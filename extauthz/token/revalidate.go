@@ -8,16 +8,14 @@ import (
 
 // Revalidate checks claims that [Verifier.Verify] returned for the same token
 // before, without verifying the signature. issuer is the one that is trusted now
-// for the claims' iss, or nil. It returns false when a setting or key on which the
-// claims depend has changed: verify the token again. With true, the refusal is nil
-// or is that the token expired.
-func (v *Verifier) Revalidate(claims *Claims, issuer *Issuer) (bool, *Refusal) {
+// for the claims' issuer, or nil; audienceOptional is as for [Verifier.Verify]. It returns
+// false when a setting or key on which the claims depend has changed: verify the
+// token again. With true, the refusal is nil or is that the token expired.
+func (v *Verifier) Revalidate(claims *Claims, issuer *Issuer, audienceOptional bool) (bool, *Refusal) {
 	switch {
-	case issuer == nil || issuer.ID != claims.Issuer:
+	case issuer == nil || issuer != claims.issuer && v.digestOf(issuer) != claims.rules:
 		return false, nil
-	case issuer.Profile != claims.Profile || !slices.Contains(issuer.Algorithms, claims.Algorithm):
-		return false, nil
-	case claims.Size > v.maxBytes:
+	case claims.Size > v.maxBytes, v.readsID && claims.noID, !audienceOptional && claims.noAudience:
 		return false, nil
 	}
 	// The key that verified must be among those that the header allows now, so

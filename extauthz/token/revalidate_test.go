@@ -51,7 +51,7 @@ func TestStill(t *testing.T) {
 	} {
 		t.Run(row.intent, func(t *testing.T) {
 			v := NewVerifier(Options{ClockSkew: skew, MaxBytes: row.bytes, Now: func() time.Time { return row.at }})
-			still, refusal := v.Revalidate(row.claims, row.issuer)
+			still, refusal := v.Revalidate(row.claims, row.issuer, false)
 			got := reason.Allowed
 			if refusal != nil {
 				got = refusal.Reason
@@ -72,9 +72,19 @@ func TestARememberedTokenRestsOnEveryField(t *testing.T) {
 		t.Fatalf("%+v", refusal)
 	}
 	changes := map[string]func(*Issuer){
-		"ID":         func(i *Issuer) { i.ID = "https://other.example.com" },
-		"Profile":    func(i *Issuer) { i.Profile = RFC9068 },
-		"Algorithms": func(i *Issuer) { i.Algorithms = []string{"PS256"} },
+		"ID":                   func(i *Issuer) { i.ID = "https://other.example.com" },
+		"Profile":              func(i *Issuer) { i.Profile = RFC9068 },
+		"Algorithms":           func(i *Issuer) { i.Algorithms = []string{"PS256"} },
+		"Tenants":              func(i *Issuer) { i.Tenants = []string{"t"} },
+		"TrustDomain":          func(i *Issuer) { i.TrustDomain = "td.example" },
+		"ScopeClaims":          func(i *Issuer) { i.ScopeClaims = []string{} },
+		"NoScopes":             func(i *Issuer) { i.NoScopes = true },
+		"AccessTokenClaims":    func(i *Issuer) { i.AccessTokenClaims = []string{"role"} },
+		"Accepts":              func(i *Issuer) { i.Accepts = []string{"nonce"} },
+		"GenericAudiences":     func(i *Issuer) { i.GenericAudiences = []string{"account"} },
+		"Dedicated":            func(i *Issuer) { i.Dedicated = true },
+		"ClientIDPattern":      func(i *Issuer) { i.ClientIDPattern = "x" },
+		"SelfAssertedAudience": func(i *Issuer) { i.SelfAssertedAudience = true },
 		// The same keys again, fetched by a source that inherited nothing.
 		"Keys": func(i *Issuer) { i.Keys = staticSource(usualID, jwttest.JWKS(w.keys["es"], w.keys["rs"])) },
 	}
@@ -86,7 +96,7 @@ func TestARememberedTokenRestsOnEveryField(t *testing.T) {
 		}
 		changed := *w.issuers[usualID]
 		change(&changed)
-		if still, _ := at(testTime).Revalidate(claims, &changed); still {
+		if still, _ := at(testTime).Revalidate(claims, &changed, false); still {
 			t.Errorf("Issuer.%s: the token is not verified anew", field.Name)
 		}
 	}
@@ -107,7 +117,7 @@ func TestAForgeryIsVerifiedOnce(t *testing.T) {
 	// the old key says nothing about the new one.
 	reused := *w.issuers[usualID]
 	reused.Keys = staticSource(usualID, jwttest.JWKS(w.forger))
-	claims, refusal := v.Verify(t.Context(), forged, func(string) *Issuer { return &reused })
+	claims, refusal := v.Verify(t.Context(), forged, func(string, string) (*Issuer, bool) { return &reused, false })
 	if refusal != nil || claims == nil {
 		t.Errorf("under a new key: %+v", refusal)
 	}

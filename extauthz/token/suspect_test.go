@@ -46,7 +46,7 @@ func TestFailingSignatureAsksForTheKeysAgain(t *testing.T) {
 		synctest.Wait()
 		issuer := &Issuer{ID: usualID, Algorithms: DefaultAlgorithms(), Keys: source}
 		verify := func(token string) reason.Reason {
-			_, refusal := at(testTime).Verify(t.Context(), token, func(string) *Issuer { return issuer })
+			_, refusal := at(testTime).Verify(t.Context(), token, func(string, string) (*Issuer, bool) { return issuer, false })
 			synctest.Wait()
 			if refusal == nil {
 				return reason.Allowed

@@ -28,6 +28,7 @@ package token
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/doorward/doorward/extauthz/jwks"
@@ -37,20 +38,13 @@ import (
 // defaultMaxBytes is 16 KiB: Envoy itself refuses headers over 60 KiB.
 const defaultMaxBytes = 16 << 10
 
-// Issuer is an authorization server and the rules for its tokens.
-type Issuer struct {
-	ID         string       // the exact iss
-	Profile    Profile      // zero: Standard
-	Algorithms []string     // JWS names, case-sensitive; empty accepts no token: see [DefaultAlgorithms]
-	Keys       *jwks.Source // never nil
-}
-
 // Options are the bounds of a [Verifier]. The zero value is usable and strict.
 type Options struct {
 	MaxBytes  int              // longest token accepted, in bytes; zero: 16 KiB
 	ClockSkew time.Duration    // how far clocks may differ, either way; not negative
 	InFlight  int              // signatures verified at once; zero: twice GOMAXPROCS
 	Waiting   int              // more that may wait for a slot of their issuer; zero: no more
+	ReadsID   bool             // jti is used to revoke tokens: one that is not a string is refused
 	Now       func() time.Time // nil: time.Now
 }
 
@@ -58,10 +52,12 @@ type Options struct {
 type Verifier struct {
 	maxBytes      int
 	skew          time.Duration
+	readsID       bool
 	now           func() time.Time
 	limiter       *limiter
 	badSignatures *badSignatureCache
 	algorithms    map[string]algorithm
+	digests       sync.Map // of issuers that it has seen
 }
 
 // NewVerifier returns a verifier with these bounds.
@@ -75,6 +71,7 @@ func NewVerifier(o Options) *Verifier {
 	return &Verifier{
 		maxBytes:      o.MaxBytes,
 		skew:          o.ClockSkew,
+		readsID:       o.ReadsID,
 		now:           o.Now,
 		limiter:       newLimiter(o.InFlight, o.Waiting),
 		badSignatures: new(badSignatureCache),
@@ -97,14 +94,17 @@ type Refusal struct {
 
 // Claims are those of a verified token. They are shared: do not change them.
 type Claims struct {
-	Issuer      string         // iss (RFC 7519, section 4.1.1)
+	Issuer      string         // iss (RFC 7519, section 4.1.1); the issuer's ID for a JWT-SVID without one
+	IssuerID    string         // the ID of the configured issuer: Issuer, or the template that it fills
+	Tenant      string         // the value of the template's placeholder; "" without a template
 	Subject     string         // sub; "" where absent
 	Client      string         // client_id (RFC 9068, section 2.2), else azp, cid or appid; "" where absent
 	ID          string         // jti; "" where absent
 	KeyID       string         // kid of the key that verified, as its set has it
 	Algorithm   string         // alg of its header
 	HeaderKeyID *string        // kid of its header; nil where it is absent
-	Scopes      []string       // scope (RFC 8693, section 4.2), else scp, in the token's order
+	Scopes      []string       // scope (RFC 8693, section 4.2), else scp, or what ScopeClaims name; in the token's order
+	Marked      bool           // something shows that it is an access token: see [Issuer]
 	Profile     Profile        // the rules it was read under
 	Expiry      time.Time      // exp, clock skew not included
 	NotBefore   time.Time      // nbf; zero where absent
@@ -112,16 +112,25 @@ type Claims struct {
 	Key         *jwks.Key      // the key that verified; void once it is withdrawn
 	All         map[string]any // every claim; numbers are json.Number
 	Size        int            // of the compact token, in bytes
+
+	issuer     *Issuer // under whose rules it was read
+	rules      digest  // of them
+	noAudience bool    // aud is absent
+	noID       bool    // jti is present and not a string
 }
 
 // Verify returns the claims of a compact JWS (RFC 7515, section 3.1), or the
-// reason for which there are none; exactly one of the two is nil. trusted maps an
-// iss to the issuer that is trusted here, or to nil; it is called at most once.
-// ctx bounds the wait for keys and for the verification of the signature.
+// reason for which there are none; exactly one of the two is nil. trusted returns
+// the issuer that is trusted here for an iss, or where there is no iss, for the
+// trust domain of a SPIFFE ID in sub; nil for none. It says too whether a token
+// may lack aud; it is called at most once. ctx bounds the wait for keys and for
+// the verification of the signature.
 //
-// The audience is present and well-formed: compare it with the resource. For a
-// token with cnf, call [PossessionVerifier.Verify].
-func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss string) *Issuer) (*Claims, *Refusal) {
+// An audience is well-formed: compare it with the resource. For a token with cnf,
+// call [PossessionVerifier.Verify].
+func (v *Verifier) Verify(
+	ctx context.Context, compact string, trusted func(iss, trustDomain string) (issuer *Issuer, audienceOptional bool),
+) (*Claims, *Refusal) {
 	var issuer *Issuer // nil until one is found
 	jws, flaw := parse(compact, v.maxBytes)
 	if flaw != "" {
@@ -132,24 +141,30 @@ func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss 
 		return nil, issuer.refuse(reason.AlgorithmNotAllowed, "alg: none, symmetric or unknown")
 	}
 
-	iss, named := jws.payload.Get("iss").Text()
-	if named {
-		issuer = trusted(iss)
+	by, needs := namedIssuer(jws.payload.Members), demand{audience: true, id: v.readsID}
+	if by.named {
+		var audienceOptional bool
+		issuer, audienceOptional = trusted(by.iss, by.trustDomain)
+		needs.audience = !audienceOptional
 	}
 	if flaw := issuer.refusesAlgorithm(jws.header); flaw != "" {
 		return nil, issuer.refuse(reason.AlgorithmNotAllowed, flaw)
 	}
-	if flaw := issuer.profile().rejectOtherType(jws.header, jws.payload.Members); flaw != "" {
+	marked := issuer.isMarked(jws)
+	if flaw := issuer.rejectOtherType(jws, marked); flaw != "" {
 		return nil, issuer.refuse(reason.TypeNotAllowed, flaw)
 	}
-	if !named { // an absent issuer is not an unknown one
+	if !by.named { // an absent issuer is not an unknown one
 		return nil, issuer.refuse(reason.ClaimsMissing, "iss: absent or not a string")
 	}
 	if issuer == nil {
 		return nil, issuer.refuse(reason.IssuerUnknown, "iss: not trusted for this resource")
 	}
+	if flaw := issuer.rejectOtherIssuer(by, jws.payload.Members); flaw != "" {
+		return nil, issuer.refuse(reason.IssuerUnknown, flaw)
+	}
 
-	claims, flaw := checkClaims(jws.payload.Members, issuer.Profile)
+	claims, flaw := issuer.checkClaims(jws.payload.Members, needs)
 	if flaw != "" {
 		return nil, issuer.refuse(reason.ClaimsMissing, flaw)
 	}
@@ -157,7 +172,7 @@ func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss 
 		return nil, refusal
 	}
 
-	keys, why := issuer.Keys.Find(ctx, jws.header.kid, jws.header.alg)
+	keys, why := issuer.findKeys(ctx, jws.header, by.iss)
 	if why != reason.Allowed {
 		return nil, issuer.refuse(why, jws.header.keyNotFound())
 	}
@@ -168,7 +183,8 @@ func (v *Verifier) Verify(ctx context.Context, compact string, trusted func(iss 
 	if refusal := v.checkTime(claims, issuer); refusal != nil { // the keys may have taken long
 		return nil, refusal
 	}
-	claims.fill(jws.payload.Object())
+	claims.fill(jws.payload.Object(), issuer)
+	claims.Marked, claims.issuer, claims.rules = marked, issuer, v.digestOf(issuer)
 	claims.Key, claims.KeyID = key, key.ID
 	claims.Algorithm, claims.HeaderKeyID, claims.Size = jws.header.alg, jws.header.kid, len(compact)
 	return claims, nil
@@ -181,13 +197,4 @@ func (i *Issuer) refuse(why reason.Reason, f flaw) *Refusal {
 		refusal.Issuer = i.ID
 	}
 	return refusal
-}
-
-// profile returns Standard for a nil issuer: a token that even the wider profile
-// takes for another kind is one in any case.
-func (i *Issuer) profile() Profile {
-	if i == nil {
-		return Standard
-	}
-	return i.Profile
 }

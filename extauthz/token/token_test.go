@@ -87,7 +87,7 @@ func TestEveryAlgorithm(t *testing.T) {
 				key = *jwttest.NewKey(alg, "k")
 			}
 			issuer := &Issuer{ID: usualID, Algorithms: []string{alg}, Keys: staticSource(usualID, jwttest.JWKS(&key))}
-			claims, refusal := at(testTime).Verify(t.Context(), key.Sign(goodClaims()), func(string) *Issuer { return issuer })
+			claims, refusal := at(testTime).Verify(t.Context(), key.Sign(goodClaims()), func(string, string) (*Issuer, bool) { return issuer, false })
 			if refusal != nil {
 				t.Fatalf("refused as %v: %s", refusal.Reason, refusal.Detail)
 			}
@@ -102,7 +102,7 @@ func TestEmptyAlgorithmsAcceptNothing(t *testing.T) {
 	w := newWorld()
 	shut := *w.issuers[usualID]
 	shut.Algorithms = nil
-	_, refusal := at(testTime).Verify(t.Context(), newDraft(w).token(), func(string) *Issuer { return &shut })
+	_, refusal := at(testTime).Verify(t.Context(), newDraft(w).token(), func(string, string) (*Issuer, bool) { return &shut, false })
 	if refusal == nil || refusal.Reason != reason.AlgorithmNotAllowed {
 		t.Errorf("%+v", refusal)
 	}
@@ -117,7 +117,7 @@ func TestClaims(t *testing.T) {
 	}
 	kid := "es"
 	want := &Claims{
-		Issuer: strictID, Subject: "alice", Client: "cli", ID: "t-1", KeyID: "es", Algorithm: "ES256", HeaderKeyID: &kid, Size: len(compact),
+		Issuer: strictID, IssuerID: strictID, Marked: true, Subject: "alice", Client: "cli", ID: "t-1", KeyID: "es", Algorithm: "ES256", HeaderKeyID: &kid, Size: len(compact),
 		Scopes: []string{"mcp:read", "mcp:write"}, Profile: RFC9068,
 		Expiry:   testTime.Add(time.Minute + 500*time.Millisecond),
 		IssuedAt: testTime.Add(-time.Minute), NotBefore: testTime.Add(-time.Minute),
@@ -128,7 +128,7 @@ func TestClaims(t *testing.T) {
 			"exp": json.Number("1795435260.5"), "n": json.Number("1.10"),
 		},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Claims{}, "Key")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Claims{}, "Key"), cmpopts.IgnoreUnexported(Claims{})); diff != "" {
 		t.Error(diff)
 	}
 	if got.Key == nil || got.Key.Withdrawn() {
@@ -245,7 +245,7 @@ func TestKeysUnavailable(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	verify := func(alterations ...alteration) reason.Reason {
-		_, refusal := at(testTime).Verify(ctx, newDraft(w, alterations...).token(), func(string) *Issuer { return &keyless })
+		_, refusal := at(testTime).Verify(ctx, newDraft(w, alterations...).token(), func(string, string) (*Issuer, bool) { return &keyless, false })
 		return refusal.Reason
 	}
 	if got := verify(); got != reason.KeysUnavailable {

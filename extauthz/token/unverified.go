@@ -28,7 +28,7 @@ func ReadUnverified(compact string) (Unverified, bool) {
 		return Unverified{}, false
 	}
 	var claims Claims
-	claims.fill(jws.payload.Object())
+	claims.fill(jws.payload.Object(), nil)
 	r := claimReader{members: jws.payload.Members} // its flaw does not matter here
 	u := Unverified{
 		Algorithm: jws.header.alg,

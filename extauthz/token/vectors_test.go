@@ -135,7 +135,7 @@ func TestTokensOfTheRFCs(t *testing.T) {
 	v := at(time.Unix(1300819380, 0).Add(-time.Hour))
 	for _, row := range rows {
 		t.Run(row.source, func(t *testing.T) {
-			_, refusal := v.Verify(t.Context(), row.token, func(string) *Issuer { return issuer })
+			_, refusal := v.Verify(t.Context(), row.token, func(string, string) (*Issuer, bool) { return issuer, false })
 			if refusal == nil || refusal.Reason != row.want {
 				t.Errorf("%+v, want %v", refusal, row.want)
 			}
@@ -152,7 +152,7 @@ func TestTokenOfRFC9068(t *testing.T) {
 		[]byte(`{"iss":"`+iss+`","sub":"5ba552d67","aud":"https://rs.example.com/","exp":1639528912,"iat":1618354090,"jti":"dbe39bf3a3ba4238a513f51d6e1691c4","client_id":"s6BhdRkqt3","scope":"openid profile reademail"}`))
 	for _, profile := range []Profile{Standard, RFC9068} {
 		issuer := &Issuer{ID: iss, Profile: profile, Algorithms: []string{"RS256"}, Keys: staticSource(iss, jwttest.JWKS(key))}
-		trusted := func(string) *Issuer { return issuer }
+		trusted := func(string, string) (*Issuer, bool) { return issuer, false }
 		claims, refusal := at(time.Unix(1618354090, 0)).Verify(t.Context(), token, trusted)
 		if refusal != nil || claims.Client != "s6BhdRkqt3" || len(claims.Scopes) != 3 {
 			t.Errorf("%v: %+v, %+v", profile, claims, refusal)

@@ -68,11 +68,11 @@ func staticSource(issuer string, document []byte) *jwks.Source {
 	return jwks.NewSource(jwks.Options{Issuer: issuer, Static: document}, jwks.Environment{})
 }
 
-func (w *world) trusted(iss string) *Issuer { return w.issuers[iss] }
+func (w *world) trusted(iss, _ string) (*Issuer, bool) { return w.issuers[iss], false }
 
 // at is a verifier whose clock always shows now.
 func at(now time.Time) *Verifier {
-	return NewVerifier(Options{ClockSkew: skew, InFlight: 2, Waiting: 10, Now: func() time.Time { return now }})
+	return NewVerifier(Options{ClockSkew: skew, InFlight: 2, Waiting: 10, ReadsID: true, Now: func() time.Time { return now }})
 }
 
 // verify verifies a token at noon.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/doorward/doorward/extauthz/finding"
@@ -95,8 +96,15 @@ func (r *Revision) Verifier(now func() time.Time) *token.Verifier {
 		ClockSkew: r.Config.ClockSkew,
 		InFlight:  r.Config.Limits.SignaturesInFlight,
 		Waiting:   r.Config.Limits.SignaturesWaiting,
+		ReadsID:   r.revokes(),
 		Now:       now,
 	})
+}
+
+// revokes reports whether the configuration names a revocation list.
+func (r *Revision) revokes() bool {
+	return r.Config.RevocationFile != "" ||
+		slices.ContainsFunc(r.Config.Bundles, func(o bundles.Options) bool { return o.Revocations != "" })
 }
 
 // Compile compiles a policy and lists the files that it was compiled from. The
