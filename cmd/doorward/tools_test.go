@@ -88,6 +88,18 @@ func TestSchemaCommand(t *testing.T) {
 	}
 }
 
+// TestSchemaPresets prints YAML with what each preset fills in.
+func TestSchemaPresets(t *testing.T) {
+	code, stdout, stderr := command(t, "schema", "presets")
+	var presets map[string][]map[string]any
+	if err := yaml.Unmarshal([]byte(stdout), &presets); err != nil || code != 0 || stderr != "" {
+		t.Fatalf("exit %d, %v, %s", code, err, stderr)
+	}
+	if len(presets) < 16 || presets["keycloak"][0]["version"] != 1 || presets["keycloak"][0]["generic_audiences"] == nil {
+		t.Errorf("%v", presets)
+	}
+}
+
 // TestStarter: the folder to start from passes its own tests, check, and OPA's
 // own runner beside the library.
 func TestStarter(t *testing.T) {

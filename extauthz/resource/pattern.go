@@ -219,6 +219,9 @@ func (p *pattern) fill(values map[string]string) *Resource {
 	r.Aliases = expandAll(template.Aliases, values)
 	r.AlsoAt = expandAll(template.AlsoAt, values)
 	r.Audiences = expandAll(template.Audiences, values)
+	if template.AuthorizationServers != nil {
+		r.AuthorizationServers = expandAll(template.AuthorizationServers, values)
+	}
 	r.locations = make([]location, len(template.locations))
 	for i, l := range template.locations {
 		l.host, l.path = expand(l.host, values), expand(l.path, values)

@@ -254,10 +254,19 @@ func (c *checker) segments(at, value string) {
 
 // servers checks what the document names as authorization servers.
 func (c *checker) servers(at string, s Spec) {
+	names, _ := Placeholders(s.URI)
 	for i, server := range s.AuthorizationServers {
-		if _, faults := parseLocation(server); len(faults) > 0 {
-			c.problem(fmt.Sprintf("%s.authorization_servers[%d]", at, i), "is no URL of an authorization server: it %s",
-				faults[0])
+		entry := fmt.Sprintf("%s.authorization_servers[%d]", at, i)
+		there, err := Placeholders(server)
+		plain, undo := withStandIns(server, there)
+		_, faults := parseLocation(plain)
+		switch {
+		case err != nil:
+			c.problem(entry, "%s", err.Error())
+		case len(faults) > 0:
+			c.problem(entry, "is no URL of an authorization server: it %s", undo.Replace(faults[0]))
+		case slices.ContainsFunc(there, func(name string) bool { return !slices.Contains(names, name) }):
+			c.problem(entry, "has a placeholder that the resource does not have: write one entry for each value, in full")
 		}
 	}
 	c.duplicates(at+".authorization_servers", s.AuthorizationServers)

@@ -5,20 +5,17 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/doorward/doorward/extauthz/finding"
-	"github.com/doorward/doorward/extauthz/jwks"
-	"github.com/doorward/doorward/extauthz/resource"
-	"github.com/doorward/doorward/extauthz/token"
 )
 
 // config checks the document as a whole and returns its configuration.
 func (r *reader) config() (*Config, finding.List) {
 	r.skipMisspelt()
+	r.applyPresets()
 	r.checkVersion()
 	r.checkListen()
 	r.checkLimits()
@@ -33,6 +30,7 @@ func (r *reader) config() (*Config, finding.List) {
 	proofs := r.checkProofs()
 	issuers := r.checkIssuers()
 	table := r.checkResources()
+	r.warnOfLoosening()
 	problems := r.problems.Sorted()
 	if len(problems.Errors()) > 0 {
 		return nil, problems
@@ -132,6 +130,7 @@ func (r *reader) checkTimes() {
 		{"clock_skew", r.doc.ClockSkew, 0, 5 * time.Minute},
 		// A stop takes at most 15 s, of which 3 s are for the Checks in flight and the decisions that wait for the log.
 		{"drain", r.doc.Drain, 0, 12 * time.Second},
+		{"metadata.max_age", r.doc.Metadata.MaxAge, 0, 24 * time.Hour},
 	})
 }
 
@@ -168,158 +167,4 @@ func (r *reader) checkPolicyPaths() {
 		}
 	}
 	r.unique(r.doc.Policy.Paths, paths)
-}
-
-// checkResources checks every resource and returns their table.
-func (r *reader) checkResources() *resource.Table {
-	if len(r.doc.Resources) == 0 {
-		r.problem("resources", "names no resource, so there is nothing to protect",
-			"write resources: [{resource: https://…}]")
-	}
-	var specs []resource.Spec
-	var uris, names, uriPaths, namePaths []string
-	for i, e := range r.doc.Resources {
-		at := element("resources", i)
-		uris, uriPaths = append(uris, e.Resource), append(uriPaths, at+".resource")
-		names, namePaths = append(names, e.Name), append(namePaths, at+".name")
-		if e.Resource == "" {
-			r.problem(at+".resource", "is missing", "write the URL that clients use")
-		}
-		spec := resource.Spec{
-			URI: e.Resource, Name: e.Name, AlsoAt: e.AlsoAt, Audiences: e.Audiences,
-			Issuers: r.trusted(at+".issuers", e.Issuers), Scopes: e.Scopes, Origins: e.Origins,
-			Metadata: e.Metadata, Labels: e.Labels,
-			DPoP: e.DPoP, ClientCertificate: e.ClientCertificate,
-		}
-		r.checkPackage(at+".policy", e.Policy)
-		if spec.TakesDPoP() {
-			spec.ProofAlgorithms = token.DefaultAlgorithms()
-		}
-		specs = append(specs, spec)
-		if spec.ReadsXFCC() {
-			r.warn(at+".client_certificate", "trusts x-forwarded-client-cert, which any client can send",
-				"let Envoy set it: forward_client_cert_details SANITIZE_SET, "+
-					"or SANITIZE where no client has a certificate")
-		}
-	}
-	r.unique(uris, uriPaths)
-	r.unique(names, namePaths)
-	r.checkUnused(specs)
-	table, problems := resource.NewTable(specs, r.doc.InsecureHTTPHosts)
-	for _, p := range problems {
-		r.report(p.Path, p)
-	}
-	if table != nil {
-		r.checkSharedHosts(table)
-	}
-	return table
-}
-
-// checkSharedHosts warns of an issuer on the host of a resource: Envoy makes a
-// Check for the issuer's URLs too, and they belong to no resource.
-func (r *reader) checkSharedHosts(table *resource.Table) {
-	for i, is := range r.doc.Issuers {
-		var paths []string
-		for _, place := range (jwks.Options{Issuer: is.Issuer}).DiscoveryURLs() {
-			u, err := url.Parse(place)
-			if err == nil && table.IsMetadata(authorityOf(u), discoveryPath) {
-				paths = append(paths, u.EscapedPath())
-			}
-		}
-		if len(paths) == 0 {
-			continue
-		}
-		r.warn(element("issuers", i)+".issuer",
-			"is on the host of a resource, where doorward answers "+strings.Join(paths, " and ")+" itself",
-			"add routes for them, and for the issuer's other URLs, before all others in Envoy: "+
-				"match: {path: "+paths[0]+"}, route: {cluster: …}, typed_per_filter_config: "+
-				`{envoy.filters.http.ext_authz: {"@type": `+
-				"type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute, disabled: true}}")
-	}
-}
-
-// discoveryPath is a metadata path on the hosts of resources and on no others.
-const discoveryPath = "/.well-known/openid-configuration"
-
-// authorityOf returns host:port of a URL. A URL without a port has that of its scheme.
-func authorityOf(u *url.URL) string {
-	switch {
-	case u.Port() != "":
-		return u.Host
-	case u.Scheme == "http":
-		return u.Host + ":80"
-	}
-	return u.Host + ":443"
-}
-
-// trusted returns the issuers of one resource. Without a list it is every issuer,
-// if there is one issuer or one resource; otherwise the list is required.
-func (r *reader) trusted(path string, ids []string) []string {
-	known, complete := r.issuerIDs()
-	switch {
-	case len(known) == 0 || !complete:
-		// Reported already; whether the list is right is unknown.
-		r.broken[path] = true
-	case r.lists[path] && len(ids) == 0:
-		r.problem(path, "is empty, so no token could be accepted", "name at least one issuer")
-	case len(ids) > 0:
-		r.checkTrusted(path, ids, known)
-	case len(known) == 1 || len(r.doc.Resources) == 1:
-		return known
-	default:
-		r.problem(path, "is missing, and there are several issuers and several resources",
-			"name the issuers whose tokens this resource accepts")
-	}
-	return ids
-}
-
-func (r *reader) checkTrusted(path string, ids, known []string) {
-	for i, id := range ids {
-		if id == "" || slices.Contains(known, id) {
-			continue
-		}
-		fix := "add it to issuers, or remove it here"
-		if meant := Nearest(id, known); meant != "" {
-			fix = fmt.Sprintf("did you mean %q?", meant)
-		}
-		r.problem(element(path, i), fmt.Sprintf("is %q, which is not one of the issuers", id), fix)
-	}
-}
-
-// issuerIDs lists every configured issuer once; complete is false if one could
-// not be read.
-func (r *reader) issuerIDs() (ids []string, complete bool) {
-	complete = !r.isBroken("issuers")
-	for _, is := range r.doc.Issuers {
-		switch {
-		case is.Issuer == "":
-			complete = false
-		case !slices.Contains(ids, is.Issuer):
-			ids = append(ids, is.Issuer)
-		}
-	}
-	return ids, complete
-}
-
-// checkUnused warns about an issuer that no resource trusts, if every list of
-// trusted issuers could be read.
-func (r *reader) checkUnused(specs []resource.Spec) {
-	for i, s := range specs {
-		list := element("resources", i) + ".issuers"
-		for j := range s.Issuers {
-			if r.isBroken(element(list, j)) {
-				return
-			}
-		}
-		if r.isBroken(list) {
-			return
-		}
-	}
-	for i, is := range r.doc.Issuers {
-		used := slices.ContainsFunc(specs, func(s resource.Spec) bool { return slices.Contains(s.Issuers, is.Issuer) })
-		if is.Issuer != "" && !used && len(specs) > 0 {
-			r.warn(element("issuers", i)+".issuer", "is trusted by no resource",
-				"name it in a resource's issuers, or remove it")
-		}
-	}
 }

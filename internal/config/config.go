@@ -83,6 +83,28 @@ type Issuer struct {
 	Profile token.Profile
 	// Algorithms are the JWS algorithms it may sign with; never empty.
 	Algorithms []string
+	// Tenants fill {tenant} in Keys.Issuer; nil if it has none.
+	Tenants []string
+	// TrustDomain is the SPIFFE trust domain of its JWT-SVIDs, or "".
+	TrustDomain string
+	// ScopeClaims are the claims with scopes; nil means the first of scope and scp.
+	// NoScopes says that its access tokens have none.
+	ScopeClaims []string
+	NoScopes    bool
+	// GenericAudiences are values of aud that name no resource.
+	GenericAudiences []string
+	// SelfAssertedAudience says that its callers choose aud themselves.
+	SelfAssertedAudience bool
+	// Dedicated says that everything it issues is for one resource. ClientIDPattern
+	// is a regular expression for what aud may then be besides the token's own
+	// client; "" is for none.
+	Dedicated       bool
+	ClientIDPattern string
+	// AccessTokenClaims are claims that its access tokens have and its ID tokens do
+	// not have.
+	AccessTokenClaims []string
+	// Accepts are claims of ID tokens that its access tokens have too.
+	Accepts []string
 
 	// File, Line and Column are where the configuration names it.
 	File         string

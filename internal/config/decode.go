@@ -34,6 +34,10 @@ func (r *reader) value(n *yaml.Node, path string, v reflect.Value, f field) {
 		r.freeMapping(n, path, 0, into)
 	case *map[string]string:
 		r.textMapping(n, path, into)
+	case *scopeSets:
+		r.listMapping(n, path, (*map[string][]string)(into), false)
+	case *textLists:
+		r.listMapping(n, path, (*map[string][]string)(into), true)
 	default:
 		switch v.Kind() {
 		case reflect.Struct:

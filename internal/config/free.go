@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -134,6 +135,28 @@ func (r *reader) textMapping(n *yaml.Node, path string, into *map[string]string)
 		var text string
 		r.scalar(value, at, &text, field{})
 		m[key.Value] = text
+	})
+	*into = m
+}
+
+// listMapping reads a mapping of any keys to lists of text. With bare, one value
+// may be written without a list.
+func (r *reader) listMapping(n *yaml.Node, path string, into *map[string][]string, bare bool) {
+	if n.Kind != yaml.MappingNode {
+		r.wrongType(n, path, "a mapping", "write its keys below it, indented")
+		return
+	}
+	m := map[string][]string{}
+	r.eachKey(n, path, func(key, value *yaml.Node) {
+		at := join(path, key.Value)
+		var list []string
+		if bare && value.Kind == yaml.ScalarNode {
+			list = make([]string, 1)
+			r.value(value, at, reflect.ValueOf(&list).Elem().Index(0), field{})
+		} else {
+			r.value(value, at, reflect.ValueOf(&list).Elem(), field{})
+		}
+		m[key.Value] = list
 	})
 	*into = m
 }

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/token"
 )
 
@@ -26,73 +24,36 @@ func (r *reader) checkIssuers() []Issuer {
 		issuers = append(issuers, r.checkIssuer(at, is))
 	}
 	r.unique(ids, paths)
+	r.checkTemplatesMeet()
+	r.checkTrustDomains()
 	return issuers
 }
 
 func (r *reader) checkIssuer(at string, is issuer) Issuer {
 	r.checkAlgorithms(at+".algorithms", is.Algorithms)
-	r.checkRefresh(at+".refresh", is.Refresh)
-	options := jwks.Options{
-		Issuer:            is.Issuer,
-		JWKSURI:           is.JWKSURI,
-		Static:            r.staticKeys(at, is),
-		CAPEM:             r.certificates(at+".ca_file", is.CAFile),
-		InsecureHTTPHosts: r.doc.InsecureHTTPHosts,
-		RefreshMin:        is.Refresh.Min,
-		RefreshMax:        is.Refresh.Max,
-		MaxStale:          is.Refresh.MaxStale,
-	}
-	if options.Static == nil {
-		options.CacheDir = r.doc.JWKSCacheDir
-	}
-	for _, p := range options.Check() {
-		key := p.Path
-		if rest, ok := strings.CutPrefix(key, "jwks"); ok && is.JWKSFile != "" && !strings.HasPrefix(rest, "_") {
-			key = "jwks_file" + rest
-		}
-		r.report(join(at, key), p)
-	}
+	r.checkTokenRules(at, is)
+	r.checkTenants(at, is)
+	r.checkTrustDomain(at, is)
 	profile := token.Standard
 	if is.Profile == token.RFC9068.String() {
 		profile = token.RFC9068
 	}
 	named := r.placeOf(at + ".issuer")
 	return Issuer{
-		Keys: options, Profile: profile, Algorithms: is.Algorithms,
+		Keys: r.keySourceOptions(at, is), Profile: profile, Algorithms: is.Algorithms,
+		Tenants: is.Tenants, TrustDomain: is.SPIFFETrustDomain,
+		ScopeClaims: is.ScopeClaims, NoScopes: is.Scopes == noScopes,
+		GenericAudiences: is.GenericAudiences, SelfAssertedAudience: is.selfAsserted(),
+		Dedicated: is.Dedicated, ClientIDPattern: is.ClientIDPattern,
+		AccessTokenClaims: is.AccessTokenClaims, Accepts: is.Accepts,
 		File: named.file, Line: named.line, Column: named.column,
 	}
 }
 
-// staticKeys returns the JWK Set in the configuration or in the file that it names;
-// nil if keys are to be fetched.
-func (r *reader) staticKeys(at string, is issuer) []byte {
-	var sources []string
-	for _, key := range []string{"jwks_uri", "jwks_file", "jwks"} {
-		if r.written(join(at, key)) {
-			sources = append(sources, key)
-		}
-	}
-	if len(sources) > 1 {
-		r.problem(join(at, sources[1]), "is a second source of keys", "keep one of "+strings.Join(sources, ", "))
-		for _, key := range sources {
-			r.broken[join(at, key)] = true
-		}
-		return nil
-	}
-	if len(sources) == 0 || sources[0] == "jwks_uri" {
-		return nil
-	}
-	for _, key := range []string{"ca_file", "refresh"} {
-		if r.written(join(at, key)) {
-			r.warn(join(at, key), "has no effect beside "+sources[0]+", because nothing is fetched",
-				"remove one of them")
-		}
-	}
-	if sources[0] == "jwks" {
-		return is.JWKS
-	}
-	text, _ := r.readNamed(at+".jwks_file", is.JWKSFile)
-	return text
+// selfAsserted reports whether callers choose aud themselves. Those of the SPIFFE
+// Workload API do.
+func (is issuer) selfAsserted() bool {
+	return is.Audience == selfAssertedAudience || is.SPIFFETrustDomain != ""
 }
 
 // checkAlgorithms refuses algorithms that need no public key.
@@ -123,21 +84,4 @@ func (r *reader) checkAlgorithms(path string, algorithms []string) {
 		}
 	}
 	r.unique(algorithms, paths)
-}
-
-// checkRefresh refuses zero, which is the default in jwks.Options.
-func (r *reader) checkRefresh(path string, times refresh) {
-	for _, t := range []struct {
-		key    string
-		value  time.Duration
-		effect string
-	}{
-		{"min", times.Min, "fetch keys without a pause"},
-		{"max", times.Max, "fetch keys without a pause"},
-		{"max_stale", times.MaxStale, "discard keys as soon as they are fetched"},
-	} {
-		if t.value == 0 {
-			r.problem(join(path, t.key), "is zero, which would "+t.effect, "write a duration such as 1m, 1h or 24h")
-		}
-	}
 }

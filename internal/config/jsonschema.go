@@ -52,6 +52,11 @@ func bareShape(v reflect.Value, f field, path string) shape {
 		return shape{"type": "object"}
 	case map[string]string:
 		return shape{"type": "object", "additionalProperties": shape{"type": "string", "minLength": 1}}
+	case scopeSets:
+		return shape{"type": "object", "additionalProperties": textListShape()}
+	case textLists:
+		either := []shape{textShape(field{}), textListShape()}
+		return shape{"type": "object", "additionalProperties": shape{"anyOf": either}}
 	case time.Duration:
 		return withDefault(shape{"type": "string", "pattern": durationPattern}, brief(value), value != 0)
 	case Size:
@@ -111,6 +116,8 @@ func textShape(f field) shape {
 	}
 	return shape{"type": "string", "minLength": 1}
 }
+
+func textListShape() shape { return shape{"type": "array", "items": textShape(field{})} }
 
 func withDefault(s shape, value any, there bool) shape {
 	if there {

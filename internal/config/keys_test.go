@@ -1,15 +1,16 @@
 package config_test
 
 import (
-	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/jsonschema-go/jsonschema"
 
+	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/internal/testenv/jwttest"
@@ -30,6 +31,40 @@ var changesOfKeys = map[string][2]string{
 	".issuers.refresh.min":       {"min: 1m", "min: 2m"},
 	".issuers.refresh.max":       {"max: 2h", "max: 3h"},
 	".issuers.refresh.max_stale": {"max_stale: 24h", "max_stale: 25h"},
+
+	".issuers.preset":              {"preset: keycloak", "preset: okta"},
+	".issuers.tenants":             {"tenants: [a]", "tenants: [a, b]"},
+	".issuers.spiffe_trust_domain": {"spiffe_trust_domain: example.org", "spiffe_trust_domain: example.com"},
+	".issuers.discovery_url":       {"discovery_url: https://third.example.com/a", "discovery_url: https://third.example.com/b"},
+	".issuers.token_file":          {"token_file: keys.json", "token_file: ca.pem"},
+	".issuers.client_certificate":  {"client_certificate: {cert_file: ca.pem, key_file: keys.json}", ""},
+	".issuers.advertise":           {"advertise: true", "advertise: false"},
+	".issuers.scope_claims":        {"scope_claims: [scope]", "scope_claims: [roles]"},
+	".issuers.scopes":              {"scopes: claims", "scopes: none"},
+	".issuers.audience":            {"audience: granted", "audience: self_asserted"},
+	".issuers.generic_audiences":   {"generic_audiences: [account]", "generic_audiences: []"},
+	".issuers.dedicated":           {"dedicated: true", "dedicated: false"},
+	".issuers.client_id_pattern":   {"client_id_pattern: 'a+'", "client_id_pattern: 'b+'"},
+	".issuers.access_token_claims": {"access_token_claims: [role]", "access_token_claims: [uid]"},
+	".issuers.accepts":             {"accepts: [nonce]", "accepts: [nonce, at_hash]"},
+
+	".issuers.client_certificate.cert_file": {"cert_file: ca.pem", "cert_file: other.pem"},
+	".issuers.client_certificate.key_file":  {"key_file: keys.json", "key_file: other.pem"},
+
+	".resources.aliases":               {"aliases: ['https://{tenant}.example.net/mcp']", ""},
+	".resources.clients":               {"clients: [app]", "clients: [other]"},
+	".resources.subjects":              {"subjects: [a:b]", "subjects: [a:c]"},
+	".resources.claims":                {"claims: {ref: main}", "claims: {ref: [main, next]}"},
+	".resources.parameters":            {"parameters: {tenant: org}", "parameters: {tenant: tid}"},
+	".resources.scope_prefix":          {"scope_prefix: api://a/", "scope_prefix: api://b/"},
+	".resources.scope_implies":         {"  scope_implies: {admin: [read]}", "  scope_implies: {admin: [write]}"},
+	".resources.scopes_any":            {"scopes_any: [[read], [role]]", "scopes_any: [[role], [read]]"},
+	".resources.authorization_servers": {"authorization_servers: [https://login.example.com]", ""},
+	".resources.mirror_metadata":       {"mirror_metadata: false", "mirror_metadata: true"},
+
+	".scope_implies":    {"scope_implies: {all: [read]}", "scope_implies: {all: [read, write]}"},
+	".metadata":         {"metadata: {max_age: 2h}", ""},
+	".metadata.max_age": {"max_age: 2h", "max_age: 3h"},
 
 	".resources.resource":           {"resource: https://mcp.example.com/mcp", "resource: https://mcp.example.com/other"},
 	".resources.name":               {"name: weather", "name: news"},
@@ -53,7 +88,27 @@ issuers:
   algorithms: [ES256]
   profile: standard
   refresh: {min: 1m, max: 2h, max_stale: 24h}
+  advertise: true
 - issuer: https://second.example.com
+- issuer: https://third.example.com/{tenant}
+  preset: keycloak
+  tenants: [a]
+  discovery_url: https://third.example.com/a
+  token_file: keys.json
+  scope_claims: [scope]
+  generic_audiences: [account]
+  access_token_claims: [role]
+  accepts: [nonce]
+- issuer: https://fourth.example.com
+  spiffe_trust_domain: example.org
+  client_certificate: {cert_file: ca.pem, key_file: keys.json}
+- issuer: https://fifth.example.com
+  dedicated: true
+  scopes: claims
+  audience: granted
+- issuer: https://sixth.example.com
+  dedicated: true
+  client_id_pattern: 'a+'
 resources:
 - resource: https://mcp.example.com/mcp
   name: weather
@@ -67,6 +122,23 @@ resources:
   policy: authz.weather
   dpop: optional
   client_certificate: source
+- resource: https://{tenant}.example.org/mcp
+  name: tenants
+  aliases: ['https://{tenant}.example.net/mcp']
+  issuers: [https://second.example.com]
+  clients: [app]
+  parameters: {tenant: org}
+  scopes_any: [[read], [role]]
+  scope_prefix: api://a/
+  scope_implies: {admin: [read]}
+  authorization_servers: [https://login.example.com]
+- resource: https://machines.example.com/mcp
+  issuers: [https://fourth.example.com]
+  subjects: [a:b]
+  claims: {ref: main}
+  mirror_metadata: false
+scope_implies: {all: [read]}
+metadata: {max_age: 2h}
 `
 
 // TestAKeyIsDeclaredOnce, in the schema, and known to what a reload compares and to
@@ -86,7 +158,8 @@ func TestAKeyIsDeclaredOnce(t *testing.T) {
 	found := map[string]bool{}
 	schemaPaths(t, func(path string, _ *jsonschema.Schema) {
 		parts := strings.Split(strings.TrimPrefix(path, "."), ".")
-		if len(parts) == 1 || parts[0] != "issuers" && parts[0] != "resources" {
+		lists := parts[0] == "issuers" || parts[0] == "resources"
+		if lists && len(parts) == 1 || !lists && parts[0] != "scope_implies" && parts[0] != "metadata" {
 			return
 		}
 		found[path] = true
@@ -95,10 +168,14 @@ func TestAKeyIsDeclaredOnce(t *testing.T) {
 			t.Errorf("%s: no change of it in changesOfKeys", path)
 			return
 		}
-		if key := "`" + parts[0] + "[]." + strings.Join(parts[1:], ".") + "`"; !strings.Contains(string(reference), key) {
+		key := strings.Join(parts, ".")
+		if lists {
+			key = parts[0] + "[]." + strings.Join(parts[1:], ".")
+		}
+		if key = "`" + key + "`"; !strings.Contains(string(reference), key) {
 			t.Errorf("docs/reference.md has no %s: run make docs", key)
 		}
-		t.Run(path, func(t *testing.T) { checkReload(t, files, parts[0], change) })
+		t.Run(path, func(t *testing.T) { checkReload(t, files, change) })
 	})
 	for path := range changesOfKeys {
 		if !found[path] {
@@ -108,39 +185,52 @@ func TestAKeyIsDeclaredOnce(t *testing.T) {
 }
 
 // checkReload wants a reload to notice a change of one key.
-func checkReload(t *testing.T, files map[string]string, list string, change [2]string) {
+func checkReload(t *testing.T, files map[string]string, change [2]string) {
 	t.Helper()
 	changed := strings.Replace(everyKey, change[0], change[1], 1)
 	if changed == everyKey {
 		t.Fatalf("no %q in the usual configuration", change[0])
 	}
-	before, again, after := loadKeys(t, files, everyKey), loadKeys(t, files, everyKey), loadKeys(t, files, changed)
-	if !before.Issuers[0].Keys.Equal(again.Issuers[0].Keys) {
+	dir := write(t, files)
+	before, again, after := loadKeys(t, dir, everyKey), loadKeys(t, dir, everyKey), loadKeys(t, dir, changed)
+	if !same(before, again) {
 		t.Fatal("the same configuration is another one")
 	}
-	if list == "resources" {
-		same := reflect.DeepEqual(before.Resources.All(), after.Resources.All()) &&
-			reflect.DeepEqual(before.Packages.ByResource(), after.Packages.ByResource())
-		if same {
-			t.Error("the table of resources does not change")
-		}
-		return
-	}
-	now, next := before.Issuers[0], after.Issuers[0]
-	if now.Keys.Equal(next.Keys) && now.Profile == next.Profile && reflect.DeepEqual(now.Algorithms, next.Algorithms) {
-		t.Error("a reload takes it for the same issuer: see config.Issuer and jwks.Options.Equal")
+	if same(before, after) {
+		t.Error("a reload takes it for the same configuration: see config.Issuer, jwks.Options.Equal and resource.Spec")
 	}
 }
 
-func loadKeys(t *testing.T, files map[string]string, configuration string) *config.Config {
+// same reports whether a reload keeps everything that depends on issuers and
+// resources: the sources of keys, the rules for tokens and the table.
+func same(a, b *config.Config) bool {
+	return slices.EqualFunc(a.Issuers, b.Issuers, func(a, b config.Issuer) bool {
+		keys := a.Keys.Equal(b.Keys)
+		for _, issuer := range []*config.Issuer{&a, &b} {
+			issuer.Keys, issuer.File, issuer.Line, issuer.Column = jwks.Options{}, "", 0, 0
+		}
+		return keys && reflect.DeepEqual(a, b)
+	}) && reflect.DeepEqual(a.Resources.All(), b.Resources.All()) &&
+		reflect.DeepEqual(a.Packages.ByResource(), b.Packages.ByResource())
+}
+
+// loadKeys loads a configuration that names the files of dir.
+func loadKeys(t *testing.T, dir, configuration string) *config.Config {
 	t.Helper()
 	issuer := "https://as.example.com"
 	if !strings.Contains(configuration, issuer+"\n") {
 		issuer = "https://other.example.com"
 	}
-	files = maps.Clone(files)
-	files["doorward.yaml"] = strings.NewReplacer("ISSUER", issuer, "KEYS", files["keys.json"]).Replace(configuration)
-	return mustLoad(t, write(t, files))
+	keys, err := os.ReadFile(filepath.Join(dir, "keys.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, "doorward.yaml")
+	text := strings.NewReplacer("ISSUER", issuer, "KEYS", string(keys)).Replace(configuration)
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return mustLoad(t, name)
 }
 
 // TestARememberedTokenRestsOnItsIssuer as configured: each field of config.Issuer

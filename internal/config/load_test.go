@@ -59,6 +59,7 @@ func TestDefaults(t *testing.T) {
 	// One issuer: the resource need not name it.
 	wantSpecs := []resource.Spec{{
 		URI: "https://mcp.example.com/mcp", Name: "https://mcp.example.com/mcp", Issuers: []string{"https://as.example.com"},
+		MetadataMaxAge: time.Hour,
 	}}
 	if diff := cmp.Diff(wantSpecs, specs(got), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("resources (-want +got):\n%s", diff)
@@ -113,9 +114,33 @@ func TestEveryKey(t *testing.T) {
 				},
 				Profile: token.Standard, Algorithms: token.DefaultAlgorithms(),
 			},
+			{
+				Keys: jwks.Options{
+					Issuer: "https://login.example.com/{tenant}/v2.0", DiscoveryURL: "https://login.example.com/common/.well-known/openid-configuration",
+					InsecureHTTPHosts: hosts, RefreshMin: time.Minute, RefreshMax: time.Hour, MaxStale: 24 * time.Hour,
+					CacheDir: at("policy"), TokenFile: at("bundle.pem"),
+				},
+				Profile: token.Standard, Algorithms: []string{"RS256"}, Tenants: []string{"one", "two"},
+				ScopeClaims: []string{"scp", "realm_access.roles"}, GenericAudiences: []string{"account"},
+				AccessTokenClaims: []string{"role"}, Accepts: []string{"nonce"},
+			},
+			{
+				Keys: jwks.Options{
+					Issuer: "https://spiffe.example.com", InsecureHTTPHosts: hosts, RefreshMin: time.Minute, RefreshMax: time.Hour, MaxStale: 24 * time.Hour,
+					CacheDir: at("policy"), CertFile: at("tls/cert.pem"), KeyFile: at("tls/key.pem"), SPIFFE: true,
+				},
+				Profile: token.Standard, Algorithms: token.DefaultAlgorithms(), TrustDomain: "example.org", SelfAssertedAudience: true,
+			},
+			{
+				Keys: jwks.Options{
+					Issuer: "https://dedicated.example.com", InsecureHTTPHosts: hosts, RefreshMin: time.Minute, RefreshMax: time.Hour, MaxStale: 24 * time.Hour,
+					CacheDir: at("policy"),
+				},
+				Profile: token.Standard, Algorithms: token.DefaultAlgorithms(), Dedicated: true, ClientIDPattern: "[a-z]{8}", NoScopes: true,
+			},
 		},
 		PolicyPaths: []string{at("policy")},
-		Packages:    config.Packages{{Resource: "example", Name: "authz.weather", File: at("doorward.yaml"), Line: 37, Column: 11}},
+		Packages:    config.Packages{{Resource: "example", Name: "authz.weather", File: at("doorward.yaml"), Line: 55, Column: 11}},
 		Bundles: []bundles.Options{
 			{
 				Name: "weather", URL: "https://bundles.example.com/weather.tar.gz",
@@ -160,6 +185,7 @@ func TestEveryKey(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(config.Config{}, "Resources"), anywhere); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	everywhere := map[string][]string{"mcp:write": {"mcp:read"}, "mcp:admin": {"mcp:read"}}
 	wantSpecs := []resource.Spec{
 		{
 			URI: "https://mcp.example.com/mcp", Name: "example",
@@ -174,10 +200,28 @@ func TestEveryKey(t *testing.T) {
 			},
 			Labels: map[string]string{"team": "weather"},
 			DPoP:   "optional", ProofAlgorithms: token.DefaultAlgorithms(), ClientCertificate: "source",
+			ScopeImplies: everywhere, MetadataMaxAge: 10 * time.Minute,
 		},
 		{
 			URI: "https://other.example.com/mcp", Name: "https://other.example.com/mcp",
-			Issuers: []string{"https://as.example.com", "https://two.example.com"},
+			Issuers:      []string{"https://as.example.com", "https://two.example.com"},
+			ScopeImplies: everywhere, MetadataMaxAge: 10 * time.Minute,
+		},
+		{
+			URI: "https://{tenant}.example.com/mcp", Name: "tenants",
+			Aliases: []string{"https://{tenant}.example.net/mcp"},
+			Issuers: []string{"https://login.example.com/{tenant}/v2.0"},
+			Clients: []string{"app"}, Parameters: map[string]string{"tenant": "org"},
+			ScopesAny: [][]string{{"mcp:read"}, {"mcp:write", "mcp:extra"}}, ScopePrefix: "api://6f1c/",
+			ScopeImplies:         map[string][]string{"mcp:write": {"mcp:read"}, "mcp:admin": {"mcp:read", "mcp:write"}},
+			AuthorizationServers: []string{"https://{tenant}.login.example.com"}, MetadataMaxAge: 10 * time.Minute,
+		},
+		{
+			URI: "https://machines.example.com/mcp", Name: "https://machines.example.com/mcp",
+			Issuers:  []string{"https://spiffe.example.com", "https://dedicated.example.com"},
+			Subjects: []string{"spiffe://example.org/agents/*"},
+			Claims:   map[string][]string{"repository_id": {"1"}, "ref": {"main", "next"}}, ScopeImplies: everywhere,
+			AuthorizationServers: []string{"https://dedicated.example.com"}, MirrorMetadata: true, MetadataMaxAge: 10 * time.Minute,
 		},
 	}
 	if diff := cmp.Diff(wantSpecs, specs(got), cmpopts.EquateEmpty()); diff != "" {

@@ -20,6 +20,7 @@ type reader struct {
 	file       string           // the file being read
 	incomplete bool             // a file could not be read: what is missing is unknown
 	files      *snapshot.Snapshot
+	presets    presetTable
 	read       []string // names of the files that were read
 	problems   finding.List
 }

@@ -11,12 +11,18 @@ import (
 func (r *reader) checkPlaceholders() {
 	for i, is := range r.doc.Issuers {
 		at := element("issuers", i)
-		r.noPlaceholder(at+".issuer", is.Issuer)
+		if !is.isTemplate() {
+			r.noPlaceholder(at+".issuer", is.Issuer)
+		}
 		r.noPlaceholder(at+".jwks_uri", is.JWKSURI)
+		r.noPlaceholder(at+".discovery_url", is.DiscoveryURL)
 	}
 	for i, e := range r.doc.Resources {
 		at := element("resources", i)
 		r.onlyNamed(at+".resource", e.Resource)
+		for j, raw := range e.Aliases {
+			r.onlyNamed(element(at+".aliases", j), raw)
+		}
 		for j, raw := range e.AlsoAt {
 			r.onlyNamed(element(at+".also_at", j), raw)
 		}

@@ -25,6 +25,8 @@ type document struct {
 	Limits             Limits        `yaml:"limits"`
 	Issuers            []issuer      `yaml:"issuers"`
 	Resources          []entry       `yaml:"resources"`
+	ScopeImplies       scopeSets     `yaml:"scope_implies"`
+	Metadata           metadata      `yaml:"metadata"`
 	Policy             policySources `yaml:"policy"`
 	ClockSkew          time.Duration `yaml:"clock_skew"`
 	MetadataSubject    bool          `yaml:"metadata_subject"`
@@ -40,15 +42,39 @@ type document struct {
 
 // issuer is one element of `issuers`.
 type issuer struct {
-	Issuer     string   `yaml:"issuer,required"`
-	JWKSURI    string   `yaml:"jwks_uri"`
-	JWKSFile   string   `yaml:"jwks_file,path"`
-	JWKS       jsonText `yaml:"jwks"`
-	CAFile     string   `yaml:"ca_file,path"`
-	Algorithms []string `yaml:"algorithms"`
-	Profile    string   `yaml:"profile,standard|rfc9068"`
-	Refresh    refresh  `yaml:"refresh"`
+	Issuer            string            `yaml:"issuer,required"`
+	Preset            string            `yaml:"preset"`
+	Tenants           []string          `yaml:"tenants"`
+	SPIFFETrustDomain string            `yaml:"spiffe_trust_domain"`
+	DiscoveryURL      string            `yaml:"discovery_url"`
+	JWKSURI           string            `yaml:"jwks_uri"`
+	JWKSFile          string            `yaml:"jwks_file,path"`
+	JWKS              jsonText          `yaml:"jwks"`
+	CAFile            string            `yaml:"ca_file,path"`
+	TokenFile         string            `yaml:"token_file,path"`
+	ClientCertificate clientCertificate `yaml:"client_certificate"`
+	Refresh           refresh           `yaml:"refresh"`
+	Advertise         bool              `yaml:"advertise"`
+
+	Algorithms        []string `yaml:"algorithms"`
+	Profile           string   `yaml:"profile,standard|rfc9068"`
+	ScopeClaims       []string `yaml:"scope_claims"`
+	Scopes            string   `yaml:"scopes,claims|none"`
+	Audience          string   `yaml:"audience,granted|self_asserted"`
+	GenericAudiences  []string `yaml:"generic_audiences"`
+	Dedicated         bool     `yaml:"dedicated"`
+	ClientIDPattern   string   `yaml:"client_id_pattern"`
+	AccessTokenClaims []string `yaml:"access_token_claims"`
+	Accepts           []string `yaml:"accepts"`
 }
+
+// The values of issuer.Scopes and issuer.Audience.
+const (
+	scopesOfClaims       = "claims"
+	noScopes             = "none"
+	grantedAudience      = "granted"
+	selfAssertedAudience = "self_asserted"
+)
 
 type refresh struct {
 	Min      time.Duration `yaml:"min"`
@@ -60,17 +86,39 @@ type refresh struct {
 type entry struct {
 	Resource  string            `yaml:"resource,required"`
 	Name      string            `yaml:"name"`
+	Aliases   []string          `yaml:"aliases"`
 	AlsoAt    []string          `yaml:"also_at"`
-	Audiences []string          `yaml:"audiences"`
 	Issuers   []string          `yaml:"issuers"`
+	Audiences []string          `yaml:"audiences"`
+	Clients   []string          `yaml:"clients"`
+	Subjects  []string          `yaml:"subjects"`
+	Claims    textLists         `yaml:"claims"`
 	Scopes    []string          `yaml:"scopes"`
 	Origins   []string          `yaml:"origins"`
 	Metadata  map[string]any    `yaml:"metadata"`
 	Labels    map[string]string `yaml:"labels"`
 	Policy    string            `yaml:"policy"`
 
+	Parameters           map[string]string `yaml:"parameters"`
+	ScopePrefix          string            `yaml:"scope_prefix"`
+	ScopeImplies         scopeSets         `yaml:"scope_implies"`
+	ScopesAny            [][]string        `yaml:"scopes_any"`
+	AuthorizationServers []string          `yaml:"authorization_servers"`
+	MirrorMetadata       bool              `yaml:"mirror_metadata"`
+
 	DPoP              string `yaml:"dpop,off|optional|required"`
 	ClientCertificate string `yaml:"client_certificate,source|xfcc"`
+}
+
+// scopeSets maps a scope to those that it includes.
+type scopeSets map[string][]string
+
+// textLists maps a name to values; one value may be written without a list.
+type textLists map[string][]string
+
+// metadata is about the RFC 9728 documents of all resources.
+type metadata struct {
+	MaxAge time.Duration `yaml:"max_age"`
 }
 
 func (e entry) takesDPoP() bool { return resource.Spec{DPoP: e.DPoP}.TakesDPoP() }
@@ -151,6 +199,7 @@ func defaults() document {
 			CheckTimeout:      2 * time.Second,
 		},
 		DecisionLog: DecisionLog{To: Off, SampleAllows: 1, Buffer: 16 << 20},
+		Metadata:    metadata{MaxAge: time.Hour},
 		ClockSkew:   30 * time.Second,
 		DPoPNonce:   nonceAfterStart,
 		Drain:       3 * time.Second,
@@ -173,6 +222,9 @@ func newIssuer(id string) issuer {
 		Issuer:     id,
 		Algorithms: token.DefaultAlgorithms(),
 		Profile:    token.Standard.String(),
+		Scopes:     scopesOfClaims,
+		Audience:   grantedAudience,
+		Advertise:  true,
 		Refresh:    refresh{Min: time.Minute, Max: time.Hour, MaxStale: 24 * time.Hour},
 	}
 }

@@ -98,7 +98,7 @@ func readableTypes() map[reflect.Type]bool {
 	types := map[reflect.Type]bool{reflect.TypeFor[jsonText](): true}
 	for _, v := range []any{
 		"", true, 0, 0.0, time.Duration(0), Size(0), all.Listen.SocketMode, all.Log.Level,
-		[]string(nil), map[string]any(nil), map[string]string(nil),
+		[]string(nil), [][]string(nil), map[string]any(nil), map[string]string(nil), scopeSets(nil), textLists(nil),
 	} {
 		types[reflect.TypeOf(v)] = true
 	}
