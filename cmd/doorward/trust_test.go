@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -44,10 +45,15 @@ func (a *authority) fall() {
 	a.plain.Close()
 }
 
-func (a *authority) token() string {
-	return a.key.Sign(map[string]any{
+func (a *authority) token(more map[string]any) string {
+	claims := map[string]any{
 		"iss": a.tls.URL, "aud": "https://mcp.example.com/mcp", "sub": "alice", "exp": time.Now().Add(time.Hour).Unix(),
-	})
+	}
+	maps.Copy(claims, more)
+	if more != nil { // its marks are those of the row
+		return a.key.SignAs(map[string]any{"alg": "ES256", "kid": "key-1"}, claims)
+	}
+	return a.key.Sign(claims)
 }
 
 // withdrawal takes back one thing that the trust in an issuer rested on.
@@ -55,30 +61,68 @@ type withdrawal struct {
 	intent   string
 	old, new string // in doorward.yaml
 	want     string
+
+	before [2]string      // what the row needs in doorward.yaml first: old and new, where URL is the issuer
+	claims map[string]any // of the token, besides the usual ones
 }
+
+// issuerAndResource are two lines of doorward.yaml: those of the issuer end, those
+// of the resource begin.
+const issuerAndResource = "  refresh: {min: 1m}\nresources: [{"
 
 // withdrawals are by the field of config.Issuer; package jwks does the same for
 // each field of Keys.
 var withdrawals = map[string][]withdrawal{
 	"Keys": {
-		{"another place", "  ca_file", "  jwks_uri: https://127.0.0.1:1/jwks\n  ca_file", "keys_unavailable"},
-		{"another certificate authority", "ca.pem", "other.pem", "keys_unavailable"},
-		{"a permission", "insecure_http_hosts: [loopback]", "insecure_http_hosts: []", "keys_unavailable"},
-		{"the issuer", "issuer: https://127.0.0.1", "issuer: https://localhost", "issuer_unknown"},
-		{"nothing: how often", "min: 1m", "min: 2m", "allowed"},
-		{"nothing: one more permission", "[loopback]", "[loopback, other.example]", "allowed"},
+		{intent: "another place", old: "  ca_file", new: "  jwks_uri: https://127.0.0.1:1/jwks\n  ca_file", want: "keys_unavailable"},
+		{intent: "another certificate authority", old: "ca.pem", new: "other.pem", want: "keys_unavailable"},
+		{intent: "a permission", old: "insecure_http_hosts: [loopback]", new: "insecure_http_hosts: []", want: "keys_unavailable"},
+		{intent: "the issuer", old: "issuer: https://127.0.0.1", new: "issuer: https://localhost", want: "issuer_unknown"},
+		{intent: "nothing: how often", old: "min: 1m", new: "min: 2m", want: "allowed"},
+		{intent: "nothing: one more permission", old: "[loopback]", new: "[loopback, other.example]", want: "allowed"},
 	},
 	// No key rests on these two: every token is held against them before its key
 	// is looked for, so the keys stay and no token that they refuse gets through.
-	"Algorithms": {{"the algorithm", "algorithms: [ES256]", "algorithms: [RS256]", "algorithm_not_allowed"}},
-	"Profile":    {{"the profile", "profile: standard", "profile: rfc9068", "claims_missing"}},
+	"Algorithms": {{intent: "the algorithm", old: "algorithms: [ES256]", new: "algorithms: [RS256]", want: "algorithm_not_allowed"}},
+	"Profile":    {{intent: "the profile", old: "profile: standard", new: "profile: rfc9068", want: "claims_missing"}},
+	// Nor on the others: a change leaves the keys where they are.
+	"Tenants": {{
+		intent: "the tenant", old: `["1"]`, new: `["2"]`, want: "issuer_unknown",
+		before: [2]string{"issuer: https://127.0.0.1:", "discovery_url: URL/metadata\n  tenants: [\"1\"]\n  issuer: https://127.0.0.{tenant}:"},
+	}},
+	"TrustDomain": {{
+		intent: "tokens without a SPIFFE ID", old: issuerAndResource,
+		new: "  spiffe_trust_domain: example.org\nresources: [{subjects: [alice], ", want: "issuer_unknown",
+	}},
+	"ScopeClaims": {{
+		intent: "the claim with scopes", old: "[roles]", new: "[groups]", want: "insufficient_scope",
+		before: [2]string{issuerAndResource, "  scope_claims: [roles]\nresources: [{scopes: [a], "}, claims: map[string]any{"roles": []string{"a"}},
+	}},
+	"Accepts": {{
+		intent: "a claim of ID tokens", old: "[nonce]", new: "[at_hash]", want: "type_not_allowed",
+		before: [2]string{"  ca_file", "  accepts: [nonce]\n  ca_file"}, claims: map[string]any{"nonce": "n", "scope": "a"},
+	}},
+	"AccessTokenClaims": {{
+		intent: "the mark of an access token", old: "[role]", new: "[uid]", want: "type_not_allowed",
+		before: [2]string{"  ca_file", "  accepts: [nonce]\n  access_token_claims: [role]\n  ca_file"}, claims: map[string]any{"nonce": "n", "role": "user"},
+	}},
+	"NoScopes":         {{intent: "nothing: scopes that it needs not", old: "  ca_file", new: "  scopes: none\n  ca_file", want: "allowed"}},
+	"GenericAudiences": {{intent: "nothing: an audience that it has not", old: "  ca_file", new: "  generic_audiences: [account]\n  ca_file", want: "allowed"}},
+	"Dedicated":        {{intent: "nothing: one more way", old: "  ca_file", new: "  dedicated: true\n  ca_file", want: "allowed"}},
+	"ClientIDPattern": {{
+		intent: "nothing: one more form of aud", old: "  ca_file", new: "  dedicated: true\n  client_id_pattern: '[a-z]+'\n  ca_file", want: "allowed",
+	}},
+	"SelfAssertedAudience": {{
+		intent: "nothing: a subject that is accepted", old: issuerAndResource,
+		new: "  audience: self_asserted\nresources: [{subjects: [alice], ", want: "allowed",
+	}},
 	// Where an issuer is written is for messages alone.
 	"File":   {moved},
 	"Line":   {moved},
 	"Column": {moved},
 }
 
-var moved = withdrawal{"nothing: where it is written", "issuers:", "# moved\nissuers:", "allowed"}
+var moved = withdrawal{intent: "nothing: where it is written", old: "issuers:", new: "# moved\nissuers:", want: "allowed"}
 
 // TestWhatTrustRestedOnIsTakenBack while the authorization server is down: over
 // a reload and over a restart nothing remembers it, neither kept nor inherited
@@ -118,9 +162,10 @@ issuers:
   refresh: {min: 1m}
 resources: [{resource: "https://mcp.example.com/mcp"}]
 `, a.tls.URL)
+	before = strings.Replace(before, w.before[0], strings.ReplaceAll(w.before[1], "URL", a.tls.URL), 1)
 	f.write(t, "doorward.yaml", before)
 	p := start(t, "--config", f.path("doorward.yaml"))
-	given := a.token()
+	given := a.token(w.claims)
 	p.log.await(t, 1, "keys loaded")
 	for range 2 {
 		if got := verdict(t, p.dial(t, p.grpc, nil), given); got != "allowed" {

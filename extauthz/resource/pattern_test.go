@@ -338,3 +338,25 @@ func FuzzPattern(f *testing.F) {
 		}
 	})
 }
+
+// TestServersOfAPattern: the document names the authorization server of the request's values, and a
+// placeholder that the resource does not have is refused.
+func TestServersOfAPattern(t *testing.T) {
+	s := hosts()
+	s.AuthorizationServers = []string{"https://login.example.com/{tenant}", "https://{tenant}.login.example.com"}
+	d := patterns(t, s).Document("GET", "acme.mcp.example.com", "/.well-known/oauth-protected-resource/mcp")
+	want := `"authorization_servers":["https://login.example.com/acme","https://acme.login.example.com"]`
+	if !strings.Contains(string(d.Body), want) {
+		t.Errorf("%s, want %s", d.Body, want)
+	}
+	for server, want := range map[string]string{
+		"https://login.example.com/{realm}":        "has a placeholder that the resource does not have",
+		"https://login.example.com/{tenant}{realm": "has a brace that belongs to no placeholder",
+		"login/{tenant}":                           "is no URL of an authorization server",
+	} {
+		s.AuthorizationServers = []string{server}
+		if _, problems := NewTable([]Spec{s}, nil); !strings.Contains(fmt.Sprint(problems.Errors()), want) {
+			t.Errorf("%s: %v, want %s", server, problems, want)
+		}
+	}
+}

@@ -96,7 +96,8 @@ func (r *reader) warnOfHidden(specs []resource.Spec, known knownIssuers) {
 				"remove it if people log in there")
 		case is.DiscoveryURL == "" && r.keySource(at) == "": // it is a URL, or refused
 		case !r.isServer(is.filled("tenant")):
-			r.warn(at+".issuer", "is a name and no https URL, so that the metadata of "+resourcesOf(resources[j])+" does not name it",
+			r.warn(at+".issuer",
+				"is a name and no https URL, so that the metadata of "+resourcesOf(resources[j])+" does not name it",
 				"write the URL where clients log in into authorization_servers, or advertise: false here")
 		}
 	}
@@ -130,7 +131,8 @@ func (r *reader) checkMirror(at string, e entry, spec resource.Spec, known known
 		r.problem(path, "has no metadata to mirror: "+servers[0]+" is not one of the issuers",
 			"name an issuer in authorization_servers, or remove mirror_metadata")
 	case source != "":
-		r.problem(path, "has no metadata to mirror: "+source+" has the keys of "+servers[0]+", and nothing is discovered",
+		r.problem(path,
+			"has no metadata to mirror: "+source+" has the keys of "+servers[0]+", and nothing is discovered",
 			"remove that key, or write discovery_url in its place, or remove mirror_metadata")
 	}
 }

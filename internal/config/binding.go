@@ -34,9 +34,10 @@ func (r *reader) checkClients(specs []resource.Spec) {
 					continue
 				}
 				if other != i {
+					place := r.placeOf(element("resources", other) + ".clients")
 					r.problem(element(element("resources", i)+".clients", j),
 						fmt.Sprintf("is %q, which is also a client of resources[%d] (%v), and both trust %s, "+
-							"so that its tokens would be for both", client, other, r.placeOf(element("resources", other)+".clients"), issuer),
+							"so that its tokens would be for both", client, other, place, issuer),
 						"register a client for each resource")
 					break
 				}
@@ -57,15 +58,16 @@ func (r *reader) checkDedicated(specs []resource.Spec, known knownIssuers) {
 			}
 			path := element("issuers", j) + ".dedicated"
 			if other, again := first[id]; again && other != i {
+				places := []any{other, r.placeOf(element("resources", other)), i, r.placeOf(element("resources", i))}
 				r.problem(path, fmt.Sprintf("is true, and two resources trust the issuer: "+
-					"resources[%d] (%v) and resources[%d] (%v)", other, r.placeOf(element("resources", other)), i, r.placeOf(element("resources", i))),
+					"resources[%d] (%v) and resources[%d] (%v)", places...),
 					"let one of them trust it, or remove dedicated")
 			}
 			first[id] = i
 			names, err := resource.Placeholders(s.URI)
 			if err == nil && len(s.Parameters) < len(names) {
-				r.problem(path, fmt.Sprintf("is true, and resources[%d] is a pattern whose placeholders are tied to no claim, "+
-					"so that a token of one would open all", i),
+				r.problem(path, fmt.Sprintf("is true, and resources[%d] is a pattern whose placeholders are tied "+
+					"to no claim, so that a token of one would open all", i),
 					fmt.Sprintf("write parameters: {%s: a claim} there, or remove dedicated", names[0]))
 			}
 		}

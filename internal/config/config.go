@@ -111,6 +111,16 @@ type Issuer struct {
 	Line, Column int
 }
 
+// Rules are the rules for the issuer's tokens, verified with keys.
+func (i Issuer) Rules(keys *jwks.Source) *token.Issuer {
+	return &token.Issuer{
+		ID: i.Keys.Issuer, Tenants: i.Tenants, Profile: i.Profile, Algorithms: i.Algorithms, Keys: keys,
+		TrustDomain: i.TrustDomain, ScopeClaims: i.ScopeClaims, NoScopes: i.NoScopes,
+		AccessTokenClaims: i.AccessTokenClaims, Accepts: i.Accepts, GenericAudiences: i.GenericAudiences,
+		Dedicated: i.Dedicated, ClientIDPattern: i.ClientIDPattern, SelfAssertedAudience: i.SelfAssertedAudience,
+	}
+}
+
 // Listen are the addresses of the service.
 type Listen struct {
 	// GRPC is "host:port" or "unix:///absolute/path"; see [Network].

@@ -46,8 +46,8 @@ func (r *reader) keySourceOptions(at string, is issuer) jwks.Options {
 		options.CacheDir = r.doc.JWKSCacheDir
 	}
 	checked := options
-	checked.Issuer = is.filled("tenant")                                   // a URL, where the host has the placeholder too
-	bare := r.file != "" && r.keySource(at) == "" && is.DiscoveryURL == "" // and no flag
+	checked.Issuer = is.filled("tenant") // a URL also where the host has the placeholder
+	bare := r.file != "" && r.keySource(at) == "" && is.DiscoveryURL == ""
 	for _, p := range checked.Check() {
 		key := p.Path
 		if rest, ok := strings.CutPrefix(key, "jwks"); ok && is.JWKSFile != "" && !strings.HasPrefix(rest, "_") {

@@ -235,12 +235,34 @@ func loadKeys(t *testing.T, dir, configuration string) *config.Config {
 
 // TestARememberedTokenRestsOnItsIssuer as configured: each field of config.Issuer
 // is one of token.Issuer, whose every change token.Verifier.Revalidate notices
-// (TestARememberedTokenRestsOnEveryField), or only a place for messages.
+// (TestARememberedTokenRestsOnEveryField), or only a place for messages. Rules
+// passes each of them on.
 func TestARememberedTokenRestsOnItsIssuer(t *testing.T) {
 	places := map[string]bool{"File": true, "Line": true, "Column": true}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[config.Issuer]()) {
-		if _, known := reflect.TypeFor[token.Issuer]().FieldByName(field.Name); !known && !places[field.Name] {
+		if places[field.Name] {
+			continue
+		}
+		if _, known := reflect.TypeFor[token.Issuer]().FieldByName(field.Name); !known {
 			t.Errorf("config.Issuer.%s is not in token.Issuer: a remembered token would not rest on it", field.Name)
+			continue
+		}
+		var configured config.Issuer
+		into := reflect.ValueOf(&configured).Elem().FieldByIndex(field.Index)
+		switch field.Type.Kind() {
+		case reflect.String:
+			into.SetString("x")
+		case reflect.Bool:
+			into.SetBool(true)
+		case reflect.Int:
+			into.SetInt(1)
+		case reflect.Slice:
+			into.Set(reflect.ValueOf([]string{"x"}))
+		default: // Keys
+			configured.Keys.Issuer = "x"
+		}
+		if reflect.DeepEqual(configured.Rules(nil), config.Issuer{}.Rules(nil)) {
+			t.Errorf("config.Issuer.%s is not passed on to token.Issuer", field.Name)
 		}
 	}
 }

@@ -106,7 +106,8 @@ func TestPresetVersions(t *testing.T) {
 			issuer{
 				GenericAudiences: []string{"y"}, ScopeClaims: []string{"x"}, AccessTokenClaims: []string{"z"},
 				DiscoveryURL: "https://as.example.com/metadata",
-			}, "",
+			},
+			"",
 		},
 		{"an empty list is a value", "preset: acme, generic_audiences: []", issuer{
 			GenericAudiences: []string{}, ScopeClaims: []string{"scope"}, AccessTokenClaims: []string{"role"},

@@ -47,7 +47,7 @@ func narrowed(cfg *config.Config, q *Request) *config.Config {
 	unverified, _ := token.ReadUnverified(q.token)
 	for _, issuer := range cfg.Issuers {
 		switch {
-		case issuer.Keys.Issuer != unverified.Issuer:
+		case !mayBeNamed(issuer, unverified):
 			continue
 		case q.keySet != nil:
 			issuer = trustingOnly(issuer, q.keySet)
@@ -56,6 +56,16 @@ func narrowed(cfg *config.Config, q *Request) *config.Config {
 		narrow.Issuers = append(narrow.Issuers, issuer)
 	}
 	return &narrow
+}
+
+// mayBeNamed reports whether a token may be of an issuer, by its iss or, where
+// that is absent, by the trust domain in sub.
+func mayBeNamed(issuer config.Issuer, unverified token.Unverified) bool {
+	if unverified.Issuer == "" {
+		return issuer.TrustDomain != "" && strings.HasPrefix(unverified.Subject, "spiffe://"+issuer.TrustDomain+"/")
+	}
+	_, matches := issuer.Rules(nil).MatchTenant(unverified.Issuer)
+	return matches
 }
 
 // awaitKeys waits until there are keys, and says what is wrong where there are

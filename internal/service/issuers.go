@@ -44,9 +44,7 @@ func (i *issuers) follow(ctx context.Context, wanted []config.Issuer) (issuerSou
 	trusted := map[string]*token.Issuer{}
 	for _, issuer := range wanted {
 		id := issuer.Keys.Issuer
-		trusted[id] = &token.Issuer{
-			ID: id, Profile: issuer.Profile, Algorithms: issuer.Algorithms, Keys: sources[id].value,
-		}
+		trusted[id] = issuer.Rules(sources[id].value)
 	}
 	return sources, trusted
 }

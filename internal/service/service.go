@@ -255,6 +255,8 @@ func keyOrigin(o jwks.Options) string {
 		return "given"
 	case o.JWKSURI != "":
 		return o.JWKSURI
+	case o.DiscoveryURL != "":
+		return o.DiscoveryURL
 	default:
 		return "discovered"
 	}
