@@ -27,6 +27,7 @@ type Evaluator struct {
 	packages   []teamRules // authz, then the resource's own package if there is one
 	query      rego.PreparedEvalQuery
 	deps       inputDeps
+	own        inputDeps // those of deps that the team's rules read
 	request    inputDeps // those of deps that are members of input.request
 	allHeaders bool      // one of them is the whole of input.request.headers
 	headers    []string
@@ -41,6 +42,7 @@ type teamRules struct {
 	codes     []string // constant ones in its rules, sorted
 	decision  ast.Ref
 	deps      inputDeps
+	own       inputDeps // of the team's rules alone
 	conflicts []conflict
 }
 
@@ -62,14 +64,17 @@ func evaluatedPackagesOf(compiler *ast.Compiler, c contract, pkg string) teamRul
 		decision: append(packageFolder(pkg), ast.InternedTerm("decision")),
 	}
 	rules := reached(compiler, v.decision)
-	var paths [][]string
+	isLibrary := func(rule *ast.Rule) bool { return strings.HasPrefix(rule.Location.File, libraryFile) }
+	var paths, own [][]string
 	for _, rule := range rules {
 		read := inputPaths(rule)
 		paths = append(paths, read...)
+		if !isLibrary(rule) {
+			own = append(own, read...)
+		}
 		v.conflicts = append(v.conflicts, conflicts(rule, read)...)
 	}
-	v.deps = newInputDeps(paths)
-	isLibrary := func(rule *ast.Rule) bool { return strings.HasPrefix(rule.Location.File, libraryFile) }
+	v.deps, v.own = newInputDeps(paths), newInputDeps(own)
 	v.codes = constantCodes(slices.DeleteFunc(rules, isLibrary))
 	return v
 }
@@ -79,6 +84,7 @@ func (e *Engine) prepare(ctx context.Context, store storage.Store, packages ...t
 	j := &Evaluator{engine: e, packages: packages, cacheable: true}
 	// [teamOutput.decide] reads them too, so they are part of every key.
 	paths := [][]string{resourceScopes.path()}
+	var own [][]string
 	var query []string
 	for _, v := range packages {
 		query = append(query, v.decision.String())
@@ -86,10 +92,11 @@ func (e *Engine) prepare(ctx context.Context, store storage.Store, packages ...t
 		j.prefix = appendText(j.prefix, v.pkg)
 		j.cacheable = j.cacheable && !slices.ContainsFunc(v.conflicts, conflict.blocks)
 		paths = append(paths, v.deps.paths()...)
+		own = append(own, v.own.paths()...)
 	}
 	slices.Sort(j.headers)
 	j.headers = slices.Compact(j.headers)
-	j.deps = newInputDeps(paths)
+	j.deps, j.own = newInputDeps(paths), newInputDeps(own)
 	j.request = j.deps.request()
 	j.allHeaders = j.request.hasAll(requestHeaders)
 	var err error
