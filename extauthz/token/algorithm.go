@@ -138,7 +138,7 @@ func (v *Verifier) findSigner(ctx context.Context, t signatureCheck) (signer *jw
 		t.issuer.Keys.RequestRefresh()
 		return nil, reason.SignatureInvalid, "signature: not of the length that key and alg demand"
 	}
-	entered, verified := v.limiter.verify(ctx, t.issuer.ID, fit, func() bool {
+	entered, verified := v.limiter.verify(ctx, t.issuer.ID, work{t.jws.header.alg, fit}, func() bool {
 		signer = t.verify()
 		return signer != nil
 	})

@@ -79,7 +79,7 @@ func (b *PossessionVerifier) checkProof(
 		return reason.DPoPProofInvalid, "proof: signature: not of the length that jwk and alg demand"
 	}
 	flaw = "proof: signature: does not verify"
-	entered, verified := b.limiter.verify(ctx, p.Issuer, 1, func() bool {
+	entered, verified := b.limiter.verify(ctx, p.Issuer, work{proof.header.alg, 1}, func() bool {
 		if algorithm.verifier.Verify([]byte(proof.input), proof.signature, key.Public) != nil {
 			return false
 		}

@@ -95,7 +95,7 @@ func TestEveryProofAlgorithm(t *testing.T) {
 func TestProofsWaitTheirTurn(t *testing.T) {
 	b := NewPossessionVerifier(PossessionOptions{Now: newClock().read, InFlight: 1, Since: longAgo})
 	x := newExchange()
-	busy, ok := b.limiter.acquire(t.Context(), x.presentation.Issuer)
+	busy, ok := b.limiter.acquire(t.Context(), x.presentation.Issuer, work{"ES256", 1})
 	if !ok {
 		t.Fatal("no turn")
 	}
@@ -147,7 +147,7 @@ func TestAFailedProofCools(t *testing.T) {
 			for _, p := range row.sent {
 				_, _ = b.Verify(t.Context(), good.confirmation, p, good.mode, good.rules) // other tests say what it answers
 			}
-			time.Sleep(cooldownFactor*time.Millisecond - 1)
+			time.Sleep(cooldownFactor*maxGrowth*time.Millisecond - 1)
 			if got := b.limiter.queueOf(usualID).cooling.Load(); got != row.rests {
 				t.Errorf("%s: %d slots rest, not %d", row.intent, got, row.rests)
 			}

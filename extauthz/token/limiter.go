@@ -15,16 +15,17 @@ import (
 // A signature needs a slot of its issuer's queue and a permit of the limiter.
 // After a signature that fails, its slot cools down before another request gets
 // it: forgeries in the name of one issuer delay the tokens of that issuer alone.
-// Permits do not cool down. Queues that have a slot in cooldown share a quarter
-// of the permits, so that the other queues find a processor free, however long
-// a forgery takes. Those that wait for a slot or a permit get it in the order
+// Permits do not cool down. Queues that have a slot in cooldown, and signatures
+// that take long, share a quarter of the permits, so that others find a processor
+// free, however long a forgery takes. Those that wait for a slot or a permit get it in the order
 // in which they came.
 type limiter struct {
-	permits      chan struct{} // one for each signature that is being verified
-	afterFailure chan struct{} // one for each permit of a queue that has a slot in cooldown
-	maxWaiting   int64
-	waiting      atomic.Int64 // for a slot, in all queues
-	cooling      atomic.Int64 // queues that have a slot in cooldown
+	permits    chan struct{} // one for each signature that is being verified
+	scarce     chan struct{} // one for each permit of a queue that has a slot in cooldown, or of slow work
+	maxWaiting int64
+	waiting    atomic.Int64 // for a slot, in all queues
+	fastest    sync.Map     // by algorithm, the least time in ns that a failed signature took for each key
+	cooling    atomic.Int64 // queues that have a slot in cooldown
 
 	mu     sync.Mutex
 	queues map[string]*issuerQueue // by the issuer's ID; only configured issuers have one
@@ -43,18 +44,24 @@ func newLimiter(inFlight, waiting int) *limiter {
 		inFlight = 2 * runtime.GOMAXPROCS(0)
 	}
 	return &limiter{
-		permits:      make(chan struct{}, inFlight),
-		afterFailure: make(chan struct{}, max(1, inFlight/4)),
-		maxWaiting:   int64(waiting),
-		queues:       map[string]*issuerQueue{},
+		permits:    make(chan struct{}, inFlight),
+		scarce:     make(chan struct{}, max(1, inFlight/4)),
+		maxWaiting: int64(waiting),
+		queues:     map[string]*issuerQueue{},
 	}
 }
 
-// verify calls verifies, which tries at most so many keys and returns whether
-// one of them is the signer's, once the issuer has a slot and a permit. entered
-// is false when too many requests wait already or ctx ended first.
-func (l *limiter) verify(ctx context.Context, issuer string, keys int, verifies func() bool) (entered, verified bool) {
-	permit, entered := l.acquire(ctx, issuer)
+// work is what a signature is verified with.
+type work struct {
+	algorithm string // alg
+	keys      int    // that are tried, at most
+}
+
+// verify calls verifies, which tries the keys of the work and returns whether one
+// of them is the signer's, once the issuer has a slot and a permit. entered is
+// false when too many requests wait already or ctx ended first.
+func (l *limiter) verify(ctx context.Context, issuer string, w work, verifies func() bool) (entered, verified bool) {
+	permit, entered := l.acquire(ctx, issuer, w)
 	if !entered {
 		return false, false
 	}
@@ -63,7 +70,7 @@ func (l *limiter) verify(ctx context.Context, issuer string, keys int, verifies 
 		if verified {
 			permit.release()
 		} else {
-			permit.releaseAfterFailure(time.Since(began), keys)
+			permit.releaseAfterFailure(time.Since(began), w)
 		}
 	}()
 	return true, verifies()
@@ -71,26 +78,26 @@ func (l *limiter) verify(ctx context.Context, issuer string, keys int, verifies 
 
 // permit is the right to verify one signature.
 type permit struct {
-	queue        *issuerQueue
-	afterFailure bool // it is one of limiter.afterFailure too
+	queue  *issuerQueue
+	scarce bool // it is one of limiter.scarce too
 }
 
 // acquire takes a slot and a permit. It returns false when too many requests
 // wait already or ctx ended first. Each true needs one release or
 // releaseAfterFailure.
-func (l *limiter) acquire(ctx context.Context, issuer string) (permit, bool) {
+func (l *limiter) acquire(ctx context.Context, issuer string, w work) (permit, bool) {
 	p := permit{queue: l.queueOf(issuer)}
 	if !p.queue.takeSlot(ctx) {
 		return permit{}, false
 	}
-	p.afterFailure = p.queue.cooling.Load() > 0
-	if p.afterFailure && !take(ctx, l.afterFailure) {
+	p.scarce = p.queue.cooling.Load() > 0 || l.isSlow(w)
+	if p.scarce && !take(ctx, l.scarce) {
 		<-p.queue.slots
 		return permit{}, false
 	}
 	if !take(ctx, l.permits) {
-		if p.afterFailure {
-			<-l.afterFailure
+		if p.scarce {
+			<-l.scarce
 		}
 		<-p.queue.slots
 		return permit{}, false
@@ -164,8 +171,8 @@ func (p permit) release() {
 
 func (p permit) end() {
 	<-p.queue.limiter.permits
-	if p.afterFailure {
-		<-p.queue.limiter.afterFailure
+	if p.scarce {
+		<-p.queue.limiter.scarce
 	}
 }
 
@@ -179,16 +186,55 @@ const cooldownFactor = 15
 // the curve P-521, takes one or two.
 const maxCooldown = 40 * time.Millisecond
 
+// A signature that holds a processor for long delays whatever else is to be done
+// on it, however seldom that is: where one takes longer than briefWork, the
+// cooldown grows by the square, at most by maxGrowth. What counts is the fastest
+// signature of the algorithm, which other work did not delay.
+const (
+	briefWork = 200 * time.Microsecond
+	maxGrowth = 25
+)
+
+// isSlow reports work that may hold a processor for long: several keys, or an
+// algorithm that does with one.
+func (l *limiter) isSlow(w work) bool {
+	if w.keys > 1 {
+		return true
+	}
+	entry, known := l.fastest.Load(w.algorithm)
+	return known && entry.(*atomic.Int64).Load() > int64(briefWork) //nolint:errcheck,forcetypeassert // see growth
+}
+
+// growth is by how much the cooldown after work of this time for each key is
+// longer than in proportion.
+func (l *limiter) growth(algorithm string, took time.Duration) time.Duration {
+	took = min(took, time.Second) // its square is a Duration
+	entry, _ := l.fastest.LoadOrStore(algorithm, new(atomic.Int64))
+	fastest := entry.(*atomic.Int64) //nolint:errcheck,forcetypeassert // nothing else is stored
+	for {
+		before := fastest.Load()
+		if before > 0 && before <= int64(took) {
+			took = time.Duration(before)
+			break
+		}
+		if fastest.CompareAndSwap(before, int64(took)) {
+			break
+		}
+	}
+	return max(1, min(maxGrowth, took*took/(briefWork*briefWork)))
+}
+
 // releaseAfterFailure returns the permit at once and the slot after a cooldown.
 // It is longer where slots of several queues cool down, so that forgeries under
 // many names get no more time than under one.
-func (p permit) releaseAfterFailure(took time.Duration, keys int) {
+func (p permit) releaseAfterFailure(took time.Duration, w work) {
 	p.end()
 	q := p.queue
 	if q.cooling.Add(1) == 1 {
 		q.limiter.cooling.Add(1)
 	}
-	cooldown := min(cooldownFactor*took, time.Duration(keys)*maxCooldown)
+	keys := time.Duration(w.keys)
+	cooldown := min(cooldownFactor*took, keys*maxCooldown) * q.limiter.growth(w.algorithm, took/keys)
 	time.AfterFunc(cooldown*time.Duration(max(1, q.limiter.cooling.Load())), func() {
 		if q.cooling.Add(-1) == 0 {
 			q.limiter.cooling.Add(-1)

@@ -15,19 +15,19 @@ func TestLimiterBoundsWorkAndQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(2, 3)
 		for range 2 {
-			if _, ok := l.acquire(t.Context(), here); !ok {
+			if _, ok := l.acquire(t.Context(), here, work{"ES256", 1}); !ok {
 				t.Fatal("a free slot was refused")
 			}
 		}
 		entered := make(chan bool, 3)
 		for range 3 {
 			go func() {
-				_, ok := l.acquire(t.Context(), here)
+				_, ok := l.acquire(t.Context(), here, work{"ES256", 1})
 				entered <- ok
 			}()
 		}
 		synctest.Wait() // three wait now
-		if _, ok := l.acquire(t.Context(), here); ok {
+		if _, ok := l.acquire(t.Context(), here, work{"ES256", 1}); ok {
 			t.Fatal("a fourth may not wait")
 		}
 		if l.inFlight() != 2 {
@@ -48,7 +48,7 @@ func TestLimiterBoundsWorkAndQueue(t *testing.T) {
 // isEmpty checks that every slot and permit was returned.
 func (l *limiter) isEmpty(t *testing.T) {
 	t.Helper()
-	if l.inFlight() != 0 || len(l.afterFailure) != 0 || l.waiting.Load() != 0 || l.cooling.Load() != 0 {
+	if l.inFlight() != 0 || len(l.scarce) != 0 || l.waiting.Load() != 0 || l.cooling.Load() != 0 {
 		t.Errorf("%d in flight, %d waiting, %d queues cooling at the end", l.inFlight(), l.waiting.Load(), l.cooling.Load())
 	}
 	for issuer, q := range l.queues {
@@ -62,11 +62,11 @@ func TestLimiterStopsWaitingWithTheContext(t *testing.T) {
 	for _, other := range []string{here, "elsewhere"} { // for a slot, and for a permit
 		synctest.Test(t, func(t *testing.T) {
 			l := newLimiter(1, 1)
-			busy, _ := l.acquire(t.Context(), here)
+			busy, _ := l.acquire(t.Context(), here, work{"ES256", 1})
 			ctx, cancel := context.WithCancel(t.Context())
 			entered := make(chan bool)
 			go func() {
-				_, ok := l.acquire(ctx, other)
+				_, ok := l.acquire(ctx, other, work{"ES256", 1})
 				entered <- ok
 			}()
 			synctest.Wait()
@@ -75,7 +75,7 @@ func TestLimiterStopsWaitingWithTheContext(t *testing.T) {
 				t.Error("entered a full limiter")
 			}
 			busy.release()
-			free, ok := l.acquire(ctx, other)
+			free, ok := l.acquire(ctx, other, work{"ES256", 1})
 			if !ok {
 				t.Fatal("a free slot and a free permit need no wait")
 			}
@@ -94,22 +94,22 @@ func TestCancelledWaitHoldsNothing(t *testing.T) {
 	}{{here, 1}, {"elsewhere", 4}} {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLimiter(4, 10)
-			first, _ := l.acquire(t.Context(), here)
-			first.releaseAfterFailure(maxCooldown, 1)
+			first, _ := l.acquire(t.Context(), here, work{"ES256", 1})
+			first.releaseAfterFailure(maxCooldown/cooldownFactor, work{"ES512", 1})
 			var taken []permit
 			for range busy.permits {
-				permit, _ := l.acquire(t.Context(), busy.issuer)
+				permit, _ := l.acquire(t.Context(), busy.issuer, work{"ES256", 1})
 				taken = append(taken, permit)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), maxCooldown/2)
+			ctx, cancel := context.WithTimeout(t.Context(), maxCooldown*maxGrowth/2)
 			defer cancel()
-			if _, ok := l.acquire(ctx, here); ok {
+			if _, ok := l.acquire(ctx, here, work{"ES256", 1}); ok {
 				t.Errorf("entered, with %d permits taken by %s", busy.permits, busy.issuer)
 			}
 			for _, permit := range taken {
 				permit.release()
 			}
-			time.Sleep(maxCooldown)
+			time.Sleep(maxCooldown * maxGrowth)
 			synctest.Wait()
 			l.isEmpty(t)
 		})
@@ -126,7 +126,7 @@ func TestLimiterDefault(t *testing.T) {
 func (l *limiter) waits(t *testing.T, issuer string) time.Duration {
 	t.Helper()
 	began := time.Now()
-	permit, ok := l.acquire(t.Context(), issuer)
+	permit, ok := l.acquire(t.Context(), issuer, work{"ES256", 1})
 	if !ok {
 		t.Fatal("refused")
 	}
@@ -146,15 +146,17 @@ func TestSlotCoolsDownAfterForgery(t *testing.T) {
 		want     time.Duration
 	}{
 		{"a usual forgery", usual, 1, false, cooldownFactor * usual},
-		{"a slow one", slow, 1, false, cooldownFactor * slow},
-		{"one that four keys were tried for: the whole time counts", 4 * slow, 4, false, cooldownFactor * 4 * slow},
-		{"other work had the processor", time.Second, 1, false, maxCooldown},
-		{"and the same with four keys", time.Second, 4, false, 4 * maxCooldown},
+		{"a slow one", slow, 1, false, cooldownFactor * slow * maxGrowth},
+		{"one of twice the brief time", 2 * briefWork, 1, false, cooldownFactor * 2 * briefWork * 4},
+		{"four keys of the usual time: the whole time counts", 4 * usual, 4, false, cooldownFactor * 4 * usual},
+		{"four slow keys", 4 * slow, 4, false, cooldownFactor * 4 * slow * maxGrowth},
+		{"other work had the processor", time.Second, 1, false, maxCooldown * maxGrowth},
+		{"and the same with four keys", time.Second, 4, false, 4 * maxCooldown * maxGrowth},
 		{"a genuine token", slow, 1, true, 0},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLimiter(1, 1)
-			entered, verified := l.verify(t.Context(), here, row.keys, func() bool {
+			entered, verified := l.verify(t.Context(), here, work{"ES256", row.keys}, func() bool {
 				time.Sleep(row.took)
 				return row.verified
 			})
@@ -175,7 +177,7 @@ func TestPanicReleasesItsPermit(t *testing.T) {
 		l := newLimiter(1, 1)
 		func() {
 			defer func() { _ = recover() }()
-			l.verify(t.Context(), here, 1, func() bool { panic("a fault of a library") })
+			l.verify(t.Context(), here, work{"ES256", 1}, func() bool { panic("a fault of a library") })
 		}()
 		l.waits(t, here)
 		l.isEmpty(t)
@@ -198,16 +200,16 @@ func TestFewWaitWhileForgeriesCome(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLimiter(row.slots, row.limit)
 			for range row.slots {
-				l.acquire(t.Context(), here)
+				l.acquire(t.Context(), here, work{"ES256", 1})
 			}
 			for range row.cooling {
-				permit{queue: l.queueOf(here)}.releaseAfterFailure(time.Second, 1)
+				permit{queue: l.queueOf(here)}.releaseAfterFailure(time.Second, work{"ES256", 1})
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			refused := 0
 			for range row.may + 1 {
 				go func() {
-					if _, ok := l.acquire(ctx, here); !ok && ctx.Err() == nil {
+					if _, ok := l.acquire(ctx, here, work{"ES256", 1}); !ok && ctx.Err() == nil {
 						refused++
 					}
 				}()
@@ -218,7 +220,7 @@ func TestFewWaitWhileForgeriesCome(t *testing.T) {
 			}
 			cancel()
 			synctest.Wait()
-			time.Sleep(maxCooldown) // every cooldown is over
+			time.Sleep(maxCooldown * maxGrowth) // every cooldown is over
 			synctest.Wait()
 			q := l.queueOf(here)
 			if q.cooling.Load() != 0 || !q.admits(int64(row.limit), int64(row.limit)) || l.cooling.Load() != 0 {
@@ -226,4 +228,54 @@ func TestFewWaitWhileForgeriesCome(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGrowthIsOfTheFastest signature of its algorithm: what other work delayed
+// does not keep a slot from brief ones.
+func TestGrowthIsOfTheFastest(t *testing.T) {
+	l := newLimiter(1, 1)
+	for _, row := range []struct {
+		algorithm string
+		took      time.Duration
+		want      time.Duration
+	}{
+		{"ES256", 10 * briefWork, maxGrowth},
+		{"ES256", briefWork / 2, 1},
+		{"ES256", 10 * briefWork, 1},
+		{"ES512", 3 * briefWork, 9},
+		{"ES512", time.Hour, 9},
+		{"ES512", 2 * briefWork, 4},
+		{"ES512", 3 * briefWork, 4},
+	} {
+		if got := l.growth(row.algorithm, row.took); got != row.want {
+			t.Errorf("%s after %v: %d, want %d", row.algorithm, row.took, got, row.want)
+		}
+	}
+}
+
+// TestSlowWorkSharesAQuarter of the permits, whoever signed: before the first
+// failure is known, too, it leaves a processor free.
+func TestSlowWorkSharesAQuarter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(4, 10)
+		l.growth("ES512", 2*briefWork)
+		for _, w := range []work{{"ES256", 4}, {"ES512", 1}} {
+			first, ok := l.acquire(t.Context(), here, w)
+			if !ok {
+				t.Fatal("refused")
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if _, ok := l.acquire(ctx, "elsewhere", w); ok {
+				t.Errorf("%v: two at once", w)
+			}
+			cancel()
+			brief, ok := l.acquire(t.Context(), here, work{"ES256", 1})
+			if !ok {
+				t.Errorf("%v: no permit for brief work beside it", w)
+			}
+			brief.release()
+			first.release()
+			l.isEmpty(t)
+		}
+	})
 }

@@ -126,7 +126,7 @@ func TestSeveralKeysAreOneTrial(t *testing.T) {
 			t.Errorf("the second time: %+v, %d keys tried", refusal, slow.tried.Load())
 		}
 		v.limiter.maxWaiting = 1
-		if waited := v.limiter.waits(t, usualID); waited != cooldownFactor*4*time.Millisecond {
+		if waited := v.limiter.waits(t, usualID); waited != cooldownFactor*4*time.Millisecond*maxGrowth {
 			t.Errorf("the slot cooled down for %v", waited)
 		}
 		// A signature of another length is by no key: no permit, no cooldown.

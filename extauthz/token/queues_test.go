@@ -28,7 +28,7 @@ func (r requests) pass(t *testing.T, l *limiter, waited func(time.Duration)) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			began, wait := time.Now(), -time.Second
-			l.verify(ctx, r.issuer, 1, func() bool {
+			l.verify(ctx, r.issuer, work{"ES256", 1}, func() bool {
 				wait = time.Since(began)
 				time.Sleep(r.takes)
 				return r.verified
@@ -46,13 +46,13 @@ func (r requests) pass(t *testing.T, l *limiter, waited func(time.Duration)) {
 // issuer do not wait when they come one by one, and are not refused when many
 // come at once.
 func TestForgeriesOfOneIssuerDoNotStarveAnother(t *testing.T) {
-	const flooded, other, slots, work = "flooded", "other", 4, 3 * time.Millisecond
+	const flooded, other, slots, takes = "flooded", "other", 4, 3 * time.Millisecond
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(slots, 1000)
 		refused, longest := 0, time.Duration(0)
 		var flood sync.WaitGroup
 		flood.Go(func() {
-			requests{flooded, 1000, 2 * time.Millisecond, work, false}.pass(t, l, func(wait time.Duration) {
+			requests{flooded, 1000, 2 * time.Millisecond, takes, false}.pass(t, l, func(wait time.Duration) {
 				if wait < 0 {
 					refused++
 				}
@@ -75,7 +75,7 @@ func TestForgeriesOfOneIssuerDoNotStarveAnother(t *testing.T) {
 			}
 		})
 		flood.Wait()
-		time.Sleep(maxCooldown)
+		time.Sleep(maxCooldown * maxGrowth)
 		synctest.Wait()
 		if refused == 0 {
 			t.Error("the flood was too slow to be refused")
@@ -94,16 +94,16 @@ func TestFullQueueLeavesRoomInAnother(t *testing.T) {
 		const limit = 100
 		l := newLimiter(1, limit)
 		ctx, cancel := context.WithCancel(t.Context())
-		busy, _ := l.acquire(ctx, "full")
+		busy, _ := l.acquire(ctx, "full", work{"ES256", 1})
 		for range limit {
-			go l.acquire(ctx, "full")
+			go l.acquire(ctx, "full", work{"ES256", 1})
 		}
-		go l.acquire(ctx, "other") // has the slot of its queue, and waits for a permit
+		go l.acquire(ctx, "other", work{"ES256", 1}) // has the slot of its queue, and waits for a permit
 		synctest.Wait()
 		refused := 0
 		for range queuePerSlot + 1 {
 			go func() {
-				if _, ok := l.acquire(ctx, "other"); !ok && ctx.Err() == nil {
+				if _, ok := l.acquire(ctx, "other", work{"ES256", 1}); !ok && ctx.Err() == nil {
 					refused++
 				}
 			}()
@@ -122,7 +122,7 @@ func TestFullQueueLeavesRoomInAnother(t *testing.T) {
 // TestForgeriesUnderManyNamesGetNoMore: forgeries get about an eighth of the
 // processors, in the names of however many issuers they come.
 func TestForgeriesUnderManyNamesGetNoMore(t *testing.T) {
-	const slots, work, span = 4, time.Millisecond, 20 * time.Second // as two processors have
+	const slots, takes, span = 4, briefWork, 20 * time.Second // as two processors have
 	for _, names := range []int{1, 2, 5, 20} {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLimiter(slots, 1000)
@@ -131,13 +131,13 @@ func TestForgeriesUnderManyNamesGetNoMore(t *testing.T) {
 				for range 2 * slots {
 					go func() {
 						for began := time.Now(); time.Since(began) < span; {
-							l.verify(t.Context(), string(rune('a'+name)), 1, func() bool {
+							l.verify(t.Context(), string(rune('a'+name)), work{"ES256", 1}, func() bool {
 								if now := working.Add(1); time.Since(began) > span/2 && now > most.Load() {
 									most.Store(now)
 								}
 								defer working.Add(-1)
-								time.Sleep(work)
-								worked.Add(int64(work))
+								time.Sleep(takes)
+								worked.Add(int64(takes))
 								return false
 							})
 						}

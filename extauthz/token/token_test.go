@@ -269,7 +269,7 @@ func TestOverloaded(t *testing.T) {
 		}
 		return refusal.Reason
 	}
-	busy, _ := v.limiter.acquire(t.Context(), usualID)
+	busy, _ := v.limiter.acquire(t.Context(), usualID, work{"ES256", 1})
 	if v.InFlight() != 1 {
 		t.Errorf("%d in flight", v.InFlight())
 	}
