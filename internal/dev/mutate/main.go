@@ -3,6 +3,7 @@
 //
 //	make mutate BASE=main    # what changed since a commit, 15 minutes at the most
 //	make mutate ALL=1        # every package that ships; hours
+//	make mutate ALL=1 ONLY=extauthz/token/
 //	make mutate PLANTED=1    # the mutants of planted.txt, all of which must be killed
 //
 // A mutant of Go is built with an overlay; one of Rego is written into the tree and
@@ -20,6 +21,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -27,6 +30,7 @@ type options struct {
 	base    string
 	all     bool
 	planted bool
+	only    string
 	limit   time.Duration
 }
 
@@ -35,6 +39,7 @@ func main() {
 	flag.StringVar(&o.base, "base", "", "mutate the lines that changed since this commit")
 	flag.BoolVar(&o.all, "all", false, "mutate every line that ships")
 	flag.BoolVar(&o.planted, "planted", false, "try the mutants of planted.txt")
+	flag.StringVar(&o.only, "only", "", "mutate files whose name begins with this alone")
 	flag.DurationVar(&o.limit, "limit", 0, "stop after this time; 0: 15m with -base, never with -all and -planted")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -56,6 +61,7 @@ func run(ctx context.Context, o options, out io.Writer) (survivors int, err erro
 	if err != nil {
 		return 0, err
 	}
+	mutants = slices.DeleteFunc(mutants, func(m mutant) bool { return !strings.HasPrefix(m.file, o.only) })
 	if o.limit == 0 && !o.all && !o.planted {
 		o.limit = 15 * time.Minute
 	}
