@@ -205,6 +205,18 @@ func (t *Table) publish() {
 		s.publishBare()
 		s.publishSlashed()
 	}
+	t.shareSites()
+}
+
+// shareSites keeps one site for a host with and without the default port, where
+// the two have the same resources: nearly always, and there may be many.
+func (t *Table) shareSites() {
+	for a, s := range t.sites {
+		bare := t.sites[authority{host: a.host}]
+		if a.port != 0 && bare != nil && maps.Equal(s.places, bare.places) && maps.Equal(s.documents, bare.documents) {
+			t.sites[a] = bare
+		}
+	}
 }
 
 // publishCanonical lets a site answer the canonical path of its resources too,

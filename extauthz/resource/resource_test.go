@@ -389,3 +389,33 @@ func FuzzFind(f *testing.F) {
 		}
 	})
 }
+
+// TestOneSiteForAHostWithAndWithoutItsPort, unless another resource has one of the
+// two alone.
+func TestOneSiteForAHostWithAndWithoutItsPort(t *testing.T) {
+	plain := spec("http://b.example/plain")
+	plain.Name = "plain"
+	tb, problems := NewTable([]Spec{spec("https://a.example/mcp"), spec("https://b.example/mcp"), plain}, []string{"b.example"})
+	if tb == nil {
+		t.Fatal(problems)
+	}
+	if tb.sites[authority{"a.example", 0}] != tb.sites[authority{"a.example", 443}] {
+		t.Error("two sites where one would do")
+	}
+	for _, row := range []struct{ authority, path, want string }{
+		{"b.example", "/mcp", "https://b.example/mcp"},
+		{"b.example:443", "/mcp", "https://b.example/mcp"},
+		{"b.example:80", "/mcp", ""},
+		{"b.example", "/plain", "http://b.example/plain"},
+		{"b.example:80", "/plain", "http://b.example/plain"},
+		{"b.example:443", "/plain", ""},
+	} {
+		got := ""
+		if r := tb.Find(row.authority, row.path); r != nil {
+			got = r.URI
+		}
+		if got != row.want {
+			t.Errorf("%s%s: %q, want %q", row.authority, row.path, got, row.want)
+		}
+	}
+}

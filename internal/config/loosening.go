@@ -37,14 +37,14 @@ func (r *reader) warnOfIssuer(at string, is issuer) {
 		r.warn(at+".accepts", "lets in tokens with "+strings.Join(is.Accepts, ", ")+", as ID tokens have",
 			"stop the issuer from writing them into access tokens")
 	}
-	trusting := r.trusting(is.Issuer)
-	audiences := slices.ContainsFunc(trusting, func(e entry) bool { return len(e.Audiences) > 0 })
-	clients := slices.ContainsFunc(trusting, func(e entry) bool { return len(e.Clients) > 0 })
-	if is.Scopes == noScopes && (audiences || r.written(at+".scopes")) {
+	hasAudiences := func(e entry) bool { return len(e.Audiences) > 0 }
+	if is.Scopes == noScopes && (r.written(at+".scopes") || r.isTrustedWhere(is.Issuer, hasAudiences)) {
 		r.warn(at+".scopes", of("scopes")+"lets in tokens without scopes at the audiences of resources",
 			"have the issuer write scopes, or the resource's URL into aud")
 	}
-	if len(is.GenericAudiences) > 0 && (clients || is.Dedicated || r.written(at+".generic_audiences")) {
+	hasClients := func(e entry) bool { return len(e.Clients) > 0 }
+	effective := is.Dedicated || r.written(at+".generic_audiences") || r.isTrustedWhere(is.Issuer, hasClients)
+	if len(is.GenericAudiences) > 0 && effective {
 		r.warn(at+".generic_audiences",
 			of("generic_audiences")+"takes "+strings.Join(is.GenericAudiences, ", ")+" in aud for no audience",
 			"have the issuer write the resource into aud")
@@ -56,13 +56,10 @@ func (r *reader) warnOfIssuer(at string, is issuer) {
 	}
 }
 
-// trusting lists the resources that trust an issuer.
-func (r *reader) trusting(id string) []entry {
-	var all []entry
-	for _, e := range r.doc.Resources {
-		if len(e.Issuers) == 0 || slices.Contains(e.Issuers, id) {
-			all = append(all, e)
-		}
-	}
-	return all
+// isTrustedWhere reports whether a resource for which a condition holds trusts an
+// issuer.
+func (r *reader) isTrustedWhere(id string, holds func(entry) bool) bool {
+	return slices.ContainsFunc(r.doc.Resources, func(e entry) bool {
+		return holds(e) && (len(e.Issuers) == 0 || slices.Contains(e.Issuers, id))
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/doorward/doorward/extauthz/finding"
 )
@@ -75,7 +76,7 @@ func (r *reader) checkPackage(path, pkg string) {
 // packageFault returns the problem with a name, "" if there is none. Names of rules
 // are reserved: authz.deny would be a rule of authz.
 func packageFault(pkg string) string {
-	words := regexp.MustCompile(`\w+`).FindAllString(pkg, -1)
+	words := strings.FieldsFunc(pkg, func(c rune) bool { return c == '.' })
 	switch {
 	case pkg == "":
 		return ""

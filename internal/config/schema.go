@@ -5,6 +5,7 @@ import (
 	"net"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/doorward/doorward/extauthz/resource"
@@ -240,7 +241,14 @@ type field struct {
 	reload   string // when a change takes effect; "" is at a reload
 }
 
+// fieldsByType keeps what fieldsOf returns, which is asked for at every mapping.
+var fieldsByType sync.Map
+
+// fieldsOf lists the keys of a mapping. The list is shared and must not be changed.
 func fieldsOf(t reflect.Type) []field {
+	if known, ok := fieldsByType.Load(t); ok {
+		return known.([]field) //nolint:errcheck,forcetypeassert // nothing else is stored
+	}
 	fields := make([]field, 0, t.NumField())
 	for i := range t.NumField() {
 		key, how, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
@@ -253,6 +261,7 @@ func fieldsOf(t reflect.Type) []field {
 		}
 		fields = append(fields, f)
 	}
+	fieldsByType.Store(t, fields)
 	return fields
 }
 

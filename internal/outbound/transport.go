@@ -52,7 +52,11 @@ func (c *Client) transport() *http.Transport {
 	}
 }
 
+// pool is nil for those of the system alone, which all clients then share.
 func (t Trust) pool() *x509.CertPool {
+	if !t.Only && len(t.PEM) == 0 {
+		return nil
+	}
 	roots := x509.NewCertPool()
 	if !t.Only {
 		if system, err := x509.SystemCertPool(); err == nil { // otherwise there are only those of PEM

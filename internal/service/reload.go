@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,7 @@ type Source struct {
 // Load reads and composes the first revision, before any bundle has arrived. It
 // is nil if a problem is an error; the problems are complete in either case.
 func Load(ctx context.Context, source Source) (*Revision, finding.List) {
+	defer collectOften()()
 	files := snapshot.New()
 	defer files.Seal()
 	parts := Parts{Cache: policy.NewDecisionCache(), Files: files}
@@ -87,9 +89,10 @@ func note(sum hash.Hash, text string) {
 // when the files differ from those of the last load, and takes up bundles as they
 // arrive.
 func (s *Service) watch(ctx context.Context, hangup <-chan os.Signal) {
+	debug.FreeOSMemory() // of the first load
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
-	for seen := s.first.files; ; {
+	for seen := s.current.Load().files; ; {
 		select {
 		case <-ctx.Done():
 			return
@@ -126,8 +129,11 @@ func (s *Service) bundleArrived(ctx context.Context, seen *snapshot.Snapshot) *s
 // reload activates a revision of the files, or leaves the one before in force and
 // logs the problems. It seals the snapshot.
 func (s *Service) reload(ctx context.Context, files *snapshot.Snapshot) *snapshot.Snapshot {
+	restore := collectOften()
 	s.settled = s.replace(ctx, files)
 	files.Seal()
+	restore()
+	debug.FreeOSMemory()
 	return files
 }
 
@@ -159,7 +165,7 @@ func (s *Service) replace(ctx context.Context, files *snapshot.Snapshot) (settle
 	s.reloaded.Store(&reloadState{LastReload: reloadDone})
 	s.metrics.reloaded(time.Now())
 	s.bundles.followOnly(ctx, next.Config.Bundles)
-	if keys := s.first.Config.RestartKeys(next.Config); len(keys) > 0 {
+	if keys := s.started.RestartKeys(next.Config); len(keys) > 0 {
 		s.log.Warn("these settings take effect after a restart: " + strings.Join(keys, ", "))
 	}
 	s.describe(next)

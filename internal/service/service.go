@@ -55,7 +55,8 @@ type Service struct {
 	readiness *readiness
 	issuers   *issuers
 	binder    *token.PossessionVerifier
-	first     *Revision
+	first     *Revision      // until it is in force
+	started   *config.Config // the settings that take effect only at a start
 
 	bundles     *bundleSources
 	revocations *revocations
@@ -144,9 +145,11 @@ func (s *Service) begin(ctx context.Context) error {
 		InFlight: cfg.Limits.SignaturesInFlight,
 		Waiting:  cfg.Limits.SignaturesWaiting,
 	})
+	s.started = &config.Config{Listen: cfg.Listen, Log: cfg.Log, Limits: cfg.Limits}
 	if err := s.activate(ctx, s.first); err != nil {
 		return err
 	}
+	s.first = nil // its table may be large, and a reload replaces it
 	s.metrics.reloaded(time.Now())
 	s.bundles.follow(ctx, cfg.Bundles)
 	return nil

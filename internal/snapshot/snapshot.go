@@ -5,7 +5,7 @@
 //	load(now) // reads through it
 //	now.Seal()
 //	if next := now.Again(); !next.Equal(now) {
-//		load(next) // what Again has read already is not read a second time
+//		load(next) // what has changed is not read a second time
 //	}
 //
 // What is loaded and what is compared are the same bytes: no change between two
@@ -19,6 +19,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -63,6 +64,7 @@ const (
 // observation is an answer of the file system, and a sum of it for comparison.
 type observation struct {
 	used    bool // by the load that this snapshot is of
+	unread  bool // a file that has not changed, whose content was not kept
 	sum     [sha256.Size]byte
 	err     error
 	content []byte
@@ -140,10 +142,16 @@ func (s *Snapshot) Seal() {
 	}
 }
 
-// Again asks everything anew that s was asked.
+// Again asks everything anew that s was asked. Of the contents it keeps those that
+// have changed, because it is called often and they seldom do.
 func (s *Snapshot) Again() *Snapshot {
 	next := New()
-	for asked := range s.seen {
+	buffer := make([]byte, 32<<10)
+	for asked, before := range s.seen {
+		if asked.kind == content && sumOf(asked, buffer) == before.sum {
+			next.seen[asked] = &observation{sum: before.sum, unread: true}
+			continue
+		}
 		next.seen[asked] = observe(asked)
 	}
 	return next
@@ -167,7 +175,7 @@ func (s *Snapshot) ask(q question) *observation {
 		return &observation{err: errSealed}
 	}
 	o := s.seen[q]
-	if o == nil {
+	if o == nil || o.unread {
 		o = observe(q)
 		s.seen[q] = o
 	}
@@ -197,11 +205,41 @@ func observe(q question) *observation {
 		o.is = err == nil && about.Mode().Type() == q.mode
 		_, _ = fmt.Fprint(sum, o.is)
 	}
-	if o.err != nil {
-		_, _ = fmt.Fprintf(sum, "error %v", o.err)
-	}
-	o.sum = [sha256.Size]byte(sum.Sum(nil))
+	o.sum = finished(sum, o.err)
 	return o
+}
+
+// finished is the sum of an answer, or of an error alone.
+func finished(sum hash.Hash, err error) [sha256.Size]byte {
+	if err != nil {
+		sum.Reset()
+		_, _ = fmt.Fprintf(sum, "error %v", err)
+	}
+	return [sha256.Size]byte(sum.Sum(nil))
+}
+
+// sumOf is the sum that observe has of the content of a file, read piece by piece.
+func sumOf(q question, buffer []byte) [sha256.Size]byte {
+	sum := sha256.New()
+	f, err := os.Open(q.name)
+	if err != nil {
+		return finished(sum, err)
+	}
+	defer f.Close()
+	size := int64(0)
+	for {
+		n, err := f.Read(buffer)
+		size += int64(n)
+		switch {
+		case q.limit > 0 && size > q.limit:
+			return finished(sum, ErrTooLarge)
+		case errors.Is(err, io.EOF):
+			return finished(sum, nil)
+		case err != nil:
+			return finished(sum, err)
+		}
+		_, _ = sum.Write(buffer[:n]) // a hash never fails
+	}
 }
 
 func irrelevant(entry fs.DirEntry) bool {

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/doorward/doorward/internal/snapshot"
@@ -116,5 +118,34 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestAgainKeepsNoContentThatStays: a look at files that are the same keeps none
+// of them, and what is loaded afterwards is what is compared.
+func TestAgainKeepsNoContentThatStays(t *testing.T) {
+	dir := t.TempDir()
+	const size = 8 << 20
+	writes("a.yaml", strings.Repeat("x", size))(t, dir)
+	name := filepath.Join(dir, "a.yaml")
+	now := snapshot.New()
+	_, _ = now.ReadFile(name)
+	now.Seal()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	again := now.Again()
+	runtime.ReadMemStats(&after)
+	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > size/4 {
+		t.Errorf("%d bytes for a file of %d", allocated, size)
+	}
+	if !again.Equal(now) {
+		t.Error("the same file is another one")
+	}
+	writes("a.yaml", "2")(t, dir)
+	if text, err := again.ReadFile(name); string(text) != "2" || err != nil {
+		t.Errorf("%d bytes, %v", len(text), err)
+	}
+	if again.Equal(now) {
+		t.Error("what was loaded is not what is compared")
 	}
 }
