@@ -83,6 +83,8 @@ func (w *world) input(claims *token.Claims) policy.Input {
 		Request:  &policy.RequestValues{Method: "POST", Scheme: "https", Host: traffic.Host, Path: traffic.Path, Headers: headers},
 		Resource: policy.Resource{Name: resource.Name, URI: resource.URI, Scopes: resource.Scopes},
 		Claims:   claims.All,
-		Token:    policy.Token{Issuer: claims.Issuer, Client: claims.Client, Scopes: claims.Scopes, Profile: "standard"},
+		Token: policy.Token{
+			Issuer: claims.Issuer, Client: claims.Client, Scopes: claims.Scopes, Profile: "standard", BoundBy: "aud", Marked: claims.Marked,
+		},
 	}
 }

@@ -149,43 +149,9 @@ func (a *denialAdvice) noCredentials() {
 }
 
 func (a *denialAdvice) scopes() {
-	needed, granted := a.v.decision.Scopes, a.v.claims.Scopes
-	a.addFactList("needed", needed)
-	a.addFactList("granted", granted)
-	has := func(scope string) bool { return slices.Contains(granted, scope) }
-	a.addFactList("missing", slices.DeleteFunc(slices.Clone(needed), has))
-}
-
-// audience compares a verified aud with the accepted values. The advice is never
-// to trust a token that was issued for another resource.
-func (a *denialAdvice) audience() {
-	res, all := a.v.resource, a.v.claims.Audience()
-	a.addFactList("audience", all)
-	a.addFactList("accepted", append([]string{res.URI}, res.Audiences...))
-	in := func(match func(audience string) bool) bool { return slices.ContainsFunc(all, match) }
-	switch {
-	case in(func(audience string) bool { return slices.Contains(res.Audiences, audience) }):
-		a.advise("aud names one of the resource's audiences, but the token has no scope, scp or roles: under " +
-			"profile standard it counts for no access token without one. Have the client ask for a scope, or set " +
-			"profile: rfc9068 where the issuer's tokens are at+jwt")
-	case in(func(audience string) bool { return sameButSlash(audience, res.URI) }):
-		a.advise("aud differs from %s in its last slash alone: have client and authorization server use the "+
-			"resource as it is configured", res.URI)
-	case in(func(audience string) bool { return strings.EqualFold(audience, res.URI) }):
-		a.advise("aud differs from %s in capital letters alone: have client and authorization server use the "+
-			"resource as it is configured", res.URI)
-	case in(func(audience string) bool { return a.state.Resources.Owns(audience) }):
-		a.advise("the token is for another resource of this doorward: have the client ask for one with resource=%s "+
-			"(RFC 8707)", res.URI)
-	case in(func(audience string) bool {
-		return audience != "" && strings.HasPrefix(res.URI, strings.TrimSuffix(audience, "/")+"/")
-	}):
-		a.advise("aud names a part of the resource's URL, and a token is for the whole: have the client ask with "+
-			"resource=%s (RFC 8707)", res.URI)
-	default:
-		a.advise("the token was issued for another audience: have the client ask for one with resource=%s (RFC "+
-			"8707), and the authorization server write that into aud", res.URI)
-	}
+	a.addFactList("needed", a.v.decision.Scopes)
+	a.addFactList("granted", a.v.grantedScopes())
+	a.addFactList("missing", a.v.missingScopes())
 }
 
 func sameButSlash(a, b string) bool {

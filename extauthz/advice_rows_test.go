@@ -10,7 +10,7 @@ import (
 )
 
 func accountRows() []accountRow {
-	rows := requestAccounts()
+	rows := append(requestAccounts(), boundByAccounts()...)
 	rows = append(rows, tokenAccounts()...)
 	rows = append(rows, keyAccounts()...)
 	return append(rows, decisionAccounts()...)
@@ -139,6 +139,11 @@ func tokenAccounts() []accountRow {
 			a.path = "/other"
 			return a
 		}, reason.IssuerUnknown, map[string]string{"iss": issuerURL, "accepted": "https://elsewhere.example.com"}, []string{"a configured issuer"}},
+		{
+			"no aud", nil, token(map[string]any{"aud": nil}), reason.ClaimsMissing,
+			map[string]string{"cause": "aud: absent"},
+			[]string{"aud is absent", "under clients"},
+		},
 		{"no exp", nil, token(map[string]any{"exp": nil}), reason.ClaimsMissing, map[string]string{"cause": "exp: absent"}, []string{"every access token must have exp", "!profile: standard"}},
 		{"no sub under the strict profile", strict, func(d *testService) clientRequest {
 			return bearer(d.key.SignAs(map[string]any{"alg": "ES256", "kid": "key-1", "typ": "at+jwt"}, claims(map[string]any{"sub": nil})))
@@ -206,7 +211,7 @@ func keyAccounts() []accountRow {
 func decisionAccounts() []accountRow {
 	audience := func(aud any, more ...map[string]any) func(*testService) clientRequest {
 		return func(d *testService) clientRequest {
-			return bearer(d.token(append(more, map[string]any{"aud": aud})...))
+			return bearer(d.plainToken(append(more, map[string]any{"aud": aud})...))
 		}
 	}
 	return []accountRow{
@@ -218,7 +223,17 @@ func decisionAccounts() []accountRow {
 		{
 			"an audience of the configuration without a scope", nil, audience("app-1", map[string]any{"scope": nil}), reason.AudienceMismatch,
 			map[string]string{"audience": "app-1"},
-			[]string{"has no scope", "!add"},
+			[]string{"nothing shows that the token is an access token", "access_token_claims", "!add"},
+		},
+		{
+			"an audience of the configuration with roles alone", nil,
+			audience("app-1", map[string]any{"scope": nil, "roles": []string{"reader"}}), reason.AudienceMismatch, nil,
+			[]string{"roles are in ID tokens too"},
+		},
+		{
+			"an audience of the configuration, a mark and no scope", nil,
+			audience("app-1", map[string]any{"scope": nil, "token_use": "access"}), reason.AudienceMismatch, nil,
+			[]string{"has no scope", "scopes: none", "!nothing shows"},
 		},
 		{"the last slash", nil, audience(resourceURI + "/"), reason.AudienceMismatch, nil, []string{"last slash"}},
 		{"capitals in the path", nil, audience("https://mcp.example.com/MCP"), reason.AudienceMismatch, nil, []string{"capital letters"}},

@@ -107,6 +107,9 @@ func (a *denialAdvice) unknownIssuer() {
 	trusted := a.v.resource.Issuers
 	a.addFact("iss", redact.Name(a.unverified.Issuer))
 	a.addFactList("accepted", trusted)
+	if a.otherTenant() {
+		return
+	}
 	for _, issuer := range trusted {
 		switch {
 		case sameButSlash(issuer, a.unverified.Issuer):
@@ -125,6 +128,37 @@ func (a *denialAdvice) unknownIssuer() {
 	}
 }
 
+// otherTenant advises on an issuer that was found by name and whose token is of
+// another tenant or trust domain; it reports whether it did.
+func (a *denialAdvice) otherTenant() bool {
+	if issuer := a.issuer(); issuer != nil && issuer.TrustDomain != "" {
+		a.advise("sub is no SPIFFE ID of the issuer's trust domain %s", issuer.TrustDomain)
+		return true
+	} else if issuer != nil {
+		a.advise("tid and iss name different tenants: have the client send a token as the authorization server issued it")
+		return true
+	}
+	for _, id := range a.v.resource.Issuers {
+		issuer := a.state.Issuers[id]
+		if issuer == nil || issuer.Placeholder() == "" {
+			continue
+		}
+		before, after, _ := strings.Cut(id, "{"+issuer.Placeholder()+"}")
+		rest, begins := strings.CutPrefix(a.unverified.Issuer, before)
+		if !begins || !strings.HasSuffix(rest, after) {
+			continue
+		}
+		if tenant, listed := issuer.MatchTenant(a.unverified.Issuer); listed {
+			a.advise("the token is of tenant %s, and the URL is that of %s: have the user log in there",
+				tenant, a.v.resource.Values[issuer.Placeholder()])
+			return true
+		}
+		a.advise("iss fills %s with a tenant that is not listed: add it to tenants if its users are to have access", id)
+		return true
+	}
+	return false
+}
+
 func (a *denialAdvice) claims() {
 	issuer := a.issuer()
 	if issuer == nil {
@@ -133,7 +167,10 @@ func (a *denialAdvice) claims() {
 	a.addFact("profile", issuer.Profile.String())
 	name, absent := strings.CutSuffix(a.v.cause, ": absent")
 	switch {
-	case absent && slices.Contains([]string{"iss", "aud", "exp"}, name):
+	case absent && name == "aud":
+		a.advise("aud is absent: have the authorization server write the resource there. Where it cannot, write the " +
+			"client ids that are registered for this resource alone under clients")
+	case absent && slices.Contains([]string{"iss", "exp"}, name):
 		a.advise("every access token must have %s: have the authorization server write it", name)
 	case absent:
 		a.advise("profile %s demands %s (RFC 9068, section 2.2): have the authorization server write it, or set "+

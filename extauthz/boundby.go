@@ -2,6 +2,7 @@ package extauthz
 
 import (
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
 
@@ -16,48 +17,94 @@ const (
 	boundByDedicated = "dedicated"
 )
 
+// An obstacle is why a token is not bound to a resource by its client or its
+// issuer, for advice.
+type obstacle uint8
+
+const (
+	noOther         obstacle = iota // the resource and the issuer know no other way than aud
+	otherParameter                  // a claim has not the value that the URL has
+	otherSubject                    // callers choose aud, and the resource does not accept this one
+	namesResource                   // aud names one of our resources
+	notMarked                       // nothing shows that it is an access token
+	clientsDisagree                 // its claims name several clients
+	foreignAudience                 // aud has a value that is no client
+	clientNotListed                 // its client is not one of the resource's
+)
+
 // boundBy returns the way by which the policy has to judge whether a token was
-// issued for res, "" for none. A token whose aud names any of our resources is
-// judged by aud alone; so is every token that no other way applies to.
-func (state *State) boundBy(res *resource.Resource, claims *token.Claims) string {
+// issued for res, "" for none, and what prevents the others. A token whose aud
+// names any of our resources is judged by aud alone; so is every token that no
+// other way applies to.
+func (state *State) boundBy(res *resource.Resource, claims *token.Claims) (way string, prevents obstacle) {
 	issuer := state.Issuers[claims.IssuerID]
-	if issuer == nil || !isTied(res, claims) {
-		return ""
+	if placeholder, _ := untied(res, claims); issuer == nil || placeholder != "" {
+		return "", otherParameter
+	}
+	if issuer.SelfAssertedAudience { // the caller chose aud, so that it proves nothing alone
+		if acceptsSubject(res, claims) {
+			return boundByAudience, noOther
+		}
+		return "", otherSubject
+	}
+	if len(res.Clients) == 0 && !issuer.Dedicated {
+		return boundByAudience, noOther
 	}
 	audience := claims.Audience()
-	if issuer.SelfAssertedAudience { // the caller chose aud, so that it proves nothing alone
-		if acceptsSubject(res, claims) && len(audience) > 0 {
-			return boundByAudience
-		}
-		return ""
+	if slices.ContainsFunc(audience, state.Resources.Owns) {
+		return boundByAudience, namesResource
 	}
-	if !claims.Marked || slices.ContainsFunc(audience, state.Resources.Owns) {
-		return boundByAudience
+	if !claims.Marked {
+		return boundByAudience, notMarked
+	}
+	return boundByOther(res, issuer, claims, audience)
+}
+
+// boundByOther looks for another way than aud.
+func boundByOther(
+	res *resource.Resource, issuer *token.Issuer, claims *token.Claims, audience []string,
+) (way string, prevents obstacle) {
+	named := clientsOf(claims)
+	if len(named) > 1 {
+		return boundByAudience, clientsDisagree
 	}
 	left := slices.DeleteFunc(slices.Clone(audience), func(aud string) bool {
 		return slices.Contains(issuer.GenericAudiences, aud)
 	})
-	client, agree := clientOf(claims, left)
+	// Some servers name the client in aud alone.
+	clients := slices.Compact(slices.Sorted(slices.Values(slices.Concat(named, left))))
 	switch {
-	case !agree:
-		return boundByAudience
-	case client != "" && slices.Contains(res.Clients, client) && allAre(left, client, nil):
-		return boundByClient
-	case issuer.Dedicated && allAre(left, client, clientIDPattern(issuer)):
-		return boundByDedicated
+	case len(clients) == 1 && slices.Contains(res.Clients, clients[0]):
+		return boundByClient, noOther
+	case issuer.Dedicated && areClients(issuer, named, left):
+		return boundByDedicated, noOther
+	case len(clients) > 1, issuer.Dedicated:
+		return boundByAudience, foreignAudience
 	}
-	return boundByAudience
+	return boundByAudience, clientNotListed
 }
 
-// isTied reports whether each placeholder of a pattern that is tied to a claim has
-// the claim's value.
-func isTied(res *resource.Resource, claims *token.Claims) bool {
-	for placeholder, claim := range res.Parameters {
+// areClients reports whether each aud value is the client that is named, or matches
+// the issuer's pattern of clients.
+func areClients(issuer *token.Issuer, named, audience []string) bool {
+	others := slices.DeleteFunc(slices.Clone(audience), func(aud string) bool { return slices.Contains(named, aud) })
+	if len(others) == 0 {
+		return true
+	}
+	pattern := clientIDPattern(issuer)
+	return pattern != nil && !slices.ContainsFunc(others, func(aud string) bool { return !pattern.MatchString(aud) })
+}
+
+// untied returns the first placeholder of a pattern that is tied to a claim and has
+// not the claim's value; "" where there is none.
+func untied(res *resource.Resource, claims *token.Claims) (placeholder, claim string) {
+	for _, placeholder := range slices.Sorted(maps.Keys(res.Parameters)) {
+		claim := res.Parameters[placeholder]
 		if text, isText := claims.All[claim].(string); !isText || text != res.Values[placeholder] {
-			return false
+			return placeholder, claim
 		}
 	}
-	return true
+	return "", ""
 }
 
 // acceptsSubject reports whether a token of an issuer whose callers choose aud is
@@ -89,32 +136,15 @@ func claimText(claim any) (string, bool) {
 	return "", false
 }
 
-// clientOf returns the client that a token was issued to, by the claims that name
-// it, all of which must agree. Where there is none, it is the one aud there is:
-// some servers write the client there alone.
-func clientOf(claims *token.Claims, audience []string) (client string, agree bool) {
+// clientsOf lists the clients that the claims name: one, unless they disagree.
+func clientsOf(claims *token.Claims) []string {
+	var named []string
 	for _, name := range []string{"client_id", "azp", "cid", "appid"} {
-		text, present := claims.All[name].(string)
-		switch {
-		case !present:
-		case client != "" && client != text:
-			return "", false
-		default:
-			client = text
+		if client, present := claims.All[name].(string); present && !slices.Contains(named, client) {
+			named = append(named, client)
 		}
 	}
-	if client == "" && len(audience) == 1 {
-		client = audience[0]
-	}
-	return client, true
-}
-
-// allAre reports whether each aud value is the client, or matches pattern; nil
-// matches nothing.
-func allAre(audience []string, client string, pattern *regexp.Regexp) bool {
-	return !slices.ContainsFunc(audience, func(aud string) bool {
-		return (client == "" || aud != client) && (pattern == nil || !pattern.MatchString(aud))
-	})
+	return named
 }
 
 // clientIDPattern is nil where there is none, or where it is no expression.

@@ -38,6 +38,9 @@ func (state *numberedState) logDecision(req *request, v *verdict, start time.Tim
 		TokenDigest: v.tokenDigest(req),
 		Issuer:      v.issuer,
 	}
+	if v.isBound() {
+		event.BoundBy = v.boundBy
+	}
 	for _, denial := range v.decision.Denials {
 		event.Rules = append(event.Rules, denial.String())
 	}

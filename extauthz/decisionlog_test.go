@@ -72,7 +72,7 @@ warn contains {"code": "soon"}`))...)
 	d.breakVerifier(t)
 	send(with(good, "", ""))
 
-	const verified = `"resource":{"name":"weather"},"token":{"digest":"DIGEST","issuer":"https://as.example.com","client":"app","key_id":"key-1"},"claims":{"jti":"id-1","sub":"alice"}`
+	const verified = `"resource":{"name":"weather"},"token":{"digest":"DIGEST","issuer":"https://as.example.com","client":"app","bound_by":"aud","key_id":"key-1"},"claims":{"jti":"id-1","sub":"alice"}`
 	want := strings.ReplaceAll(strings.Join([]string{
 		`{"request":{"id":"4711","method":"POST","host":"mcp.example.com","path":"/mcp","source_address":"10.1.2.3"},` + verified + `} {"allow":true,"reason":"allowed","status":200,"scopes":["mcp:read"],"warnings":["soon"]}`,
 		`{"request":{"id":"4711","method":"DELETE","host":"mcp.example.com","path":"/mcp","source_address":"10.1.2.3"},` + verified + `} {"allow":false,"reason":"policy_denied","status":403,"rule":"authz.deny","code":"no_deletes","rules":["authz.deny:no_deletes"],"scopes":["mcp:read"],"warnings":["soon"]}`,

@@ -50,8 +50,11 @@ type Explanation struct {
 	Document   string        // name of the resource of a metadata document
 	Issuer     string        // a configured issuer
 	Claims     *token.Claims // verified
+	BoundBy    string        // how the token shows that it is for the resource: "aud", "client", "dedicated"; or ""
 	Binding    string        // as [token.PossessionVerifier.Verify] returns it
 	Decision   policy.Decision
+	Granted    []string // scopes of the token, by the names of the resource, and those that they include
+	Missing    []string // scopes that the challenge names and the token lacks
 	RuleTraces []policy.Trace
 
 	Answer *authv3.CheckResponse // what Envoy would get
@@ -101,6 +104,9 @@ func (explained *Explanation) fill(v *verdict, steps []Step) {
 	explained.Reason, explained.Cause = v.reason, v.cause
 	explained.Resource, explained.Document, explained.Issuer = v.resource, v.document.Name, v.issuer
 	explained.Claims, explained.Binding, explained.Decision = v.claims, v.binding, v.decision
+	if v.isBound() {
+		explained.BoundBy, explained.Granted, explained.Missing = v.boundBy, v.grantedScopes(), v.missingScopes()
+	}
 }
 
 // ruleTraces evaluates the policy once more, and traces it.
@@ -108,7 +114,7 @@ func (state *State) ruleTraces(ctx context.Context, req *request, v *verdict) []
 	ctx, cancel := context.WithDeadline(ctx, state.deadline(ctx, time.Now()))
 	defer cancel()
 	evaluator := state.Policy.For(v.resource.Name)
-	again, traces, err := evaluator.Explain(ctx, policyInput(req, v))
+	again, traces, err := evaluator.Explain(ctx, state.policyInput(req, v))
 	if err != nil || again.Outcome != v.decision.Outcome || again.Rule != v.decision.Rule ||
 		again.Code != v.decision.Code {
 		return nil

@@ -30,9 +30,9 @@ func (v *verdict) upstreamHeaders() [][2]string {
 			set = append(set, [2]string{name, value})
 		}
 	}
-	scopes := make([]string, len(v.claims.Scopes))
-	for i, scope := range v.claims.Scopes {
-		scopes[i] = percentEncode(scope)
+	var scopes []string
+	for _, scope := range v.resource.HeldScopes(v.claims.Scopes) {
+		scopes = append(scopes, percentEncode(scope))
 	}
 	put(issuerHeader, percentEncode(v.claims.Issuer))
 	put(subjectHeader, percentEncode(v.claims.Subject))

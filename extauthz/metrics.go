@@ -19,6 +19,7 @@ type metrics struct {
 	evaluation   *prometheus.HistogramVec
 	denials      *prometheus.CounterVec
 	warnings     *prometheus.CounterVec
+	bound        *prometheus.CounterVec
 	rules        ruleLabels
 	queryRemoved *prometheus.CounterVec
 	tokens       tokenRequests
@@ -84,6 +85,11 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 			Name: "doorward_policy_warnings_total",
 			Help: "Elements of the team's warn rules.",
 		}, []string{"resource", "rule", "code"}),
+		bound: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "doorward_tokens_bound_total",
+			Help: "Decisions by how the token showed that it is for the resource (aud, client, dedicated); a decision " +
+				"that is repeated from the token's own memory is counted once.",
+		}, []string{"resource", "by"}),
 		queryRemoved: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "doorward_query_tokens_removed_total",
 			Help: "Allowed requests from whose query an access_token was removed.",

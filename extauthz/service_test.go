@@ -48,6 +48,7 @@ type plan struct {
 	keys      []byte
 	verifier  token.Options
 	profile   token.Profile
+	issuer    func(*token.Issuer) // changes the rules of the issuer; nil: none
 	timeout   time.Duration
 	cache     int64
 
@@ -169,12 +170,14 @@ func (p *plan) state(t testing.TB) *extauthz.State {
 	if engine == nil {
 		t.Fatal(faults)
 	}
-	source := jwks.NewSource(jwks.Options{Issuer: issuerURL, Static: p.keys}, jwks.Environment{})
+	issuer := &token.Issuer{ID: issuerURL, Profile: p.profile, Algorithms: token.DefaultAlgorithms()}
+	if p.issuer != nil {
+		p.issuer(issuer)
+	}
+	issuer.Keys = jwks.NewSource(jwks.Options{Issuer: issuerURL, Static: p.keys, SPIFFE: issuer.TrustDomain != ""}, jwks.Environment{})
 	return &extauthz.State{
-		Resources: table,
-		Issuers: map[string]*token.Issuer{issuerURL: {
-			ID: issuerURL, Profile: p.profile, Algorithms: token.DefaultAlgorithms(), Keys: source,
-		}},
+		Resources:       table,
+		Issuers:         map[string]*token.Issuer{issuer.ID: issuer},
 		Verifier:        token.NewVerifier(p.verifier),
 		Policy:          engine,
 		Possession:      token.NewPossessionVerifier(token.PossessionOptions{Now: p.verifier.Now, Since: p.since}),
@@ -236,6 +239,11 @@ func claims(changes ...map[string]any) map[string]any {
 }
 
 func (d *testService) token(changes ...map[string]any) string { return d.key.Sign(claims(changes...)) }
+
+// plainToken is a token with typ JWT, which is no mark of an access token.
+func (d *testService) plainToken(changes ...map[string]any) string {
+	return d.key.SignAs(map[string]any{"alg": "ES256", "kid": "key-1", "typ": "JWT"}, claims(changes...))
+}
 
 // clientRequest is one request of a client, as Envoy describes it.
 type clientRequest struct {

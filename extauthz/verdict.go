@@ -19,6 +19,8 @@ type verdict struct {
 	scheme   string             // under which a credential was refused; "" without a credential
 	binding  string             // how the token is bound to its client
 	nonce    string             // for the client's next DPoP proof, or ""
+	boundBy  string             // the way by which the policy judges whom the token is for; "" for none
+	prevents obstacle           // what prevents the ways after boundBy
 	decision policy.Decision    // zero before a policy was asked
 
 	policyHeaders []string // every header the team's rules may set; shared
@@ -55,6 +57,9 @@ func removesCredentials(d policy.Decision, in *request) bool {
 	return slices.Contains(d.Strip.Headers, "authorization") &&
 		(len(in.tokens) == 0 || slices.Contains(d.Strip.Query, queryToken))
 }
+
+// isBound reports whether the policy found the token to be for the resource.
+func (v *verdict) isBound() bool { return v.decision.Outcome > policy.AudienceMismatch }
 
 func (v *verdict) allowed() bool { return v.reason == reason.Allowed }
 

@@ -137,7 +137,7 @@ func TestWhatIsNotCached(t *testing.T) {
 // not find the client's word beside the rule's.
 func TestEverySpellingOfATeamsHeaderIsRemoved(t *testing.T) {
 	set := map[string]string{"x-tenant_id": "acme"}
-	v := &verdict{claims: &token.Claims{}, decision: policy.Decision{Strip: policy.Strip{Headers: []string{"authorization"}}, Headers: set}, policyHeaders: []string{"x-tenant_id"}}
+	v := &verdict{resource: &resource.Resource{}, claims: &token.Claims{}, decision: policy.Decision{Strip: policy.Strip{Headers: []string{"authorization"}}, Headers: set}, policyHeaders: []string{"x-tenant_id"}}
 	for _, name := range []string{"x-tenant-id", "x_tenant_id", "x_tenant-id"} {
 		in := &request{headers: headers{{name, "victim"}}}
 		if removed := v.removedHeaders(in, v.upstreamHeaders()); !slices.Contains(removed, name) || !in.hasForgedHeader(v.policyHeaders) {

@@ -3,14 +3,17 @@ package doorward.decision_test
 
 allowed := {
 	"request": {},
-	"resource": {"uri": "https://mcp.example.com/mcp", "audiences": [], "scopes": ["mcp:read"]},
+	"resource": {
+		"uri": "https://mcp.example.com/mcp", "audiences": [], "aliases": [],
+		"scopes": ["mcp:read"], "scopes_any": [],
+	},
 	"claims": {"aud": "https://mcp.example.com/mcp"},
-	"token": {"profile": "standard", "scopes": ["mcp:read"]},
+	"token": {"bound_by": "aud", "self_asserted": false, "profile": "standard", "scopes": ["mcp:read"]},
 }
 
 stranger := object.union(allowed, {"claims": {"aud": "https://other.example.com/mcp"}})
 
-scopeless := object.union(allowed, {"token": {"profile": "standard", "scopes": []}})
+scopeless := object.union(allowed, {"token": {"scopes": []}})
 
 denial := {{"code": "closed", "message": "closed on Sundays"}}
 
@@ -33,7 +36,7 @@ test_allowed_strips_the_credential if {
 }
 
 test_audience_comes_first if {
-	denied(object.union(stranger, {"token": {"profile": "standard", "scopes": []}})) == "audience_mismatch"
+	denied(object.union(stranger, {"token": {"scopes": []}})) == "audience_mismatch"
 }
 
 test_passthrough_comes_before_the_team if {

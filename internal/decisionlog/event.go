@@ -37,6 +37,7 @@ type Event struct {
 	TokenDigest [sha256.Size]byte // SHA-256 of the whole token; zero without a token
 	Issuer      string            // that is configured, whether or not the token was good
 	Client      string            // of a verified token, as all below
+	BoundBy     string            // how it showed that it is for the resource: "aud", "client" or "dedicated"
 	KeyID       string            // of the key that verified it
 	Claims      map[string]any    // all claims: the log takes from them what is on its list
 }
@@ -116,7 +117,7 @@ func (e *entry) own() int {
 	}
 	single := [...]*string{
 		&e.Reason, &e.Rule, &e.Code, &e.RequestID, &e.Method, &e.Host, &e.Path, &e.SourceAddress,
-		&e.Resource, &e.Issuer, &e.Client, &e.KeyID,
+		&e.Resource, &e.Issuer, &e.Client, &e.BoundBy, &e.KeyID,
 	}
 	total := 0
 	for _, s := range single {

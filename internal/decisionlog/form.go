@@ -63,6 +63,7 @@ func appendInput(b []byte, e *entry) []byte {
 		b = append(hex.AppendEncode(append(appendName(b, "digest"), '"'), e.TokenDigest[:]), '"')
 		b = appendText(b, "issuer", e.Issuer)
 		b = appendText(b, "client", e.Client)
+		b = appendText(b, "bound_by", e.BoundBy)
 		b = append(appendText(b, "key_id", e.KeyID), '}')
 	}
 	if len(e.claims) > 0 {

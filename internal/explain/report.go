@@ -170,7 +170,7 @@ func accepted(told *extauthz.Explanation, table *resource.Table) []string {
 	case "issuer_unknown":
 		all = append(all, res.Issuers...)
 	case "audience_mismatch":
-		all = append(append(all, res.URI), res.Audiences...)
+		all = slices.Concat([]string{res.URI}, res.Aliases, res.Audiences)
 	}
 	return all
 }
@@ -207,13 +207,9 @@ func scopes(told *extauthz.Explanation) *scopeReport {
 	default:
 		return nil
 	}
-	s := &scopeReport{Needed: withoutTokens(told.Decision.Scopes), Granted: withoutTokens(told.Claims.Scopes), Missing: []string{}}
-	for _, scope := range s.Needed {
-		if !slices.Contains(s.Granted, scope) {
-			s.Missing = append(s.Missing, scope)
-		}
+	return &scopeReport{
+		Needed: withoutTokens(told.Decision.Scopes), Granted: withoutTokens(told.Granted), Missing: withoutTokens(told.Missing),
 	}
-	return s
 }
 
 func orEmptyList(list []string) []string {

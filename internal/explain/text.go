@@ -138,6 +138,7 @@ func (n *textRenderer) token(r *Report) {
 	n.row("algorithm", t.Algorithm)
 	n.row("type", t.Type)
 	n.row("profile", t.Profile)
+	n.row("bound by", t.BoundBy)
 	n.row("binding", t.Binding)
 	n.row("audience", strings.Join(t.Audience, "  "))
 	n.row("scopes", strings.Join(t.Scopes, " "))

@@ -19,8 +19,9 @@ type tokenReport struct {
 	Subject   string      `json:"subject,omitempty"`
 	Client    string      `json:"client_id,omitempty"`
 	ID        string      `json:"token_id,omitempty"`
-	Profile   string      `json:"profile,omitempty"` // it was verified under; may be absent
-	Binding   string      `json:"binding,omitempty"` // none, dpop or mtls, once proven; may be absent
+	Profile   string      `json:"profile,omitempty"`  // it was verified under; may be absent
+	BoundBy   string      `json:"bound_by,omitempty"` // aud, client or dedicated: how it shows that it is for the resource; may be absent
+	Binding   string      `json:"binding,omitempty"`  // none, dpop or mtls, once proven; may be absent
 	Audience  []string    `json:"audience"`
 	Scopes    []string    `json:"scopes"`
 	Expires   *dateReport `json:"expires,omitempty"`
@@ -47,6 +48,7 @@ func (q *Request) tokenReport(told *extauthz.Explanation, now time.Time) *tokenR
 		Subject:   redact.ID(said.Subject),
 		Client:    redact.ID(said.Client),
 		ID:        redact.ID(said.ID),
+		BoundBy:   told.BoundBy,
 		Binding:   told.Binding,
 		Audience:  withoutTokens(said.Audience),
 		Scopes:    withoutTokens(said.Scopes),

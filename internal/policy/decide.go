@@ -41,7 +41,7 @@ func (j *Evaluator) evaluate(ctx context.Context, in *Input, more ...rego.EvalOp
 			return Decision{}, err
 		}
 	}
-	return all.decide(in.Resource.Scopes), nil
+	return all.decide(in.Resource.needed()), nil
 }
 
 // run evaluates the query, whose expressions are the decisions of the evaluated
@@ -101,6 +101,15 @@ func (s teamOutput) and(other teamOutput) (teamOutput, error) {
 		all.headers[name] = value
 	}
 	return all, nil
+}
+
+// needed are the scopes that a challenge names before a rule adds some: those of
+// every request, and the first alternative of ScopesAny.
+func (r *Resource) needed() []string {
+	if len(r.ScopesAny) == 0 {
+		return r.Scopes
+	}
+	return union(r.Scopes, r.ScopesAny[0])
 }
 
 // decide is the decision of an output.

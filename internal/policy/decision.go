@@ -29,7 +29,8 @@ type Decision struct {
 	Strip Strip
 
 	// Scopes are all scopes this request needs: the resource's in the order of
-	// the configuration, then the team's in sorted order, each once. For
+	// the configuration, the first alternative of its ScopesAny, then the team's in
+	// sorted order, each once. For
 	// AudienceMismatch and Passthrough, which are decided before the team's
 	// rules are read, the resource's alone; nil for Failed.
 	Scopes []string

@@ -91,17 +91,23 @@ func (l *dependency) term(in *Input) (*ast.Term, error) {
 		return l.query(in)
 	case requestHeaders:
 		return l.headers(in)
-	case resourceLabels:
+	case resourceLabels, resourceParameters:
+		all := in.mapping(l.part)
 		if len(l.below) == 0 {
-			return mapping(in.Resource.Labels, text), nil
+			return mapping(all, text), nil
 		}
-		if value, there := in.Resource.Labels[l.below[0]]; there {
+		if value, there := all[l.below[0]]; there {
 			return text(value), nil
 		}
 		return nil, nil
-	case resourceAudiences, resourceScopes, tokenScopes:
+	case resourceAudiences, resourceScopes, resourceAliases, resourceClients, tokenScopes, tokenGenericAudiences:
 		return list(in.list(l.part)), nil
-	case requestID, requestSourceAddress, requestSourcePrincipal, requestClientAddress, tokenClient:
+	case resourceScopesAny:
+		return arrayOf(in.Resource.ScopesAny, list), nil
+	case tokenMarked, tokenSubjectAccepted, tokenNoScopes, tokenDedicated, tokenSelfAsserted:
+		return ast.InternedTerm(in.flag(l.part)), nil
+	case requestID, requestSourceAddress, requestSourcePrincipal, requestClientAddress,
+		tokenClient, tokenTenant, tokenBoundBy, tokenClientIDPattern:
 		if in.text(l.part) == "" { // not known, and so left out
 			return nil, nil
 		}
@@ -170,10 +176,12 @@ func text(s string) *ast.Term {
 	return ast.InternedTerm(s)
 }
 
-func list(values []string) *ast.Term {
+func list(values []string) *ast.Term { return arrayOf(values, text) }
+
+func arrayOf[T any](values []T, encode func(T) *ast.Term) *ast.Term {
 	terms := make([]*ast.Term, len(values))
 	for i, v := range values {
-		terms[i] = text(v)
+		terms[i] = encode(v)
 	}
 	return ast.ArrayTerm(terms...)
 }

@@ -83,7 +83,7 @@ func evaluatedPackagesOf(compiler *ast.Compiler, c contract, pkg string) teamRul
 func (e *Engine) prepare(ctx context.Context, store storage.Store, packages ...teamRules) (*Evaluator, error) {
 	j := &Evaluator{engine: e, packages: packages, cacheable: true}
 	// [teamOutput.decide] reads them too, so they are part of every key.
-	paths := [][]string{resourceScopes.path()}
+	paths := [][]string{resourceScopes.path(), resourceScopesAny.path()}
 	var own [][]string
 	var query []string
 	for _, v := range packages {

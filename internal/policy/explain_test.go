@@ -27,16 +27,18 @@ func TestGrounds(t *testing.T) {
 			func(in *policy.Input) { in.Claims["aud"] = "https://other.example.com" },
 			[]string{
 				"doorward.decision at doorward:decision.rego:14",
-				"doorward.audience.matches at doorward:audience.rego:8: audience == input.resource.uri",
-				"doorward.audience.matches at doorward:audience.rego:14: canonical(audience) == canonical(input.resource.uri)",
-				"doorward.audience.matches at doorward:audience.rego:20: audience in input.resource.audiences",
+				"doorward.audience.matches at doorward:audience.rego:14: audience in uris",
+				"doorward.audience.matches at doorward:audience.rego:23: canonical(audience) == canonical(uri)",
+				"doorward.audience.matches at doorward:audience.rego:31: audience in input.resource.audiences",
+				`doorward.audience.matches at doorward:audience.rego:38: input.token.bound_by == "client"`,
+				`doorward.audience.matches at doorward:audience.rego:48: input.token.bound_by == "dedicated"`,
 			},
 		},
 		{
 			"scope", "", func(in *policy.Input) { in.Token.Scopes = nil },
 			[]string{
 				"doorward.decision at doorward:decision.rego:20",
-				"doorward.scope.suffices at doorward:scope.rego:8: count(needed - granted) == 0",
+				"doorward.scope.suffices at doorward:scope.rego:10: count(needed - granted) == 0",
 			},
 		},
 		{
@@ -166,11 +168,11 @@ func TestGroundsOfAnOwnPackage(t *testing.T) {
 		},
 		"scopes": {
 			own + ".decision at doorward:decision.rego:20",
-			own + ".scope.suffices at doorward:scope.rego:8: count(needed - granted) == 0",
+			own + ".scope.suffices at doorward:scope.rego:10: count(needed - granted) == 0",
 		},
 		"strict": {
 			"doorward.decision at doorward:decision.rego:20",
-			"doorward.scope.suffices at doorward:scope.rego:8: count(needed - granted) == 0",
+			"doorward.scope.suffices at doorward:scope.rego:10: count(needed - granted) == 0",
 		},
 		"acme": {
 			"doorward.decision at doorward:decision.rego:22",

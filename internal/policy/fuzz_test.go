@@ -24,6 +24,15 @@ func document(in Input) map[string]any {
 	}
 	token := map[string]any{
 		"issuer": in.Token.Issuer, "scopes": in.Token.Scopes, "profile": in.Token.Profile, "binding": "none",
+		"marked": in.Token.Marked, "subject_accepted": in.Token.SubjectAccepted, "no_scopes": in.Token.NoScopes,
+		"dedicated": in.Token.Dedicated, "self_asserted": in.Token.SelfAsserted, "generic_audiences": in.Token.GenericAudiences,
+	}
+	for name, value := range map[string]string{
+		"client": in.Token.Client, "tenant": in.Token.Tenant, "bound_by": in.Token.BoundBy, "client_id_pattern": in.Token.ClientIDPattern,
+	} {
+		if value != "" {
+			token[name] = value
+		}
 	}
 	for name, value := range map[string]string{
 		"id": requestOf(&in).ID, "source_address": requestOf(&in).SourceAddress, "source_principal": requestOf(&in).SourcePrincipal, "client_address": requestOf(&in).ClientAddress,
@@ -32,14 +41,12 @@ func document(in Input) map[string]any {
 			request[name] = value
 		}
 	}
-	if in.Token.Client != "" {
-		token["client"] = in.Token.Client
-	}
 	return map[string]any{
 		"version": 1, "request": request, "claims": in.Claims, "token": token,
 		"resource": map[string]any{
 			"name": in.Resource.Name, "uri": in.Resource.URI, "audiences": in.Resource.Audiences,
-			"scopes": in.Resource.Scopes, "labels": in.Resource.Labels,
+			"scopes": in.Resource.Scopes, "labels": in.Resource.Labels, "aliases": in.Resource.Aliases,
+			"clients": in.Resource.Clients, "parameters": in.Resource.Parameters, "scopes_any": in.Resource.ScopesAny,
 		},
 	}
 }
@@ -83,9 +90,15 @@ func FuzzInput(f *testing.F) {
 			},
 			Resource: Resource{
 				Name: name, URI: host, Audiences: []string{value}, Scopes: []string{}, Labels: map[string]string{name: value},
+				Aliases: []string{host, value}, Clients: []string{client}, Parameters: map[string]string{name: client},
+				ScopesAny: [][]string{{value}, {}, {client, name}},
 			},
 			Claims: all,
-			Token:  Token{Issuer: host, Client: client, Scopes: []string{value, client}, Profile: "standard"},
+			Token: Token{
+				Issuer: host, Client: client, Scopes: []string{value, client}, Profile: "standard", Tenant: value, BoundBy: name,
+				Marked: len(name)%2 == 0, SubjectAccepted: len(host)%2 == 0, NoScopes: len(value)%2 == 0, Dedicated: len(client)%2 == 0,
+				SelfAsserted: len(method)%2 == 0, GenericAudiences: []string{name}, ClientIDPattern: host,
+			},
 		}
 		got, err := everything().term(&in)
 		if err != nil {
@@ -149,11 +162,17 @@ func TestUnknownIsAbsent(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := roundTrip(t, map[string]any{
-		"version":  1,
-		"request":  map[string]any{"method": "", "scheme": "", "host": "", "path": "", "query": map[string]any{}, "headers": map[string]any{}},
-		"resource": map[string]any{"name": "", "uri": "", "audiences": []any{}, "scopes": []any{}, "labels": map[string]any{}},
-		"claims":   map[string]any{},
-		"token":    map[string]any{"issuer": "", "scopes": []any{}, "profile": "", "binding": "none"},
+		"version": 1,
+		"request": map[string]any{"method": "", "scheme": "", "host": "", "path": "", "query": map[string]any{}, "headers": map[string]any{}},
+		"resource": map[string]any{
+			"name": "", "uri": "", "audiences": []any{}, "scopes": []any{}, "labels": map[string]any{},
+			"aliases": []any{}, "clients": []any{}, "parameters": map[string]any{}, "scopes_any": []any{},
+		},
+		"claims": map[string]any{},
+		"token": map[string]any{
+			"issuer": "", "scopes": []any{}, "profile": "", "binding": "none", "marked": false, "subject_accepted": false,
+			"no_scopes": false, "dedicated": false, "self_asserted": false, "generic_audiences": []any{},
+		},
 	})
 	if v.Compare(want) != 0 {
 		t.Errorf("got %v\nwant %v", v, want)

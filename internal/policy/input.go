@@ -26,15 +26,33 @@ type Resource struct {
 	Audiences []string          // audiences: further exact `aud` values
 	Scopes    []string          // scopes: needed by every request
 	Labels    map[string]string // labels: of the configuration, for Rego
+
+	Aliases    []string          // aliases: further URIs that users type, which `aud` may name
+	Clients    []string          // clients: client ids that are registered for this resource alone
+	Parameters map[string]string // parameters: the values of a pattern's placeholders, by name
+	ScopesAny  [][]string        // scopes_any: alternatives, of which every request needs one
 }
 
 // Token is `input.token`: what verification established beside the claims.
 type Token struct {
 	Issuer  string   // issuer: the `iss` that is configured and trusted here
 	Client  string   // client: client_id, else azp, cid, appid; may be absent
-	Scopes  []string // scopes: from `scope`, else `scp`
+	Scopes  []string // scopes: from `scope`, else `scp`, or from the issuer's scope_claims
 	Profile string   // profile: "standard" or "rfc9068"
 	Binding string   // binding: "none"; "" is shown as "none"
+	Tenant  string   // tenant: of an issuer that is a template; may be absent
+
+	// How the token shows that it was issued for the resource.
+	BoundBy         string // bound_by: "aud", "client" or "dedicated"; absent where no way can hold
+	Marked          bool   // marked: something shows that it is an access token
+	SubjectAccepted bool   // subject_accepted: the resource's subjects and claims accept it
+
+	// The rules of its issuer.
+	NoScopes         bool     // no_scopes: its access tokens carry no scopes
+	Dedicated        bool     // dedicated: all its tokens are for one resource
+	GenericAudiences []string // generic_audiences: values of `aud` that name no resource
+	ClientIDPattern  string   // client_id_pattern: what else `aud` may be where dedicated; may be absent
+	SelfAsserted     bool     // self_asserted: callers choose `aud` themselves
 }
 
 // noRequest is the request of an [Input] without one.
@@ -60,6 +78,12 @@ func (in *Input) text(p part) string {
 		return in.Token.Client
 	case tokenProfile:
 		return in.Token.Profile
+	case tokenTenant:
+		return in.Token.Tenant
+	case tokenBoundBy:
+		return in.Token.BoundBy
+	case tokenClientIDPattern:
+		return in.Token.ClientIDPattern
 	case tokenBinding:
 		return cmp.Or(in.Token.Binding, "none")
 	default:
@@ -74,11 +98,41 @@ func (in *Input) list(p part) []string {
 		return in.Resource.Audiences
 	case resourceScopes:
 		return in.Resource.Scopes
+	case resourceAliases:
+		return in.Resource.Aliases
+	case resourceClients:
+		return in.Resource.Clients
 	case tokenScopes:
 		return in.Token.Scopes
+	case tokenGenericAudiences:
+		return in.Token.GenericAudiences
 	default:
 		return nil
 	}
+}
+
+// flag is the value of a part that is true or false.
+func (in *Input) flag(p part) bool {
+	switch p {
+	case tokenMarked:
+		return in.Token.Marked
+	case tokenSubjectAccepted:
+		return in.Token.SubjectAccepted
+	case tokenNoScopes:
+		return in.Token.NoScopes
+	case tokenDedicated:
+		return in.Token.Dedicated
+	default:
+		return in.Token.SelfAsserted
+	}
+}
+
+// mapping is the value of a part that maps names to texts.
+func (in *Input) mapping(p part) map[string]string {
+	if p == resourceParameters {
+		return in.Resource.Parameters
+	}
+	return in.Resource.Labels
 }
 
 // maxRead is how many query parameters, and how many headers, a request may have

@@ -13,7 +13,7 @@ import (
 // part is a member of `input` that is read, built and keyed as one.
 type part uint8
 
-// The parts. Of a mapping (query, headers, labels, claims) there is a dependency on
+// The parts. Of a mapping (query, headers, labels, parameters, claims) there is a dependency on
 // each name that is read, or one without a name on the whole.
 const (
 	version part = iota
@@ -32,12 +32,25 @@ const (
 	resourceAudiences
 	resourceScopes
 	resourceLabels
+	resourceAliases
+	resourceClients
+	resourceParameters
+	resourceScopesAny
 	claims
 	tokenIssuer
 	tokenClient
 	tokenScopes
 	tokenProfile
 	tokenBinding
+	tokenTenant
+	tokenBoundBy
+	tokenMarked
+	tokenSubjectAccepted
+	tokenNoScopes
+	tokenDedicated
+	tokenGenericAudiences
+	tokenClientIDPattern
+	tokenSelfAsserted
 	parts             // how many there are
 	container = parts // no part: an object that holds some, and that every input has
 )
@@ -60,12 +73,25 @@ var partPaths = [parts][]string{
 	resourceAudiences:      {"resource", "audiences"},
 	resourceScopes:         {"resource", "scopes"},
 	resourceLabels:         {"resource", "labels"},
+	resourceAliases:        {"resource", "aliases"},
+	resourceClients:        {"resource", "clients"},
+	resourceParameters:     {"resource", "parameters"},
+	resourceScopesAny:      {"resource", "scopes_any"},
 	claims:                 {"claims"},
 	tokenIssuer:            {"token", "issuer"},
 	tokenClient:            {"token", "client"},
 	tokenScopes:            {"token", "scopes"},
 	tokenProfile:           {"token", "profile"},
 	tokenBinding:           {"token", "binding"},
+	tokenTenant:            {"token", "tenant"},
+	tokenBoundBy:           {"token", "bound_by"},
+	tokenMarked:            {"token", "marked"},
+	tokenSubjectAccepted:   {"token", "subject_accepted"},
+	tokenNoScopes:          {"token", "no_scopes"},
+	tokenDedicated:         {"token", "dedicated"},
+	tokenGenericAudiences:  {"token", "generic_audiences"},
+	tokenClientIDPattern:   {"token", "client_id_pattern"},
+	tokenSelfAsserted:      {"token", "self_asserted"},
 }
 
 // path is the path of the part below `input`, nil for a container.
@@ -82,7 +108,7 @@ func (p part) depth() int {
 	switch p {
 	case claims:
 		return int(^uint(0) >> 1)
-	case requestQuery, requestHeaders, resourceLabels:
+	case requestQuery, requestHeaders, resourceLabels, resourceParameters:
 		return 1
 	default:
 		return 0
@@ -115,7 +141,8 @@ type inputDeps []dependency
 func newInputDeps(paths [][]string) inputDeps {
 	all := inputDeps{
 		newDependency(container, []string{"request", "query"}), newDependency(container, []string{"request", "headers"}),
-		newDependency(container, []string{"resource", "labels"}), newDependency(container, []string{"claims"}),
+		newDependency(container, []string{"resource", "labels"}), newDependency(container, []string{"resource", "parameters"}),
+		newDependency(container, []string{"claims"}),
 		newDependency(container, []string{"token"}),
 	}
 	for _, path := range paths {

@@ -18,8 +18,10 @@ import (
 // that a new token of the same kind is nothing new.
 func builtIn() []string {
 	return []string{
-		"claims.aud", "claims.roles", "claims.scope", "claims.scp",
-		"resource.audiences", "resource.scopes", "resource.uri", "token.profile", "token.scopes",
+		"claims.appid", "claims.aud", "claims.azp", "claims.cid", "claims.client_id", "claims.roles", "claims.scope", "claims.scp",
+		"resource.aliases", "resource.audiences", "resource.clients", "resource.scopes", "resource.scopes_any", "resource.uri",
+		"token.bound_by", "token.client_id_pattern", "token.dedicated", "token.generic_audiences", "token.marked", "token.no_scopes",
+		"token.profile", "token.scopes", "token.self_asserted", "token.subject_accepted",
 	}
 }
 
@@ -57,10 +59,13 @@ func TestFootprint(t *testing.T) {
 		{"the method", `require.a if input.request.method == "POST"`, []string{"request.method"}},
 		{"a label", `require.a if input.resource.labels.team == "a"`, []string{"resource.labels.team"}},
 		{"all labels", `require.a if input.resource.labels[_] == "a"`, []string{"resource.labels"}},
+		{"a parameter of a pattern", `require.a if input.resource.parameters.tenant == "a"`, []string{"resource.parameters.tenant"}},
+		{"all parameters of a pattern", `require.a if input.resource.parameters[_] == "a"`, []string{"resource.parameters"}},
+		{"the tenant", `require.a if input.token.tenant == "a"`, []string{"token.tenant"}},
 		{"how the token is bound", `require.a if input.token.binding == "dpop"`, []string{"token.binding"}},
 		{"the version", `require.a if input.version == 1`, []string{"version"}},
-		{"all of the token", `require.a if count(input.token) == 4`, []string{"token.binding", "token.client", "token.issuer"}},
-		{"all of the resource", `require.a if input.resource[_] == "a"`, []string{"resource.labels", "resource.name"}},
+		{"all of the token", `require.a if count(input.token) == 4`, []string{"token.binding", "token.client", "token.issuer", "token.tenant"}},
+		{"all of the resource", `require.a if input.resource[_] == "a"`, []string{"resource.labels", "resource.name", "resource.parameters"}},
 		{"all of the request", `require.a if input.request[_] == "a"`, []string{
 			"request.headers", "request.host", "request.id", "request.method", "request.path", "request.query", "request.scheme",
 			"request.source_address", "request.source_principal", "request.client_address",
@@ -96,7 +101,7 @@ func TestFootprint(t *testing.T) {
 func TestFootprintOfNothing(t *testing.T) {
 	got, err := newInputDeps(nil).term(&Input{Request: &RequestValues{Method: "POST"}, Claims: map[string]any{"a": "b"}})
 	want := roundTrip(t, map[string]any{
-		"request": map[string]any{"query": map[string]any{}, "headers": map[string]any{}}, "resource": map[string]any{"labels": map[string]any{}},
+		"request": map[string]any{"query": map[string]any{}, "headers": map[string]any{}}, "resource": map[string]any{"labels": map[string]any{}, "parameters": map[string]any{}},
 		"claims": map[string]any{}, "token": map[string]any{},
 	})
 	if err != nil || got.Compare(want) != 0 {
@@ -231,7 +236,12 @@ func TestKeysDiffer(t *testing.T) {
 		keys[string(key)] = value
 	}
 	// Two values beside each other: neither takes a byte of the other.
-	both := newInputDeps([][]string{{"token", "client"}, {"token", "scopes"}, {"request", "query", "q"}, {"resource", "labels", "l"}})
+	both := newInputDeps([][]string{
+		{"token", "client"}, {"token", "scopes"}, {"request", "query", "q"}, {"resource", "labels", "l"},
+		{"token", "bound_by"}, {"token", "tenant"}, {"token", "marked"}, {"token", "no_scopes"}, {"token", "dedicated"},
+		{"token", "self_asserted"}, {"token", "subject_accepted"}, {"token", "generic_audiences"}, {"token", "client_id_pattern"},
+		{"resource", "aliases"}, {"resource", "clients"}, {"resource", "parameters"}, {"resource", "scopes_any"},
+	})
 	clear(keys)
 	for _, in := range []Input{
 		{},
@@ -247,6 +257,22 @@ func TestKeysDiffer(t *testing.T) {
 		{Request: &RequestValues{Query: map[string][]string{"q": {"a", "b"}}}},
 		{Resource: Resource{Labels: map[string]string{"l": ""}}},
 		{Resource: Resource{Labels: map[string]string{"l": "a"}}},
+		{Resource: Resource{Aliases: []string{"a"}}},
+		{Resource: Resource{Clients: []string{"a"}}},
+		{Resource: Resource{Parameters: map[string]string{"a": "b"}}},
+		{Resource: Resource{Parameters: map[string]string{"b": "a"}}},
+		{Resource: Resource{ScopesAny: [][]string{{"a"}, {"b"}}}},
+		{Resource: Resource{ScopesAny: [][]string{{"a", "b"}}}},
+		{Resource: Resource{ScopesAny: [][]string{{"a", "b"}, {}}}},
+		{Token: Token{Marked: true}},
+		{Token: Token{NoScopes: true}},
+		{Token: Token{Dedicated: true}},
+		{Token: Token{SelfAsserted: true}},
+		{Token: Token{SubjectAccepted: true}},
+		{Token: Token{Tenant: "a"}},
+		{Token: Token{BoundBy: "a"}},
+		{Token: Token{ClientIDPattern: "a"}},
+		{Token: Token{GenericAudiences: []string{"a"}}},
 	} {
 		key, _ := both.appendKey(nil, &in)
 		if before, twice := keys[string(key)]; twice {
@@ -273,6 +299,8 @@ func FuzzKey(f *testing.F) {
 			{{"request", "headers", "x-a"}, {"request", "query"}},
 			{{"request", "headers"}, {"resource", "labels"}},
 			{{"token"}, {"resource", "labels", "a"}},
+			{{"resource", "parameters"}, {"resource", "scopes_any"}, {"resource", "clients"}},
+			{{"resource", "parameters", "x-a"}, {"token", "marked"}, {"token", "bound_by"}, {"token", "generic_audiences"}},
 		} {
 			deps := newInputDeps(paths)
 			seen, err := deps.term(&one)
@@ -309,8 +337,13 @@ func fuzzed(claims, name, value string) Input {
 			Host: value, ID: name,
 			Headers: map[string][]string{name: {value}, "x-a": {value, name}}, Query: map[string][]string{name: {}, value: {name}},
 		},
-		Resource: Resource{Name: value, Labels: map[string]string{name: value, "a": name}, Scopes: []string{name, value}},
-		Token:    Token{Client: name, Scopes: strings.Fields(value)},
+		Resource: Resource{
+			Name: value, Labels: map[string]string{name: value, "a": name}, Scopes: []string{name, value},
+			Parameters: map[string]string{name: value}, ScopesAny: [][]string{{name}, strings.Fields(value)}, Clients: []string{value},
+		},
+		Token: Token{
+			Client: name, Scopes: strings.Fields(value), BoundBy: value, Marked: name == "x-a", GenericAudiences: strings.Fields(name),
+		},
 	}
 }
 

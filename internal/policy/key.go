@@ -51,10 +51,18 @@ func (l *dependency) appendKey(b []byte, in *Input) ([]byte, bool) {
 		return appendParameters(b, in.request(), l)
 	case requestHeaders:
 		return appendHeaders(b, in.request(), l)
-	case resourceLabels:
-		return appendLabels(b, in.Resource.Labels, l.below), true
-	case resourceAudiences, resourceScopes, tokenScopes:
+	case resourceLabels, resourceParameters:
+		return appendMapping(b, in.mapping(l.part), l.below), true
+	case resourceAudiences, resourceScopes, resourceAliases, resourceClients, tokenScopes, tokenGenericAudiences:
 		return appendList(b, in.list(l.part)), true
+	case resourceScopesAny:
+		b = appendLength(b, keyList, len(in.Resource.ScopesAny))
+		for _, alternative := range in.Resource.ScopesAny {
+			b = appendList(b, alternative)
+		}
+		return b, true
+	case tokenMarked, tokenSubjectAccepted, tokenNoScopes, tokenDedicated, tokenSelfAsserted:
+		return appendValue(b, in.flag(l.part))
 	default:
 		return appendText(b, in.text(l.part)), true
 	}
@@ -139,7 +147,7 @@ func appendHeaders(b []byte, r Request, l *dependency) ([]byte, bool) {
 	return append(b, keyEnd), true
 }
 
-func appendLabels(b []byte, all map[string]string, below []string) []byte {
+func appendMapping(b []byte, all map[string]string, below []string) []byte {
 	if len(below) == 1 {
 		value, there := all[below[0]]
 		if !there {

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"encoding/json"
 	"io/fs"
 	"maps"
 	"slices"
@@ -48,9 +49,53 @@ func refusals() map[string]policy.Input {
 	add("audience in an object", aud(map[string]any{"a": resourceURI}))
 	add("no URI at all", aud("mcp"))
 	add("ID token of the application", func(in *policy.Input) {
-		in.Resource.Audiences, in.Claims["aud"] = []string{"api://app"}, "api://app"
+		in.Resource.Audiences, in.Claims["aud"], in.Token.Marked = []string{"api://app"}, "api://app", false
+		delete(in.Claims, "scope")
+		in.Claims["roles"] = []any{"reader"}
+	})
+	add("marked token of the application without a permission", func(in *policy.Input) {
+		in.Resource.Audiences, in.Claims["aud"], in.Resource.Scopes, in.Token.Scopes = []string{"api://app"}, "api://app", nil, nil
 		delete(in.Claims, "scope")
 	})
+	add("another alias", func(in *policy.Input) {
+		in.Resource.Aliases, in.Claims["aud"] = []string{"https://a.example.com/mcp"}, "https://a.example.com"
+	})
+	add("no way", func(in *policy.Input) { in.Token.BoundBy = "" })
+	add("aud that the caller chose", func(in *policy.Input) { in.Token.SelfAsserted = true })
+	way := func(by string, change func(*policy.Input)) func(*policy.Input) {
+		return func(in *policy.Input) {
+			in.Token.BoundBy, in.Token.Dedicated, in.Token.GenericAudiences = by, by == "dedicated", []string{"account"}
+			in.Token.ClientIDPattern, in.Resource.Clients = "c-.*", []string{"abc", "xyz"}
+			in.Claims["client_id"] = "abc"
+			delete(in.Claims, "aud")
+			change(in)
+		}
+	}
+	for _, by := range []string{"client", "dedicated"} {
+		add(by+", unmarked", way(by, func(in *policy.Input) { in.Token.Marked = false }))
+		add(by+", self-asserted", way(by, func(in *policy.Input) { in.Token.SelfAsserted, in.Token.SubjectAccepted = true, true }))
+		add(by+", another aud", way(by, func(in *policy.Input) { in.Claims["aud"] = "https://other.example.com" }))
+		add(by+", another aud in a list", way(by, func(in *policy.Input) { in.Claims["aud"] = []any{"abc", "https://other.example.com"} }))
+		add(by+", aud of another type", way(by, func(in *policy.Input) { in.Claims["aud"] = []any{json.Number("7")} }))
+		for _, name := range []string{"azp", "cid", "appid"} {
+			add(by+", another "+name, way(by, func(in *policy.Input) { in.Claims[name] = "xyz" }))
+		}
+	}
+	add("client, not listed", way("client", func(in *policy.Input) { in.Claims["client_id"] = "other" }))
+	add("client, in aud and not listed", way("client", func(in *policy.Input) {
+		delete(in.Claims, "client_id")
+		in.Claims["aud"] = "other"
+	}))
+	add("client, of a dedicated issuer alone", way("client", func(in *policy.Input) { in.Resource.Clients, in.Token.Dedicated = nil, true }))
+	add("client, that is a name of the resource", way("client", func(in *policy.Input) {
+		in.Resource.Audiences, in.Claims["aud"] = []string{"abc"}, "abc"
+	}))
+	add("dedicated, to nobody", way("dedicated", func(in *policy.Input) { in.Token.Dedicated = false }))
+	add("dedicated, aud of no client", way("dedicated", func(in *policy.Input) {
+		delete(in.Claims, "client_id")
+		in.Claims["aud"] = "xc-1"
+	}))
+	add("no alternative", func(in *policy.Input) { in.Resource.ScopesAny = [][]string{{"a", "mcp:read"}, {"b"}} })
 	add("unknown profile", func(in *policy.Input) {
 		in.Resource.Audiences, in.Claims["aud"], in.Token.Profile = []string{"api://app"}, "api://app", ""
 	})

@@ -166,7 +166,15 @@ func (w writer) input() Input {
 		Claims: map[string]any{"aud": resourceOf, "jti": strconv.Itoa(w.IntN(1000)), "exp": json.Number(strconv.Itoa(w.IntN(1000)))},
 		Token: Token{
 			Issuer: w.pick("a", "b"), Client: w.pick("", "a"), Scopes: w.texts(), Profile: w.pick("standard", "rfc9068"), Binding: w.pick("", "dpop"),
+			Tenant: w.pick("", "a"), BoundBy: w.pick("aud", "aud", "aud", "aud", "client", "dedicated", ""), Marked: w.IntN(3) > 0,
+			NoScopes: w.IntN(2) == 0, Dedicated: w.IntN(2) == 0, SelfAsserted: w.IntN(8) == 0, SubjectAccepted: w.IntN(2) == 0,
+			GenericAudiences: [][]string{nil, {resourceOf}}[w.IntN(2)], ClientIDPattern: w.pick("", "a|b"),
 		},
+	}
+	in.Resource.Clients, in.Resource.ScopesAny = w.texts(), [][][]string{nil, nil, {{"a"}, {"mcp:read"}}}[w.IntN(3)]
+	if w.IntN(8) == 0 {
+		in.Resource.Parameters = map[string]string{"team": w.pick("a", "b")}
+		in.Resource.Aliases = []string{resourceOf + w.pick("", "/a")}
 	}
 	for range w.IntN(3) {
 		requestOf(&in).Query[w.pick("q", "POST", "access_token", "")] = w.texts()
@@ -297,7 +305,7 @@ func TestFootprintKeepsWhatIsThere(t *testing.T) {
 	} {
 		with := compileFor(t, map[string]string{"a.rego": "package authz\n\nrequire.a if { " + rule + " }", "b.rego": "package authz.weather"})
 		for i := range len(realms) + 1 {
-			in := Input{Resource: Resource{URI: resourceOf}, Claims: map[string]any{"aud": resourceOf}, Token: Token{Profile: "standard"}}
+			in := Input{Resource: Resource{URI: resourceOf}, Claims: map[string]any{"aud": resourceOf}, Token: Token{Profile: "standard", BoundBy: "aud"}}
 			if i < len(realms) {
 				in.Claims["realm"] = realms[i]
 			}

@@ -36,13 +36,18 @@ func full() Input {
 		},
 		Resource: Resource{
 			Name: "weather", URI: "https://mcp.example.com/mcp", Audiences: []string{"api://a"}, Scopes: []string{"a"},
-			Labels: map[string]string{"team": "a"},
+			Labels: map[string]string{"team": "a"}, Aliases: []string{"https://a.example.com"}, Clients: []string{"abc"},
+			Parameters: map[string]string{"tenant": "acme"}, ScopesAny: [][]string{{"a"}, {"b", "c"}},
 		},
 		Claims: map[string]any{
 			"iss": "https://as.example.com", "aud": []any{"https://mcp.example.com/mcp"}, "exp": json.Number("1700000000"),
 			"cnf": map[string]any{"jkt": "a"}, "scope": "a b", "own": []any{nil, true},
 		},
-		Token: Token{Issuer: "https://as.example.com", Client: "a", Scopes: []string{"a", "b"}, Profile: "rfc9068", Binding: "dpop"},
+		Token: Token{
+			Issuer: "https://as.example.com", Client: "a", Scopes: []string{"a", "b"}, Profile: "rfc9068", Binding: "dpop", Tenant: "acme",
+			BoundBy: "dedicated", Marked: true, SubjectAccepted: true, NoScopes: true, Dedicated: true,
+			GenericAudiences: []string{"account"}, ClientIDPattern: "c-.*", SelfAsserted: true,
+		},
 	}
 }
 
@@ -61,9 +66,9 @@ func asJSON(t testing.TB, in Input) map[string]any {
 }
 
 // What the encoder writes is what the schema says, for the fullest input and
-// the emptiest that can be (verification leaves iss, aud and exp in place).
+// the emptiest that can be (verification leaves exp in place).
 func TestEncoderFollowsTheSchema(t *testing.T) {
-	least := Input{Claims: map[string]any{"iss": "", "aud": "", "exp": json.Number("1")}, Token: Token{Profile: "standard"}}
+	least := Input{Claims: map[string]any{"exp": json.Number("1")}, Token: Token{Profile: "standard"}}
 	for intent, in := range map[string]Input{"full": full(), "least": least} {
 		if err := resolved(t).Validate(asJSON(t, in)); err != nil {
 			t.Errorf("%s: %v", intent, err)
@@ -82,7 +87,10 @@ func TestSchemaRefuses(t *testing.T) {
 		"a header in capitals": func(d map[string]any) {
 			d["request"].(map[string]any)["headers"] = map[string]any{"X-A": []any{"b"}}
 		},
-		"no audience":         func(d map[string]any) { delete(d["claims"].(map[string]any), "aud") },
+		"no exp":              func(d map[string]any) { delete(d["claims"].(map[string]any), "exp") },
+		"no mark":             func(d map[string]any) { delete(d["token"].(map[string]any), "marked") },
+		"no clients":          func(d map[string]any) { delete(d["resource"].(map[string]any), "clients") },
+		"another way":         func(d map[string]any) { d["token"].(map[string]any)["bound_by"] = "" },
 		"a scope of numbers":  func(d map[string]any) { d["claims"].(map[string]any)["scope"] = 1 },
 		"an unknown profile":  func(d map[string]any) { d["token"].(map[string]any)["profile"] = "other" },
 		"a label of a number": func(d map[string]any) { d["resource"].(map[string]any)["labels"] = map[string]any{"a": 1} },
@@ -124,11 +132,13 @@ func TestTypesFollowTheSchema(t *testing.T) {
 	}
 }
 
-// snake writes SourceAddress as source_address, and URI as uri.
+// snake writes SourceAddress as source_address, URI as uri, and ClientIDPattern as
+// client_id_pattern.
 func snake(name string) string {
 	var b strings.Builder
 	for i, r := range name {
-		if unicode.IsUpper(r) && i > 0 && unicode.IsLower(rune(name[i-1])) {
+		beginsWord := i+1 < len(name) && unicode.IsLower(rune(name[i+1]))
+		if unicode.IsUpper(r) && i > 0 && (unicode.IsLower(rune(name[i-1])) || beginsWord) {
 			b.WriteByte('_')
 		}
 		b.WriteRune(unicode.ToLower(r))

@@ -111,17 +111,16 @@ func trials(target Target) []trial {
 	usual := must()
 	usual["sub"], usual["client_id"], usual["jti"], usual["iat"] = anything, anything, anything, json.Number("1700000000")
 	scoped := maps.Clone(usual)
-	scoped["scope"] = strings.Join(target.Resource.Scopes, " ")
+	scoped["scope"] = strings.Join(target.Resource.needed(), " ")
 
 	get := &RequestValues{Method: "GET", Scheme: request.Scheme, Host: request.Host, Path: request.Path}
-	token := Token{Issuer: target.Issuer, Client: anything, Profile: "standard"}
-	with := token
-	with.Scopes = slices.Clone(target.Resource.Scopes)
+	token := Token{Issuer: target.Issuer, Client: anything, Profile: "standard", BoundBy: "aud"}
+	with, least := token, token
+	with.Scopes, with.Marked = slices.Clone(target.Resource.needed()), true
+	least.Client = ""
 	return []trial{
 		{"the scopes that every request needs", Input{Request: request, Resource: target.Resource, Claims: scoped, Token: with}},
 		{"a token without scopes", Input{Request: request, Resource: target.Resource, Claims: usual, Token: token}},
-		{"a token of iss, aud and exp alone", Input{
-			Request: get, Resource: target.Resource, Claims: must(), Token: Token{Issuer: target.Issuer, Profile: "standard"},
-		}},
+		{"a token of iss, aud and exp alone", Input{Request: get, Resource: target.Resource, Claims: must(), Token: least}},
 	}
 }

@@ -153,7 +153,10 @@ func PolicySources(cfg *config.Config, paths []string, packages config.Packages)
 
 // policyResource is a resource as rules see it.
 func policyResource(r *resource.Resource) policy.Resource {
-	return policy.Resource{Name: r.Name, URI: r.URI, Audiences: r.Audiences, Scopes: r.Scopes, Labels: r.Labels}
+	return policy.Resource{
+		Name: r.Name, URI: r.URI, Audiences: r.Audiences, Scopes: r.Scopes, Labels: r.Labels,
+		Aliases: r.Aliases, Clients: r.Clients, Parameters: r.Values, ScopesAny: r.ScopesAny,
+	}
 }
 
 // DescribeDecisions reports whether the decisions for a resource are cached.

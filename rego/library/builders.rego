@@ -22,9 +22,12 @@ request_members := {
 	"source_address", "source_principal", "client_address",
 }
 
-resource_members := {"name", "uri", "audiences", "scopes", "labels"}
+resource_members := {"name", "uri", "audiences", "scopes", "labels", "aliases", "clients", "parameters", "scopes_any"}
 
-token_members := {"issuer", "client", "scopes", "profile", "binding"}
+token_members := {
+	"issuer", "client", "scopes", "profile", "binding", "tenant", "bound_by", "marked", "subject_accepted",
+	"no_scopes", "dedicated", "generic_audiences", "client_id_pattern", "self_asserted",
+}
 
 # Every name is a member of input; claims may have any name.
 known(given) if {
@@ -48,6 +51,10 @@ example_resource := {
 	"audiences": [],
 	"scopes": ["mcp:read"],
 	"labels": {},
+	"aliases": [],
+	"clients": [],
+	"parameters": {},
+	"scopes_any": [],
 }
 
 request_for(uri) := {
@@ -106,6 +113,13 @@ token_for(claims) := {
 	"scopes": scopes_of(claims),
 	"profile": "standard",
 	"binding": "none",
+	"bound_by": "aud",
+	"marked": true,
+	"subject_accepted": false,
+	"no_scopes": false,
+	"dedicated": false,
+	"generic_audiences": [],
+	"self_asserted": false,
 }
 
 # null where the claims name no client.
@@ -113,7 +127,9 @@ client_of(claims) := array.concat(there, [null])[0] if {
 	there := [claims[name] | some name in ["client_id", "azp", "cid", "appid"]]
 }
 
-scopes_of(claims) := words(claims.scope) if claims.scope
+scopes_of(claims) := words(claims.scope) if is_string(claims.scope)
+
+else := claims.scope if is_array(claims.scope)
 
 else := words(claims.scp) if is_string(claims.scp)
 

@@ -72,6 +72,13 @@ test_scopes_of_scp if {
 	doorward.request({"claims": {"scope": null, "scp": "a b"}}).token.scopes == ["a", "b"]
 	doorward.request({"claims": {"scope": null}}).token.scopes == []
 	doorward.request({"claims": {"scope": " a  b "}}).token.scopes == ["a", "b"]
+	doorward.request({"claims": {"scope": ["a", "b"]}}).token.scopes == ["a", "b"]
+}
+
+test_other_ways_to_be_bound if {
+	decided({"claims": {"aud": null}, "resource": {"clients": ["example-client"]}, "token": {"bound_by": "client"}}) == "allowed"
+	decided({"claims": {"aud": null}, "token": {"bound_by": "dedicated", "dedicated": true}}) == "allowed"
+	decided({"claims": {"aud": null}, "token": {"bound_by": null, "dedicated": true}}) == "audience_mismatch"
 }
 
 test_misspelt_members_are_undefined if {
