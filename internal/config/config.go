@@ -111,6 +111,17 @@ type Issuer struct {
 	Line, Column int
 }
 
+// Names lists the values that iss may have: Keys.Issuer or, where that is a
+// template, the issuer of each tenant; and the trust domain, which stands for an iss
+// that is absent.
+func (i Issuer) Names() []string {
+	names := issuer{Issuer: i.Keys.Issuer, Tenants: i.Tenants}.names()
+	if i.TrustDomain != "" {
+		names = append(names, "spiffe://"+i.TrustDomain)
+	}
+	return names
+}
+
 // Rules are the rules for the issuer's tokens, verified with keys.
 func (i Issuer) Rules(keys *jwks.Source) *token.Issuer {
 	return &token.Issuer{

@@ -109,8 +109,11 @@ func facts(src Sources) lint.Known {
 			k.Labels = append(k.Labels, label)
 		}
 	}
-	k.Values["input.resource.name"], k.Values["input.resource.uri"] = names, uris
-	k.Values["input.claims.aud"] = audiences
+	k.Values["input.resource.name"] = names
+	isPattern := func(uri string) bool { return strings.Contains(uri, "{") }
+	if !slices.ContainsFunc(uris, isPattern) { // whose values are those of the requests
+		k.Values["input.resource.uri"], k.Values["input.claims.aud"] = uris, audiences
+	}
 	return k
 }
 

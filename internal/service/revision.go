@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/doorward/doorward/extauthz/finding"
@@ -123,11 +124,32 @@ func Compile(
 
 // SelfTest evaluates the policy on fixed requests to every resource.
 func SelfTest(ctx context.Context, engine *policy.Engine, cfg *config.Config) finding.List {
+	issuers := map[string]string{}
+	for _, i := range cfg.Issuers {
+		issuers[i.Keys.Issuer] = i.Names()[0]
+	}
 	var targets []policy.Target
 	for _, res := range cfg.Resources.All() {
-		targets = append(targets, policy.Target{Resource: policyResource(res), Issuer: res.Issuers[0]})
+		issuer := issuers[res.Issuers[0]]
+		targets = append(targets, policy.Target{Resource: policyResource(filledIn(cfg.Resources, res)), Issuer: issuer})
 	}
 	return cfg.Packages.Locate(engine.SelfTest(ctx, cfg.Limits.CheckTimeout, targets))
+}
+
+// filledIn is a resource as a request finds it: a pattern has some values.
+func filledIn(table *resource.Table, res *resource.Resource) *resource.Resource {
+	names, err := resource.Placeholders(res.URI)
+	if err != nil || len(names) == 0 {
+		return res
+	}
+	uri := res.URI
+	for _, name := range names {
+		uri = strings.ReplaceAll(uri, "{"+name+"}", "trial")
+	}
+	if found := table.Named(uri, ""); found != nil {
+		return found
+	}
+	return res
 }
 
 // PolicySources are the team's files and the built-in rules. With a cfg, rules
@@ -146,7 +168,7 @@ func PolicySources(cfg *config.Config, paths []string, packages config.Packages)
 		}
 	}
 	for _, i := range cfg.Issuers {
-		src.Issuers = append(src.Issuers, i.Keys.Issuer)
+		src.Issuers = append(src.Issuers, i.Names()...)
 	}
 	return src
 }
