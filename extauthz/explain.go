@@ -66,7 +66,9 @@ type Explanation struct {
 //
 // The policy is evaluated a second time for RuleTraces. They are empty where the
 // second decision is another one, as of a rule that uses rand.intn.
-func (s *Server) Explain(ctx context.Context, check *authv3.CheckRequest, now func() time.Time) (explained Explanation) {
+func (s *Server) Explain(
+	ctx context.Context, check *authv3.CheckRequest, now func() time.Time,
+) (explained Explanation) {
 	taken := &steps{now: now}
 	var answer []byte
 	defer func() {

@@ -43,7 +43,9 @@ func (state *State) findIssuer(res *resource.Resource, iss, trustDomain string) 
 
 // issuerOf returns the issuer of claims that were verified before, if res trusts
 // it, and whether its tokens may lack aud.
-func (state *State) issuerOf(res *resource.Resource, claims *token.Claims) (issuer *token.Issuer, audienceOptional bool) {
+func (state *State) issuerOf(
+	res *resource.Resource, claims *token.Claims,
+) (issuer *token.Issuer, audienceOptional bool) {
 	if !slices.Contains(res.Issuers, claims.IssuerID) {
 		return nil, false
 	}

@@ -184,7 +184,8 @@ func (r *Result) FetchesIn(from, to time.Duration) int {
 // Line summarises the result in one line.
 func (r *Result) Line() string {
 	before, during := r.Before(), r.During()
-	return fmt.Sprintf("during / before: p50 ×%.2f, p99 ×%.2f, p99.9 ×%.2f; %d fetches; %d of %d good requests refused",
+	return fmt.Sprintf("during / before: p50 ×%.2f, p99 ×%.2f, p99.9 ×%.2f; "+
+		"%d fetches; %d of %d good requests refused",
 		traffic.Ratio(during.P50, before.P50), traffic.Ratio(during.P99, before.P99),
 		traffic.Ratio(during.P999, before.P999),
 		r.FetchesIn(0, r.Windows.During), r.Refused(), len(r.Sent))

@@ -46,7 +46,9 @@ func (r *recorder) client() *http.Client { return &http.Client{Transport: r} }
 // RoundTrip implements [http.RoundTripper].
 func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	kept := exchange{method: request.Method, url: request.URL, asked: request.Header.Clone()}
-	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { kept.client = info.Conn.LocalAddr().String() }}
+	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		kept.client = info.Conn.LocalAddr().String()
+	}}
 	request = request.Clone(httptrace.WithClientTrace(request.Context(), trace))
 	if err := kept.readAsked(request); err != nil {
 		return nil, err

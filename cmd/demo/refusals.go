@@ -145,7 +145,8 @@ func (p *parts) but(claim string, value any) string {
 }
 
 func lacking(scopes string) string {
-	return `scope="` + scopes + `", error="insufficient_scope", error_description="The access token lacks a scope that this operation needs"`
+	return `scope="` + scopes + `", error="insufficient_scope", ` +
+		`error_description="The access token lacks a scope that this operation needs"`
 }
 
 // refusals sends each attempt.

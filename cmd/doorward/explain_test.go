@@ -342,7 +342,7 @@ func TestExplainUnsignedClaims(t *testing.T) {
 			if r.Reason != row.reason || text.code != row.code || !r.Insecure || r.Token != nil && r.Token.Verified {
 				t.Errorf("exit %d, %s", text.code, document.stdout)
 			}
-			if !strings.HasPrefix(text.stdout, "INSECURE: nobody signed these claims") || strings.Contains(text.stdout, ", verified") || strings.Contains(text.stdout, "signed with") {
+			if !strings.HasPrefix(text.stdout, "INSECURE: these claims are not signed") || strings.Contains(text.stdout, ", verified") || strings.Contains(text.stdout, "signed with") {
 				t.Errorf("not said: %s", text.stdout)
 			}
 		})

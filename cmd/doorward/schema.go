@@ -21,7 +21,8 @@ func schemaCommand() *cobra.Command {
 		Long: "Prints a JSON Schema (draft 7): of doorward.yaml, for editors that complete and check YAML, or of\n" +
 			"input, for opa check --schema and for whoever writes rules. With presets it prints, as YAML, what each\n" +
 			"value of issuers[].preset fills in; a key that is written beside preset replaces that of the preset.",
-		Example:   "  doorward schema input\n  doorward schema config > doorward.schema.json\n  doorward schema presets",
+		Example: "  doorward schema input\n  doorward schema config > doorward.schema.json\n" +
+			"  doorward schema presets",
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: []string{"config", "input", "presets"},
 		RunE: func(cmd *cobra.Command, args []string) error {

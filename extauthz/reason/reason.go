@@ -82,8 +82,9 @@ var meanings = [count]meaning{
 	NoResource: {
 		"no_resource", http.StatusForbidden, "",
 		"No protected resource is served here",
-		"authority and path match no resource: write the URL that clients type as a resource, or stop routing it here. also_at is " +
-			"for a URL that a mesh uses and no client types: clients refuse metadata that names another URL than they typed",
+		"authority and path match no resource: write the URL that clients type as a resource, " +
+			"or stop routing it here. also_at is for a URL that a mesh uses and no client types: " +
+			"clients refuse metadata that names another URL than they typed",
 	},
 	OriginNotAllowed: {
 		"origin_not_allowed", http.StatusForbidden, "",
@@ -143,12 +144,14 @@ var meanings = [count]meaning{
 	Overloaded: {
 		"overloaded", http.StatusServiceUnavailable, "",
 		"Too many requests are being checked at the moment",
-		"more new tokens or DPoP proofs than can be verified: look for a flood of forged ones (signature_invalid, dpop_proof_invalid), or add replicas",
+		"more new tokens or DPoP proofs than can be verified: look for a flood of forged ones " +
+			"(signature_invalid, dpop_proof_invalid), or add replicas",
 	},
 	KeyUnknown: {
 		"key_unknown", http.StatusUnauthorized, invalidToken,
 		"The access token is signed with a key that is not accepted",
-		"the issuer's key set has no usable key of this kid and alg: the token is forged, or its key was withdrawn or not published yet",
+		"the issuer's key set has no usable key of this kid and alg: " +
+			"the token is forged, or its key was withdrawn or not published yet",
 	},
 	SignatureInvalid: {
 		"signature_invalid", http.StatusUnauthorized, invalidToken,
@@ -168,7 +171,8 @@ var meanings = [count]meaning{
 	DPoPNonceRequired: {
 		"dpop_nonce_required", http.StatusUnauthorized, useDPoPNonce,
 		"The DPoP proof must carry the nonce of this answer",
-		"usual soon after a start: the client repeats its request with the nonce of the answer; if one never does, it does not know nonces (RFC 9449, section 9)",
+		"usual soon after a start: the client repeats its request with the nonce of the answer; " +
+			"if one never does, it does not know nonces (RFC 9449, section 9)",
 	},
 	BindingUnproven: {
 		"binding_unproven", http.StatusUnauthorized, invalidToken,

@@ -266,7 +266,8 @@ func (c *checker) servers(at string, s Spec) {
 		case len(faults) > 0:
 			c.problem(entry, "is no URL of an authorization server: it %s", undo.Replace(faults[0]))
 		case slices.ContainsFunc(there, func(name string) bool { return !slices.Contains(names, name) }):
-			c.problem(entry, "has a placeholder that the resource does not have: write one entry for each value, in full")
+			c.problem(entry,
+				"has a placeholder that the resource does not have: write one entry for each value, in full")
 		}
 	}
 	c.duplicates(at+".authorization_servers", s.AuthorizationServers)

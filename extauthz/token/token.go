@@ -103,7 +103,7 @@ type Claims struct {
 	KeyID       string         // kid of the key that verified, as its set has it
 	Algorithm   string         // alg of its header
 	HeaderKeyID *string        // kid of its header; nil where it is absent
-	Scopes      []string       // scope (RFC 8693, section 4.2), else scp, or what ScopeClaims name; in the token's order
+	Scopes      []string       // scope (RFC 8693, section 4.2), else scp, or what ScopeClaims name; in its order
 	Marked      bool           // something shows that it is an access token: see [Issuer]
 	Profile     Profile        // the rules it was read under
 	Expiry      time.Time      // exp, clock skew not included

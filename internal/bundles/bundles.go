@@ -52,13 +52,14 @@ func (b *Bundle) Follows(running *Bundle) error {
 	case running == nil || b.Same(running) || running.Serial == 0 || b.Serial > running.Serial:
 		return nil
 	case b.Serial == 0:
-		return fmt.Errorf(`has no serial, and the running one has %d: write "metadata": {"doorward": {"serial": %d}} into .manifest`,
-			running.Serial, running.Serial+1)
+		return fmt.Errorf(`has no serial, and the running one has %d: `+
+			`write "metadata": {"doorward": {"serial": %d}} into .manifest`, running.Serial, running.Serial+1)
 	case b.Serial == running.Serial:
-		return fmt.Errorf("its serial %d is that of the running one, which has other content: raise it with every change", b.Serial)
+		return fmt.Errorf("its serial %d is that of the running one, which has other content: "+
+			"raise it with every change", b.Serial)
 	}
-	return fmt.Errorf("its serial %d is older than %d, which is running: to go back, publish the old content under a higher serial",
-		b.Serial, running.Serial)
+	return fmt.Errorf("its serial %d is older than %d, which is running: "+
+		"to go back, publish the old content under a higher serial", b.Serial, running.Serial)
 }
 
 // Value is the JSON of the value at a path of its data, like
@@ -132,7 +133,8 @@ func oldRego(m bundle.Manifest) string {
 // checkRoots: OPA reads a manifest without roots as one that owns everything.
 func checkRoots(roots *[]string) error {
 	if roots == nil || len(*roots) == 0 || slices.Contains(*roots, "") {
-		return fmt.Errorf(`has no roots, so it would own everything: declare them in .manifest, such as {"roots": ["authz"]}`)
+		return fmt.Errorf(`has no roots, so it would own everything: ` +
+			`declare them in .manifest, such as {"roots": ["authz"]}`)
 	}
 	for _, root := range *roots {
 		if first, _, _ := strings.Cut(root, "/"); first == "doorward" {

@@ -29,8 +29,14 @@ func (f failure) String() string {
 // opaMessage maps OPA's messages, which are not typed errors, to those of doorward.
 var opaMessage = []struct{ part, means string }{
 	{"missing .signatures.json", "is not signed: sign it where it is built, with opa build --signing-key or opa sign"},
-	{"verification key not provided", "is signed, and insecure_unsigned is set: write verification with the key instead"},
-	{"failed to verify JWT signature", "is signed with another key: sign it with the key that belongs to verification.key_file, or correct the file"},
+	{
+		"verification key not provided",
+		"is signed, and insecure_unsigned is set: write verification with the key instead",
+	},
+	{
+		"failed to verify JWT signature",
+		"is signed with another key: sign it with the key that belongs to verification.key_file, or correct the file",
+	},
 	{"scope mismatch", "is signed for another scope: sign it for the one in verification.scope, or correct that"},
 	{"digest mismatch", "was changed after it was signed"},
 	{"not included in bundle signature", "has a file that is not signed: sign it as the last step"},
@@ -60,7 +66,8 @@ func explain(err error) failure {
 		return failure{what: "has a module that is not Rego v1: correct it", detail: rego[0].Error(), refused: true}
 	}
 	if status := (download.HTTPError{}); errors.As(err, &status) {
-		return failure{what: fmt.Sprintf("the server answers %d %s: %s", status.StatusCode, http.StatusText(status.StatusCode), remedy(status.StatusCode))}
+		code := status.StatusCode
+		return failure{what: fmt.Sprintf("the server answers %d %s: %s", code, http.StatusText(code), remedy(code))}
 	}
 	var there *unreached
 	switch {
@@ -76,7 +83,9 @@ func explain(err error) failure {
 			return failure{what: says.means, detail: err.Error(), refused: true}
 		}
 	}
-	return failure{what: "is no bundle that can be read: publish it as opa build writes it", detail: err.Error(), refused: true}
+	return failure{
+		what: "is no bundle that can be read: publish it as opa build writes it", detail: err.Error(), refused: true,
+	}
 }
 
 func remedy(status int) string {

@@ -48,57 +48,60 @@ type Options struct {
 // "polling.min".
 func (o Options) Check() finding.List {
 	var problems finding.List
-	problem := func(path, message string) { problems = append(problems, finding.Finding{Path: path, Message: message}) }
+	problem := func(path, message, fix string) {
+		problems = append(problems, finding.Finding{Path: path, Message: message, Fix: fix})
+	}
 	if !regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`).MatchString(o.Name) {
-		problem("name", "is no short name: write up to 64 of a-z, 0-9, - and _")
+		problem("name", "is no short name", "write up to 64 of a-z, 0-9, - and _")
 	}
 	if o.URL != "" {
 		problems = append(problems, o.checkURL()...)
 	}
 	if o.Key != "" {
-		if why := keyFault(o.Key, o.Algorithm); why != "" {
-			problem("verification.key_file", why)
+		if fault, fix := keyFault(o.Key, o.Algorithm); fault != "" {
+			problem("verification.key_file", fault, fix)
 		}
 	}
 	if o.InsecureUnsigned {
 		problems = append(problems, finding.Finding{
 			Path: "insecure_unsigned", Severity: finding.Warning,
-			Message: "nothing shows who wrote this bundle, and it decides on requests", Fix: "sign it, and write verification",
+			Message: "nothing shows who wrote this bundle, and it decides on requests",
+			Fix:     "sign it, and write verification",
 		})
 	}
 	if o.AWS == "metadata" && o.Region == "" {
-		problem("aws.region", "is missing: the metadata service does not tell it, write one such as eu-central-1")
+		problem("aws.region", "is missing, and the metadata service does not name it", "write one such as eu-central-1")
 	}
 	problems = append(problems, o.checkTimes()...)
 	if o.Revocations != "" && !regexp.MustCompile(`^[^/]+(/[^/]+)*$`).MatchString(o.Revocations) {
-		problem("revocations", "is no path below data: write one such as security/revocations")
+		problem("revocations", "is no path below data", "write one such as security/revocations")
 	}
 	return problems
 }
 
 func (o Options) checkURL() finding.List {
 	u, err := url.Parse(o.URL)
-	fault := ""
+	var fault, fix string
 	switch {
 	case err != nil || u.Host == "" || u.Opaque != "":
-		fault = "is no absolute URL: write https://host/path or oci://registry/repository:tag"
+		fault, fix = "is no absolute URL", "write https://host/path or oci://registry/repository:tag"
 	case u.User != nil:
-		fault = "holds user information: leave it out, and write token_file"
+		fault, fix = "holds user information", "leave it out, and write token_file"
 	case u.Fragment != "" || strings.Contains(o.URL, "#"):
-		fault = "has a fragment: leave it out"
+		fault, fix = "has a fragment", "leave it out"
 	case u.Scheme == "oci" && !regexp.MustCompile(`^/[^:@]+([:@].+)$`).MatchString(u.Path):
-		fault = "names no tag or digest: write oci://registry/repository:tag"
+		fault, fix = "names no tag or digest", "write oci://registry/repository:tag"
 	case u.Scheme == "s3":
-		fault = "is s3://: write the bucket's https:// URL and aws: {credentials: …}"
+		fault, fix = "is s3://", "write the bucket's https:// URL and aws: {credentials: …}"
 	case u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "oci":
-		fault = "is neither https:// nor oci://: use one of them, or file for a file"
+		fault, fix = "is neither https:// nor oci://", "use one of them, or file for a file"
 	case u.Scheme == "http" && !o.mayBePlain(u):
-		fault = "is not https: use https, or name its host in insecure_http_hosts"
+		fault, fix = "is not https", "use https, or name its host in insecure_http_hosts"
 	case o.LongPoll > 0 && u.Scheme == "oci":
-		return finding.List{{Path: "long_poll", Message: "is not there for oci://: use polling"}}
+		return finding.List{{Path: "long_poll", Message: "does not exist for oci://", Fix: "use polling"}}
 	}
 	if fault != "" {
-		return finding.List{{Path: "url", Message: fault}}
+		return finding.List{{Path: "url", Message: fault, Fix: fix}}
 	}
 	if u.Scheme == "http" || u.Scheme == "oci" && o.mayBePlain(u) {
 		return finding.List{{
@@ -129,22 +132,23 @@ func (o Options) checkTimes() finding.List {
 	}
 	if o.PollMin > o.PollMax {
 		problems = append(problems, finding.Finding{
-			Path: "polling.min", Message: fmt.Sprintf("%v is longer than polling.max, %v", o.PollMin, o.PollMax), Fix: "make it shorter",
+			Path: "polling.min", Fix: "make it shorter",
+			Message: fmt.Sprintf("%v is longer than polling.max, %v", o.PollMin, o.PollMax),
 		})
 	}
 	return problems
 }
 
-// keyFault says what is wrong with a public key, "" for nothing. A private key is
-// refused.
-func keyFault(text, algorithm string) string {
-	const write = ": give a PEM block of type PUBLIC KEY, as openssl pkey -pubout writes it"
+// keyFault returns the problem with a public key and its fix, both "" for a key
+// that goes with algorithm. A private key is refused.
+func keyFault(text, algorithm string) (fault, fix string) {
+	const write = "write a PEM block of type PUBLIC KEY, as openssl pkey -pubout writes it"
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
-		return "holds no PEM block" + write
+		return "holds no PEM block", write
 	}
 	if strings.Contains(block.Type, "PRIVATE") {
-		return "holds a private key" + write
+		return "holds a private key", write
 	}
 	var key any
 	var err error
@@ -154,25 +158,25 @@ func keyFault(text, algorithm string) string {
 	case "RSA PUBLIC KEY":
 		key, err = x509.ParsePKCS1PublicKey(block.Bytes)
 	default:
-		return fmt.Sprintf("holds a PEM block of type %q", block.Type) + write
+		return fmt.Sprintf("holds a PEM block of type %q", block.Type), write
 	}
 	if err != nil {
-		return "holds a key that cannot be read" + write
+		return "holds a key that cannot be read", write
 	}
 	elliptic := strings.HasPrefix(algorithm, "ES")
 	switch key.(type) {
 	case *rsa.PublicKey:
 		if elliptic {
-			return "holds an RSA key, which does not go with " + algorithm + ": write algorithm: RS256"
+			return "holds an RSA key, which does not go with " + algorithm, "write algorithm: RS256"
 		}
 	case *ecdsa.PublicKey:
 		if !elliptic {
-			return "holds an EC key, which does not go with " + algorithm + ": write algorithm: ES256"
+			return "holds an EC key, which does not go with " + algorithm, "write algorithm: ES256"
 		}
 	default:
-		return "holds a key that is neither RSA nor EC" + write
+		return "holds a key that is neither RSA nor EC", write
 	}
-	return ""
+	return "", ""
 }
 
 // Location is where the bundle comes from, without its query, which may be a secret.

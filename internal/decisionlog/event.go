@@ -98,7 +98,8 @@ func (e *entry) redact(given *Event) {
 	e.Code, e.RequestID = redact.Text(e.Code), redact.ID(e.RequestID)
 	e.Client, e.KeyID = redact.ID(e.Client), redact.ID(e.KeyID)
 	e.masked = masks{
-		claims: len(given.Claims) > 0, host: e.Host != given.Host, method: e.Method != given.Method, path: e.Path != given.Path,
+		claims: len(given.Claims) > 0, host: e.Host != given.Host,
+		method: e.Method != given.Method, path: e.Path != given.Path,
 	}
 }
 

@@ -33,8 +33,8 @@ func Run(ctx context.Context, p *service.Revision, q *Request, now func() time.T
 	if only.Config.TrustClientAddress {
 		q.showClient()
 	}
-	told := checks.Explain(ctx, q.check(), now)
-	return newReport(q, &told, p.Config.Resources, now(), keysProblem), nil
+	e := checks.Explain(ctx, q.check(), now)
+	return newReport(q, &e, p.Config.Resources, now(), keysProblem), nil
 }
 
 // narrowed is the configuration with the one issuer that the token names, so

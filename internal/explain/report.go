@@ -23,7 +23,7 @@ import (
 type Report struct {
 	Version  int            `json:"version"`
 	Insecure bool           `json:"insecure"`               // the claims are not signed: --insecure-claims
-	Outcome  string         `json:"outcome"`                // "allowed", "answered" (metadata), "refused", "undecided" (503)
+	Outcome  string         `json:"outcome"`                // one of the outcomes below
 	Reason   string         `json:"reason"`                 // from the closed list
 	Cause    string         `json:"cause,omitempty"`        // more about the reason; may be absent
 	Facts    []factReport   `json:"facts"`                  // what a refusal was about
@@ -32,7 +32,7 @@ type Report struct {
 	URI      string         `json:"resource_uri,omitempty"` // may be absent
 	Steps    []stepReport   `json:"steps"`                  // those that were taken
 	Token    *tokenReport   `json:"token,omitempty"`        // of a readable token; may be absent
-	Accepted []string       `json:"accepted"`               // what matches, where audience, issuer, origin or resource did not
+	Accepted []string       `json:"accepted"`               // what would have matched, where known
 	Rules    []ruleReport   `json:"rules"`                  // the answer of the decision, then its reasons
 	Denial   *denialReport  `json:"denial,omitempty"`       // the team's rule, with policy_denied; may be absent
 	Denials  []denialReport `json:"denials"`                // all that denied, that one first
@@ -102,44 +102,46 @@ const (
 	Undecided = "undecided" // 503
 )
 
-func newReport(q *Request, told *extauthz.Explanation, table *resource.Table, now time.Time, keysProblem string) *Report {
+func newReport(
+	q *Request, e *extauthz.Explanation, table *resource.Table, now time.Time, keysProblem string,
+) *Report {
 	r := &Report{
 		Version:  1,
 		Insecure: q.keySet != nil,
-		Reason:   told.Reason.String(),
-		Cause:    RelativePaths(told.Cause),
+		Reason:   e.Reason.String(),
+		Cause:    RelativePaths(e.Cause),
 		Facts:    []factReport{},
-		Advice:   told.Advice,
-		Resource: told.Document,
+		Advice:   e.Advice,
+		Resource: e.Document,
 		Steps:    []stepReport{},
-		Token:    q.tokenReport(told, now),
-		Accepted: accepted(told, table),
-		Rules:    rules(told.RuleTraces),
-		Scopes:   scopes(told),
+		Token:    q.tokenReport(e, now),
+		Accepted: accepted(e, table),
+		Rules:    rules(e.RuleTraces),
+		Scopes:   scopes(e),
 		Denials:  []denialReport{},
 		Warnings: []noteReport{},
-		Answer:   answer(told.Answer),
+		Answer:   answer(e.Answer),
 	}
-	r.Outcome = outcome(r.Answer.Status, told.Answer.GetOkResponse() != nil)
-	if told.Resource != nil {
-		r.Resource, r.URI = told.Resource.Name, told.Resource.URI
+	r.Outcome = outcome(r.Answer.Status, e.Answer.GetOkResponse() != nil)
+	if e.Resource != nil {
+		r.Resource, r.URI = e.Resource.Name, e.Resource.URI
 	}
 	if r.Reason == "keys_unavailable" && keysProblem != "" {
 		r.Cause = keysProblem
 	}
-	if d := told.Decision; d.Outcome == policy.Denied {
+	if d := e.Decision; d.Outcome == policy.Denied {
 		r.Denial = &denialReport{d.Rule, redact.Text(d.Code), redact.Text(d.Message)}
 	}
-	for _, denial := range told.Decision.Denials {
+	for _, denial := range e.Decision.Denials {
 		r.Denials = append(r.Denials, denialReport{denial.Rule, redact.Text(denial.Code), redact.Text(denial.Message)})
 	}
-	for _, note := range told.Decision.Warnings {
+	for _, note := range e.Decision.Warnings {
 		r.Warnings = append(r.Warnings, noteReport{note.Rule, redact.Text(note.Code), redact.Text(note.Message)})
 	}
-	for _, fact := range told.Facts {
+	for _, fact := range e.Facts {
 		r.Facts = append(r.Facts, factReport(fact))
 	}
-	r.addSteps(q, told)
+	r.addSteps(q, e)
 	return r
 }
 
@@ -157,10 +159,10 @@ func outcome(status int, goesOn bool) string {
 }
 
 // accepted are the values that the request or the token could have had.
-func accepted(told *extauthz.Explanation, table *resource.Table) []string {
-	res := told.Resource
+func accepted(e *extauthz.Explanation, table *resource.Table) []string {
+	res := e.Resource
 	all := []string{}
-	switch told.Reason.String() {
+	switch e.Reason.String() {
 	case "no_resource":
 		for _, res := range table.All() {
 			all = append(append(all, res.URI), res.AlsoAt...)
@@ -201,14 +203,16 @@ func RelativePaths(text string) string {
 }
 
 // scopes is nil where the policy did not evaluate them.
-func scopes(told *extauthz.Explanation) *scopeReport {
-	switch told.Decision.Outcome {
+func scopes(e *extauthz.Explanation) *scopeReport {
+	switch e.Decision.Outcome {
 	case policy.Denied, policy.InsufficientScope, policy.Allowed:
 	default:
 		return nil
 	}
 	return &scopeReport{
-		Needed: withoutTokens(told.Decision.Scopes), Granted: withoutTokens(told.Granted), Missing: withoutTokens(told.Missing),
+		Needed:  withoutTokens(e.Decision.Scopes),
+		Granted: withoutTokens(e.Granted),
+		Missing: withoutTokens(e.Missing),
 	}
 }
 

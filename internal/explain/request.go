@@ -102,7 +102,7 @@ func (q *Request) SetSource(address string) error {
 // configuration trusts it and --header does not set it.
 func (q *Request) showClient() {
 	const header = "x-envoy-external-address"
-	if _, given := q.headers[header]; q.source != "" && !given {
+	if _, present := q.headers[header]; q.source != "" && !present {
 		q.headers[header] = q.source
 	}
 }
@@ -124,14 +124,15 @@ func (q *Request) check() *authv3.CheckRequest {
 	for name, value := range q.headers {
 		headers[name] = value
 	}
-	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{Source: q.peer(), Request: &authv3.AttributeContext_Request{
-		Http: &authv3.AttributeContext_HttpRequest{
-			Id: "explain", Method: q.method, Scheme: q.scheme, Host: q.host, Path: q.path, Headers: headers,
-		},
-	}}}
+	http := &authv3.AttributeContext_HttpRequest{
+		Id: "explain", Method: q.method, Scheme: q.scheme, Host: q.host, Path: q.path, Headers: headers,
+	}
+	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
+		Source: q.peer(), Request: &authv3.AttributeContext_Request{Http: http},
+	}}
 }
 
-// peer is nil where no address was given.
+// peer is nil without an address.
 func (q *Request) peer() *authv3.AttributeContext_Peer {
 	if q.source == "" {
 		return nil

@@ -9,13 +9,13 @@ import (
 	"github.com/doorward/doorward/internal/redact"
 )
 
-// addSteps says of each step what it found, and of the one that refused, why.
-func (r *Report) addSteps(q *Request, told *extauthz.Explanation) {
+// addSteps adds what each step found, and for the one that refused, the reason.
+func (r *Report) addSteps(q *Request, e *extauthz.Explanation) {
 	passed := r.Outcome == Allowed || r.Outcome == Answered
-	for _, step := range told.Steps {
-		s := stepReport{Step: step.Name, OK: passed || step.Name != told.Ended, Nanoseconds: step.Took.Nanoseconds()}
+	for _, step := range e.Steps {
+		s := stepReport{Step: step.Name, OK: passed || step.Name != e.Ended, Nanoseconds: step.Took.Nanoseconds()}
 		if s.OK {
-			s.Found = r.found(step.Name, q, told)
+			s.Found = r.found(step.Name, q, e)
 		} else {
 			s.Found = r.refusal()
 		}
@@ -41,8 +41,8 @@ func (r *Report) refusal() string {
 	}
 }
 
-// found is what a step found that went on.
-func (r *Report) found(step string, q *Request, told *extauthz.Explanation) string {
+// found is the result of a step that did not refuse.
+func (r *Report) found(step string, q *Request, e *extauthz.Explanation) string {
 	switch step {
 	case "read":
 		path, _, query := strings.Cut(q.path, "?")
@@ -52,12 +52,12 @@ func (r *Report) found(step string, q *Request, told *extauthz.Explanation) stri
 		}
 		return text + headerNames(q.names)
 	case "find":
-		if told.Resource == nil {
-			return "the metadata document of " + told.Document
+		if e.Resource == nil {
+			return "the metadata document of " + e.Document
 		}
 		return fmt.Sprintf("resource %s, %s", r.Resource, r.URI)
 	case "origin":
-		if origin, given := q.headers["origin"]; given {
+		if origin, present := q.headers["origin"]; present {
 			return redact.Text(origin) + " is allowed"
 		}
 		return "no Origin header"
@@ -66,15 +66,17 @@ func (r *Report) found(step string, q *Request, told *extauthz.Explanation) stri
 		return fmt.Sprintf("a %s token of %s", scheme, bytesOf(q.token))
 	case "verify":
 		if r.Insecure {
-			return "NOT VERIFIED: nobody signed these claims; issuer, type, claims and dates are judged"
+			return "NOT VERIFIED: these claims are not signed; issuer, type, claims and dates are checked"
 		}
-		return fmt.Sprintf("signed with %s by key %q of %s", told.Claims.Algorithm, redact.ID(told.Claims.KeyID), told.Claims.Issuer)
+		claims := e.Claims
+		return fmt.Sprintf("signed with %s by key %q of %s", claims.Algorithm, redact.ID(claims.KeyID), claims.Issuer)
 	case "stands":
-		return "not on a revocation list; binding: " + told.Binding
+		return "not on a revocation list; binding: " + e.Binding
 	case "decide":
 		return "every rule holds"
 	case "strip":
-		return "off the request: " + strings.Join(slices.Concat(told.Decision.Strip.Headers, told.Decision.Strip.Query), ", ")
+		strip := e.Decision.Strip
+		return "off the request: " + strings.Join(slices.Concat(strip.Headers, strip.Query), ", ")
 	default:
 		return fmt.Sprintf("%d", r.Answer.Status)
 	}

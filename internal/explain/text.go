@@ -30,8 +30,7 @@ func (r *Report) WriteText(out io.Writer) error {
 	return err
 }
 
-// colourful is true for a terminal whose owner has nothing against colours
-// (no-color.org).
+// colourful is true for a terminal where NO_COLOR is not set (no-color.org).
 func colourful(out io.Writer, noColor string) bool {
 	file, isFile := out.(*os.File)
 	return isFile && noColor == "" && term.IsTerminal(int(file.Fd()))
@@ -43,7 +42,7 @@ type textRenderer struct {
 	colours bool
 }
 
-// The colours, as a terminal knows them (ECMA-48, section 8.3.117).
+// The parameters of Select Graphic Rendition (ECMA-48, section 8.3.117).
 const (
 	bold  = "1"
 	faint = "2"
@@ -74,7 +73,8 @@ func (n *textRenderer) heading(text string) { n.line("\n%s", n.colour(bold, text
 func (n *textRenderer) render(r *Report) {
 	if r.Insecure {
 		n.line("%s\n", n.colour(bold+";"+red,
-			"INSECURE: nobody signed these claims (--insecure-claims).\nThis shows what a token with them would get. It says nothing about any real token."))
+			"INSECURE: these claims are not signed (--insecure-claims).\n"+
+				"The report shows the answer to a token with these claims, not to any real token."))
 	}
 	for _, step := range r.Steps {
 		n.step(step)
@@ -106,7 +106,7 @@ func (n *textRenderer) outcome(r *Report) {
 		text = r.Outcome
 	}
 	if r.Insecure {
-		text += " (claims that nobody signed)"
+		text += " (unsigned claims)"
 	}
 	n.line("\n%s", n.colour(code, text))
 	if r.Advice != "" {
@@ -124,11 +124,11 @@ func (n *textRenderer) token(r *Report) {
 	}
 	switch {
 	case r.Insecure:
-		n.heading("claims that nobody signed")
+		n.heading("unsigned claims")
 	case t.Verified:
 		n.heading("token, verified")
 	default:
-		n.heading("token, NOT verified: what it says of itself")
+		n.heading("token, NOT verified: its own claims")
 	}
 	n.row("issuer", t.Issuer)
 	n.row("subject", t.Subject)
@@ -228,7 +228,8 @@ func (n *textRenderer) answer(r *Report) {
 	}
 }
 
-// plain keeps a terminal from obeying what stands in a token or a URL.
+// plain quotes text with control characters, as a terminal would obey those of a
+// token or a URL.
 func plain(text string) string {
 	unprintable := func(c rune) bool { return !unicode.IsPrint(c) }
 	if strings.ContainsFunc(text, unprintable) {

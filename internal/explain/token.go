@@ -35,29 +35,29 @@ type dateReport struct {
 }
 
 // tokenReport is nil for what is no token.
-func (q *Request) tokenReport(told *extauthz.Explanation, now time.Time) *tokenReport {
-	said, ok := token.ReadUnverified(q.token)
+func (q *Request) tokenReport(e *extauthz.Explanation, now time.Time) *tokenReport {
+	unverified, ok := token.ReadUnverified(q.token)
 	if !ok {
 		return nil
 	}
 	r := &tokenReport{
-		Algorithm: redact.Text(said.Algorithm),
-		Type:      redact.Text(said.Type),
-		KeyID:     redact.ID(said.KeyID),
-		Issuer:    redact.ID(said.Issuer),
-		Subject:   redact.ID(said.Subject),
-		Client:    redact.ID(said.Client),
-		ID:        redact.ID(said.ID),
-		BoundBy:   told.BoundBy,
-		Binding:   told.Binding,
-		Audience:  withoutTokens(said.Audience),
-		Scopes:    withoutTokens(said.Scopes),
-		Expires:   date(said.Expiry, now),
-		NotBefore: date(said.NotBefore, now),
-		IssuedAt:  date(said.IssuedAt, now),
+		Algorithm: redact.Text(unverified.Algorithm),
+		Type:      redact.Text(unverified.Type),
+		KeyID:     redact.ID(unverified.KeyID),
+		Issuer:    redact.ID(unverified.Issuer),
+		Subject:   redact.ID(unverified.Subject),
+		Client:    redact.ID(unverified.Client),
+		ID:        redact.ID(unverified.ID),
+		BoundBy:   e.BoundBy,
+		Binding:   e.Binding,
+		Audience:  withoutTokens(unverified.Audience),
+		Scopes:    withoutTokens(unverified.Scopes),
+		Expires:   date(unverified.Expiry, now),
+		NotBefore: date(unverified.NotBefore, now),
+		IssuedAt:  date(unverified.IssuedAt, now),
 	}
-	if told.Claims != nil {
-		r.Profile = told.Claims.Profile.String()
+	if e.Claims != nil {
+		r.Profile = e.Claims.Profile.String()
 		r.Verified = q.keySet == nil
 	}
 	return r

@@ -14,7 +14,7 @@ import (
 const unsignedKey = "insecure-claims"
 
 // SetUnsignedClaims adds a token of claims, as if a trusted issuer had signed
-// them. The report says that they are not signed.
+// them. The report states that they are not signed.
 func (q *Request) SetUnsignedClaims(claims []byte) error {
 	compact, keySet, err := sign(claims)
 	q.SetToken(compact)
@@ -34,7 +34,9 @@ func sign(claims []byte) (compact string, keySet []byte, err error) {
 	encode := base64.RawURLEncoding.EncodeToString
 	header := fmt.Sprintf(`{"alg":"EdDSA","kid":%q,"typ":"at+jwt"}`, unsignedKey)
 	input := encode([]byte(header)) + "." + encode(claims)
-	jwk := map[string]string{"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": unsignedKey, "x": encode(public)}
+	jwk := map[string]string{
+		"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": unsignedKey, "x": encode(public),
+	}
 	keySet, err = json.Marshal(map[string]any{"keys": []any{jwk}})
 	return input + "." + encode(ed25519.Sign(private, []byte(input))), keySet, err
 }

@@ -59,7 +59,8 @@ func (r *reader) possible(e *ast.Expr, c constraints) bool {
 		return true
 	}
 	r.warn(e.Location,
-		fmt.Sprintf("%s has one value, which a line before compares with another, and every line of a body must be true", path),
+		fmt.Sprintf("%s has one value, which a line before compares with another, "+
+			"and every line of a body must be true", path),
 		fmt.Sprintf("write two rules, or %s in {…}", path))
 	return false
 }

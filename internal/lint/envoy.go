@@ -13,7 +13,10 @@ import (
 func envoyMembers() [][2]string {
 	return [][2]string{
 		{"attributes.request.http.method", "input.request.method"},
-		{"attributes.request.http.path", "input.request.path, which ends before the question mark, and input.request.query"},
+		{
+			"attributes.request.http.path",
+			"input.request.path, which ends before the question mark, and input.request.query",
+		},
 		{"attributes.request.http.host", "input.request.host"},
 		{"attributes.request.http.scheme", "input.request.scheme"},
 		{"attributes.request.http.query", "input.request.query"},

@@ -97,8 +97,8 @@ func (r *reader) never(at *ast.Location, path ast.Ref, value ast.Value) {
 	case path.Equal(requestPath) && strings.Contains(string(text), "?"):
 		r.warn(at, "input.request.path ends before the question mark", "write input.request.query for what follows it")
 	case path.Equal(scopeClaim) && !strings.Contains(string(text), " "):
-		r.warn(at, fmt.Sprintf("input.claims.scope is one string of all scopes, and equals %s only where there is no other", text),
-			inScopes(text))
+		r.warn(at, fmt.Sprintf("input.claims.scope is one string of all scopes, "+
+			"and equals %s only where there is no other", text), inScopes(text))
 	case isList(path):
 		r.warn(at, fmt.Sprintf("%s is a list of values and never equals a string", path),
 			fmt.Sprintf("write %s[0], or %s in %s", path, text, path))

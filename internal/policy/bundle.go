@@ -98,14 +98,16 @@ func (t *team) trespasses(b Bundle) finding.List {
 				continue
 			}
 			where := t.modules[file].Rules[at].Location
-			problems = append(problems, errorAt(where, fmt.Sprintf("this rule is where bundle %s has its root %q", b.Name, root),
+			problems = append(problems, errorAt(where,
+				fmt.Sprintf("this rule is where bundle %s has its root %q", b.Name, root),
 				"move it to another package, or narrow the roots in the bundle's .manifest"))
 		}
 		if depth := conflictsWith(t.data, keys); depth > 0 {
 			problems = append(problems, finding.Finding{
-				File:    team{paths: t.paths, files: t.files}.dataFile(keys[:depth]...),
-				Message: fmt.Sprintf("data under %s is where bundle %s has its root %q", strings.Join(keys[:depth], "."), b.Name, root),
-				Fix:     "move it, or narrow the roots in the bundle's .manifest",
+				File: team{paths: t.paths, files: t.files}.dataFile(keys[:depth]...),
+				Message: fmt.Sprintf("data under %s is where bundle %s has its root %q",
+					strings.Join(keys[:depth], "."), b.Name, root),
+				Fix: "move it, or narrow the roots in the bundle's .manifest",
 			})
 		}
 	}

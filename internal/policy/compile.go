@@ -29,7 +29,7 @@ func refused() []string {
 // nothing.
 func Compile(ctx context.Context, src Sources) (*Engine, finding.List) {
 	if _, err := parseLibrary(src.Library); err != nil {
-		return nil, finding.List{{Message: fmt.Sprintf("the built-in rules are broken: %v", err), Fix: "install doorward again"}}
+		return nil, finding.List{brokenBuild("built-in rules", err)}
 	}
 	t, problems := load(src.Files, src.Paths)
 	problems = append(problems, t.join(src.Bundles)...)
@@ -50,12 +50,18 @@ func Compile(ctx context.Context, src Sources) (*Engine, finding.List) {
 	return e, problems
 }
 
+// brokenBuild is the finding for a part of the program that does not parse.
+func brokenBuild(part string, err error) finding.Finding {
+	return finding.Finding{Message: fmt.Sprintf("the %s are broken: %v", part, err), Fix: "install doorward again"}
+}
+
 // news are the problems that are not among those before: the compiler reports some
 // of an imported name at another use of it.
 func news(found, before finding.List) finding.List {
 	return slices.DeleteFunc(found, func(p finding.Finding) bool {
 		return slices.ContainsFunc(before, func(other finding.Finding) bool {
-			return other.Message == p.Message && other.Fix == p.Fix && other.File == p.File && other.Severity == finding.Error
+			return other.Message == p.Message && other.Fix == p.Fix && other.File == p.File &&
+				other.Severity == finding.Error
 		})
 	})
 }
@@ -98,7 +104,7 @@ func build(ctx context.Context, src Sources, t team, c contract) (*Engine, findi
 	for _, pkg := range src.packages() {
 		built, err := forPackage(src.Library, pkg)
 		if err != nil {
-			return nil, finding.List{{Message: fmt.Sprintf("the built-in rules are broken: %v", err), Fix: "install doorward again"}}
+			return nil, finding.List{brokenBuild("built-in rules", err)}
 		}
 		maps.Copy(modules, built)
 	}

@@ -200,7 +200,8 @@ func headerProblem(name string) (message, fix string) {
 	for _, prefix := range []string{"x-mcp-auth-", "x-envoy-", "x-forwarded-"} {
 		if strings.HasPrefix(folding.Header(name), prefix) {
 			return "is not allowed",
-				fmt.Sprintf("names beginning with %q, in any spelling, are not for rules to set, choose another", prefix)
+				fmt.Sprintf("names beginning with %q, in any spelling, are not for rules to set, choose another",
+					prefix)
 		}
 	}
 	return "", ""

@@ -25,31 +25,31 @@ func (f *fault) Unwrap() error { return f.error }
 // culprit finds the rule of the team that kept an input from a decision. Where the
 // error has no place, the input is evaluated again, with a tracer. The location is
 // nil where no rule is found.
-func (j *Evaluator) culprit(
+func (e *Evaluator) culprit(
 	ctx context.Context, within time.Duration, in *Input, err error,
 ) (*ast.Location, string) {
 	var known *fault
 	if errors.As(err, &known) && known.at != nil {
-		return j.engine.ownPlace(known.at)
+		return e.engine.ownPlace(known.at)
 	}
 	if known == nil && !errors.Is(err, context.DeadlineExceeded) {
 		return nil, ""
 	}
-	input, err := j.deps.term(in)
+	input, err := e.deps.term(in)
 	if err != nil {
 		return nil, ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	w := &tracer{running: map[uint64]*visit{}}
-	_, _ = j.run(ctx, input, rego.EvalQueryTracer(w), rego.EvalRuleIndexing(false)) // the result is known
+	_, _ = e.run(ctx, input, rego.EvalQueryTracer(w), rego.EvalRuleIndexing(false)) // the result is known
 	if known == nil {
-		return j.engine.ownPlace(w.last(func(v *visit) bool { return !v.held }))
+		return e.engine.ownPlace(w.last(func(v *visit) bool { return !v.held }))
 	}
 	if at := w.last(func(v *visit) bool { return v.gaveFor(known) }); at != nil {
-		return j.engine.ownPlace(at)
+		return e.engine.ownPlace(at)
 	}
-	return j.engine.ownPlace(w.last(func(v *visit) bool { return v.path == known.rule }))
+	return e.engine.ownPlace(w.last(func(v *visit) bool { return v.path == known.rule }))
 }
 
 // gaveFor reports the rule with the element, or with the header.
@@ -63,8 +63,8 @@ func (v *visit) gaveFor(f *fault) bool {
 
 // last is the place of the last visited rule of a team for which this is true, nil
 // if there is none.
-func (w *tracer) last(which func(*visit) bool) *ast.Location {
-	for _, v := range slices.Backward(w.visits) {
+func (t *tracer) last(which func(*visit) bool) *ast.Location {
+	for _, v := range slices.Backward(t.visits) {
 		if !strings.HasPrefix(v.at.File, libraryFile) && which(v) {
 			return v.at
 		}

@@ -15,22 +15,22 @@ import (
 )
 
 // evaluate evaluates the rules, without the cache.
-func (j *Evaluator) evaluate(ctx context.Context, in *Input, more ...rego.EvalOption) (Decision, error) {
-	if missing := j.engine.missing; len(missing) > 0 {
-		return Decision{}, fmt.Errorf("policy: not in force yet, waiting for a bundle that can be used: %s: see /readyz",
-			strings.Join(missing, ", "))
+func (e *Evaluator) evaluate(ctx context.Context, in *Input, more ...rego.EvalOption) (Decision, error) {
+	if missing := e.engine.missing; len(missing) > 0 {
+		return Decision{}, fmt.Errorf("policy: not in force yet, "+
+			"waiting for a bundle that can be used: %s: see /readyz", strings.Join(missing, ", "))
 	}
-	input, err := j.deps.term(in)
+	input, err := e.deps.term(in)
 	if err != nil {
 		return Decision{}, err
 	}
-	values, err := j.run(ctx, input, more...)
+	values, err := e.run(ctx, input, more...)
 	if err != nil {
 		return Decision{}, err
 	}
 	d := decoder{textLeft: maxOutput, elementsLeft: maxElements}
 	var all teamOutput
-	for i, team := range j.packages {
+	for i, team := range e.packages {
 		one, err := d.decision(values[i], team)
 		if err != nil {
 			return Decision{}, err
@@ -46,25 +46,25 @@ func (j *Evaluator) evaluate(ctx context.Context, in *Input, more ...rego.EvalOp
 
 // run evaluates the query, whose expressions are the decisions of the evaluated
 // packages.
-func (j *Evaluator) run(ctx context.Context, input ast.Value, more ...rego.EvalOption) ([]ast.Value, error) {
+func (e *Evaluator) run(ctx context.Context, input ast.Value, more ...rego.EvalOption) ([]ast.Value, error) {
 	if ctx.Err() != nil {
 		return nil, timeoutProblem(ctx)
 	}
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)() // OPA's own way costs a goroutine for each evaluation
-	results, err := j.query.Eval(ctx, append([]rego.EvalOption{
+	results, err := e.query.Eval(ctx, append([]rego.EvalOption{
 		rego.EvalParsedInput(input),
-		rego.EvalTransaction(j.engine.transaction),
+		rego.EvalTransaction(e.engine.transaction),
 		rego.EvalExternalCancel(cancel),
 		rego.EvalMetrics(metrics.NoOp()),
 	}, more...)...)
 	if err != nil {
-		return nil, j.engine.failure(ctx, err)
+		return nil, e.engine.failure(ctx, err)
 	}
-	if len(results) != 1 || len(results[0].Expressions) != len(j.packages) {
+	if len(results) != 1 || len(results[0].Expressions) != len(e.packages) {
 		return nil, errUndefined
 	}
-	values := make([]ast.Value, len(j.packages))
+	values := make([]ast.Value, len(e.packages))
 	for i, expression := range results[0].Expressions {
 		v, ok := expression.Value.(ast.Value)
 		if !ok {
@@ -91,8 +91,9 @@ func (s teamOutput) and(other teamOutput) (teamOutput, error) {
 	for name, value := range other.headers {
 		if set, there := all.headers[name]; there && set != value {
 			return teamOutput{}, &fault{
-				error: shape("header %q has one value in %s and another in the resource's own package", name, teamPackage),
-				rule:  teamPackage + "." + headersName, element: ast.String(name),
+				error: shape("header %q has one value in %s and another in the resource's own package",
+					name, teamPackage),
+				rule: teamPackage + "." + headersName, element: ast.String(name),
 			}
 		}
 		if all.headers == nil {

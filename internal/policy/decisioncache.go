@@ -80,5 +80,6 @@ func (m *DecisionCache) remember(snapshot uint64, key []byte, d Decision) {
 // weight is the approximate size of an entry, in bytes.
 func (m *memo) weight() uint32 {
 	const entry = 512
-	return uint32(entry + len(m.key) + m.decision.Size()) //nolint:gosec // the key is no longer than a request, the rest bounded by maxOutput
+	size := entry + len(m.key) + m.decision.Size()
+	return uint32(size) //nolint:gosec // the key is no longer than a request, the rest bounded by maxOutput
 }

@@ -19,7 +19,7 @@ import (
 func envoyRule(name string) string {
 	switch {
 	case slices.Contains([]string{"allow", "allowed", "result"}, name):
-		return fmt.Sprintf(`write %s["NAME"] if … for what must hold, or %s contains … for what must not`, requireName, denyName)
+		return writeRequireOrDeny()
 	case slices.Contains([]string{"http_status", "status_code", "body", "response_headers_to_add"}, name):
 		return fmt.Sprintf(`write %s contains {"code": "…", "message": "…"}, the code reaches the client`, denyName)
 	case slices.Contains([]string{"request_headers_to_remove", "query_parameters_to_remove"}, name):
@@ -28,18 +28,25 @@ func envoyRule(name string) string {
 	return ""
 }
 
+// writeRequireOrDeny is the fix of a rule by which a policy for another evaluator
+// allows a request.
+func writeRequireOrDeny() string {
+	return fmt.Sprintf(`write %s["NAME"] if … for what must hold, or %s contains … for what must not`,
+		requireName, denyName)
+}
+
 // foreign warns of the rules with such a name in a package that is not read, each
 // name once.
 func foreign(m *ast.Module) finding.List {
 	var problems finding.List
-	var said []string
+	var reported []string
 	for _, rule := range m.Rules {
 		name := strings.Trim(rule.Head.Ref()[0].String(), `"`)
 		write := envoyRule(name)
-		if write == "" || rule.Default || slices.Contains(said, name) {
+		if write == "" || rule.Default || slices.Contains(reported, name) {
 			continue
 		}
-		said = append(said, name)
+		reported = append(reported, name)
 		problems = append(problems, warningAt(rule.Location, name+" decides nothing, no rule reads it", write))
 	}
 	return problems

@@ -113,34 +113,34 @@ func (e *Engine) prepare(ctx context.Context, store storage.Store, packages ...t
 
 // Cacheable reports whether decisions can be cached. [Compile] warns about each
 // rule that prevents it.
-func (j *Evaluator) Cacheable() bool { return j.cacheable }
+func (e *Evaluator) Cacheable() bool { return e.cacheable }
 
 // HeaderNames lists every header that the rules for this resource may set,
 // sorted, in lower case. A request loses those that its decision does not set, so
 // that a client cannot set them itself. The slice is shared and must not be
 // changed.
-func (j *Evaluator) HeaderNames() []string { return j.headers }
+func (e *Evaluator) HeaderNames() []string { return e.headers }
 
 // Decide decides on one request before the deadline of ctx: from the cache if it
 // holds the decision, otherwise by evaluation. With an error the decision is the
 // zero one, [Failed], and is not cached. The error is for the log: it names the
 // rule that failed if OPA knows it, and never a value of the input. The memory
 // that one call of a built-in function takes is not bounded.
-func (j *Evaluator) Decide(ctx context.Context, in Input) (Decision, CacheResult, error) {
-	if !j.cacheable {
-		d, err := j.evaluate(ctx, &in)
+func (e *Evaluator) Decide(ctx context.Context, in Input) (Decision, CacheResult, error) {
+	if !e.cacheable {
+		d, err := e.evaluate(ctx, &in)
 		return d, Uncacheable, err
 	}
 	var room [1024]byte
-	key, has := j.key(room[:0], &in)
+	key, has := e.key(room[:0], &in)
 	if has {
-		if d, hit := j.engine.cache.recall(j.engine.snapshot, key); hit {
+		if d, hit := e.engine.cache.recall(e.engine.snapshot, key); hit {
 			return *d, Remembered, nil
 		}
 	}
-	d, err := j.evaluate(ctx, &in)
+	d, err := e.evaluate(ctx, &in)
 	if has && err == nil {
-		j.engine.cache.remember(j.engine.snapshot, key, d)
+		e.engine.cache.remember(e.engine.snapshot, key, d)
 	}
 	return d, Evaluated, err
 }
@@ -152,11 +152,11 @@ const maxKey = 16 << 10
 // key adds to b the key of a decision. It is false where the decision is not
 // cached: without a cache, for a key that is too long, and for claims of a
 // type that has no key.
-func (j *Evaluator) key(b []byte, in *Input) ([]byte, bool) {
-	if j.engine.cache == nil {
+func (e *Evaluator) key(b []byte, in *Input) ([]byte, bool) {
+	if e.engine.cache == nil {
 		return nil, false
 	}
-	key, ok := j.deps.appendKey(append(b, j.prefix...), in)
+	key, ok := e.deps.appendKey(append(b, e.prefix...), in)
 	return key, ok && len(key) <= maxKey
 }
 
@@ -165,9 +165,9 @@ func (j *Evaluator) key(b []byte, in *Input) ([]byte, bool) {
 // claims and token are the same. It is false where no other request can be
 // expected to have the key: the rules read x-request-id or all headers, or call
 // a function that is not repeatable.
-func (j *Evaluator) AppendRequestKey(b []byte, r Request) ([]byte, bool) {
-	if !j.cacheable || j.allHeaders {
+func (e *Evaluator) AppendRequestKey(b []byte, r Request) ([]byte, bool) {
+	if !e.cacheable || e.allHeaders {
 		return nil, false
 	}
-	return j.request.appendKey(b, &Input{Request: r})
+	return e.request.appendKey(b, &Input{Request: r})
 }

@@ -28,10 +28,10 @@ type Trace struct {
 // an error there are no reasons: the error names the place.
 //
 // It costs many times as much as Decide, caches nothing, and is for diagnosis.
-func (j *Evaluator) Explain(ctx context.Context, in Input) (Decision, []Trace, error) {
+func (e *Evaluator) Explain(ctx context.Context, in Input) (Decision, []Trace, error) {
 	w := &tracer{running: map[uint64]*visit{}}
 	// The index would skip rules that cannot hold, without an event.
-	d, err := j.evaluate(ctx, &in, rego.EvalQueryTracer(w), rego.EvalRuleIndexing(false))
+	d, err := e.evaluate(ctx, &in, rego.EvalQueryTracer(w), rego.EvalRuleIndexing(false))
 	if err != nil {
 		return Decision{}, nil, err
 	}
@@ -56,23 +56,23 @@ type visit struct {
 }
 
 // Enabled, Config and TraceEvent make it a topdown.QueryTracer.
-func (w *tracer) Enabled() bool { return true }
+func (t *tracer) Enabled() bool { return true }
 
 // Config asks for no copies of variables.
-func (w *tracer) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
+func (t *tracer) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
 
 // TraceEvent records rules that can be the reason of a decision: functions are not
 // among them, and may be called any number of times.
-func (w *tracer) TraceEvent(event topdown.Event) {
+func (t *tracer) TraceEvent(event topdown.Event) {
 	rule, isRule := event.Node.(*ast.Rule)
-	seen := w.running[event.QueryID]
+	seen := t.running[event.QueryID]
 	switch {
 	case isRule && event.Op == topdown.EnterOp && len(rule.Head.Args) == 0:
 		entered := &visit{
 			path: strings.Join(names(rule.Ref()), "."), at: rule.Location, set: rule.Head.RuleKind() == ast.MultiValue,
 		}
-		w.visits = append(w.visits, entered)
-		w.running[event.QueryID] = entered
+		t.visits = append(t.visits, entered)
+		t.running[event.QueryID] = entered
 	case seen == nil:
 	case isRule && event.Op == topdown.ExitOp:
 		seen.held = true
@@ -105,7 +105,7 @@ func (v *visit) gave(head *ast.Head, event topdown.Event) {
 const decisionName = ".decision"
 
 // grounds are the visits that a decision depends on.
-func (w *tracer) grounds(d *Decision) []Trace {
+func (t *tracer) grounds(d *Decision) []Trace {
 	var grounds []Trace
 	add := func(v *visit) {
 		if g := v.ground(); !slices.Contains(grounds, g) {
@@ -113,14 +113,14 @@ func (w *tracer) grounds(d *Decision) []Trace {
 		}
 	}
 	var reasons []string
-	for _, v := range w.visits {
+	for _, v := range t.visits {
 		if v.outcome == d.Outcome && v.held {
 			add(v)
 			reasons = append(reasons, reasonsOf(d, strings.TrimSuffix(v.path, decisionName))...)
 		}
 	}
 	for _, rule := range reasons {
-		for _, v := range w.visits {
+		for _, v := range t.visits {
 			if v.path == rule && v.denies(d) {
 				add(v)
 			}

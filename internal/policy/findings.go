@@ -40,11 +40,12 @@ func unevaluated(t team) finding.List {
 		}
 		output := slices.IndexFunc(m.Rules, func(rule *ast.Rule) bool {
 			name := strings.Trim(rule.Head.Ref()[0].String(), `"`)
-			return name == denyName && rule.Head.RuleKind() == ast.MultiValue || name == requireName && len(rule.Head.Ref()) > 1
+			return name == denyName && rule.Head.RuleKind() == ast.MultiValue ||
+				name == requireName && len(rule.Head.Ref()) > 1
 		})
 		if output < 0 {
-			problems = append(problems, warningAt(m.Package.Location, fmt.Sprintf(
-				"package %s is evaluated for no resource, and no other package reads it, so nothing in this file decides",
+			problems = append(problems, warningAt(m.Package.Location, fmt.Sprintf("package %s is evaluated "+
+				"for no resource, and no other package reads it, so nothing in this file decides",
 				strings.Join(path, ".")), "write package "+teamPackage))
 			problems = append(problems, foreign(m)...)
 			continue
@@ -128,9 +129,10 @@ func elementProblem(rule *ast.Rule, packages []string) (message, fix string) {
 	name := path[len(path)-1]
 	switch text, isText := rule.Head.Key.Value.(ast.String); {
 	case name == scopesName && isText && !isScopeToken(string(text)):
-		return text.String() + " is no scope (RFC 6749, section 3.3)" + gets503, "write one scope, without spaces and quotes"
+		return text.String() + " is no scope (RFC 6749, section 3.3)" + gets503,
+			"write one scope, without spaces and quotes"
 	case name == denyName && ast.IsConstant(rule.Head.Key.Value) && !isObject(rule.Head.Key.Value):
-		return "an element of deny is exactly code and message" + gets503, `write deny contains {"code": "…", "message": "…"}`
+		return "an element of deny is exactly code and message" + gets503, writeDeny
 	case name == warnName && ast.IsConstant(rule.Head.Key.Value) && !isObject(rule.Head.Key.Value):
 		return "an element of warn is an object" + gets503, `write warn contains {"code": "…", "message": "…"}`
 	}
@@ -140,8 +142,10 @@ func elementProblem(rule *ast.Rule, packages []string) (message, fix string) {
 	return "", ""
 }
 
-// gets503 is what an element of a wrong shape leads to.
-const gets503 = ", and every request for which this rule holds gets 503"
+const (
+	gets503   = ", and every request for which this rule holds gets 503" // an element of a wrong shape
+	writeDeny = `write deny contains {"code": "…", "message": "…"}`
+)
 
 func isObject(v ast.Value) bool {
 	_, ok := v.(ast.Object)
@@ -151,7 +155,7 @@ func isObject(v ast.Value) bool {
 func denialProblem(o ast.Object) (message, fix string) {
 	ground := !slices.ContainsFunc(o.Keys(), func(k *ast.Term) bool { return !ast.IsConstant(k.Value) })
 	if ground && !exactly(o, []string{"code", "message"}) {
-		return "an element of deny is exactly code and message" + gets503, `write deny contains {"code": "…", "message": "…"}`
+		return "an element of deny is exactly code and message" + gets503, writeDeny
 	}
 	code := o.Get(ast.InternedTerm("code"))
 	if code == nil || !ast.IsConstant(code.Value) {
@@ -183,7 +187,9 @@ func suggestCode(code string) string {
 // relativeTo finds the errors that an unknown or refused function hides: the
 // compiler stops at it, before it checks types.
 func relativeTo(errs ast.Errors, modules map[string]*ast.Module) ast.Errors {
-	if !slices.ContainsFunc(errs, func(e *ast.Error) bool { return strings.HasPrefix(e.Message, "undefined function ") }) {
+	if !slices.ContainsFunc(errs, func(e *ast.Error) bool {
+		return strings.HasPrefix(e.Message, "undefined function ")
+	}) {
 		return nil
 	}
 	compiler := ast.NewCompiler().SetErrorLimit(0).WithCapabilities(capabilities()).WithSchemas(schemas()).

@@ -141,8 +141,9 @@ func (in *Input) mapping(p part) map[string]string {
 const maxRead = 500
 
 var (
-	errManyParameters = fmt.Errorf("the request has more than %d query parameters, and a rule reads all of input.request.query: "+
-		"read those that the rule needs by name, as input.request.query.page", maxRead)
+	errManyParameters = fmt.Errorf("the request has more than %d query parameters, "+
+		"and a rule reads all of input.request.query: read those that the rule needs by name, "+
+		"as input.request.query.page", maxRead)
 	errManyHeaders = fmt.Errorf("the request has more than %d headers, and a rule reads all of input.request.headers: "+
 		`read those that the rule needs by name, as input.request.headers["x-tenant"]`, maxRead)
 )

@@ -140,8 +140,10 @@ type inputDeps []dependency
 // that every input has are always included.
 func newInputDeps(paths [][]string) inputDeps {
 	all := inputDeps{
-		newDependency(container, []string{"request", "query"}), newDependency(container, []string{"request", "headers"}),
-		newDependency(container, []string{"resource", "labels"}), newDependency(container, []string{"resource", "parameters"}),
+		newDependency(container, []string{"request", "query"}),
+		newDependency(container, []string{"request", "headers"}),
+		newDependency(container, []string{"resource", "labels"}),
+		newDependency(container, []string{"resource", "parameters"}),
 		newDependency(container, []string{"claims"}),
 		newDependency(container, []string{"token"}),
 	}
@@ -177,7 +179,8 @@ func dependencyOf(p part, path []string) (dependency, bool) {
 	below := path[len(at):]
 	below = below[:min(len(below), p.depth())]
 	// A name that is not UTF-8 has this rune for each invalid byte, and could be any.
-	if i := slices.IndexFunc(below, func(name string) bool { return strings.ContainsRune(name, utf8.RuneError) }); i >= 0 {
+	invalid := func(name string) bool { return strings.ContainsRune(name, utf8.RuneError) }
+	if i := slices.IndexFunc(below, invalid); i >= 0 {
 		below = below[:i]
 	}
 	return newDependency(p, below), len(below) == 0 || !p.hides(below[0])

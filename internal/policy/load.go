@@ -177,7 +177,9 @@ func load(from fs.FS, paths []string) (team, finding.List) {
 func inspect(from fs.FS, path string) finding.List {
 	_, bare := loader.SplitPrefix(path)
 	if _, err := stat(from, strings.TrimPrefix(bare, "file://")); err != nil {
-		return finding.List{{File: path, Message: cause(err), Fix: "name a file or folder that is there, and that we may read"}}
+		return finding.List{{
+			File: path, Message: cause(err), Fix: "name a file or folder that exists and that doorward may read",
+		}}
 	}
 	files, err := loader.FilteredPathsFS(from, []string{path}, except(module, test, data, nearly, archive))
 	if err != nil {

@@ -28,9 +28,12 @@ func repeatable() []string {
 		base64.decode base64.encode base64.is_valid base64url.decode base64url.encode base64url.encode_no_pad
 		hex.decode hex.encode urlquery.decode urlquery.decode_object urlquery.encode urlquery.encode_object
 		uri.is_valid uri.parse uuid.parse semver.compare semver.is_valid
-		crypto.hmac.equal crypto.hmac.md5 crypto.hmac.sha1 crypto.hmac.sha256 crypto.hmac.sha512 crypto.md5 crypto.sha1 crypto.sha256
-		net.cidr_contains net.cidr_contains_matches net.cidr_expand net.cidr_intersects net.cidr_is_valid net.cidr_merge net.cidr_overlap
-		time.add_date time.clock time.date time.diff time.format time.parse_duration_ns time.parse_ns time.parse_rfc3339_ns time.weekday
+		crypto.hmac.equal crypto.hmac.md5 crypto.hmac.sha1 crypto.hmac.sha256 crypto.hmac.sha512
+		crypto.md5 crypto.sha1 crypto.sha256
+		net.cidr_contains net.cidr_contains_matches net.cidr_expand net.cidr_intersects net.cidr_is_valid
+		net.cidr_merge net.cidr_overlap
+		time.add_date time.clock time.date time.diff time.format time.parse_duration_ns time.parse_ns
+		time.parse_rfc3339_ns time.weekday
 		io.jwt.decode
 	`)
 }

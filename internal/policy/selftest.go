@@ -58,11 +58,11 @@ func (e *Engine) SelfTest(ctx context.Context, within time.Duration, targets []T
 // trialKey is equal for two trials that the team's rules cannot distinguish: what
 // they read is the same. The built-in rules, which read more, are the same for
 // every resource with as many scopes and audiences.
-func (j *Evaluator) trialKey(t trial) (string, bool) {
-	b := appendText(slices.Clone(j.prefix), t.what)
+func (e *Evaluator) trialKey(t trial) (string, bool) {
+	b := appendText(slices.Clone(e.prefix), t.what)
 	b = appendLength(b, keyList, len(t.input.Resource.Scopes))
 	b = appendLength(b, keyList, len(t.input.Resource.Audiences))
-	b, ok := j.own.appendKey(b, &t.input)
+	b, ok := e.own.appendKey(b, &t.input)
 	return string(b), ok
 }
 
@@ -98,7 +98,8 @@ func trials(target Target) []trial {
 	request := &RequestValues{
 		Method: "POST", Scheme: "https", Path: "/",
 		Headers: map[string][]string{
-			"content-type": {"application/json"}, "accept": {"application/json, text/event-stream"}, "user-agent": {"trial"},
+			"content-type": {"application/json"}, "accept": {"application/json, text/event-stream"},
+			"user-agent": {"trial"},
 		},
 		ID: "00000000-0000-4000-8000-000000001000", SourceAddress: "127.0.0.1", ClientAddress: "127.0.0.1",
 	}
@@ -109,7 +110,8 @@ func trials(target Target) []trial {
 		return map[string]any{"iss": target.Issuer, "aud": target.Resource.URI, "exp": json.Number("4102444800")}
 	}
 	usual := must()
-	usual["sub"], usual["client_id"], usual["jti"], usual["iat"] = anything, anything, anything, json.Number("1700000000")
+	usual["sub"], usual["client_id"], usual["jti"] = anything, anything, anything
+	usual["iat"] = json.Number("1700000000")
 	scoped := maps.Clone(usual)
 	scoped["scope"] = strings.Join(target.Resource.needed(), " ")
 
@@ -119,8 +121,14 @@ func trials(target Target) []trial {
 	with.Scopes, with.Marked = slices.Clone(target.Resource.needed()), true
 	least.Client = ""
 	return []trial{
-		{"the scopes that every request needs", Input{Request: request, Resource: target.Resource, Claims: scoped, Token: with}},
-		{"a token without scopes", Input{Request: request, Resource: target.Resource, Claims: usual, Token: token}},
-		{"a token of iss, aud and exp alone", Input{Request: get, Resource: target.Resource, Claims: must(), Token: least}},
+		{"the scopes that every request needs", Input{
+			Request: request, Resource: target.Resource, Claims: scoped, Token: with,
+		}},
+		{"a token without scopes", Input{
+			Request: request, Resource: target.Resource, Claims: usual, Token: token,
+		}},
+		{"a token of iss, aud and exp alone", Input{
+			Request: get, Resource: target.Resource, Claims: must(), Token: least,
+		}},
 	}
 }

@@ -36,7 +36,7 @@ type EvaluatedPackage struct{ Package, Query string }
 func LoadSuite(src Sources, builders fs.FS) (*Suite, finding.List) {
 	modules, err := parseLibrary(builders)
 	if err != nil {
-		return nil, finding.List{{Message: fmt.Sprintf("the builders are broken: %v", err), Fix: "install doorward again"}}
+		return nil, finding.List{brokenBuild("builders", err)}
 	}
 	t, problems := load(src.Files, src.Paths)
 	if src.Packages == nil {
@@ -60,7 +60,7 @@ func LoadSuite(src Sources, builders fs.FS) (*Suite, finding.List) {
 	for _, pkg := range src.packages() {
 		builtIn, err := forPackage(src.Library, pkg)
 		if err != nil {
-			return nil, finding.List{{Message: fmt.Sprintf("the built-in rules are broken: %v", err), Fix: "install doorward again"}}
+			return nil, finding.List{brokenBuild("built-in rules", err)}
 		}
 		maps.Copy(modules, builtIn)
 		query := append(packageFolder(pkg), ast.InternedTerm("decision")).String()
@@ -108,13 +108,14 @@ func loadTests(paths, packages []string) (map[string]*ast.Module, finding.List) 
 		}
 		tests[file] = m
 		if path := names(m.Package.Path); len(path) > 0 && path[0] == ownPackage {
-			problems = append(problems, errorAt(m.Package.Location, "package doorward is reserved", "write package authz_test"))
+			problems = append(problems,
+				errorAt(m.Package.Location, "package doorward is reserved", "write package authz_test"))
 			continue
 		}
 		for _, rule := range m.Rules {
 			if path := names(rule.Ref()); adds(path, packages) {
-				problems = append(problems, errorAt(rule.Location,
-					fmt.Sprintf("serve does not read this file, so %s would be evaluated in tests alone", strings.Join(path, ".")),
+				problems = append(problems, errorAt(rule.Location, fmt.Sprintf(
+					"serve does not read this file, so %s would be evaluated in tests alone", strings.Join(path, ".")),
 					"move it to a file without _test, or begin the test with package authz_test"))
 			}
 		}

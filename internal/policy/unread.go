@@ -81,7 +81,7 @@ func useless(pkg []string, name string, evaluated [][]string) (message, fix stri
 	case isEvaluated && envoyRule(name) != "":
 		return message, envoyRule(name)
 	case isEvaluated:
-		return message, fmt.Sprintf(`write %s["NAME"] if … for what must hold, or %s contains … for what must not`, requireName, denyName)
+		return message, writeRequireOrDeny()
 	case hasPrefix(pkg, []string{teamPackage}) && slices.Contains(outputs(), name):
 		pkg := strings.Join(pkg, ".")
 		return fmt.Sprintf("%s decides nothing, no resource has package %s", name, pkg),
