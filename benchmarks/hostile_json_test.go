@@ -181,7 +181,9 @@ func (w *world) hostileTokens(t testing.TB) (good, bad map[string]string) {
 // hostileProofs are DPoP proofs of each shape, signed by a key, for a token.
 func hostileProofs(t testing.TB, key *jwttest.Key, token string) map[string]string {
 	t.Helper()
-	parts := strings.Split(key.Proof("POST", resourceURI, token, "id", time.Now(), nil), ".")
+	parts := strings.Split(key.SignProof(jwttest.Proof{
+		Method: "POST", URL: resourceURI, Token: token, ID: "id", At: time.Now(),
+	}, nil), ".")
 	var header, claims map[string]any
 	for i, object := range []*map[string]any{&header, &claims} {
 		text, err := base64.RawURLEncoding.DecodeString(parts[i])

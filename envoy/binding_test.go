@@ -23,7 +23,9 @@ func boundTo(key *jwttest.Key) string {
 // proven is a request of the holder, with a proof of its own.
 func proven(key *jwttest.Key, id string, changes map[string]any) clientRequest {
 	compact := boundTo(key)
-	return clientRequest{}.with("Authorization", "DPoP "+compact).with("DPoP", holder.Proof("GET", weatherURI, compact, id, testTime, changes))
+	return clientRequest{}.with("Authorization", "DPoP "+compact).with("DPoP", holder.SignProof(jwttest.Proof{
+		Method: "GET", URL: weatherURI, Token: compact, ID: id, At: testTime,
+	}, changes))
 }
 
 // TestBoundTokensThroughEnvoy is on the wire: a proof opens the door

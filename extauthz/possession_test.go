@@ -32,7 +32,9 @@ func newHolder() *holder { return &holder{key: jwttest.NewKey("ES256", "")} }
 // changes; each has an id of its own.
 func (h *holder) proof(token string, changes map[string]any) string {
 	h.proofs++
-	return h.key.Proof("POST", resourceURI, token, fmt.Sprint(h.proofs), testTime, changes)
+	return h.key.SignProof(jwttest.Proof{
+		Method: "POST", URL: resourceURI, Token: token, ID: fmt.Sprint(h.proofs), At: testTime,
+	}, changes)
 }
 
 // TestDPoP is RFC 9449 at the door: each row is a way to present a

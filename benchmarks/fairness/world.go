@@ -148,7 +148,9 @@ func (w *world) proof(token, nonce string) string {
 	if nonce != "" {
 		changes["nonce"] = nonce
 	}
-	return w.holder.Proof("POST", resource, token, rand.Text(), time.Now(), changes)
+	return w.holder.SignProof(jwttest.Proof{
+		Method: "POST", URL: resource, Token: token, ID: rand.Text(), At: time.Now(),
+	}, changes)
 }
 
 func withProof(token, proof string, n int) *authv3.CheckRequest {

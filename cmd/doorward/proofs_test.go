@@ -35,7 +35,9 @@ func (h *holder) proof(nonce string) string {
 	if nonce != "" {
 		changes["nonce"] = nonce
 	}
-	return h.key.Proof("POST", "https://mcp.example.com/mcp", h.token, fmt.Sprint(h.proofs), time.Now(), changes)
+	return h.key.SignProof(jwttest.Proof{
+		Method: "POST", URL: "https://mcp.example.com/mcp", Token: h.token, ID: fmt.Sprint(h.proofs), At: time.Now(),
+	}, changes)
 }
 
 // present gives the reason of the answer and the nonce in it.
@@ -106,6 +108,8 @@ func TestProofsAndNonces(t *testing.T) {
 
 	f.configure(t, "  dpop: required\ndpop_nonce_key_file: nonce.key\nclock_skew: 0s")
 	after.log.await(t, 3, "is in force")
-	ahead := h.key.Proof("POST", "https://mcp.example.com/mcp", h.token, "ahead", time.Now().Add(20*time.Second), map[string]any{"nonce": newest})
+	ahead := h.key.SignProof(jwttest.Proof{
+		Method: "POST", URL: "https://mcp.example.com/mcp", Token: h.token, ID: "ahead", At: time.Now().Add(20 * time.Second),
+	}, map[string]any{"nonce": newest})
 	expect("clock_skew is that of the newest configuration", conn, ahead, "dpop_proof_invalid")
 }

@@ -255,7 +255,9 @@ func (p *pair) proven(client *http.Client) sending.Call {
 		if nonce != "" {
 			changes["nonce"] = nonce
 		}
-		return holder.Proof(http.MethodPost, "https://mcp.example.com/mcp", token, fmt.Sprintf("proof-%d%s", n, nonce), time.Now(), changes)
+		return holder.SignProof(jwttest.Proof{
+			Method: http.MethodPost, URL: "https://mcp.example.com/mcp", Token: token, ID: fmt.Sprintf("proof-%d%s", n, nonce), At: time.Now(),
+		}, changes)
 	}
 	return func(ctx context.Context, n int) string {
 		reason, nonce := p.send(ctx, client, "DPoP "+token, proof(n, ""))

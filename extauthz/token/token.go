@@ -1,7 +1,7 @@
 // Package token verifies access tokens that are compact JWSs (RFC 7515). Make one
 // [Verifier] with [NewVerifier], and call [Verifier.Verify] with a token and a
 // function that returns the trusted [Issuer] of an iss. The result is verified
-// [Claims], or a [Refusal] with the one reason for which there are none.
+// [Claims], or a [Refusal] with its one reason.
 //
 // # What is verified
 //
@@ -119,12 +119,12 @@ type Claims struct {
 	noID       bool    // jti is present and not a string
 }
 
-// Verify returns the claims of a compact JWS (RFC 7515, section 3.1), or the
-// reason for which there are none; exactly one of the two is nil. trusted returns
-// the issuer that is trusted here for an iss, or where there is no iss, for the
-// trust domain of a SPIFFE ID in sub; nil for none. It says too whether a token
-// may lack aud; it is called at most once. ctx bounds the wait for keys and for
-// the verification of the signature.
+// Verify returns the claims of a compact JWS (RFC 7515, section 3.1), or why it is
+// refused; exactly one of the two is nil. trusted returns the issuer that is
+// trusted here for an iss, or without iss, for the trust domain of a SPIFFE ID in
+// sub, nil if no issuer is; and whether a token of that issuer may lack aud. It is
+// called at most once. ctx bounds the wait for keys and for the verification of the
+// signature.
 //
 // An audience is well-formed: compare it with the resource. For a token with cnf,
 // call [PossessionVerifier.Verify].
@@ -147,23 +147,10 @@ func (v *Verifier) Verify(
 		issuer, audienceOptional = trusted(by.iss, by.trustDomain)
 		needs.audience = !audienceOptional
 	}
-	if flaw := issuer.refusesAlgorithm(jws.header); flaw != "" {
-		return nil, issuer.refuse(reason.AlgorithmNotAllowed, flaw)
-	}
 	marked := issuer.isMarked(jws)
-	if flaw := issuer.rejectOtherType(jws, marked); flaw != "" {
-		return nil, issuer.refuse(reason.TypeNotAllowed, flaw)
+	if refusal := issuer.checkRules(jws, by, marked); refusal != nil {
+		return nil, refusal
 	}
-	if !by.named { // an absent issuer is not an unknown one
-		return nil, issuer.refuse(reason.ClaimsMissing, "iss: absent or not a string")
-	}
-	if issuer == nil {
-		return nil, issuer.refuse(reason.IssuerUnknown, "iss: not trusted for this resource")
-	}
-	if flaw := issuer.rejectOtherIssuer(by, jws.payload.Members); flaw != "" {
-		return nil, issuer.refuse(reason.IssuerUnknown, flaw)
-	}
-
 	claims, flaw := issuer.checkClaims(jws.payload.Members, needs)
 	if flaw != "" {
 		return nil, issuer.refuse(reason.ClaimsMissing, flaw)
@@ -171,7 +158,6 @@ func (v *Verifier) Verify(
 	if refusal := v.checkTime(claims, issuer); refusal != nil {
 		return nil, refusal
 	}
-
 	keys, why := issuer.findKeys(ctx, jws.header, by.iss)
 	if why != reason.Allowed {
 		return nil, issuer.refuse(why, jws.header.keyNotFound())
@@ -190,7 +176,28 @@ func (v *Verifier) Verify(
 	return claims, nil
 }
 
-// refuse works on a nil issuer too, for a token of no known issuer.
+// checkRules refuses a token whose algorithm, type or iss the issuer's rules do not
+// accept. The issuer is nil where the token names none that is trusted here.
+func (i *Issuer) checkRules(jws compactJWS, by namedBy, marked bool) *Refusal {
+	if flaw := i.refusesAlgorithm(jws.header); flaw != "" {
+		return i.refuse(reason.AlgorithmNotAllowed, flaw)
+	}
+	if flaw := i.rejectOtherType(jws, marked); flaw != "" {
+		return i.refuse(reason.TypeNotAllowed, flaw)
+	}
+	if !by.named { // an absent issuer is not an unknown one
+		return i.refuse(reason.ClaimsMissing, "iss: absent or not a string")
+	}
+	if i == nil {
+		return i.refuse(reason.IssuerUnknown, "iss: not trusted for this resource")
+	}
+	if flaw := i.rejectOtherIssuer(by, jws.payload.Members); flaw != "" {
+		return i.refuse(reason.IssuerUnknown, flaw)
+	}
+	return nil
+}
+
+// refuse works on a nil issuer too, for a token of an issuer that is not known.
 func (i *Issuer) refuse(why reason.Reason, f flaw) *Refusal {
 	refusal := &Refusal{Reason: why, Detail: string(f)}
 	if i != nil {

@@ -398,7 +398,7 @@ func TestDataProblems(t *testing.T) {
 	})
 	t.Run("no such path", func(t *testing.T) {
 		_, problems := policy.Compile(t.Context(), policy.Sources{Library: rego.Files, Paths: []string{"/nowhere/policy", folder(t, map[string]string{"a.rego": "package doorward"})}})
-		if len(problems) != 2 || line(problems[0]) != "/nowhere/policy: no such file or directory: name a file or folder that is there, and that we may read" {
+		if len(problems) != 2 || line(problems[0]) != "/nowhere/policy: no such file or directory: name a file or folder that exists and that doorward may read" {
 			t.Errorf("%+v", problems)
 		}
 	})

@@ -19,11 +19,18 @@ func (k *Key) Thumbprint() string {
 	return encode(sum[:])
 }
 
-// Proof is a DPoP proof (RFC 9449, section 4.2) for one request with token,
-// after changes.
-func (k *Key) Proof(method, url, token, id string, at time.Time, changes map[string]any) string {
-	sum := sha256.Sum256([]byte(token))
-	claims := map[string]any{"htm": method, "htu": url, "jti": id, "iat": at.Unix(), "ath": encode(sum[:])}
+// Proof has the claims of a DPoP proof (RFC 9449, section 4.2) for one request.
+type Proof struct {
+	Method, URL string // htm and htu
+	Token       string // the compact access token, of which ath is the hash
+	ID          string // jti
+	At          time.Time
+}
+
+// SignProof makes the compact proof, after changes to its claims.
+func (k *Key) SignProof(p Proof, changes map[string]any) string {
+	sum := sha256.Sum256([]byte(p.Token))
+	claims := map[string]any{"htm": p.Method, "htu": p.URL, "jti": p.ID, "iat": p.At.Unix(), "ath": encode(sum[:])}
 	for name, value := range changes {
 		claims[name] = value
 	}
