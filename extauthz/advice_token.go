@@ -135,7 +135,8 @@ func (a *denialAdvice) otherTenant() bool {
 		a.advise("sub is no SPIFFE ID of the issuer's trust domain %s", issuer.TrustDomain)
 		return true
 	} else if issuer != nil {
-		a.advise("tid and iss name different tenants: have the client send a token as the authorization server issued it")
+		a.advise("tid and iss name different tenants: " +
+			"have the client send a token as the authorization server issued it")
 		return true
 	}
 	for _, id := range a.v.resource.Issuers {

@@ -87,8 +87,8 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 		}, []string{"resource", "rule", "code"}),
 		bound: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "doorward_tokens_bound_total",
-			Help: "Decisions by how the token showed that it is for the resource (aud, client, dedicated); a decision " +
-				"that is repeated from the token's own memory is counted once.",
+			Help: "Decisions by how the token showed that it is for the resource (aud, client, dedicated); " +
+				"a decision that is repeated from the token's own memory is counted once.",
 		}, []string{"resource", "by"}),
 		queryRemoved: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "doorward_query_tokens_removed_total",

@@ -20,7 +20,7 @@ type tokenReport struct {
 	Client    string      `json:"client_id,omitempty"`
 	ID        string      `json:"token_id,omitempty"`
 	Profile   string      `json:"profile,omitempty"`  // it was verified under; may be absent
-	BoundBy   string      `json:"bound_by,omitempty"` // aud, client or dedicated: how it shows that it is for the resource; may be absent
+	BoundBy   string      `json:"bound_by,omitempty"` // aud, client or dedicated; may be absent
 	Binding   string      `json:"binding,omitempty"`  // none, dpop or mtls, once proven; may be absent
 	Audience  []string    `json:"audience"`
 	Scopes    []string    `json:"scopes"`
