@@ -6,7 +6,7 @@ LINT     := $(TOOLS)/bin/golangci-lint-2.15.0
 FUZZTIME ?= 10s
 BENCHCOUNT ?= 6
 
-.PHONY: help demo test interop bench compare load stats lint release build fuzz clean docs api mutate fairness
+.PHONY: help demo test interop bench compare load stats lint release build fuzz clean docs api mutate fairness scale
 
 help: ## this list
 	@echo "A newcomer needs make demo and make test. All targets:"
@@ -62,6 +62,9 @@ stats: ## code lines, exported names, wide lines (TESTS=1: cases and coverage to
 
 fairness: ## two minutes: p99 of one issuer's new tokens during a flood of forgeries that name another issuer
 	@go run ./benchmarks/fairness $(FAIRNESS_FLAGS)
+
+scale: ## five minutes: check, start, reload, memory and a Check against the number of resources (SCALE_FLAGS="-numbers 1,20000")
+	@go run ./benchmarks/scale $(SCALE_FLAGS)
 
 release: ## archives, image, bill of materials, checksums into bin/release (VERSION=v1.0.0; DRY=1: one of each, not kept)
 	@cd deploy/release && go run . -root ../.. -out ../../bin/release $(if $(DRY),-dry) $(if $(VERSION),-version $(VERSION))

@@ -57,6 +57,7 @@ var arrows = map[string][]string{
 	"benchmarks/machine":         {},
 	"benchmarks/peers/empty":     {},
 	"benchmarks/peers/usual":     {},
+	"benchmarks/scale":           {"benchmarks/traffic", "internal/testenv", "internal/testenv/jwttest"},
 	"benchmarks/traffic":         {},
 	"cmd/demo":                   {"envoy", "internal/testenv", "internal/testenv/jwttest"},
 	"envoy":                      {},
