@@ -40,6 +40,17 @@ func TestHTTPAuthAnswersAsCheckDoes(t *testing.T) {
 	}
 }
 
+// TestHTTPAuthBindsTokensAsCheckDoes: whom a token is for does not depend on how the
+// request came.
+func TestHTTPAuthBindsTokensAsCheckDoes(t *testing.T) {
+	for _, group := range allBounds() {
+		d := startService(t, group.change)
+		for _, row := range group.asked {
+			t.Run(group.intent+"/"+row.intent, func(t *testing.T) { compareHTTP(t, d, d.presents(row)) })
+		}
+	}
+}
+
 func compareHTTP(t *testing.T, d *testService, question clientRequest) {
 	t.Helper()
 	var upstream *http.Request

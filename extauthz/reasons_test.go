@@ -66,6 +66,12 @@ func wireRows() []wireRow {
 			}, reason.Metadata, 404, "",
 		},
 		{
+			"a mirror of the issuer's metadata before there is a copy",
+			func(p *plan) { p.resources[0].MirrorMetadata = true }, func(*testService) clientRequest {
+				return clientRequest{method: "GET", path: "/.well-known/oauth-authorization-server/mcp"}
+			}, reason.Metadata, 503, "",
+		},
+		{
 			"nor an OpenID provider, on any URL of the resource and whoever asks", nil,
 			func(d *testService) clientRequest {
 				a := bearer(d.token())
