@@ -72,7 +72,8 @@ func Login(client *http.Client) (auth.OAuthHandler, error) {
 			},
 		},
 		AuthorizationCodeFetcher: func(ctx context.Context, args *auth.AuthorizationArgs) (*auth.AuthorizationResult,
-			error) {
+			error,
+		) {
 			return Browse(ctx, client.Transport, args.URL)
 		},
 		Client: client,
@@ -90,7 +91,8 @@ func Browse(
 		return nil, err
 	}
 	var callback *url.URL
-	browser := &http.Client{Transport: transport, Jar: jar,
+	browser := &http.Client{
+		Transport: transport, Jar: jar,
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {
 			switch {
 			case strings.HasPrefix(r.URL.String(), Callback+"?"):
@@ -100,7 +102,8 @@ func Browse(
 				return errors.New("more than 10 redirects")
 			}
 			return nil
-		}}
+		},
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, authorizationURL, nil)
 	if err != nil {
 		return nil, err
