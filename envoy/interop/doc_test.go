@@ -1,8 +1,9 @@
 // Package interop shows doorward with authorization servers of others:
-// oidc-provider and Keycloak, each with a real Envoy and a real MCP server on
-// loopback. It sends tokens that must pass and tokens that must not, rotates
-// keys under load, and stops and starts each server. Where lighttpd and PHP are
-// installed, it compares how they read names with the models of package readers.
+// oidc-provider, Keycloak, zitadel/oidc and Spring Authorization Server, each with
+// a real Envoy and a real MCP server on loopback. It sends tokens that must pass
+// and tokens that must not; it rotates keys of the first two under load, and stops
+// and starts them. Where lighttpd and PHP are installed, it compares how they read
+// names with the models of package readers.
 //
 // `make interop` installs the servers and runs TestInterop, which takes minutes
 // and has the build tag interop. The other tests here are those of its parts.

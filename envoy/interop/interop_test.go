@@ -16,9 +16,10 @@ import (
 )
 
 var (
-	only    = flag.String("only", "", "run one `suite` alone: oidc, keycloak or readers")
+	only    = flag.String("only", "", "run one `suite` alone: oidc, keycloak, zitadel, spring or readers")
 	keep    = flag.Bool("keep", false, "leave everything running until Ctrl-C")
 	require = flag.Bool("require", false, "fail where a suite cannot run")
+	write   = flag.Bool("record", false, "write the lines of the servers into the table of docs/providers.md")
 	tools   = flag.String("tools", "../../.tools", "`folder` that envoy/interop/install installed into")
 )
 
@@ -67,6 +68,11 @@ func TestInterop(t *testing.T) {
 	page.summary(results, time.Since(began))
 	if err := errors.Join(ctx.Err(), results.verdict(o)); err != nil {
 		t.Fatal(err)
+	}
+	if *write {
+		if err := results.record(guide, began.UTC()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if *keep {
 		page.running(suites)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path"
@@ -30,6 +31,8 @@ type keycloak struct {
 	current string // a good token
 	removed string // a token by the first key, good until that is removed
 	idToken string // of the same login as the user's token
+
+	documents *httptest.Server // of the client whose id is a URL
 }
 
 const (
@@ -40,7 +43,7 @@ const (
 
 // keycloakSuite prepares the steps with Keycloak; nothing runs yet.
 func keycloakSuite(o options) (*suite, error) {
-	h := &suite{flag: suiteKeycloak, name: "Keycloak"}
+	h := &suite{flag: suiteKeycloak, name: nameKeycloak}
 	script := filepath.Join(o.tools, "keycloak", "bin", "kc.sh")
 	if _, err := exec.LookPath("java"); err != nil {
 		h.missing = "it needs Java 17"
@@ -50,14 +53,19 @@ func keycloakSuite(o options) (*suite, error) {
 	if h.missing != "" {
 		return h, nil
 	}
-	service, address, err := newService(o, h.flag, "standard")
+	service, address, err := newService(o, h.flag, "  preset: keycloak\n")
 	if err != nil {
 		return nil, err
 	}
 	service.issuer = "http://" + address + "/realms/" + realm
 	k := &keycloak{script: script, address: address, folder: service.folder, service: service}
 	h.service, h.steps = service, k.steps()
-	h.end = func() error { return k.process.Stop() }
+	h.end = func() error {
+		if k.documents != nil {
+			k.documents.Close()
+		}
+		return k.process.Stop()
+	}
 	return h, nil
 }
 
@@ -71,7 +79,7 @@ func (k *keycloak) up(ctx context.Context, realm string) error {
 		Program: k.script, Dir: k.folder,
 		Env: []string{"KC_BOOTSTRAP_ADMIN_USERNAME=" + admin, "KC_BOOTSTRAP_ADMIN_PASSWORD=" + password},
 		Args: []string{
-			"start-dev", "--http-host=" + host, "--http-port=" + port, "--hostname=http://" + k.address, "--cache=local",
+			"start-dev", "--http-host=" + host, "--http-port=" + port, "--hostname=http://" + k.address, "--cache=local", "--features=cimd",
 			"--db-url=jdbc:h2:file:" + filepath.Join(k.folder, "h2", "keycloak") + ";NON_KEYWORDS=VALUE",
 		},
 	})

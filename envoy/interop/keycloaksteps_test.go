@@ -19,24 +19,26 @@ const (
 
 // steps are what is tried with Keycloak, in this order.
 func (k *keycloak) steps() []step {
-	return []step{
+	steps := []step{
 		{name: "starts (the first time, it builds itself)", wanted: "up", within: keycloakStart, vital: true, do: k.starts},
 		{name: "realm, audience mappers, clients, a user", wanted: "made", vital: true, do: k.furnishes},
 		{name: "doorward discovers it; its RSA-OAEP key is skipped", wanted: "1 key, 1 skipped", vital: true, do: k.service.discovers},
-		{name: "token of a service account", wanted: "200 allowed", vital: true, do: k.serviceAccount},
-		{name: "token of a user, audience beside account", wanted: "200 allowed", do: k.user},
-		{name: "ID token of that user", wanted: "401 type_not_allowed", do: k.identityToken},
-		{name: "token for another audience", wanted: "401 audience_mismatch", do: k.with("other:read")},
-		{name: "token for account alone", wanted: "401 audience_mismatch", do: k.userWithout},
-		{name: "token without the scope", wanted: "403 insufficient_scope", do: k.with("mcp:write")},
-		{name: "token from a token exchange (RFC 8693)", wanted: "200 allowed", do: k.exchanges},
-		{name: "rotation under load: a new key joins", wanted: "0 failed; new key 200 allowed", do: k.rotates},
-		{name: "removal under load: the old key leaves", wanted: "0 failed; old key 401 key_unknown", do: k.removes},
-		{name: "taken down: a key id that nobody knows", wanted: "503 keys_unavailable", do: k.strangerWhileDown},
-		{name: "down: known keys go on, under load", wanted: "0 failed; ready, well, problem told", do: k.goesOn},
-		{name: "up again: a new token", wanted: "200 allowed", within: keycloakStart, do: k.recovers},
-		{name: "what reached the MCP server", wanted: "0 with a token, 0 without a name", do: k.service.leaks},
+		{feature: audResource, name: "token of a service account", wanted: "200 allowed", vital: true, do: k.serviceAccount},
+		{feature: audResource, name: "token of a user, audience beside account", wanted: "200 allowed", do: k.user},
+		{feature: idTokenRefused, name: "ID token of that user", wanted: "401 type_not_allowed", do: k.identityToken},
+		{feature: otherRefused, name: "token for another audience", wanted: "401 audience_mismatch", do: k.with("other:read")},
+		{feature: otherRefused, name: "token for account alone", wanted: "401 audience_mismatch", do: k.userWithout},
+		{feature: scopeDemanded, name: "token without the scope", wanted: "403 insufficient_scope", do: k.with("mcp:write")},
+		{feature: exchange, name: "token from a token exchange (RFC 8693)", wanted: "200 allowed", do: k.exchanges},
+		{feature: rotation, name: "rotation under load: a new key joins", wanted: "0 failed; new key 200 allowed", do: k.rotates},
+		{feature: rotation, name: "removal under load: the old key leaves", wanted: "0 failed; old key 401 key_unknown", do: k.removes},
+		{feature: outage, name: "taken down: a key id that nobody knows", wanted: "503 keys_unavailable", do: k.strangerWhileDown},
+		{feature: outage, name: "down: known keys go on, under load", wanted: "0 failed; ready, well, problem told", do: k.goesOn},
+		{feature: outage, name: "up again: a new token", wanted: "200 allowed", within: keycloakStart, do: k.recovers},
 	}
+	steps = append(steps, k.ways()...)
+	return append(steps,
+		step{name: "what reached the MCP server", wanted: "0 with a token, 2 without a name", do: k.service.leaks})
 }
 
 func (k *keycloak) starts(ctx context.Context) (outcome, error) {

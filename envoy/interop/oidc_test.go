@@ -28,7 +28,7 @@ type oidcServer struct {
 
 // oidcSuite prepares the steps with oidc-provider; nothing runs yet.
 func oidcSuite(o options) (*suite, error) {
-	h := &suite{flag: suiteOIDC, name: "oidc-provider"}
+	h := &suite{flag: suiteOIDC, name: nameOIDC}
 	modules := filepath.Join(o.tools, "interop-node", "node_modules")
 	if _, err := exec.LookPath("node"); err != nil {
 		h.missing = "it needs Node 20 or newer"
@@ -38,7 +38,7 @@ func oidcSuite(o options) (*suite, error) {
 	if h.missing != "" {
 		return h, nil
 	}
-	service, address, err := newService(o, h.flag, "rfc9068")
+	service, address, err := newService(o, h.flag, "  profile: rfc9068\n")
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ func (k *keycloak) furnish(ctx context.Context) error {
 		// For the exchange: a token may be shown to the gateway, which may ask for one for the resource.
 		clientScope("via:gateway", audience("included.client.audience", gateway)),
 		clientScope("exchanged", audience("included.client.audience", k.service.resource)),
+		clientScope(plainScope),
 	} {
 		id, err := k.administer(ctx, http.MethodPost, "/"+realm+"/client-scopes", scope, nil)
 		if err != nil {
@@ -47,21 +48,24 @@ func (k *keycloak) furnish(ctx context.Context) error {
 		"username": "alice", "enabled": true, "email": "alice@example.com", "emailVerified": true, "firstName": "Alice", "lastName": "Example",
 		"credentials": []object{{"type": "password", "value": password, "temporary": false}},
 	}, nil)
-	return err
+	if err != nil {
+		return err
+	}
+	return k.furnishWays(ctx)
 }
 
-func clientScope(name string, mapper object) object {
+func clientScope(name string, mappers ...object) object {
 	return object{
 		"name": name, "protocol": "openid-connect",
 		"attributes":      object{"include.in.token.scope": "true"},
-		"protocolMappers": []object{mapper},
+		"protocolMappers": mappers,
 	}
 }
 
 func audience(kind, value string) object {
 	return object{
 		"name": "audience", "protocol": "openid-connect", "protocolMapper": "oidc-audience-mapper",
-		"config": object{kind: value, "access.token.claim": "true"},
+		"config": object{kind: value, "access.token.claim": "true", "lightweight.claim": "true"},
 	}
 }
 

@@ -170,8 +170,8 @@ func TestOptions(t *testing.T) {
 		only, problem string
 		want          []string
 	}{
-		{"dex", "-only dex: write oidc, keycloak or readers", nil},
-		{"", "", []string{suiteReaders, suiteOIDC, suiteKeycloak}},
+		{"dex", "-only dex: write oidc, keycloak, zitadel, spring or readers", nil},
+		{"", "", []string{suiteReaders, suiteOIDC, suiteKeycloak, suiteZitadel, suiteSpring}},
 		{suiteKeycloak, "", []string{suiteKeycloak}},
 	} {
 		suites, err := options{only: test.only, tools: empty, folder: empty}.suites()

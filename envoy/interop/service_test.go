@@ -26,9 +26,10 @@ const (
 // an MCP server, for one authorization server.
 type service struct {
 	program, folder string
-	profile         string // of the issuer
 	issuer          string
+	issuerLines     string // of doorward.yaml: further keys of the issuer, each line with its indent
 	resource        string // its canonical URI
+	resourceLines   string // of doorward.yaml: further keys of the resource
 	listen          string // host:port of Envoy
 	grpc, http      string // host:port of doorward
 	client          *http.Client
@@ -40,8 +41,11 @@ type service struct {
 
 // newService chooses addresses and makes a folder; spare is the address of the
 // authorization server.
-func newService(o options, name, profile string) (s *service, spare string, err error) {
-	s = &service{program: o.doorward, folder: filepath.Join(o.folder, name), profile: profile}
+func newService(o options, name, issuerLines string) (s *service, spare string, err error) {
+	s = &service{
+		program: o.doorward, folder: filepath.Join(o.folder, name),
+		issuerLines: issuerLines, resourceLines: "  scopes: [mcp:read]\n",
+	}
 	if err := os.MkdirAll(s.keyFolder(), 0o700); err != nil {
 		return nil, "", err
 	}
@@ -60,16 +64,14 @@ func (s *service) keyFolder() string { return filepath.Join(s.folder, "jwks") }
 func (s *service) yaml(keepKeys bool) string {
 	text := fmt.Sprintf(`issuers:
 - issuer: %q
-  profile: %s
   refresh: {min: %v, max: %v}
-resources:
+%sresources:
 - resource: %q
   name: interop
-  scopes: [mcp:read]
-insecure_http_hosts: [loopback]
+%sinsecure_http_hosts: [loopback]
 clock_skew: 1s
 drain: 0s
-`, s.issuer, s.profile, refreshEvery, refreshEvery, s.resource)
+`, s.issuer, refreshEvery, refreshEvery, s.issuerLines, s.resource, s.resourceLines)
 	if keepKeys {
 		text += fmt.Sprintf("jwks_cache_dir: %q\n", s.keyFolder())
 	}
@@ -104,6 +106,15 @@ func (s *service) reopen(ctx context.Context, keepKeys bool) error {
 		return err
 	}
 	return s.open(ctx, keepKeys)
+}
+
+// reconfigured restarts doorward with further keys of the resource, and waits until it is ready.
+func (s *service) reconfigured(ctx context.Context, resourceLines string) error {
+	s.resourceLines = resourceLines
+	if err := s.reopen(ctx, false); err != nil {
+		return err
+	}
+	return s.ready(ctx)
 }
 
 // ready waits until doorward is ready, and until Envoy's health check has found

@@ -22,11 +22,12 @@ type suite struct {
 
 // step is one thing to try.
 type step struct {
-	name   string
-	wanted string
-	within time.Duration // 0 is a minute
-	vital  bool          // the steps after it depend on it
-	do     func(context.Context) (outcome, error)
+	feature feature // which it shows; "" is none of them
+	name    string
+	wanted  string
+	within  time.Duration // 0 is a minute
+	vital   bool          // the steps after it depend on it
+	do      func(context.Context) (outcome, error)
 }
 
 // outcome is what a step found. The note is for a reader and is not compared.
@@ -44,7 +45,7 @@ func (s *suite) run(ctx context.Context, page *page, results *results) {
 	stuck := false
 	for _, step := range s.steps {
 		if stuck {
-			results.rows = append(results.rows, row{server: s.name, step: step.name, wanted: step.wanted, got: "not tried"})
+			results.rows = append(results.rows, row{server: s.name, feature: step.feature, step: step.name, wanted: step.wanted, got: "not tried"})
 			continue
 		}
 		row := step.take(ctx, s.name, page)
@@ -66,7 +67,9 @@ func (s step) take(ctx context.Context, server string, page *page) row {
 	if err != nil {
 		o.got = "error: " + err.Error()
 	}
-	r := row{server: server, step: s.name, wanted: s.wanted, got: o.got, note: o.note, took: time.Since(began)}
+	r := row{
+		server: server, feature: s.feature, step: s.name, wanted: s.wanted, got: o.got, note: o.note, took: time.Since(began),
+	}
 	page.end(r)
 	return r
 }
@@ -87,7 +90,17 @@ func (s *suite) stop() error {
 const (
 	suiteOIDC     = "oidc"
 	suiteKeycloak = "keycloak"
+	suiteZitadel  = "zitadel"
+	suiteSpring   = "spring"
 	suiteReaders  = "readers"
+)
+
+// The servers' names, as a person reads them, with the versions that are installed.
+const (
+	nameOIDC     = "oidc-provider 9.13.3"
+	nameKeycloak = "Keycloak 26.7.3"
+	nameZitadel  = "zitadel/oidc 3.51.17"
+	nameSpring   = "Spring Authorization Server, Boot 4.1.0"
 )
 
 // options are the flags of TestInterop and what it made of them.
@@ -101,11 +114,11 @@ type options struct {
 
 // suites are those to run, in order.
 func (o options) suites() ([]*suite, error) {
-	if !slices.Contains([]string{"", suiteOIDC, suiteKeycloak, suiteReaders}, o.only) {
-		return nil, fmt.Errorf("-only %s: write oidc, keycloak or readers", o.only)
+	if !slices.Contains([]string{"", suiteOIDC, suiteKeycloak, suiteZitadel, suiteSpring, suiteReaders}, o.only) {
+		return nil, fmt.Errorf("-only %s: write oidc, keycloak, zitadel, spring or readers", o.only)
 	}
 	var suites []*suite
-	for _, prepare := range []func(options) (*suite, error){readersSuite, oidcSuite, keycloakSuite} {
+	for _, prepare := range []func(options) (*suite, error){readersSuite, oidcSuite, keycloakSuite, zitadelSuite, springSuite} {
 		s, err := prepare(o)
 		if err != nil {
 			return nil, err

@@ -18,6 +18,7 @@ type results struct {
 // row is one step that was taken.
 type row struct {
 	server, step, wanted, got, note string
+	feature                         feature
 	took                            time.Duration
 }
 

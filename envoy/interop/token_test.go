@@ -21,8 +21,8 @@ type tokens struct {
 	Detail  string `json:"error_description"`
 }
 
-// ask makes a token request as a confidential client. form is name, value,
-// name, value.
+// ask makes a token request as a confidential client, or without credentials of
+// one where client is "". form is name, value, name, value.
 func ask(ctx context.Context, endpoint, client string, form ...string) (tokens, error) {
 	values := url.Values{}
 	for i := 0; i+1 < len(form); i += 2 {
@@ -33,7 +33,9 @@ func ask(ctx context.Context, endpoint, client string, form ...string) (tokens, 
 		return tokens{}, err
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.SetBasicAuth(url.QueryEscape(client), url.QueryEscape(client+"-secret"))
+	if client != "" {
+		request.SetBasicAuth(url.QueryEscape(client), url.QueryEscape(client+"-secret"))
+	}
 	request.Close = true
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

@@ -1,0 +1,117 @@
+package interop
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"github.com/doorward/doorward/internal/testenv"
+)
+
+// zitadelServer is a process of zitadel/oidc, as zitadel/main.go makes it.
+type zitadelServer struct {
+	program, address string
+	process          *testenv.Process
+	service          *service
+	user             tokens // of the last login
+}
+
+// A project of ZITADEL, the scope that asks for it as audience, and those of another one.
+const (
+	project      = "295000000000000001"
+	projectScope = "urn:zitadel:iam:org:project:id:295000000000000001:aud"
+	otherScope   = "urn:zitadel:iam:org:project:id:295000000000000009:aud"
+)
+
+// zitadelSuite prepares the steps with zitadel/oidc; nothing runs yet.
+func zitadelSuite(o options) (*suite, error) {
+	h := &suite{flag: suiteZitadel, name: nameZitadel}
+	program := filepath.Join(o.tools, "interop-zitadel", "zitadel")
+	if _, err := os.Stat(program); err != nil {
+		h.missing = "it is not installed; `envoy/interop/install zitadel` does that"
+	}
+	if h.missing != "" {
+		return h, nil
+	}
+	service, address, err := newService(o, h.flag, "  preset: zitadel\n")
+	if err != nil {
+		return nil, err
+	}
+	service.issuer = "http://" + address
+	z := &zitadelServer{program: program, address: address, service: service}
+	h.service, h.steps = service, z.steps()
+	h.end = func() error { return z.process.Stop() }
+	return h, nil
+}
+
+// steps are what is tried with zitadel/oidc, in this order: first with the project as audience, then with clients.
+func (z *zitadelServer) steps() []step {
+	return []step{
+		{name: "starts", wanted: "up", vital: true, do: z.starts},
+		{name: "doorward, with the project in audiences, discovers it", wanted: "1 key, 0 skipped", vital: true, do: z.audiences},
+		{feature: audiencesNoScope, name: "token of a machine for the project", wanted: "200 allowed", do: z.machine("svc", projectScope)},
+		{feature: audiencesNoScope, name: "token of a user for the project", wanted: "200 allowed", do: z.login("app", projectScope)},
+		{feature: idTokenRefused, name: "ID token of that user names the project too", wanted: "401 type_not_allowed", do: z.identityToken},
+		{feature: otherRefused, name: "token for another project", wanted: "401 audience_mismatch", do: z.machine("svc", otherScope)},
+		{feature: otherRefused, name: "token for no project: aud is the client", wanted: "401 audience_mismatch", do: z.machine("svc", "openid")},
+		{feature: opaqueRefused, name: "token of a client with opaque tokens", wanted: "401 token_malformed", do: z.login("opaque", projectScope)},
+		{name: "doorward lists clients instead", wanted: "ready", vital: true, do: z.clients},
+		{feature: clientListed, name: "token of a listed machine: aud is the client", wanted: "200 allowed", do: z.machine("svc", "openid")},
+		{feature: clientListed, name: "token of a user of a listed client", wanted: "200 allowed", do: z.login("app", "")},
+		{feature: idTokenRefused, name: "ID token of that user: the same aud", wanted: "401 type_not_allowed", do: z.identityToken},
+		{feature: otherRefused, name: "token of a client that is not listed", wanted: "401 audience_mismatch", do: z.machine("other", "openid")},
+		{feature: otherRefused, name: "token of a listed client for a project", wanted: "401 audience_mismatch", do: z.machine("svc", projectScope)},
+		{name: "what reached the MCP server", wanted: "0 with a token, 0 without a name", do: z.service.leaks},
+	}
+}
+
+func (z *zitadelServer) starts(ctx context.Context) (o outcome, err error) {
+	z.process, err = testenv.Start(ctx, testenv.Command{Program: z.program, Args: []string{z.address}, Dir: z.service.folder})
+	if err != nil {
+		return o, err
+	}
+	return outcome{got: "up", note: z.service.issuer}, z.process.Until(ctx, func(ctx context.Context) error {
+		return z.service.answers(ctx, z.service.issuer+"/.well-known/openid-configuration")
+	})
+}
+
+func (z *zitadelServer) audiences(ctx context.Context) (outcome, error) {
+	z.service.resourceLines = `  audiences: ["` + project + "\"]\n"
+	return z.service.discovers(ctx)
+}
+
+func (z *zitadelServer) clients(ctx context.Context) (outcome, error) {
+	return outcome{got: "ready"}, z.service.reconfigured(ctx, "  clients: [app, svc]\n")
+}
+
+// machine sends the token of a client's own.
+func (z *zitadelServer) machine(client, scope string) func(context.Context) (outcome, error) {
+	return func(ctx context.Context) (outcome, error) {
+		answer, err := ask(ctx, z.service.issuer+"/oauth/token", client, "grant_type", "client_credentials", "scope", scope)
+		if err != nil {
+			return outcome{}, err
+		}
+		return z.service.sendDescribed(ctx, answer.Access)
+	}
+}
+
+// login sends the access token of a user. An opaque one cannot be described.
+func (z *zitadelServer) login(client, scope string) func(context.Context) (outcome, error) {
+	return func(ctx context.Context) (o outcome, err error) {
+		z.user, err = login{
+			authorize: z.service.issuer + "/auth", token: z.service.issuer + "/oauth/token",
+			client: client, scope: "openid " + scope, resource: z.service.resource,
+		}.run(ctx)
+		if err != nil {
+			return o, err
+		}
+		if client == "opaque" {
+			return z.service.send(ctx, z.user.Access)
+		}
+		return z.service.sendDescribed(ctx, z.user.Access)
+	}
+}
+
+func (z *zitadelServer) identityToken(ctx context.Context) (outcome, error) {
+	return z.service.sendDescribed(ctx, z.user.ID)
+}
