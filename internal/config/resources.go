@@ -3,9 +3,11 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/doorward/doorward/extauthz/finding"
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
@@ -44,13 +46,32 @@ func (r *reader) checkResources() *resource.Table {
 	}
 	table, problems := resource.NewTable(specs, r.doc.InsecureHTTPHosts)
 	for _, p := range problems {
-		r.report(r.pathOf(p.Path), p)
+		if !r.isTiedByTenant(p, specs, known) {
+			r.report(r.pathOf(p.Path), p)
+		}
 	}
 	if table != nil {
 		r.checkSharedHosts(table)
 		r.checkGenericAudiences(table)
 	}
 	return table
+}
+
+// isTiedByTenant reports whether a finding is that a pattern is tied to no claim,
+// and its only placeholder is that of each issuer: the two have one value then.
+func (r *reader) isTiedByTenant(p finding.Finding, specs []resource.Spec, known knownIssuers) bool {
+	if p.Severity != finding.Warning || !strings.HasPrefix(p.Message, "is a pattern: ") {
+		return false
+	}
+	var i int
+	if _, err := fmt.Sscanf(p.Path, "resources[%d].resource", &i); err != nil || i >= len(specs) {
+		return false
+	}
+	names, err := resource.Placeholders(specs[i].URI)
+	return err == nil && len(names) == 1 && !slices.ContainsFunc(specs[i].Issuers, func(id string) bool {
+		at, there := known.index[id]
+		return !there || r.doc.Issuers[at].placeholder() != "{"+names[0]+"}"
+	})
 }
 
 // spec is a resource as package resource checks it.
