@@ -17,7 +17,7 @@ func TestStatusesOfRefusals(t *testing.T) {
 	for _, why := range reason.All() {
 		status, oauth := why.HTTPStatus(), why.OAuthError()
 		switch {
-		case why == reason.Allowed, why == reason.Metadata:
+		case why == reason.Allowed, why == reason.Metadata, why == reason.Preflight:
 			continue
 		case (status == 400) != (why == reason.InvalidRequest), (status == 400) != (oauth == "invalid_request"):
 			t.Errorf("%s: %d, %q", why, status, oauth)

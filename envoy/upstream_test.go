@@ -21,6 +21,7 @@ import (
 type upstream struct {
 	address string
 	release chan struct{}
+	headers string // more lines of each answer; set before the first request
 
 	mu   sync.Mutex
 	seen []arrived
@@ -127,7 +128,7 @@ func (a arrived) skipBody(reader *bufio.Reader) error {
 
 func (u *upstream) answer(conn net.Conn, to arrived) error {
 	if !strings.HasPrefix(to.target, "/mcp/events") {
-		_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nmcp-session-id: s-1\r\ncontent-length: 3\r\n\r\n")
+		_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nmcp-session-id: s-1\r\n"+u.headers+"content-length: 3\r\n\r\n")
 		if to.method != "HEAD" {
 			_, more := io.WriteString(conn, "ok\n")
 			err = errors.Join(err, more)

@@ -28,6 +28,7 @@ const (
 
 	// OkHttpResponse
 	okHeadersToRemove = 5
+	okResponseHeaders = 6
 	okQueryToRemove   = 8
 
 	// both of these: a HeaderValueOption each
@@ -35,6 +36,8 @@ const (
 	optionHeader  = 1
 	headerKey     = 1
 	headerText    = 2
+	optionAction  = 3
+	overwrite     = 2 // OVERWRITE_IF_EXISTS_OR_ADD, which Envoy reads in response_headers_to_add alone
 
 	// google.protobuf.Struct: a map of names to Values
 	structFields = 1
@@ -54,8 +57,11 @@ func (v *verdict) answer(in *request) []byte {
 		v.allow(&m, in)
 	case reason.Metadata:
 		deny(&m, codepb.Code_PERMISSION_DENIED, v.document.Status, v.document.Headers(), v.document.Body)
+	case reason.Preflight:
+		deny(&m, codepb.Code_PERMISSION_DENIED, v.status(), in.preflightHeaders(v.resource.TakesDPoP()), nil)
 	default:
-		deny(&m, v.code(), v.reason.HTTPStatus(), v.denialHeaders(), v.denialBody())
+		headers := append(v.denialHeaders(), in.corsHeaders()...)
+		deny(&m, v.code(), v.reason.HTTPStatus(), headers, v.denialBody())
 	}
 	v.metadata(&m)
 	if m.broken {
@@ -72,6 +78,7 @@ func (v *verdict) allow(m *message, in *request) {
 		writeHeader(m, header)
 	}
 	m.texts(okHeadersToRemove, v.removedHeaders(in, set))
+	m.exposeTo(in)
 	if slices.Contains(v.decision.Strip.Query, queryToken) {
 		m.texts(okQueryToRemove, in.tokens)
 	}

@@ -36,7 +36,7 @@ func newDenialLog(log *slog.Logger) *denialLog {
 func (j *denialLog) write(state *numberedState, req *request, v *verdict) {
 	level, text := slog.LevelInfo, "denied"
 	switch {
-	case v.allowed() || v.reason == reason.Metadata:
+	case v.allowed() || v.reason == reason.Metadata || v.reason == reason.Preflight:
 		level, text = slog.LevelDebug, "answered"
 	case v.reason.HTTPStatus() == 503:
 		level = slog.LevelError

@@ -58,7 +58,7 @@ func stepOf(r reason.Reason) string {
 	switch r {
 	case reason.Metadata, reason.Misconfigured, reason.NoResource:
 		return "find"
-	case reason.OriginNotAllowed:
+	case reason.OriginNotAllowed, reason.Preflight:
 		return "origin"
 	case reason.InvalidRequest, reason.NoCredentials:
 		return "credential"

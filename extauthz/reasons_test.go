@@ -60,6 +60,10 @@ func wireRows() []wireRow {
 			}, reason.Metadata, 200, "",
 		},
 		{
+			"a preflight of an allowed origin (Fetch Standard, section 3.2.2)", func(p *plan) { p.resources[0].CORS = true },
+			func(*testService) clientRequest { return preflight("https://app.example.com") }, reason.Preflight, 204, "",
+		},
+		{
 			"no authorization server lives here (RFC 8414)", nil,
 			func(*testService) clientRequest {
 				return clientRequest{method: "GET", path: "/.well-known/oauth-authorization-server/mcp"}
@@ -308,7 +312,7 @@ func TestEveryReasonOnTheWire(t *testing.T) {
 
 func checkBody(t *testing.T, why reason.Reason, got wireAnswer) {
 	t.Helper()
-	if why == reason.Allowed || why == reason.Metadata {
+	if why == reason.Allowed || why == reason.Metadata || why == reason.Preflight {
 		return
 	}
 	var body struct {

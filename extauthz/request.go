@@ -29,7 +29,8 @@ type request struct {
 	resource    string // context_extensions["resource"], where the mesh sets it
 	hasResource bool
 
-	target *resource.Resource // what the request is for; nil until it is found
+	target     *resource.Resource // what the request is for; nil until it is found
+	corsOrigin string             // the origin of a page that may read the answer, where target has CORS; otherwise ""
 
 	sourceAddress     string // IP address of the direct peer, without port
 	sourcePrincipal   string // its certificate's identity, as Envoy verified it

@@ -154,6 +154,12 @@ func (s *Server) check(ctx context.Context, state *numberedState, req *request) 
 	if present && (more || !res.AllowsOrigin(origin, req.authority)) {
 		return &verdict{reason: reason.OriginNotAllowed, resource: res}
 	}
+	if res.CORS {
+		req.corsOrigin = origin
+		if req.isPreflight() {
+			return &verdict{reason: reason.Preflight, resource: res}
+		}
+	}
 	req.steps.enter(stepCredential)
 	presented, why := req.credential(res.TakesDPoP())
 	if why != reason.Allowed {

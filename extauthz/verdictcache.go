@@ -37,7 +37,7 @@ func (r *request) verdictKey(
 		return nil, false
 	}
 	key = binary.BigEndian.AppendUint64(key, state.number)
-	for _, text := range [...]string{r.target.Asked, binding} {
+	for _, text := range [...]string{r.target.Asked, binding, r.corsOrigin} {
 		key = append(binary.AppendUvarint(key, uint64(len(text))), text...)
 	}
 	key, ok := evaluator.AppendRequestKey(key, r)

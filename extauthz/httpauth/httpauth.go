@@ -43,9 +43,59 @@ func Handler(server *extauthz.Server, next http.Handler) http.Handler {
 			refuse(w, answer.GetDeniedResponse())
 			return
 		}
-		next.ServeHTTP(w, forward(r, allowed))
+		next.ServeHTTP(respond(w, allowed), forward(r, allowed))
 	})
 }
+
+// respond returns a writer that adds the headers which the answer has for the
+// response, when the handler begins to write it.
+func respond(w http.ResponseWriter, allowed *authv3.OkHttpResponse) http.ResponseWriter {
+	if len(allowed.GetResponseHeadersToAdd()) == 0 {
+		return w
+	}
+	return &response{ResponseWriter: w, added: allowed.GetResponseHeadersToAdd()}
+}
+
+// response is an http.ResponseWriter whose header is completed once.
+type response struct {
+	http.ResponseWriter
+	added []*corev3.HeaderValueOption
+}
+
+func (r *response) complete() {
+	for _, option := range r.added {
+		name, value := option.GetHeader().GetKey(), option.GetHeader().GetValue()
+		if option.GetAppendAction() == corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD {
+			r.Header().Set(name, value)
+		} else {
+			r.Header().Add(name, value)
+		}
+	}
+	r.added = nil
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *response) WriteHeader(status int) {
+	if status >= http.StatusOK { // one that ends the response; it may be called for others before
+		r.complete()
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (r *response) Write(body []byte) (int, error) {
+	r.complete()
+	return r.ResponseWriter.Write(body)
+}
+
+// Flush implements http.Flusher: events of an MCP server are written one by one.
+func (r *response) Flush() {
+	r.complete()
+	_ = http.NewResponseController(r.ResponseWriter).Flush() // a writer that cannot flush sends when it can
+}
+
+// Unwrap is for http.ResponseController.
+func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // describe is the request as Envoy would describe it. The id distinguishes the
 // requests of one connection.

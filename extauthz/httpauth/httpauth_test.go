@@ -122,3 +122,32 @@ func TestRefuseWithoutAnswer(t *testing.T) {
 		t.Errorf("status %d", recorder.Code)
 	}
 }
+
+// TestRespond: what the answer has for the response stands there once, whatever
+// the handler writes and whenever it begins to.
+func TestRespond(t *testing.T) {
+	allowed := &authv3.OkHttpResponse{ResponseHeadersToAdd: []*corev3.HeaderValueOption{
+		{Header: &corev3.HeaderValue{Key: "access-control-allow-origin", Value: "https://page"}, AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD},
+		{Header: &corev3.HeaderValue{Key: "vary", Value: "origin"}},
+	}}
+	for intent, write := range map[string]func(http.ResponseWriter){
+		"a body":                 func(w http.ResponseWriter) { _, _ = w.Write([]byte("x")) },
+		"a status, then a body":  func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK); _, _ = w.Write([]byte("x")) },
+		"an event":               func(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() },
+		"a hint before":          func(w http.ResponseWriter) { w.WriteHeader(http.StatusEarlyHints); _, _ = w.Write([]byte("x")) },
+		"events after one other": func(w http.ResponseWriter) { w.(http.Flusher).Flush(); w.(http.Flusher).Flush() },
+	} {
+		recorder := httptest.NewRecorder()
+		w := respond(recorder, allowed)
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Vary", "accept")
+		write(w)
+		header := recorder.Result().Header
+		if !slices.Equal(header["Access-Control-Allow-Origin"], []string{"https://page"}) || !slices.Equal(header["Vary"], []string{"accept", "origin"}) {
+			t.Errorf("%s: %v", intent, header)
+		}
+	}
+	if w := httptest.NewRecorder(); respond(w, &authv3.OkHttpResponse{}) != w {
+		t.Error("a writer without a need")
+	}
+}

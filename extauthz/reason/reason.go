@@ -18,6 +18,7 @@ const (
 	Internal            Reason = iota // a fault of ours, or a request without its parts
 	Allowed                           // the only reason that lets a request through
 	Metadata                          // an RFC 9728 document was the answer
+	Preflight                         // a browser asked whether a page may send a request (CORS)
 	Misconfigured                     // the mesh names a resource that is not configured
 	NoResource                        // authority and path belong to no resource
 	OriginNotAllowed                  // Origin is present and not on the list
@@ -73,6 +74,10 @@ var meanings = [count]meaning{
 	Metadata: {
 		"metadata", http.StatusOK, "",
 		"", "a protected resource metadata document was asked for",
+	},
+	Preflight: {
+		"preflight", http.StatusNoContent, "",
+		"", "a browser asked whether a page of an allowed origin may send a request",
 	},
 	Misconfigured: {
 		"misconfigured", http.StatusServiceUnavailable, "",

@@ -406,7 +406,7 @@ func (c *checker) origins(at string, origins []string) {
 		case "*":
 			c.warning(entry, "lets every web page send requests: name the origins instead")
 		case "null":
-			c.problem(entry, "is what every sandboxed page sends: name the origin of the page, such as "+
+			c.warning(entry, "is what every sandboxed page sends: name the origin of the page, such as "+
 				"https://app.example.com")
 		default:
 			if fault := originFault(origin); fault != "" {
@@ -425,6 +425,15 @@ func originFault(origin string) string {
 	scheme, rest, ok := strings.Cut(origin, "://")
 	if !ok || !isScheme(scheme) {
 		return "is not an origin" + advice
+	}
+	if below, any := strings.CutPrefix(rest, "*."); any {
+		if !strings.Contains(below, ".") {
+			return "has * before a domain of one label, which has pages of others: write *.example.com"
+		}
+		origin, rest = scheme+"://any."+below, "any."+below
+	}
+	if strings.Contains(rest, "*") {
+		return "has * in another place than a whole first label: write " + scheme + "://*.example.com, or name each origin"
 	}
 	if strings.ContainsAny(rest, "/?#@") {
 		return "is more than an origin" + advice + ", without a slash after it"

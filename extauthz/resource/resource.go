@@ -26,7 +26,8 @@ type Spec struct {
 	Audiences []string          // exact aud values accepted besides URI and Aliases
 	Issuers   []string          // exact iss values trusted here; at least one
 	Scopes    []string          // scopes every request needs
-	Origins   []string          // Origin values allowed besides the resource's own; "*" allows any
+	CORS      bool              // answer preflights, and let pages of allowed origins read answers
+	Origins   []string          // Origin values allowed besides the resource's own; "*" allows any, "https://*.host" a label
 	Metadata  map[string]any    // more members for the document (RFC 9728, section 2), as YAML decodes them
 	Labels    map[string]string // for Rego
 
@@ -253,13 +254,14 @@ func (r *Resource) Targets(path string) []string {
 // AllowsOrigin reports whether a request to authority with this Origin header may
 // proceed (MCP transports, DNS rebinding): with the origin of the URL that was
 // asked, that of another URL of the resource whose authority this is, an entry of
-// Origins byte for byte, or any value where Origins has "*". An empty value is not
+// Origins byte for byte, with one label in the place of "*." at the beginning of
+// its host, or any value where Origins has "*". An empty value is not
 // allowed; the caller decides on a request without the header.
 func (r *Resource) AllowsOrigin(origin, authority string) bool {
 	switch i := slices.Index(r.origins, origin); {
 	case origin == "":
 		return false
-	case i == 0, slices.Contains(r.Origins, origin), slices.Contains(r.Origins, "*"):
+	case i == 0, slices.ContainsFunc(r.Origins, func(allowed string) bool { return matchesOrigin(allowed, origin) }):
 		return true
 	case i < 0:
 		return false
@@ -338,4 +340,23 @@ func patternsOf(resources []*Resource) []pattern {
 		}
 	}
 	return all
+}
+
+// matchesOrigin reports whether an entry of Origins allows an origin.
+func matchesOrigin(allowed, origin string) bool {
+	if allowed == origin || allowed == "*" {
+		return true
+	}
+	scheme, rest, ok := strings.Cut(allowed, "://*.")
+	if !ok {
+		return false
+	}
+	host, ok := strings.CutPrefix(origin, scheme+"://")
+	label, after, cut := strings.Cut(host, ".")
+	return ok && cut && after == rest && isOriginLabel(label)
+}
+
+// isOriginLabel reports a label as browsers write it, A-labels among them.
+func isOriginLabel(label string) bool {
+	return label != "" && strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
 }

@@ -198,7 +198,7 @@ func TestAt(t *testing.T) {
 func TestAllowsOrigin(t *testing.T) {
 	plain := spec("https://a.example/mcp", "http://svc.ns:8080/mcp", "https://plain.ns", "http://[2001:db8::1]/mcp")
 	listed := spec("https://b.example:8443/mcp")
-	listed.Origins = []string{"https://app.example.com", "vscode-webview://abc"}
+	listed.Origins = []string{"https://app.example.com", "vscode-webview://abc", "https://*.pages.example:8443"}
 	open := spec("https://c.example")
 	open.Origins = []string{"*"}
 	tb, problems := NewTable([]Spec{plain, listed, open}, nil)
@@ -225,6 +225,16 @@ func TestAllowsOrigin(t *testing.T) {
 		{"a listed origin of an editor", 1, "vscode-webview://abc", true},
 		{"a listed origin with a slash", 1, "https://app.example.com/", false},
 		{"a listed origin in capitals", 1, "https://APP.example.com", false},
+		{"one label in the place of the star", 1, "https://a-b.pages.example:8443", true},
+		{"an A-label in its place", 1, "https://xn--bcher-kva.pages.example:8443", true},
+		{"no label", 1, "https://.pages.example:8443", false},
+		{"no label and no dot", 1, "https://pages.example:8443", false},
+		{"two labels", 1, "https://a.b.pages.example:8443", false},
+		{"another port than behind the star", 1, "https://a.pages.example", false},
+		{"another scheme than before the star", 1, "http://a.pages.example:8443", false},
+		{"a longer domain", 1, "https://a.pages.example:8443.evil.example", false},
+		{"a host before a slash", 1, "https://evil/a.pages.example:8443", false},
+		{"the star itself", 1, "https://*.pages.example:8443", true}, // no browser sends it, and it is listed
 		{"anything, by the star", 2, "https://evil.example", true},
 		{"an empty value, for all the star", 2, "", false},
 	}

@@ -76,6 +76,7 @@ var descriptions = map[string]string{ //nolint:gosec // descriptions of files wi
 	"resources.scope_implies":      "by scope, those that it includes here, besides those of all resources",
 	"resources.mirror_metadata":    "serve its authorization server's metadata too, for clients of 2025-03-26",
 	"resources.origins":            "origins of pages that may call, in addition to the resource's own",
+	"resources.cors":               "answer CORS preflights of allowed origins, and let their pages read answers (where Envoy has no CORS filter)",
 	"resources.metadata":           "further members of the RFC 9728 document",
 	"resources.labels":             "values of your own, for rules",
 	"resources.policy":             "a package of rules for this resource alone, in addition to authz",

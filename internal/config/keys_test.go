@@ -73,6 +73,7 @@ var changesOfKeys = map[string][2]string{
 	".resources.issuers":            {"issuers: [ISSUER]", "issuers: [https://second.example.com]"},
 	".resources.scopes":             {"scopes: [mcp:read]", "scopes: [mcp:write]"},
 	".resources.origins":            {"origins: [https://app.example.com]", ""},
+	".resources.cors":               {"cors: false", "cors: true"},
 	".resources.metadata":           {"metadata: {resource_name: Weather}", "metadata: {resource_name: News}"},
 	".resources.labels":             {"labels: {team: weather}", "labels: {team: news}"},
 	".resources.policy":             {"policy: authz.weather", "policy: authz.news"},
@@ -117,6 +118,7 @@ resources:
   issuers: [ISSUER]
   scopes: [mcp:read]
   origins: [https://app.example.com]
+  cors: false
   metadata: {resource_name: Weather}
   labels: {team: weather}
   policy: authz.weather

@@ -194,6 +194,7 @@ func TestEveryKey(t *testing.T) {
 			Issuers:   []string{"https://as.example.com"},
 			Scopes:    []string{"mcp:read"},
 			Origins:   []string{"https://app.example.com"},
+			CORS:      true,
 			Metadata: map[string]any{
 				"resource_name": "Example", "scopes_supported": []any{"mcp:read", "mcp:write"},
 				"resource_documentation": "https://docs.example.com/mcp",

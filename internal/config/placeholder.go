@@ -30,7 +30,7 @@ func (r *reader) checkPlaceholders() {
 			r.onlyNamed(element(at+".audiences", j), raw)
 		}
 		for j, raw := range e.Origins {
-			if raw != "*" { // every origin; resource.NewTable warns of it
+			if !strings.Contains(raw, "*") { // resource.NewTable checks and warns of it
 				r.noPlaceholder(element(at+".origins", j), raw)
 			}
 		}

@@ -78,7 +78,7 @@ func (r *reader) isTiedByTenant(p finding.Finding, specs []resource.Spec, known 
 func (r *reader) spec(at string, e entry, known knownIssuers) resource.Spec {
 	spec := resource.Spec{
 		URI: e.Resource, Name: e.Name, Aliases: e.Aliases, AlsoAt: e.AlsoAt, Audiences: e.Audiences,
-		Issuers: r.trusted(at+".issuers", e.Issuers, known), Scopes: e.Scopes, Origins: e.Origins,
+		Issuers: r.trusted(at+".issuers", e.Issuers, known), Scopes: e.Scopes, Origins: e.Origins, CORS: e.CORS,
 		Clients: e.Clients, Subjects: e.Subjects, Claims: e.Claims, Parameters: e.Parameters,
 		ScopePrefix: e.ScopePrefix, ScopeImplies: joined(r.doc.ScopeImplies, e.ScopeImplies), ScopesAny: e.ScopesAny,
 		MirrorMetadata: e.MirrorMetadata, MetadataMaxAge: r.doc.Metadata.MaxAge,

@@ -96,6 +96,7 @@ type entry struct {
 	Claims    textLists         `yaml:"claims"`
 	Scopes    []string          `yaml:"scopes"`
 	Origins   []string          `yaml:"origins"`
+	CORS      bool              `yaml:"cors"`
 	Metadata  map[string]any    `yaml:"metadata"`
 	Labels    map[string]string `yaml:"labels"`
 	Policy    string            `yaml:"policy"`
