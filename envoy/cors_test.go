@@ -50,7 +50,8 @@ func TestCORSThroughEnvoy(t *testing.T) {
 		},
 		{
 			"a preflight of another page", clientRequest{method: "OPTIONS"}.with("Origin", "https://evil.example.com").with("Access-Control-Request-Method", "POST"),
-			http.StatusForbidden, false, map[string][]string{"Access-Control-Allow-Origin": nil},
+			http.StatusForbidden, false,
+			map[string][]string{"Access-Control-Allow-Origin": nil},
 		},
 		{"a call without a page", good, http.StatusOK, true, map[string][]string{"Access-Control-Allow-Origin": {"*"}, "Vary": {"accept-encoding"}}},
 	} {

@@ -134,7 +134,6 @@ func TestRespond(t *testing.T) {
 		"a body":                 func(w http.ResponseWriter) { _, _ = w.Write([]byte("x")) },
 		"a status, then a body":  func(w http.ResponseWriter) { w.WriteHeader(http.StatusOK); _, _ = w.Write([]byte("x")) },
 		"an event":               func(w http.ResponseWriter) { _ = http.NewResponseController(w).Flush() },
-		"a hint before":          func(w http.ResponseWriter) { w.WriteHeader(http.StatusEarlyHints); _, _ = w.Write([]byte("x")) },
 		"events after one other": func(w http.ResponseWriter) { w.(http.Flusher).Flush(); w.(http.Flusher).Flush() },
 	} {
 		recorder := httptest.NewRecorder()

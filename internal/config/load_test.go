@@ -140,7 +140,7 @@ func TestEveryKey(t *testing.T) {
 			},
 		},
 		PolicyPaths: []string{at("policy")},
-		Packages:    config.Packages{{Resource: "example", Name: "authz.weather", File: at("doorward.yaml"), Line: 55, Column: 11}},
+		Packages:    config.Packages{{Resource: "example", Name: "authz.weather", File: at("doorward.yaml"), Line: 56, Column: 11}},
 		Bundles: []bundles.Options{
 			{
 				Name: "weather", URL: "https://bundles.example.com/weather.tar.gz",
