@@ -4,17 +4,17 @@
 # facts. A fact that is missing refuses.
 package doorward.audience
 
-# By aud: one of the audiences is a URI of the resource, byte for byte. Where callers
+# By aud: one of the audiences is the resource's URI, byte for byte. Where callers
 # choose aud themselves, it counts for the subjects and claims that the resource
 # accepts, and for no others.
 matches if {
 	input.token.bound_by == "aud"
 	chosen_by_the_server
 	some audience in audiences
-	audience in uris
+	audience == input.resource.uri
 }
 
-# Or the same URI in another spelling. Never a prefix of it.
+# Or that URI or an alias in any equal spelling. Never a prefix of it.
 matches if {
 	input.token.bound_by == "aud"
 	chosen_by_the_server
@@ -102,21 +102,29 @@ permissions contains input.claims.roles
 # From the claims that the issuer's scope_claims name.
 permissions contains input.token.scopes
 
-# The claim is a string or an array of strings (RFC 7519, section 4.1.3), or absent.
-# Undefined for any other.
-audiences := aud if every audience in aud { is_string(audience) }
+# The claim is a string or an array of strings (RFC 7519, section 4.1.3).
+audiences contains input.claims.aud if is_string(input.claims.aud)
 
-audiences := {audience | some audience in list} if {
+audiences contains audience if {
+	is_array(input.claims.aud)
+	some audience in input.claims.aud
+	is_string(audience)
+}
+
+# What is left of all that aud holds without the values that name no resource.
+left := claimed - {audience | some audience in input.token.generic_audiences}
+
+# Nothing where aud is absent; undefined where it is neither a string nor a list with
+# something in it.
+claimed := aud if every audience in aud { is_string(audience) }
+
+claimed := {audience | some audience in list} if {
 	some list in aud
 	is_array(list)
 	count(list) > 0
-	every audience in list { is_string(audience) }
 }
 
 aud := {value | value := input.claims.aud}
-
-# What is left of aud without the values that name no resource.
-left := audiences - {audience | some audience in input.token.generic_audiences}
 
 # What the claims say that name the client: one value, unless they disagree.
 named_clients := union({
@@ -129,7 +137,10 @@ named_clients := union({
 is_client(audience) if audience in named_clients
 
 # Or one of the clients that register themselves.
-is_client(audience) if regex.match(sprintf(`\A(?:%s)\z`, [input.token.client_id_pattern]), audience)
+is_client(audience) if {
+	is_string(audience)
+	regex.match(sprintf(`\A(?:%s)\z`, [input.token.client_id_pattern]), audience)
+}
 
 # Spellings that are equivalent under RFC 3986, section 6.2: the case of scheme
 # and host, the default port, and an empty path for "/". Undefined for any other

@@ -47,8 +47,6 @@ test_au3_object if not names({"a": resource}, resource)
 
 test_au3_nested_array if not names([[resource]], resource)
 
-test_au3_a_member_that_is_no_string_beside_the_resource if not names([resource, 7], resource)
-
 test_au3_members_that_are_no_strings if not names([7, null, {"a": resource}], resource)
 
 # AU-5: scheme and host in any case, the default port, an empty path for "/".

@@ -34,7 +34,7 @@ func dies(t *testing.T, file string, change func(*ast.Module)) {
 	t.Parallel()
 	modules := parse(t, glob(t))
 	change(modules[file])
-	results, err := tester.NewRunner().SetModules(modules).RunTests(t.Context(), nil)
+	results, err := tester.NewRunner().RaiseBuiltinErrors(true).SetModules(modules).RunTests(t.Context(), nil)
 	if err != nil {
 		return // it does not compile
 	}

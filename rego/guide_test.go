@@ -54,7 +54,7 @@ func recipes(t testing.TB) []recipe {
 // allow something and refuse something, and evaluate every line.
 func TestRecipes(t *testing.T) {
 	all := recipes(t)
-	if len(all) != 6 {
+	if len(all) != 7 {
 		t.Fatalf("%d recipes", len(all))
 	}
 	for _, r := range all {

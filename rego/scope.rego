@@ -6,7 +6,7 @@ needed := {scope | some scope in input.resource.scopes} | data.doorward.team.sco
 granted := {scope | some scope in input.token.scopes}
 
 suffices if {
-	is_array(input.resource.scopes)
+	input.resource.scopes
 	count(needed - granted) == 0
 	has_an_alternative
 }

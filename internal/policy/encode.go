@@ -179,6 +179,9 @@ func text(s string) *ast.Term {
 func list(values []string) *ast.Term { return arrayOf(values, text) }
 
 func arrayOf[T any](values []T, encode func(T) *ast.Term) *ast.Term {
+	if len(values) == 0 {
+		return ast.InternedEmptyArray
+	}
 	terms := make([]*ast.Term, len(values))
 	for i, v := range values {
 		terms[i] = encode(v)

@@ -27,7 +27,7 @@ func TestGrounds(t *testing.T) {
 			func(in *policy.Input) { in.Claims["aud"] = "https://other.example.com" },
 			[]string{
 				"doorward.decision at doorward:decision.rego:14",
-				"doorward.audience.matches at doorward:audience.rego:14: audience in uris",
+				"doorward.audience.matches at doorward:audience.rego:14: audience == input.resource.uri",
 				"doorward.audience.matches at doorward:audience.rego:23: canonical(audience) == canonical(uri)",
 				"doorward.audience.matches at doorward:audience.rego:31: audience in input.resource.audiences",
 				`doorward.audience.matches at doorward:audience.rego:38: input.token.bound_by == "client"`,

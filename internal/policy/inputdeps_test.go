@@ -237,10 +237,23 @@ func TestKeysDiffer(t *testing.T) {
 	}
 	// Two values beside each other: neither takes a byte of the other.
 	both := newInputDeps([][]string{
-		{"token", "client"}, {"token", "scopes"}, {"request", "query", "q"}, {"resource", "labels", "l"},
-		{"token", "bound_by"}, {"token", "tenant"}, {"token", "marked"}, {"token", "no_scopes"}, {"token", "dedicated"},
-		{"token", "self_asserted"}, {"token", "subject_accepted"}, {"token", "generic_audiences"}, {"token", "client_id_pattern"},
-		{"resource", "aliases"}, {"resource", "clients"}, {"resource", "parameters"}, {"resource", "scopes_any"},
+		{"token", "client"},
+		{"token", "scopes"},
+		{"request", "query", "q"},
+		{"resource", "labels", "l"},
+		{"token", "bound_by"},
+		{"token", "tenant"},
+		{"token", "marked"},
+		{"token", "no_scopes"},
+		{"token", "dedicated"},
+		{"token", "self_asserted"},
+		{"token", "subject_accepted"},
+		{"token", "generic_audiences"},
+		{"token", "client_id_pattern"},
+		{"resource", "aliases"},
+		{"resource", "clients"},
+		{"resource", "parameters"},
+		{"resource", "scopes_any"},
 	})
 	clear(keys)
 	for _, in := range []Input{

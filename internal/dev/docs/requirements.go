@@ -270,14 +270,16 @@ var requirements = []requirement{
 
 	{
 		"AU-1", "MUST", "A token must have been issued for this server.", "MCP, token audience binding; RFC 8707, 2",
-		[]string{reasons + "AU-1: for somebody else", "rego:test_au1_byte_equal"},
+		[]string{
+			reasons + "AU-1: for somebody else", "rego:test_au1_byte_equal", "extauthz:TestEachWayIsHeld",
+		},
 		"",
 	},
 	{
 		"AU-2", "MUST", "A token that does not name this server as its audience is refused.",
 		"MCP, access token privilege restriction",
 		[]string{reasons + "AU-2: no aud", "rego:test_au2_missing"},
-		"",
+		"unless `clients` or `dedicated` show that its client or its issuer is for this server alone",
 	},
 	{
 		"AU-3", "MUST", "aud is a string or an array of strings that contains a value of this resource.", "RFC 9068, 4",
