@@ -4,7 +4,7 @@ import "runtime/debug"
 
 // garbageOfLoads is the GOGC of a load: a large configuration leaves many times its
 // size behind while it is read, beside the one in force.
-const garbageOfLoads = 25
+const garbageOfLoads = 20
 
 // collectOften makes the garbage collector run often until restore is called. It
 // changes nothing where the environment turned the collector off, or has it run
