@@ -106,16 +106,36 @@ var withdrawals = map[string][]withdrawal{
 		intent: "the mark of an access token", old: "[role]", new: "[uid]", want: "type_not_allowed",
 		before: [2]string{"  ca_file", "  accepts: [nonce]\n  access_token_claims: [role]\n  ca_file"}, claims: map[string]any{"nonce": "n", "role": "user"},
 	}},
-	"NoScopes":         {{intent: "nothing: scopes that it needs not", old: "  ca_file", new: "  scopes: none\n  ca_file", want: "allowed"}},
-	"GenericAudiences": {{intent: "nothing: an audience that it has not", old: "  ca_file", new: "  generic_audiences: [account]\n  ca_file", want: "allowed"}},
-	"Dedicated":        {{intent: "nothing: one more way", old: "  ca_file", new: "  dedicated: true\n  ca_file", want: "allowed"}},
+	"NoScopes": {{
+		intent: "tokens without scopes", old: "scopes: none", new: "scopes: claims", want: "audience_mismatch",
+		before: [2]string{issuerAndResource, "  scopes: none\n  access_token_claims: [role]\nresources: [{audiences: [api-1], "},
+		claims: map[string]any{"aud": "api-1", "role": "user"},
+	}},
+	"GenericAudiences": {{
+		intent: "an audience that names no resource", old: "[account]", new: "[other]", want: "audience_mismatch",
+		before: [2]string{issuerAndResource, "  generic_audiences: [account]\nresources: [{clients: [app], "},
+		claims: map[string]any{"aud": "account", "client_id": "app", "scope": "a"},
+	}},
+	"Dedicated": {{
+		intent: "everything that it issues", old: "dedicated: true", new: "dedicated: false", want: "audience_mismatch",
+		before: [2]string{"  ca_file", "  dedicated: true\n  ca_file"},
+		claims: map[string]any{"aud": "app", "client_id": "app", "scope": "a"},
+	}},
 	"ClientIDPattern": {{
-		intent: "nothing: one more form of aud", old: "  ca_file", new: "  dedicated: true\n  client_id_pattern: '[a-z]+'\n  ca_file", want: "allowed",
+		intent: "the form of client ids", old: "[a-z]+", new: "[0-9]+", want: "audience_mismatch",
+		before: [2]string{"  ca_file", "  dedicated: true\n  client_id_pattern: '[a-z]+'\n  ca_file"},
+		claims: map[string]any{"aud": "other", "client_id": "app", "scope": "a"},
 	}},
-	"SelfAssertedAudience": {{
-		intent: "nothing: a subject that is accepted", old: issuerAndResource,
-		new: "  audience: self_asserted\nresources: [{subjects: [alice], ", want: "allowed",
-	}},
+	"SelfAssertedAudience": {
+		{
+			intent: "a subject", old: issuerAndResource, new: "  audience: self_asserted\nresources: [{subjects: [bob], ",
+			want: "audience_mismatch",
+		},
+		{
+			intent: "nothing: a subject that is accepted", old: issuerAndResource,
+			new: "  audience: self_asserted\nresources: [{subjects: [alice], ", want: "allowed",
+		},
+	},
 	// Where an issuer is written is for messages alone.
 	"File":   {moved},
 	"Line":   {moved},
