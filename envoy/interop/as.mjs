@@ -19,13 +19,17 @@ const client = (id) => ({
 
 const provider = new Provider(`http://127.0.0.1:${port}`, {
   jwks,
-  clients: [client('svc'), client('brief')],
-  scopes: scope.split(' '),
+  clients: [client('svc'), client('brief'), {
+    ...client('app'), grant_types: ['authorization_code'], response_types: ['code'],
+    redirect_uris: ['http://127.0.0.1:9/callback'],
+  }],
+  scopes: ['openid', ...scope.split(' ')],
+  findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
   cookies: { keys: ['for tests alone'] },
   // The tokens of one client are gone almost at once.
   ttl: { ClientCredentials: (ctx, token, { clientId }) => (clientId === 'brief' ? 2 : 600) },
   features: {
-    devInteractions: { enabled: false },
+    devInteractions: { enabled: true }, // its pages take any name and password
     clientCredentials: { enabled: true },
     resourceIndicators: {
       enabled: true,

@@ -39,7 +39,8 @@ func (l login) run(ctx context.Context) (tokens, error) {
 	if err != nil {
 		return tokens{}, err
 	}
-	form := []string{"grant_type", "authorization_code", "code", code, "redirect_uri", callback, "code_verifier", verifier}
+	form := []string{"grant_type", "authorization_code", "code", code, "redirect_uri", callback, "code_verifier", verifier,
+		"resource", l.resource}
 	if l.public {
 		return ask(ctx, l.token, "", append(form, "client_id", l.client)...)
 	}
@@ -122,8 +123,8 @@ func fill(page string, from *url.URL) (url.Values, *url.URL, error) {
 	for _, tag := range inputTag.FindAllString(text, -1) {
 		switch a := attributes(tag); a["name"] {
 		case "", "cancel":
-		case "username":
-			form.Set("username", "alice")
+		case "username", "login":
+			form.Set(a["name"], "alice")
 		case "password":
 			form.Set("password", password)
 		default:

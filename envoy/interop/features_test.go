@@ -17,6 +17,7 @@ type feature string
 const (
 	audResource      feature = "`aud` is the resource"
 	clientListed     feature = "`clients`"
+	dedicated        feature = "`dedicated`"
 	audiencesNoScope feature = "`audiences`, no scope"
 	otherRefused     feature = "other audience or client refused"
 	idTokenRefused   feature = "ID token refused"
@@ -30,7 +31,7 @@ const (
 )
 
 var features = []feature{
-	audResource, clientListed, audiencesNoScope, otherRefused, idTokenRefused, opaqueRefused, scopeDemanded, lightweight,
+	audResource, clientListed, dedicated, audiencesNoScope, otherRefused, idTokenRefused, opaqueRefused, scopeDemanded, lightweight,
 	clientURL, exchange, rotation, outage,
 }
 
@@ -98,7 +99,7 @@ func TestFeatureRow(t *testing.T) {
 		{server: "c", wanted: "x", got: "x"},
 	}}
 	day := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
-	const want = "| a | 2026-11-26 | – | – | – | – | – | – | – | – | ✗ | – | – | ✓ |"
+	const want = "| a | 2026-11-26 | – | – | – | – | – | – | – | – | – | ✗ | – | – | ✓ |"
 	if got := r.featureRow("a", day); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -24,6 +24,11 @@ func (k *keycloak) ways() []step {
 		{feature: lightweight, name: "lightweight token of a listed client: no aud, no sub", wanted: "200 allowed", do: k.lightUser(plainScope)},
 		{feature: lightweight, name: "lightweight token of a machine that is not listed", wanted: "401 audience_mismatch", do: k.lightMachine},
 		{feature: clientURL, name: "token of a listed client whose id is a URL", wanted: "200 allowed", do: k.urlClient(plainScope)},
+		{name: "doorward has the realm for this resource alone", wanted: "ready", vital: true, do: k.dedicates},
+		{feature: dedicated, name: "token of any machine: aud is account", wanted: "200 allowed", do: k.with(plainScope)},
+		{feature: dedicated, name: "token of a user", wanted: "200 allowed", do: k.loginWith(plainScope)},
+		{feature: idTokenRefused, name: "ID token of that user", wanted: "401 type_not_allowed", do: k.identityToken},
+		{feature: dedicated, name: "token for another audience", wanted: "401 audience_mismatch", do: k.loginWith("other:read")},
 	}
 }
 
@@ -79,6 +84,10 @@ func (k *keycloak) document(w http.ResponseWriter, _ *http.Request) {
 func (k *keycloak) lists(ctx context.Context) (outcome, error) {
 	listed := strings.Join([]string{"app", "light", `"` + k.urlClientID() + `"`}, ", ")
 	return outcome{got: "ready"}, k.service.reconfigured(ctx, "  clients: ["+listed+"]\n  scopes: [\""+plainScope+"\"]\n")
+}
+
+func (k *keycloak) dedicates(ctx context.Context) (outcome, error) {
+	return k.service.isDedicated(ctx, "  scopes: [\""+plainScope+"\"]\n")
 }
 
 // loginWith sends the access token of alice's at the client app.

@@ -23,6 +23,7 @@ type oidcServer struct {
 	second  privateJWK // ES256: a rotation may change the algorithm
 	removed string     // a token signed by the first key, good until that is removed
 	current string     // a good token
+	user    tokens     // of a login
 	service *service
 }
 

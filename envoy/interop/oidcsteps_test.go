@@ -12,6 +12,8 @@ func (s *oidcServer) steps() []step {
 		{name: "starts, with keys of ours", wanted: "up", vital: true, do: s.starts},
 		{name: "doorward discovers it (RFC 8414)", wanted: "1 key, 0 skipped", vital: true, do: s.service.discovers},
 		{feature: audResource, name: "token for this resource", wanted: "200 allowed", vital: true, do: s.goodToken},
+		{feature: audResource, name: "token of a user for this resource", wanted: "200 allowed", do: s.login},
+		{feature: idTokenRefused, name: "ID token of that user", wanted: "401 type_not_allowed", do: s.identityToken},
 		{feature: otherRefused, name: "token for another resource", wanted: "401 audience_mismatch", do: s.with("svc", "http://127.0.0.1:9/mcp", "mcp:read")},
 		{feature: opaqueRefused, name: "no resource asked for: an opaque token", wanted: "401 token_malformed", do: s.with("svc", "", "")},
 		{feature: scopeDemanded, name: "token without the scope", wanted: "403 insufficient_scope", do: s.wrongScope},
@@ -53,6 +55,22 @@ func (s *oidcServer) goodToken(ctx context.Context) (o outcome, err error) {
 	}
 	s.removed = s.current
 	return s.service.sendDescribed(ctx, s.current)
+}
+
+// login sends the access token of a user.
+func (s *oidcServer) login(ctx context.Context) (o outcome, err error) {
+	s.user, err = login{
+		authorize: s.service.issuer + "/auth", token: s.service.issuer + "/token",
+		client: "app", scope: "openid mcp:read", resource: s.service.resource,
+	}.run(ctx)
+	if err != nil {
+		return o, err
+	}
+	return s.service.sendDescribed(ctx, s.user.Access)
+}
+
+func (s *oidcServer) identityToken(ctx context.Context) (outcome, error) {
+	return s.service.sendDescribed(ctx, s.user.ID)
 }
 
 // sendDescribed sends a token and notes what it looks like.

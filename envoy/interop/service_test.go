@@ -108,6 +108,12 @@ func (s *service) reopen(ctx context.Context, keepKeys bool) error {
 	return s.open(ctx, keepKeys)
 }
 
+// isDedicated restarts doorward with the issuer for this resource alone.
+func (s *service) isDedicated(ctx context.Context, resourceLines string) (outcome, error) {
+	s.issuerLines += "  dedicated: true\n"
+	return outcome{got: "ready"}, s.reconfigured(ctx, resourceLines)
+}
+
 // reconfigured restarts doorward with further keys of the resource, and waits until it is ready.
 func (s *service) reconfigured(ctx context.Context, resourceLines string) error {
 	s.resourceLines = resourceLines

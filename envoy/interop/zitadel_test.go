@@ -61,6 +61,11 @@ func (z *zitadelServer) steps() []step {
 		{feature: idTokenRefused, name: "ID token of that user: the same aud", wanted: "401 type_not_allowed", do: z.identityToken},
 		{feature: otherRefused, name: "token of a client that is not listed", wanted: "401 audience_mismatch", do: z.machine("other", "openid")},
 		{feature: otherRefused, name: "token of a listed client for a project", wanted: "401 audience_mismatch", do: z.machine("svc", projectScope)},
+		{name: "doorward has the issuer for this resource alone", wanted: "ready", vital: true, do: z.dedicates},
+		{feature: dedicated, name: "token of any machine: aud is the client", wanted: "200 allowed", do: z.machine("other", "openid")},
+		{feature: dedicated, name: "token of a user", wanted: "200 allowed", do: z.login("app", "")},
+		{feature: idTokenRefused, name: "ID token of that user", wanted: "401 type_not_allowed", do: z.identityToken},
+		{feature: dedicated, name: "token for a project, which is no client", wanted: "401 audience_mismatch", do: z.machine("svc", projectScope)},
 		{name: "what reached the MCP server", wanted: "0 with a token, 0 without a name", do: z.service.leaks},
 	}
 }
@@ -82,6 +87,10 @@ func (z *zitadelServer) audiences(ctx context.Context) (outcome, error) {
 
 func (z *zitadelServer) clients(ctx context.Context) (outcome, error) {
 	return outcome{got: "ready"}, z.service.reconfigured(ctx, "  clients: [app, svc]\n")
+}
+
+func (z *zitadelServer) dedicates(ctx context.Context) (outcome, error) {
+	return z.service.isDedicated(ctx, "")
 }
 
 // machine sends the token of a client's own.
