@@ -4,8 +4,8 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-# In a container the loopback address would reach nobody, so the image's own
-# default is to listen everywhere; doorward.yaml overrides it.
+# In a container the loopback address is not reachable from outside, so the image's
+# own default is to listen on every address; doorward.yaml overrides it.
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/doorward/doorward/internal/config.host=0.0.0.0" -o /doorward ./cmd/doorward
 
 FROM scratch

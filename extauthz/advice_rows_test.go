@@ -191,7 +191,7 @@ func keyAccounts() []accountRow {
 			p.keys = jwttest.JWKS(jwttest.NewKey("RS256", "key-1"), jwttest.NewKey("RS256", "key-2"))
 		}, func(*testService) clientRequest { return bearer(jwttest.NewKey("ES256", "").Sign(claims())) }, reason.KeyUnknown, map[string]string{"kid": "none"}, []string{"names no key"}},
 		{"a forged signature", nil, func(*testService) clientRequest { return bearer(forger().Sign(claims())) }, reason.SignatureInvalid, map[string]string{"kid": "key-1"}, []string{"forged"}},
-		{"a proof of no kind that there is", nil, present("Bearer", bound("x", "y")), reason.BindingUnproven, nil, []string{"no other can be given"}},
+		{"a kind of proof that is not supported", nil, present("Bearer", bound("x", "y")), reason.BindingUnproven, nil, []string{"no other is supported"}},
 		{"an unbound token under DPoP", mode("optional"), present("DPoP", nil), reason.BindingUnproven, map[string]string{"dpop": "optional"}, []string{"bound to no key"}},
 		{"a bound token where DPoP is off", nil, present("Bearer", bound("jkt", digest)), reason.BindingUnproven, nil, []string{"set dpop: optional"}},
 		{"a bound token as Bearer", mode("optional"), present("Bearer", bound("jkt", digest)), reason.BindingUnproven, nil, []string{"sent as Bearer", "!set dpop"}},

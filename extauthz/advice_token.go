@@ -237,8 +237,8 @@ func (a *denialAdvice) bindingUnproven() {
 	a.addFact("dpop", a.v.resource.DPoP)
 	switch {
 	case demanded.Unknown, demanded.Present && demanded.Thumbprint == "" && demanded.Certificate == "":
-		a.advise("cnf demands a proof that is neither jkt (RFC 9449) nor x5t#S256 (RFC 8705): no other can be given " +
-			"here")
+		a.advise("cnf demands a proof that is neither jkt (RFC 9449) nor x5t#S256 (RFC 8705): no other is " +
+			"supported")
 	case byDPoP && demanded.Thumbprint == "":
 		a.advise("the client sent a token under DPoP that is bound to no key: have it ask for one with a DPoP " +
 			"proof, or send it as Bearer")

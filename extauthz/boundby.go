@@ -32,9 +32,9 @@ const (
 	clientNotListed                 // its client is not one of the resource's
 )
 
-// boundBy returns the way by which the policy has to judge whether a token was
-// issued for res, "" for none, and what prevents the others. A token whose aud
-// names any of our resources is judged by aud alone; so is every token that no
+// boundBy returns the way by which the policy has to check that a token was issued
+// for res, "" for no way, and what prevents the others. A token whose aud
+// names any of our resources is checked by aud alone; so is every token that no
 // other way applies to.
 func (state *State) boundBy(res *resource.Resource, claims *token.Claims) (way string, prevents obstacle) {
 	issuer := state.Issuers[claims.IssuerID]

@@ -16,7 +16,7 @@ import (
 // tokenCache keeps verified tokens, so that a signature is verified once and not
 // at every request. It makes an answer faster and never different: time, the
 // key, the issuer and its rules are checked at every hit; possession, revocation
-// and the audience are not cached. It lives as long as its Server.
+// and the audience are not cached. Its lifetime is that of its Server.
 type tokenCache struct {
 	tokens    *otter.Cache[[sha256.Size]byte, *cachedToken]
 	evictions *stats.Counter

@@ -19,7 +19,7 @@ type verdict struct {
 	scheme   string             // under which a credential was refused; "" without a credential
 	binding  string             // how the token is bound to its client
 	nonce    string             // for the client's next DPoP proof, or ""
-	boundBy  string             // the way by which the policy judges whom the token is for; "" for none
+	boundBy  string             // the way by which the policy checks the audience; "" for no way
 	prevents obstacle           // what prevents the ways after boundBy
 	decision policy.Decision    // zero before a policy was asked
 

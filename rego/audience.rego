@@ -1,6 +1,6 @@
 # The token was issued for this resource, as an access token (RFC 8707, section 2;
 # RFC 9068, section 4). There are three ways in which a token shows that. The one
-# that holds is in input.token.bound_by, and is judged here once more, from the
+# that holds is in input.token.bound_by, and is checked here once more, from the
 # facts. A fact that is missing refuses.
 package doorward.audience
 

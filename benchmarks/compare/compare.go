@@ -31,7 +31,7 @@ func (c comparison) verdict() string {
 	case c.time.low > slowest:
 		return "slower"
 	case c.time.high-c.time.low > widest:
-		return "cannot tell"
+		return "undecided"
 	default:
 		return "ok"
 	}

@@ -44,7 +44,7 @@ func TestVerdicts(t *testing.T) {
 		{"slower for certain", interval{1.021, 1.05, 1.06}, []float64{4, 4, 4}, []float64{4, 4, 4}, "slower", true},
 		{"slower for certain, by how much is unclear", interval{1.03, 1.2, 1.4}, []float64{4, 4, 4}, []float64{4, 4, 4}, "slower", true},
 		{"at the limit", interval{1.02, 1.03, 1.05}, []float64{4, 4, 4}, []float64{4, 4, 4}, "ok", false},
-		{"too wide", interval{0.98, 1, 1.03}, []float64{4, 4, 4}, []float64{4, 4, 4}, "cannot tell", false},
+		{"too wide", interval{0.98, 1, 1.03}, []float64{4, 4, 4}, []float64{4, 4, 4}, "undecided", false},
 		{"one more allocation", interval{0.9, 0.9, 0.9}, []float64{4, 4, 4}, []float64{5, 5, 4}, "more allocations", true},
 		{"as many as the base has at times", interval{0.99, 1, 1.01}, []float64{650, 652, 651}, []float64{652, 652, 652}, "ok", false},
 		{"fewer allocations", interval{0.99, 1, 1.01}, []float64{4, 4, 4}, []float64{3, 3, 3}, "ok", false},

@@ -11,26 +11,26 @@ import (
 	"github.com/doorward/doorward/internal/testenv"
 )
 
-// login lets the official MCP client in, which knows nothing but the URL of the
-// resource, and then tells what it did from the requests that it sent.
+// login logs the official MCP client in, which starts with the URL of the resource
+// alone, and then describes each step from the requests that it sent.
 func (w *walk) login(ctx context.Context) {
 	w.page.println("The official MCP client knows one URL, " + w.parts.resource + ", and has no token")
 	who, failure := w.visit(ctx)
 	for _, step := range []struct {
 		name   string
 		wanted func(exchange) bool
-		tell   func(context.Context, *report, exchange)
+		show   func(context.Context, *report, exchange)
 	}{
-		{"Without a token, the answer says where to get one", w.isResource, w.tellChallenge},
-		{"The resource's metadata document names the authorization server", w.isMetadata, w.tellMetadata},
+		{"Without a token, the answer says where to get one", w.isResource, w.showChallenge},
+		{"The resource's metadata document names the authorization server", w.isMetadata, w.showMetadata},
 		{
 			"The authorization server says how to log in", w.isAuth("/.well-known/oauth-authorization-server"),
-			w.tellAuthServer,
+			w.showAuthServer,
 		},
-		{"Login: PKCE, and the resource is named", w.isAuth("/token"), w.tellToken},
+		{"Login: PKCE, and the resource is named", w.isAuth("/token"), w.showToken},
 		{
 			"With the token, a tool call succeeds", w.isCall,
-			func(ctx context.Context, r *report, e exchange) { w.tellCall(ctx, r, e, who) },
+			func(ctx context.Context, r *report, e exchange) { w.showCall(ctx, r, e, who) },
 		},
 	} {
 		if ctx.Err() != nil {
@@ -39,7 +39,7 @@ func (w *walk) login(ctx context.Context) {
 		r := report{name: step.name}
 		if e, found := w.recorder.find(step.wanted); found {
 			r.verdict = strconv.Itoa(e.status)
-			step.tell(ctx, &r, e)
+			step.show(ctx, &r, e)
 		} else {
 			r.fault(errors.Join(errors.New("the client never got this far"), failure))
 		}
@@ -75,7 +75,7 @@ func (w *walk) isCall(e exchange) bool {
 	return w.isResource(e) && strings.Contains(string(e.call), `"tools/call"`)
 }
 
-func (w *walk) tellChallenge(ctx context.Context, r *report, e exchange) {
+func (w *walk) showChallenge(ctx context.Context, r *report, e exchange) {
 	r.row("sent", e.method+" "+e.url.String()+", its first request")
 	r.row("came back", status(e.status))
 	r.row("", challengeLines(e)...)
@@ -85,7 +85,7 @@ func (w *walk) tellChallenge(ctx context.Context, r *report, e exchange) {
 	r.row("why", "This challenge (RFC 6750, RFC 9728) is all a client needs to begin.")
 }
 
-func (w *walk) tellMetadata(ctx context.Context, r *report, e exchange) {
+func (w *walk) showMetadata(ctx context.Context, r *report, e exchange) {
 	r.row("sent", e.method+" "+e.url.String())
 	r.row("came back", status(e.status))
 	var document struct {
@@ -101,7 +101,7 @@ func (w *walk) tellMetadata(ctx context.Context, r *report, e exchange) {
 	r.row("why", "Doorward answers this itself (RFC 9728); the MCP server needs no code for it.")
 }
 
-func (w *walk) tellAuthServer(_ context.Context, r *report, e exchange) {
+func (w *walk) showAuthServer(_ context.Context, r *report, e exchange) {
 	var document struct {
 		Issuer string   `json:"issuer"`
 		PKCE   []string `json:"code_challenge_methods_supported"`
@@ -117,7 +117,7 @@ func (w *walk) tellAuthServer(_ context.Context, r *report, e exchange) {
 	r.row("why", "RFC 8414. From here on client and authorization server talk; doorward is not asked.")
 }
 
-func (w *walk) tellToken(_ context.Context, r *report, e exchange) {
+func (w *walk) showToken(_ context.Context, r *report, e exchange) {
 	if registered, found := w.recorder.find(w.isAuth("/register")); found {
 		r.row("sent", fmt.Sprintf("POST /register -> %s, a client_id of its own", status(registered.status)))
 	}
@@ -152,7 +152,7 @@ func (w *walk) tellToken(_ context.Context, r *report, e exchange) {
 	r.row("why", "Because the client named the resource (RFC 8707), aud says what the token is for.")
 }
 
-func (w *walk) tellCall(ctx context.Context, r *report, e exchange, who testenv.Identity) {
+func (w *walk) showCall(ctx context.Context, r *report, e exchange, who testenv.Identity) {
 	r.row("sent", e.method+" "+e.url.String()+", tools/call whoami", "Authorization: Bearer <the token>")
 	r.row("came back", status(e.status)+", and whoami returns what the MCP server received:",
 		"  x-mcp-auth-issuer:  "+who.Issuer, "  x-mcp-auth-subject: "+who.Subject,

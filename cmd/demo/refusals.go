@@ -141,7 +141,7 @@ func bearer(token string) [][2]string { return [][2]string{{"Authorization", "Be
 func (p *parts) but(claim string, value any) string {
 	claims := p.auth.Claims(p.resource, "mcp:read")
 	claims[claim] = value
-	return p.auth.Mint(claims)
+	return p.auth.Issue(claims)
 }
 
 func lacking(scopes string) string {
@@ -164,7 +164,7 @@ func (w *walk) refusals(ctx context.Context) {
 		if err != nil {
 			r.fault(err)
 		} else {
-			w.tell(ctx, &r, a, e)
+			w.describe(ctx, &r, a, e)
 			r.arrived(a, w.parts.mcp.Requests()[before:])
 		}
 		if a.why != "" {
@@ -174,7 +174,7 @@ func (w *walk) refusals(ctx context.Context) {
 	}
 }
 
-func (w *walk) tell(ctx context.Context, r *report, a attempt, e exchange) {
+func (w *walk) describe(ctx context.Context, r *report, a attempt, e exchange) {
 	r.verdict = strconv.Itoa(e.status)
 	r.row("sent", a.sent)
 	if strings.Contains(e.challenge(), "insufficient_scope") {

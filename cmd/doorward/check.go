@@ -37,7 +37,7 @@ func checkCommand() *cobra.Command {
 	return cmd
 }
 
-var errNoConfig = fmt.Errorf("no --config PATH is given")
+var errNoConfig = fmt.Errorf("--config PATH is missing")
 
 // check checks everything that it can read, whatever is wrong elsewhere.
 func check(cmd *cobra.Command, paths []string, online bool) error {

@@ -37,7 +37,7 @@ func explainCommand(now func() time.Time) *cobra.Command {
 		Use:   "explain --config PATH --url URL",
 		Short: "Show why one request is allowed or refused, step by step",
 		Long: "Runs one request through the steps of serve and prints each, the rule that decided\n" +
-			"and the exact answer the client would get. Keys that are not given in files, and\n" +
+			"and the exact answer the client would get. Keys that are not in files, and\n" +
 			"policy bundles, are fetched for this run. What Envoy alone knows (the client's certificate, context\n" +
 			"extensions) is not part of the request, its address only with --source-address.\n\n" +
 			"Exit code: 0 allowed, 3 refused, 1 where nothing could be decided (503) or read.",
@@ -69,9 +69,9 @@ func (x *explanation) run(cmd *cobra.Command) error {
 	case len(x.paths) == 0:
 		return errNoConfig
 	case x.url == "":
-		return errors.New("no --url URL is given")
+		return errors.New("--url URL is missing")
 	case x.tokenFile != "" && x.insecureClaims != "":
-		return errors.New("--insecure-claims takes the place of --token-file: give one of them")
+		return errors.New("--insecure-claims takes the place of --token-file: write one of them")
 	}
 	request, err := explain.NewRequest(x.method, x.url, x.headers)
 	if err != nil {

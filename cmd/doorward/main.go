@@ -75,7 +75,7 @@ func (f *failure) Unwrap() error { return f.err }
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "doorward",
-		Short: "Was this token issued for this door?",
+		Short: "Verify that each request to an MCP server has a token that was issued for it",
 		Long: "Doorward is an Envoy external-authorization service. It turns any MCP server behind\n" +
 			"Envoy into an OAuth 2.1 resource server: it verifies the token, demands that it was\n" +
 			"issued for this resource, keeps it from going further, and challenges everybody else.",

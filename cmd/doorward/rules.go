@@ -16,7 +16,7 @@ func rulesInForce(engine *policy.Engine, resource string) string {
 	}
 	rules := engine.Rules(resource)
 	if len(rules) == 0 {
-		return "  no rules of your own: the audience and the scopes are judged alone\n"
+		return "  no rules of your own: the built-in rules alone decide, on audience and scopes\n"
 	}
 	var b strings.Builder
 	for _, rule := range rules {

@@ -19,7 +19,7 @@ func schemaCommand() *cobra.Command {
 		Use:   "schema config|input|presets",
 		Short: "Print the JSON Schema of the configuration or of what a rule sees, or the presets of issuers",
 		Long: "Prints a JSON Schema (draft 7): of doorward.yaml, for editors that complete and check YAML, or of\n" +
-			"input, for opa check --schema and for whoever writes rules. With presets it prints, as YAML, what each\n" +
+			"input, for opa check --schema and for authors of rules. With presets it prints, as YAML, what each\n" +
 			"value of issuers[].preset fills in; a key that is written beside preset replaces that of the preset.",
 		Example: "  doorward schema input\n  doorward schema config > doorward.schema.json\n" +
 			"  doorward schema presets",

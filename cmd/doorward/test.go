@@ -20,13 +20,13 @@ func testCommand() *cobra.Command {
 		Use:   "test [PATH]...",
 		Short: "Run the tests of your own rules",
 		Long: "Runs every rule whose name begins with test_ in *_test.rego, beside the rules and data that\n" +
-			"serve would read from the same paths (this folder, if none is given). A test reads\n\n" +
+			"serve would read from the same paths (by default this folder). A test reads\n\n" +
 			"  package authz_test\n\n" +
 			"  import data.authz\n" +
 			"  import data.doorward\n\n" +
 			"  test_reading if count(authz.deny) == 0 with input as doorward.request({\"method\": \"GET\"})\n\n" +
-			"doorward.request makes a complete input that the door lets in, changed by what is given; members\n" +
-			"of the request stand at the top, beside claims, token and resource. doorward.decision is the whole\n" +
+			"doorward.request makes a complete input of an allowed request, changed by its argument; members\n" +
+			"of the request are at the top level, beside claims, token and resource. doorward.decision is the whole\n" +
 			"decision. For a test that fails, its false line, the input and the decision are shown, the latter\n" +
 			"with what the test's own `with` put in place of data and functions.",
 		Example: "  doorward test policy/\n  doorward test --coverage policy/",

@@ -127,7 +127,7 @@ func (o Options) checkURLs() finding.List {
 		case u.Scheme == "http":
 			problems = append(problems, finding.Finding{
 				Path: path, Severity: finding.Warning,
-				Message: "plain http: whoever is on the way can replace the keys: use https outside of tests",
+				Message: "plain http: others on the network can replace the keys: use https outside of tests",
 			})
 		}
 		return u
@@ -179,7 +179,7 @@ func (o Options) checkStatic() finding.List {
 	var problems finding.List
 	if o.JWKSURI != "" {
 		problems = append(problems, finding.Finding{
-			Path: "jwks_uri", Message: "the keys are given already: write one of jwks_uri, jwks_file and jwks",
+			Path: "jwks_uri", Message: "keys are set already: write one of jwks_uri, jwks_file and jwks",
 		})
 	}
 	set, skipped, err := parse(o.Static, o.keyUse())

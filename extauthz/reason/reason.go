@@ -9,11 +9,11 @@ package reason
 import "net/http"
 
 // Reason is one entry of the closed list. The zero value is [Internal], which
-// denies: a verdict nobody filled in is a refusal.
+// denies: a verdict that is not filled in is a refusal.
 type Reason uint8
 
-// The reasons. From [Misconfigured] on they stand in the order in which they
-// win: where several apply to one request, the first is its answer.
+// The reasons. From [Misconfigured] on the order is that of precedence: where several
+// apply to one request, the first is its answer.
 const (
 	Internal            Reason = iota // a fault of ours, or a request without its parts
 	Allowed                           // the only reason that lets a request through
@@ -36,13 +36,13 @@ const (
 	KeyUnknown                        // the issuer's set has no such key
 	SignatureInvalid                  // the signature does not verify
 	TokenRevoked                      // a revocation names the token, its subject, client or key
-	BindingUnproven                   // cnf demands a proof that was not given
+	BindingUnproven                   // cnf demands a proof that is absent
 	DPoPProofInvalid                  // the proof does not show possession of the key (RFC 9449, section 4.3)
 	DPoPNonceRequired                 // the proof carries no nonce of ours that holds (RFC 9449, section 9)
 	AudienceMismatch                  // aud does not name this resource (RFC 8707)
 	Passthrough                       // the decision would leave the credential on the request
 	PolicyError                       // the policy is undefined, failed, or of the wrong shape
-	PolicyDenied                      // a rule of the team said no
+	PolicyDenied                      // a rule of the team denied it
 	InsufficientScope                 // the token lacks a scope of this operation
 	count
 )
@@ -202,7 +202,7 @@ var meanings = [count]meaning{
 	PolicyDenied: {
 		"policy_denied", http.StatusForbidden, "",
 		"The request was refused by policy",
-		"a rule of the team's policy said no: see rule, and the code and message of a deny",
+		"a rule of the team's policy denied the request: see rule, and the code and message of a deny",
 	},
 	InsufficientScope: {
 		"insufficient_scope", http.StatusForbidden, insufficientScope,

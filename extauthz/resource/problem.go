@@ -213,7 +213,7 @@ func sameNames(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-// binding checks the entries that say for whom a token is where aud does not.
+// binding checks the entries that bind a token to the resource where aud does not.
 func (c *checker) binding(at string, s Spec) {
 	c.exact(at+".clients", s.Clients)
 	c.exact(at+".subjects", s.Subjects)
@@ -245,7 +245,7 @@ func (c *checker) exact(at string, values []string) {
 func (c *checker) segments(at, value string) {
 	parts := strings.FieldsFunc(value, isSeparator)
 	if slices.ContainsFunc(parts, func(part string) bool { return part != "*" && strings.Contains(part, "*") }) {
-		c.problem(at, "has * in a part of a segment: * stands for one whole segment between : and / alone")
+		c.problem(at, "has * in a part of a segment: * matches one whole segment between : and / alone")
 	}
 	if len(parts) > 0 && !slices.ContainsFunc(parts, func(part string) bool { return part != "*" }) {
 		c.problem(at, "matches every value: write at least one segment out")

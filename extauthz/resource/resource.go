@@ -85,7 +85,7 @@ type Table struct {
 	asPattern []*regexp.Regexp // the same of patterns
 }
 
-// site is what lives on one authority.
+// site has the resources of one authority.
 type site struct {
 	places    map[string]*Resource // by path; "" for the whole authority
 	folded    map[string]bool      // folded paths of places

@@ -61,7 +61,7 @@ func (s Spec) WithImplied(scopes []string) []string {
 	return all
 }
 
-// NeededScopes returns what a challenge asks for before a policy has said more:
+// NeededScopes returns what a challenge asks for before a policy is evaluated:
 // Scopes and the first alternative of ScopesAny.
 func (s Spec) NeededScopes() []string {
 	if len(s.ScopesAny) == 0 {

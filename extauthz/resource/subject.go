@@ -17,7 +17,7 @@ func (s Spec) MatchesClaim(name, value string) bool {
 
 func isSeparator(r rune) bool { return r == ':' || r == '/' }
 
-// matchesSegments compares byte for byte, where * stands for one whole segment
+// matchesSegments compares byte for byte, where * matches one whole segment
 // between ":" and "/" that is not empty.
 func matchesSegments(accepted, value string) bool {
 	for {

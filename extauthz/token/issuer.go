@@ -51,7 +51,7 @@ type Issuer struct {
 	SelfAssertedAudience bool     // callers choose aud themselves
 }
 
-// digest stands for all rules of an issuer.
+// digest is a hash of all rules of an issuer.
 type digest [sha256.Size]byte
 
 // digestOf covers every field of an issuer but Keys, so that a field which is added
@@ -201,7 +201,7 @@ func (i *Issuer) findKeys(ctx context.Context, h header, iss string) ([]*jwks.Ke
 }
 
 // issuedUnder compares the issuer of a key with an iss. In a set that tenants
-// share, "{tenantid}" stands for one segment.
+// share, "{tenantid}" matches one segment.
 func issuedUnder(issuer, iss string) bool {
 	before, after, shared := strings.Cut(issuer, "{tenantid}")
 	if !shared {

@@ -217,11 +217,11 @@ func (s *Source) fail(f failure) {
 		return // the refusal of the bundle is more specific
 	}
 	if f.what != s.failure.what || f.refused && f.detail != s.failure.detail {
-		said := "the bundle there is of no use"
+		message := "the bundle at this location cannot be used"
 		if s.latest != nil {
-			said += ": the one before stays"
+			message += ": the one before stays"
 		}
-		s.log.Error(said, slog.String("problem", f.String()))
+		s.log.Error(message, slog.String("problem", f.String()))
 	}
 	s.failure = f
 }

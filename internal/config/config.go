@@ -112,8 +112,8 @@ type Issuer struct {
 }
 
 // Names lists the values that iss may have: Keys.Issuer or, where that is a
-// template, the issuer of each tenant; and the trust domain, which stands for an iss
-// that is absent.
+// template, the issuer of each tenant; and the trust domain, which takes the place of
+// an iss that is absent.
 func (i Issuer) Names() []string {
 	names := issuer{Issuer: i.Keys.Issuer, Tenants: i.Tenants}.names()
 	if i.TrustDomain != "" {

@@ -29,7 +29,7 @@ var descriptions = map[string]string{ //nolint:gosec // descriptions of files wi
 	"limits.check_timeout":        "the longest time that a Check may take",
 
 	"issuers":                     "the authorization servers whose tokens are trusted",
-	"issuers.issuer":              "the exact iss of its tokens; {tenant} in it stands for each of tenants",
+	"issuers.issuer":              "the exact iss of its tokens; {tenant} in it is replaced by each of tenants",
 	"issuers.preset":              "an identity provider, whose values fill in other keys; NAME@VERSION pins them",
 	"issuers.tenants":             "the tenants that are trusted, exactly as in iss, for the placeholder in issuer",
 	"issuers.spiffe_trust_domain": "the trust domain of its JWT-SVIDs, which may lack iss",

@@ -93,13 +93,13 @@ type masks struct{ claims, host, method, path bool }
 
 // redact takes credentials out of what e holds, wherever a client, a token or a
 // rule that repeats them may have put one.
-func (e *entry) redact(given *Event) {
+func (e *entry) redact(before *Event) {
 	e.Method, e.Host, e.Path = redact.Text(e.Method), redact.Host(e.Host), redact.Path(e.Path)
 	e.Code, e.RequestID = redact.Text(e.Code), redact.ID(e.RequestID)
 	e.Client, e.KeyID = redact.ID(e.Client), redact.ID(e.KeyID)
 	e.masked = masks{
-		claims: len(given.Claims) > 0, host: e.Host != given.Host,
-		method: e.Method != given.Method, path: e.Path != given.Path,
+		claims: len(before.Claims) > 0, host: e.Host != before.Host,
+		method: e.Method != before.Method, path: e.Path != before.Path,
 	}
 }
 

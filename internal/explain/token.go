@@ -79,8 +79,8 @@ func date(at, now time.Time) *dateReport {
 	return &dateReport{at.UTC().Format(time.RFC3339), relativeTime(at, now)}
 }
 
-// relativeTime tells how far a date lies from now. What is centuries off is cut at the
-// longest duration there is, some 292 years.
+// relativeTime writes how far a date lies from now, at most the longest duration,
+// some 292 years.
 func relativeTime(at, now time.Time) string {
 	switch gap := at.Sub(now).Round(time.Second); {
 	case gap > 0:

@@ -76,7 +76,7 @@ func spells(s, name string, step func(string) (byte, string)) bool {
 func isBracket(c byte) bool { return c == '[' || c == ']' }
 
 // next reads one byte of a URL's query, and what comes after it. A '%' that
-// begins no escape stands for itself, as lenient readers have it.
+// begins no escape is that byte itself, as lenient readers have it.
 func next(s string) (byte, string) {
 	switch {
 	case s == "":

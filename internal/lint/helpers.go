@@ -99,17 +99,17 @@ func (r *reader) defined(t *ast.Term) []*ast.Rule {
 // inside reads one definition of a helper with the arguments that it has here: a
 // parameter whose argument is a path of input is another name of that path.
 func (r *reader) inside(rule *ast.Rule, args []*ast.Term) *reader {
-	given := map[ast.Var]ast.Ref{}
+	arguments := map[ast.Var]ast.Ref{}
 	for i, argument := range rule.Head.Args[:min(len(rule.Head.Args), len(args))] {
 		name, isVar := argument.Value.(ast.Var)
 		if !isVar {
 			continue
 		}
 		if path, ok := r.path(args[i]); ok {
-			given[name] = path
+			arguments[name] = path
 		}
 	}
-	return newReader(rule, r.helpers, r.known, r.found, given)
+	return newReader(rule, r.helpers, r.known, r.found, arguments)
 }
 
 // total reports a helper that has a value where no body of it holds, by `else` or

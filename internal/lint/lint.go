@@ -62,9 +62,9 @@ type reader struct {
 	found    *finding.List
 }
 
-// newReader reads a rule. Where it is a function, given has the arguments that are
+// newReader reads a rule. Where it is a function, arguments has the arguments that are
 // paths of input.
-func newReader(rule *ast.Rule, all helpers, known Known, found *finding.List, given map[ast.Var]ast.Ref) *reader {
+func newReader(rule *ast.Rule, all helpers, known Known, found *finding.List, arguments map[ast.Var]ast.Ref) *reader {
 	r := &reader{
 		rule: rule, helpers: all, known: known, found: found,
 		alias: map[ast.Var]ast.Ref{}, drawn: map[ast.Var]ast.Ref{}, imported: map[ast.Var]ast.Ref{},
@@ -79,7 +79,7 @@ func newReader(rule *ast.Rule, all helpers, known Known, found *finding.List, gi
 			r.imported[imported.Name()] = path
 		}
 	}
-	maps.Copy(r.alias, given)
+	maps.Copy(r.alias, arguments)
 	r.assignments()
 	r.draws()
 	return r

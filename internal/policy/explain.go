@@ -154,12 +154,12 @@ func reasonsOf(d *Decision, home string) []string {
 // the decision.
 func (v *visit) denies(d *Decision) bool {
 	return !v.set || slices.ContainsFunc(d.Denials, func(n Message) bool {
-		return v.path == n.Rule && v.said(n.Code, n.Message)
+		return v.path == n.Rule && v.hasDenial(n.Code, n.Message)
 	})
 }
 
-// said reports whether this rule has the element of deny with this code and message.
-func (v *visit) said(code, message string) bool {
+// hasDenial reports whether this rule has the element of deny with this code and message.
+func (v *visit) hasDenial(code, message string) bool {
 	denial := ast.NewObject(
 		ast.Item(ast.InternedTerm("code"), ast.StringTerm(code)),
 		ast.Item(ast.InternedTerm("message"), ast.StringTerm(message)),

@@ -33,9 +33,9 @@ func explain(ctx context.Context, suite *policy.Suite, result *tester.Result) []
 	// The result is known. The index would skip rules without an event.
 	_, _ = query.Eval(ctx, rego.EvalQueryTracer(w), rego.EvalRuleIndexing(false))
 	if w.line == nil { // it ended in an error
-		w.input, w.given = w.last, w.lastGiven
+		w.input, w.replacements = w.last, w.lastReplacements
 	}
-	given := w.replaced()
+	replacements := w.replaced()
 	var lines []string
 	for _, line := range append(w.inRules, w.line...) {
 		if result.Error != nil {
@@ -47,7 +47,7 @@ func explain(ctx context.Context, suite *policy.Suite, result *tester.Result) []
 		return lines
 	}
 	lines = append(lines, "input:    "+describe(ctx, suite, w.input.Value))
-	for _, with := range given {
+	for _, with := range replacements {
 		lines = append(lines, "with:     "+short(with.Target.String()+" as "+with.Value.String()))
 	}
 	for _, evaluated := range suite.Packages {
@@ -55,19 +55,19 @@ func explain(ctx context.Context, suite *policy.Suite, result *tester.Result) []
 		if len(suite.Packages) > 1 {
 			what = "decision of " + evaluated.Package + ": "
 		}
-		lines = append(lines, what+decide(ctx, suite, evaluated.Query, w.input.Value, given))
+		lines = append(lines, what+decide(ctx, suite, evaluated.Query, w.input.Value, replacements))
 	}
 	return lines
 }
 
 // decide is the decision on an input, with the data and functions that the test
 // replaced.
-func decide(ctx context.Context, suite *policy.Suite, query string, input ast.Value, given []*ast.With) string {
+func decide(ctx context.Context, suite *policy.Suite, query string, input ast.Value, replacements []*ast.With) string {
 	asked, err := ast.ParseBody(query)
 	if err != nil || len(asked) != 1 {
 		return "not available"
 	}
-	asked[0].With = given
+	asked[0].With = replacements
 	results, err := rego.New(
 		rego.ParsedQuery(asked), rego.Compiler(suite.Compiler), rego.Store(suite.Store),
 		rego.ParsedInput(input), rego.StrictBuiltinErrors(true),
@@ -110,20 +110,20 @@ type tracer struct {
 	test  *ast.Location
 	rules []string
 
-	query   uint64            // of the test's body
-	at      *ast.Location     // the line of the test that is evaluated
-	line    []unmetExpression // the last one of the test, if any
-	pending []unmetExpression // in rules, since that line began
-	inRules []unmetExpression
-	input   *ast.Term   // the last before the line was false
-	given   []*ast.With // the replaced data and functions then
+	query        uint64            // of the test's body
+	at           *ast.Location     // the line of the test that is evaluated
+	line         []unmetExpression // the last one of the test, if any
+	pending      []unmetExpression // in rules, since that line began
+	inRules      []unmetExpression
+	input        *ast.Term   // the last before the line was false
+	replacements []*ast.With // the replaced data and functions then
 
-	last      *ast.Term // the last of all
-	lastGiven []*ast.With
-	asked     uint64 // the query of last
-	frames    map[uint64]*frame
-	changes   int // of frames, to see that one is new
-	taken     int // the value of changes when lastGiven was made
+	last             *ast.Term // the last of all
+	lastReplacements []*ast.With
+	asked            uint64 // the query of last
+	frames           map[uint64]*frame
+	changes          int // of frames, to see that one is new
+	taken            int // the value of changes when lastReplacements was made
 }
 
 // frame is a query that is evaluated, with the data and functions that its line
@@ -159,7 +159,7 @@ func (w *tracer) TraceEvent(e topdown.Event) {
 	w.frame(&e, expr)
 	if input := e.Input(); input != nil {
 		if w.asked != e.QueryID || w.taken != w.changes {
-			w.asked, w.taken, w.lastGiven = e.QueryID, w.changes, w.inForce(e.QueryID)
+			w.asked, w.taken, w.lastReplacements = e.QueryID, w.changes, w.inForce(e.QueryID)
 		}
 		w.last = input
 	}
@@ -172,7 +172,7 @@ func (w *tracer) TraceEvent(e topdown.Event) {
 		w.at, w.pending = e.Location, nil
 	case inTest && e.Op == topdown.FailOp:
 		w.line, w.inRules = []unmetExpression{{e.Location, values(&e, expr)}}, w.pending
-		w.input, w.given = w.last, w.lastGiven
+		w.input, w.replacements = w.last, w.lastReplacements
 	case e.Op == topdown.FailOp && slices.Contains(w.rules, e.Location.File):
 		w.note(unmetExpression{e.Location, values(&e, expr)})
 	}
@@ -213,8 +213,8 @@ func (w *tracer) inForce(query uint64) []*ast.With {
 // two replacements of one path the inner one counts.
 func (w *tracer) replaced() []*ast.With {
 	var all []*ast.With
-	for i, with := range w.given {
-		inner := slices.ContainsFunc(w.given[i+1:], func(later *ast.With) bool {
+	for i, with := range w.replacements {
+		inner := slices.ContainsFunc(w.replacements[i+1:], func(later *ast.With) bool {
 			outerRef, isRef := with.Target.Value.(ast.Ref)
 			innerRef, too := later.Target.Value.(ast.Ref)
 			return isRef && too && outerRef.HasPrefix(innerRef) || with.Target.Equal(later.Target)

@@ -18,7 +18,7 @@ import (
 // describe writes the members of an input that differ from doorward.request({}),
 // which are those that its author wrote. Any other input is written as it is.
 func describe(ctx context.Context, suite *policy.Suite, input ast.Value) string {
-	given, err := ast.JSON(input)
+	argument, err := ast.JSON(input)
 	if err != nil {
 		return err.Error()
 	}
@@ -26,12 +26,12 @@ func describe(ctx context.Context, suite *policy.Suite, input ast.Value) string 
 		rego.Query("data.doorward.request({})"), rego.Compiler(suite.Compiler), rego.Store(suite.Store),
 	).Eval(ctx)
 	if err != nil || len(results) != 1 {
-		return compact(given)
+		return compact(argument)
 	}
 	plain, _ := results[0].Expressions[0].Value.(map[string]any)
-	changed, ok := given.(map[string]any)
+	changed, ok := argument.(map[string]any)
 	if !ok || len(changed) != len(plain) {
-		return compact(given)
+		return compact(argument)
 	}
 	var parts []string
 	for _, section := range slices.Sorted(maps.Keys(plain)) {

@@ -39,8 +39,8 @@ func misspelt(m *ast.Module, t *ast.Term, known map[string][]string) finding.Lis
 	if !ok || len(call) != 2 || fullName(m, call[0]) != "data.doorward.request" {
 		return nil
 	}
-	if given, ok := call[1].Value.(ast.Object); ok {
-		return unknown(given, "", known)
+	if argument, ok := call[1].Value.(ast.Object); ok {
+		return unknown(argument, "", known)
 	}
 	return nil
 }
@@ -99,9 +99,9 @@ func members() map[string][]string {
 	return known
 }
 
-func unknown(given ast.Object, section string, known map[string][]string) finding.List {
+func unknown(argument ast.Object, section string, known map[string][]string) finding.List {
 	var problems finding.List
-	given.Foreach(func(key, value *ast.Term) {
+	argument.Foreach(func(key, value *ast.Term) {
 		name, ok := key.Value.(ast.String)
 		if !ok {
 			return

@@ -81,7 +81,7 @@ func (d *decisions) open(_ context.Context, next, _ *lifetime[logOptions, *decis
 }
 
 // use makes next the log in force, for Checks that run no longer than lastUse.
-func (d *decisions) use(next lives[single, logOptions, *decisionlog.Log], lastUse time.Duration) {
+func (d *decisions) use(next instances[single, logOptions, *decisionlog.Log], lastUse time.Duration) {
 	before, now := d.inForce()[single{}], next[single{}]
 	d.activate(next)
 	d.lastUse = lastUse

@@ -23,7 +23,7 @@ type issuers struct {
 
 type (
 	issuerSource  = lifetime[jwks.Options, *jwks.Source]
-	issuerSources = lives[string, jwks.Options, *jwks.Source]
+	issuerSources = instances[string, jwks.Options, *jwks.Source]
 )
 
 func newIssuers(log *slog.Logger, metrics *metrics, readiness *readiness) *issuers {

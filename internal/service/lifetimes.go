@@ -21,7 +21,7 @@ type lifetimes[K comparable, O any, V comparable] struct {
 	start func(ctx context.Context, next, before *lifetime[O, V]) error
 
 	mu      sync.Mutex
-	running lives[K, O, V]
+	running instances[K, O, V]
 }
 
 // lifetime is a value that runs.
@@ -32,12 +32,12 @@ type lifetime[O any, V comparable] struct {
 	end     func() // called after stop, when what comes next runs
 }
 
-// lives are values by key. They do not change.
-type lives[K comparable, O any, V comparable] map[K]*lifetime[O, V]
+// instances are values by key. They do not change.
+type instances[K comparable, O any, V comparable] map[K]*lifetime[O, V]
 
 // prepare starts what is wanted and cannot be kept.
-func (l *lifetimes[K, O, V]) prepare(ctx context.Context, wanted ...O) (lives[K, O, V], error) {
-	running, all := l.inForce(), lives[K, O, V]{}
+func (l *lifetimes[K, O, V]) prepare(ctx context.Context, wanted ...O) (instances[K, O, V], error) {
+	running, all := l.inForce(), instances[K, O, V]{}
 	for _, o := range wanted {
 		key := l.key(o)
 		before := running[key]
@@ -58,7 +58,7 @@ func (l *lifetimes[K, O, V]) prepare(ctx context.Context, wanted ...O) (lives[K,
 }
 
 // activate makes next what runs, and ends what is not in it.
-func (l *lifetimes[K, O, V]) activate(next lives[K, O, V]) {
+func (l *lifetimes[K, O, V]) activate(next instances[K, O, V]) {
 	l.mu.Lock()
 	before := l.running
 	l.running = next
@@ -67,16 +67,16 @@ func (l *lifetimes[K, O, V]) activate(next lives[K, O, V]) {
 }
 
 // discard ends what was started for next.
-func (l *lifetimes[K, O, V]) discard(next lives[K, O, V]) { next.endWithout(l.inForce()) }
+func (l *lifetimes[K, O, V]) discard(next instances[K, O, V]) { next.endWithout(l.inForce()) }
 
 // inForce is what runs now.
-func (l *lifetimes[K, O, V]) inForce() lives[K, O, V] {
+func (l *lifetimes[K, O, V]) inForce() instances[K, O, V] {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.running
 }
 
-func (all lives[K, O, V]) endWithout(kept lives[K, O, V]) {
+func (all instances[K, O, V]) endWithout(kept instances[K, O, V]) {
 	for key, one := range all {
 		if now := kept[key]; now == nil || now.value != one.value {
 			one.stop()

@@ -255,7 +255,7 @@ func (s *Service) missing() []string {
 func keyOrigin(o jwks.Options) string {
 	switch {
 	case o.Static != nil:
-		return "given"
+		return "inline"
 	case o.JWKSURI != "":
 		return o.JWKSURI
 	case o.DiscoveryURL != "":

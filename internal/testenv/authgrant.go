@@ -86,8 +86,8 @@ func (s *AuthServer) keep(g grant) (code string) {
 	return code
 }
 
-// redeem takes the grant of a code, which then is used up, and checks that the
-// one who was given the code is the one who brings it.
+// redeem takes the grant of a code, which then is used up, and checks that it was
+// issued to this client, with this redirect URI and verifier.
 func (s *AuthServer) redeem(code, client, redirect, verifier string) (grant, oauthError) {
 	s.mu.Lock()
 	g, found := s.grants[code]

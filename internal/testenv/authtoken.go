@@ -15,21 +15,21 @@ func (s *AuthServer) token(w http.ResponseWriter, r *http.Request) {
 		fail(w, badRequest("invalid_request", "the body is no form"))
 		return
 	}
-	claims, scopes, problem := s.judge(r)
+	claims, scopes, problem := s.decide(r)
 	if problem.present() {
 		fail(w, problem)
 		return
 	}
 	answer(w, http.StatusOK, map[string]any{
-		"access_token": s.Mint(claims),
+		"access_token": s.Issue(claims),
 		"token_type":   "Bearer",
 		"expires_in":   int(s.options.Life.Seconds()),
 		"scope":        strings.Join(scopes, " "),
 	})
 }
 
-// judge decides on a token request and returns what the token will hold.
-func (s *AuthServer) judge(r *http.Request) (claims map[string]any, scopes []string, problem oauthError) {
+// decide decides on a token request and returns what the token will hold.
+func (s *AuthServer) decide(r *http.Request) (claims map[string]any, scopes []string, problem oauthError) {
 	form := r.PostForm
 	known, problem := s.authenticate(r)
 	if problem.present() {
@@ -64,7 +64,7 @@ func (s *AuthServer) judge(r *http.Request) (claims map[string]any, scopes []str
 
 // Claims are those of a good token for resource, as /token would issue it to
 // the server's subject through the client "demo". The map is the caller's own:
-// change it and [AuthServer.Mint] it for a token that is expired, for another
+// change it and [AuthServer.Issue] it for a token that is expired, for another
 // audience, or anything else.
 func (s *AuthServer) Claims(resource string, scopes ...string) map[string]any {
 	return s.claims(s.options.Subject, "demo", resource, scopes)
@@ -89,10 +89,10 @@ func (s *AuthServer) claims(subject, client, resource string, scopes []string) m
 	return claims
 }
 
-// Mint signs any claims with the key that signs now: a JWT of type at+jwt.
-func (s *AuthServer) Mint(claims map[string]any) string { return s.Key().Sign(claims) }
+// Issue signs any claims with the key that signs now: a JWT of type at+jwt.
+func (s *AuthServer) Issue(claims map[string]any) string { return s.Key().Sign(claims) }
 
-// Token is a good token for resource; short for Mint of Claims.
+// Token is a good token for resource; short for Issue of Claims.
 func (s *AuthServer) Token(resource string, scopes ...string) string {
-	return s.Mint(s.Claims(resource, scopes...))
+	return s.Issue(s.Claims(resource, scopes...))
 }

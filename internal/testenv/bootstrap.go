@@ -32,7 +32,7 @@ const (
 )
 
 // Bootstrap is an Envoy configuration of the shape of envoy.yaml, taken apart:
-// the parts that tests look at or change stand beside the whole that they came
+// the parts that tests look at or change are beside the whole that they came
 // from. Manager and Authz are copies until [Bootstrap.JSON] puts them back.
 type Bootstrap struct {
 	Whole    *bootstrapv3.Bootstrap

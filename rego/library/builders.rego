@@ -1,18 +1,18 @@
 # doorward.request completes an input as doorward itself does.
 package doorward.builders
 
-input_of(given) := {
+input_of(changes) := {
 	"version": 1,
 	"request": asked,
 	"resource": resource,
 	"claims": claims,
 	"token": token,
 } if {
-	known(given)
-	resource := merged(example_resource, object.get(given, "resource", {}))
-	asked := tidy(merged(merged(request_for(resource.uri), object.get(given, "request", {})), at_the_top(given)))
-	claims := merged(claims_for(resource), object.get(given, "claims", {}))
-	token := merged(token_for(claims), object.get(given, "token", {}))
+	known(changes)
+	resource := merged(example_resource, object.get(changes, "resource", {}))
+	asked := tidy(merged(merged(request_for(resource.uri), object.get(changes, "request", {})), at_the_top(changes)))
+	claims := merged(claims_for(resource), object.get(changes, "claims", {}))
+	token := merged(token_for(claims), object.get(changes, "token", {}))
 }
 
 sections := {"version", "request", "resource", "claims", "token"}
@@ -30,14 +30,14 @@ token_members := {
 }
 
 # Every name is a member of input; claims may have any name.
-known(given) if {
-	count(object.keys(given) - (sections | request_members)) == 0
-	count(object.keys(object.get(given, "request", {})) - request_members) == 0
-	count(object.keys(object.get(given, "resource", {})) - resource_members) == 0
-	count(object.keys(object.get(given, "token", {})) - token_members) == 0
+known(changes) if {
+	count(object.keys(changes) - (sections | request_members)) == 0
+	count(object.keys(object.get(changes, "request", {})) - request_members) == 0
+	count(object.keys(object.get(changes, "resource", {})) - resource_members) == 0
+	count(object.keys(object.get(changes, "token", {})) - token_members) == 0
 }
 
-at_the_top(given) := object.remove(given, sections)
+at_the_top(changes) := object.remove(changes, sections)
 
 # Objects are merged member by member, other values are replaced.
 merged(first, second) := {name: value |

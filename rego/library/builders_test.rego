@@ -3,8 +3,8 @@ package doorward.builders_test
 import data.doorward
 
 # The outcome for a request that is changed in these members.
-decided(given) := outcome if {
-	outcome := doorward.decision.outcome with input as doorward.request(given) with data.doorward.requirements as []
+decided(changes) := outcome if {
+	outcome := doorward.decision.outcome with input as doorward.request(changes) with data.doorward.requirements as []
 }
 
 test_the_plain_request_is_allowed if decided({}) == "allowed"

@@ -12,4 +12,4 @@ import data.doorward.builders
 # request. A member that is not named has a default, which may depend on the others:
 # the audience is the resource, and the scopes are those of the claim. null leaves a
 # member out. The function is undefined where the name of a member is misspelt.
-request(given) := builders.input_of(given)
+request(changes) := builders.input_of(changes)

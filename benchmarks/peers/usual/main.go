@@ -113,8 +113,8 @@ func (d decision) response() *authv3.CheckResponse {
 func main() {
 	listen := flag.String("listen", "127.0.0.1:9191", "`address` of the gRPC listener")
 	jwks := flag.String("jwks", "", "`file` with the issuer's JWK Set")
-	issuer := flag.String("issuer", "", "whose tokens are taken")
-	audience := flag.String("audience", "", "whom a token must be for")
+	issuer := flag.String("issuer", "", "the iss that a token must have")
+	audience := flag.String("audience", "", "the aud that a token must have")
 	flag.Parse()
 	keys, err := os.ReadFile(*jwks)
 	if err != nil {

@@ -119,13 +119,13 @@ func (k *Key) Sign(claims map[string]any) string {
 	return k.SignAs(header, claims)
 }
 
-// SignAs makes a compact JWS with exactly this header. Whatever the header
-// says, the signature is made with the key's own Alg.
+// SignAs makes a compact JWS with exactly this header. Whatever alg the
+// header has, the signature is made with the key's own Alg.
 func (k *Key) SignAs(header, claims map[string]any) string {
 	return k.SignRaw(must(json.Marshal(header)), must(json.Marshal(claims)))
 }
 
-// SignRaw makes a compact JWS of header and payload as given, byte for byte.
+// SignRaw makes a compact JWS of header and payload, byte for byte.
 func (k *Key) SignRaw(header, payload []byte) string {
 	input := encode(header) + "." + encode(payload)
 	return input + "." + encode(k.Signature([]byte(input)))
@@ -165,7 +165,7 @@ func (k *Key) digest(input []byte) []byte {
 	return h.Sum(nil)
 }
 
-// hash is told by the last three characters of the algorithm's name.
+// hash is named by the last three characters of the algorithm's name.
 func (k *Key) hash() crypto.Hash {
 	switch k.Alg[len(k.Alg)-3:] {
 	case "256":

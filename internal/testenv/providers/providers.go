@@ -3,8 +3,8 @@
 //
 // The shapes are in testdata, one file for each provider. Headers and claims are as the provider's documentation shows
 // them, ids and names are invented, and every row names its source. The keys are made here. A row changes the access
-// token by a JSON merge patch (RFC 7396), so that it shows only what differs. The string ${NOW-60} stands for a
-// NumericDate.
+// token by a JSON merge patch (RFC 7396), so that it shows only what differs. The string ${NOW-60} is replaced
+// by a NumericDate.
 package providers
 
 import (
