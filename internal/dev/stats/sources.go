@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bytes"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/scanner"
@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // source is one Go file that was written by hand.
@@ -172,18 +173,17 @@ func addNames(spec ast.Spec, add func(*ast.Ident)) {
 	}
 }
 
-// wide counts lines of more than 120 columns, with tabs of four.
-func (s sources) wide() int {
+// wide lists the lines of more than 120 columns, with tabs of four.
+func (s sources) wide() []string {
 	const columns, tab = 120, 4
-	wide := 0
+	var wide []string
 	for _, source := range s {
 		if source.isTest() {
 			continue
 		}
-		for line := range bytes.Lines(source.content) {
-			text := strings.TrimRight(string(line), "\n")
-			if len([]rune(text))+(tab-1)*strings.Count(text, "\t") > columns {
-				wide++
+		for i, text := range strings.Split(string(source.content), "\n") {
+			if utf8.RuneCountInString(text)+(tab-1)*strings.Count(text, "\t") > columns {
+				wide = append(wide, fmt.Sprintf("%s:%d", source.path, i+1))
 			}
 		}
 	}
@@ -204,21 +204,56 @@ func (s sources) functions(visit func(source, *ast.FuncDecl)) {
 	}
 }
 
-func (s sources) longest() int {
-	longest := 0
+// measure is a number of each function outside tests. The result has the largest,
+// and the functions that are above most.
+func (s sources) measure(number func(source, *ast.FuncDecl) int, most int) (largest int, above []string) {
 	s.functions(func(in source, f *ast.FuncDecl) {
-		longest = max(longest, in.set.Position(f.End()).Line-in.set.Position(f.Pos()).Line+1)
-	})
-	return longest
-}
-
-func (s sources) manyParameters() int {
-	const most = 5
-	many := 0
-	s.functions(func(_ source, f *ast.FuncDecl) {
-		if f.Type.Params.NumFields() > most {
-			many++
+		n := number(in, f)
+		largest = max(largest, n)
+		if n > most {
+			at := in.set.Position(f.Pos())
+			above = append(above, fmt.Sprintf("%s:%d: %s: %d", in.path, at.Line, f.Name.Name, n))
 		}
 	})
-	return many
+	return largest, above
+}
+
+func linesOf(in source, f *ast.FuncDecl) int {
+	return in.set.Position(f.End()).Line - in.set.Position(f.Pos()).Line + 1
+}
+
+func parametersOf(_ source, f *ast.FuncDecl) int { return f.Type.Params.NumFields() }
+
+// nestingOf is how deep if, for, switch and select are nested. An else if is as
+// deep as its if, and a function literal begins anew.
+func nestingOf(_ source, f *ast.FuncDecl) int {
+	if f.Body == nil {
+		return 0
+	}
+	deepest := 0
+	ast.Walk(nesting{&deepest, 0, nil}, f.Body)
+	return deepest
+}
+
+type nesting struct {
+	deepest *int
+	depth   int
+	same    ast.Stmt // the else of an if
+}
+
+// Visit returns the visitor of what is below a node.
+func (n nesting) Visit(node ast.Node) ast.Visitor {
+	switch at := node.(type) {
+	case *ast.FuncLit:
+		n.depth = 0
+	case *ast.IfStmt:
+		if n.same != at {
+			n.depth++
+		}
+		n.same = at.Else
+	case *ast.ForStmt, *ast.RangeStmt, *ast.SwitchStmt, *ast.TypeSwitchStmt, *ast.SelectStmt:
+		n.depth++
+	}
+	*n.deepest = max(*n.deepest, n.depth)
+	return n
 }

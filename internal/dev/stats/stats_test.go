@@ -54,6 +54,9 @@ func TestSources(t *testing.T) {
 	if got := strings.Join(s.exported(), " "); got != "p.A p.F p.T" {
 		t.Errorf("exported: %s", got)
 	}
+	longest, long := s.measure(linesOf, 7)
+	deepest, _ := s.measure(nestingOf, maxNesting)
+	most, many := s.measure(parametersOf, maxParameters)
 	for _, row := range []struct {
 		name      string
 		got, want int
@@ -61,9 +64,12 @@ func TestSources(t *testing.T) {
 		{"code of p", s.code("p"), 9 + 2 + 2}, // p.go, q.go, wide.go
 		{"code of all", s.code(""), 13 + 2 + 2},
 		{"code of tests", s.testCode(), 2},
-		{"wide lines", s.wide(), 1},
-		{"longest function", s.longest(), 3},
-		{"many parameters", s.manyParameters(), 1},
+		{"wide lines", len(s.wide()), 1},
+		{"longest function", longest, 3},
+		{"functions over two lines", len(long), 1},
+		{"deepest nesting", deepest, 3},
+		{"most parameters", most, 6},
+		{"many parameters", len(many), 1},
 	} {
 		if row.got != row.want {
 			t.Errorf("%s: %d, not %d", row.name, row.got, row.want)
