@@ -72,7 +72,7 @@ func TestBoundTokensThroughEnvoy(t *testing.T) {
 		p := standard(key)
 		p.resources[0].ClientCertificate = "xfcc"
 		h.activate(t, p.state(t))
-		sum := sha256.Sum256([]byte("the certificate of somebody else"))
+		sum := sha256.Sum256([]byte("the certificate of another client"))
 		stolen := bearer(key.Sign(claims(map[string]any{"cnf": map[string]any{"x5t#S256": base64.RawURLEncoding.EncodeToString(sum[:])}})))
 		forged := stolen.with("X-Forwarded-Client-Cert", fmt.Sprintf("Hash=%x", sum))
 		if got := h.send(t, forged); got.status != 401 {

@@ -44,7 +44,7 @@ func TestMetadataThroughEnvoy(t *testing.T) {
 	h := startEnvironment(t, behind.address)
 	h.activate(t, town(jwttest.NewKey("ES256", "key-1")).state(t))
 	t.Run("PR-2, PR-3: which document a request means", func(t *testing.T) { whichDocument(t, h) })
-	t.Run("PR-13: no authorization server lives here", func(t *testing.T) { noAuthorizationServer(t, h) })
+	t.Run("PR-13: no authorization server on this host", func(t *testing.T) { noAuthorizationServer(t, h) })
 	t.Run("PR-6, PR-11: methods and headers", func(t *testing.T) { documentHeaders(t, h) })
 	t.Run("PR-5, PR-12: the SDK accepts them", func(t *testing.T) { theSDKAccepts(t, h) })
 	t.Run("CH-1, CH-6: each challenge names its own document", func(t *testing.T) { challenges(t, h) })

@@ -76,7 +76,7 @@ func reasonRows(key *jwttest.Key) []row {
 		{intent: "a route names a resource nobody configured", ask: good.at("/mcp/misnamed"), reason: reason.Misconfigured, status: 503},
 		{intent: "another path of the host", ask: good.at("/mcpx"), reason: reason.NoResource, status: 403},
 		{intent: "another host", ask: good.on("nowhere.example.com"), reason: reason.NoResource, status: 403},
-		{intent: "T-2: a page of somebody else", ask: good.with("Origin", "https://evil.example.com"), reason: reason.OriginNotAllowed, status: 403},
+		{intent: "T-2: a page of another origin", ask: good.with("Origin", "https://evil.example.com"), reason: reason.OriginNotAllowed, status: 403},
 		{intent: "TK-6: two credentials", ask: good.with("Authorization", "Bearer b"), reason: reason.InvalidRequest, status: 400},
 		{intent: "TK-4: a token behind a semicolon", ask: good.at("/mcp?x=1;access_token=y"), reason: reason.InvalidRequest, status: 400},
 		{intent: "CH-3: no credential, no error code", ask: clientRequest{}, reason: reason.NoCredentials, status: 401},
@@ -120,7 +120,7 @@ func reasonRows(key *jwttest.Key) []row {
 			reason: reason.DPoPNonceRequired, status: 401,
 			challenge: `DPoP resource_metadata="` + metadataURL + `", algs="ES256", error="use_dpop_nonce", error_description="` + reason.DPoPNonceRequired.Description() + `"`,
 		},
-		{intent: "AU-1: for somebody else", ask: token(map[string]any{"aud": otherURI}), reason: reason.AudienceMismatch},
+		{intent: "AU-1: for another server", ask: token(map[string]any{"aud": otherURI}), reason: reason.AudienceMismatch},
 		{
 			intent: "a flood of forged tokens", change: heavy.narrowGate, flood: heavy.forge,
 			reason: reason.Overloaded, status: 503,

@@ -49,7 +49,7 @@ func requestAccounts() []accountRow {
 			[]string{"not configured"},
 		},
 		{
-			"a page of somebody else", nil, header([2]string{"origin", "https://evil.example.com\n" + strings.Repeat("x", 300)}), reason.OriginNotAllowed,
+			"a page of another origin", nil, header([2]string{"origin", "https://evil.example.com\n" + strings.Repeat("x", 300)}), reason.OriginNotAllowed,
 			map[string]string{"origin": "https://evil.example.com\n" + strings.Repeat("x", 231) + "..."},
 			[]string{"if the page is yours"},
 		},
@@ -216,7 +216,7 @@ func decisionAccounts() []accountRow {
 	}
 	return []accountRow{
 		{
-			"a token for somebody else", nil, audience([]string{"https://files.example.com", "b"}), reason.AudienceMismatch,
+			"a token for another server", nil, audience([]string{"https://files.example.com", "b"}), reason.AudienceMismatch,
 			map[string]string{"audience": "https://files.example.com b", "accepted": resourceURI + " app-1"},
 			[]string{"resource=" + resourceURI, "!audiences", "!add"},
 		},

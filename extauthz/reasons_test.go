@@ -64,7 +64,7 @@ func wireRows() []wireRow {
 			func(*testService) clientRequest { return preflight("https://app.example.com") }, reason.Preflight, 204, "",
 		},
 		{
-			"no authorization server lives here (RFC 8414)", nil,
+			"no authorization server on this host (RFC 8414)", nil,
 			func(*testService) clientRequest {
 				return clientRequest{method: "GET", path: "/.well-known/oauth-authorization-server/mcp"}
 			}, reason.Metadata, 404, "",
@@ -126,7 +126,7 @@ func wireRows() []wireRow {
 			func(d *testService) clientRequest { a := bearer(d.token()); a.path = "/mcpx"; return a }, reason.NoResource, 403, "",
 		},
 		{
-			"T-2: a page of somebody else", nil,
+			"T-2: a page of another origin", nil,
 			func(d *testService) clientRequest {
 				a := bearer(d.token())
 				a.headers = append(a.headers, [2]string{"origin", "https://evil.example.com"})
@@ -235,7 +235,7 @@ func wireRows() []wireRow {
 		badToken("X-1: bound to a key", reason.BindingUnproven, func(d *testService) string {
 			return d.token(map[string]any{"cnf": map[string]any{"jkt": "x"}})
 		}),
-		badToken("AU-1: for somebody else", reason.AudienceMismatch, func(d *testService) string {
+		badToken("AU-1: for another server", reason.AudienceMismatch, func(d *testService) string {
 			return d.token(map[string]any{"aud": "https://mcp.example.com/other"})
 		}),
 	)

@@ -113,11 +113,11 @@ var checkRequestShape = newCheckRequestShape()
 
 func newCheckRequestShape() *shape {
 	taking := shapes{takes(), map[protoreflect.FullName]*shape{}}
-	judging := shapes{nil, map[protoreflect.FullName]*shape{}}
+	ignored := shapes{nil, map[protoreflect.FullName]*shape{}}
 	root := taking.of((*authv3.CheckRequest)(nil).ProtoReflect().Descriptor())
 	context := (*authv3.AttributeContext)(nil).ProtoReflect().Descriptor()
 	destination := context.Fields().ByName("destination")
-	taking.of(context).fields[destination.Number()].message = judging.of(destination.Message())
+	taking.of(context).fields[destination.Number()].message = ignored.of(destination.Message())
 	return root
 }
 

@@ -322,7 +322,7 @@ func TestExplainUnsignedClaims(t *testing.T) {
 		code                   int
 	}{
 		{"good ones", encoded(t, claimsAt(nil)), "allowed", 0},
-		{"for somebody else", encoded(t, claimsAt(map[string]any{"aud": "x"})), "audience_mismatch", 3},
+		{"for another server", encoded(t, claimsAt(map[string]any{"aud": "x"})), "audience_mismatch", 3},
 		{"expired", encoded(t, claimsAt(map[string]any{"exp": 1})), "token_expired", 3},
 		{"an issuer that is not trusted", encoded(t, claimsAt(map[string]any{"iss": "https://evil.example.com"})), "issuer_unknown", 3},
 		{"of another kind", encoded(t, claimsAt(map[string]any{"nonce": "n"})), "type_not_allowed", 3},

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// unfit are the ways in which a folder, or a file of keys in it, can be
-// somebody else's. Each needs these words.
+// unfit are the ways in which others may have written a folder, or a file of keys in
+// it. Each needs these words.
 var unfit = []struct {
 	intent string
 	spoil  func(t *testing.T, dir, file string)

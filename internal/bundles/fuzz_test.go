@@ -13,7 +13,7 @@ import (
 )
 
 // A bundle that is accepted stays below its roots, is the same when it is read
-// again, and does not let a token for somebody else through, whatever is in it.
+// again, and does not let a token for another server through, whatever is in it.
 func FuzzAccept(f *testing.F) {
 	f.Add(`{"roots": ["authz"], "revision": "r1", "metadata": {"doorward": {"serial": 7}}}`, "package authz\n\nrequire.a if true\n", `{}`)
 	f.Add(`{"roots": ["a/b", "authz/require"]}`, "package authz.require\n\na if data.a.b\n", `{"a": {"b": true}}`)
@@ -49,7 +49,7 @@ func FuzzAccept(f *testing.F) {
 			Claims:   map[string]any{"aud": "https://other.example.com/mcp"},
 		}
 		if d, _, _ := e.For("r").Decide(t.Context(), in); d.Outcome == policy.Allowed {
-			t.Errorf("a token for somebody else is let through by %q", module)
+			t.Errorf("a token for another server is let through by %q", module)
 		}
 	})
 }

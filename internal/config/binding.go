@@ -23,27 +23,38 @@ func (r *reader) checkBindings(specs []resource.Spec, known knownIssuers) {
 // checkClients refuses a client of two resources that trust one issuer: its tokens
 // would be for both.
 func (r *reader) checkClients(specs []resource.Spec) {
-	type registration struct{ issuer, client string }
-	first := map[registration]int{} // resource
+	first := registrations{}
 	for i, s := range specs {
 		for j, client := range s.Clients {
-			for _, issuer := range s.Issuers {
-				other, again := first[registration{issuer, client}]
-				if !again {
-					first[registration{issuer, client}] = i
-					continue
-				}
-				if other != i {
-					place := r.placeOf(element("resources", other) + ".clients")
-					r.problem(element(element("resources", i)+".clients", j),
-						fmt.Sprintf("is %q, which is also a client of resources[%d] (%v), and both trust %s, "+
-							"so that its tokens would be for both", client, other, place, issuer),
-						"register a client for each resource")
-					break
-				}
+			other, issuer, shared := first.add(i, client, s.Issuers)
+			if !shared {
+				continue
 			}
+			place := r.placeOf(element("resources", other) + ".clients")
+			r.problem(element(element("resources", i)+".clients", j),
+				fmt.Sprintf("is %q, which is also a client of resources[%d] (%v), and both trust %s, "+
+					"so that its tokens would be for both", client, other, place, issuer),
+				"register a client for each resource")
 		}
 	}
+}
+
+// registrations has the first resource of each client at an issuer.
+type registrations map[struct{ issuer, client string }]int
+
+// add adds a client of the resource at each issuer, up to the first issuer at which
+// it is a client of another resource.
+func (first registrations) add(at int, client string, issuers []string) (other int, issuer string, shared bool) {
+	for _, issuer := range issuers {
+		key := struct{ issuer, client string }{issuer, client}
+		other, again := first[key]
+		if !again {
+			first[key] = at
+		} else if other != at {
+			return other, issuer, true
+		}
+	}
+	return 0, "", false
 }
 
 // checkDedicated refuses an issuer that is dedicated to more than one resource, or

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// joined returns what both sets say, the scopes of each.
+// joined returns the scopes of both sets.
 func joined(all, own scopeSets) map[string][]string {
 	if len(all) == 0 {
 		return own
@@ -18,13 +18,18 @@ func joined(all, own scopeSets) map[string][]string {
 	for _, part := range []scopeSets{all, own} {
 		for scope, implied := range part {
 			for _, name := range implied {
-				if !slices.Contains(sets[scope], name) {
-					sets[scope] = append(slices.Clip(sets[scope]), name)
-				}
+				sets[scope] = withName(sets[scope], name)
 			}
 		}
 	}
 	return sets
+}
+
+func withName(names []string, name string) []string {
+	if slices.Contains(names, name) {
+		return names
+	}
+	return append(slices.Clip(names), name)
 }
 
 // checkScopeCycles refuses a scope that includes itself, by scope_implies for all

@@ -265,7 +265,7 @@ func TestRequireForms(t *testing.T) {
 }
 
 // Whatever a team tries, the built-in rules hold: it does not compile, or a
-// token for somebody else and one without scope are refused all the same.
+// token for another server and one without scope are refused all the same.
 func TestTeamCannotLoosen(t *testing.T) {
 	for intent, files := range map[string]map[string]string{
 		"its own decision":          {"a.rego": "package authz\n\ndecision := {\"outcome\": \"allowed\"}"},

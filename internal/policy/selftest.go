@@ -33,12 +33,11 @@ func (e *Engine) SelfTest(ctx context.Context, within time.Duration, targets []T
 	for _, target := range targets {
 		evaluator := e.For(target.Resource.Name)
 		for _, t := range trials(target) {
-			if key, ok := evaluator.trialKey(t); ok {
-				if tried[key] {
-					continue
-				}
-				tried[key] = true
+			key, ok := evaluator.trialKey(t)
+			if ok && tried[key] {
+				continue
 			}
+			tried[key] = ok
 			limited, cancel := context.WithTimeout(ctx, within)
 			_, err := evaluator.evaluate(limited, &t.input) // without the cache
 			cancel()

@@ -71,7 +71,7 @@ var requirements = []requirement{
 	{
 		"TK-8", "MUST", "Only tokens for the own resource are accepted, and no other is passed on.",
 		"MCP, token handling",
-		[]string{reasons + "AU-1: for somebody else", upstream, "rego:test_pt2_all_credentials_leave"},
+		[]string{reasons + "AU-1: for another server", upstream, "rego:test_pt2_all_credentials_leave"},
 		"",
 	},
 	{
@@ -204,7 +204,7 @@ var requirements = []requirement{
 		"",
 	},
 	{
-		"PR-3", "MUST", "It is served at the path form; at the bare form too, where one resource lives on the host.",
+		"PR-3", "MUST", "It is served at the path form; at the bare form too, where one resource is on the host.",
 		"MCP, metadata discovery",
 		[]string{metadata + "PR-2, PR-3: which document a request means", "extauthz/resource:TestDocumentPath"},
 		"",
@@ -264,14 +264,14 @@ var requirements = []requirement{
 	{
 		"PR-13", "compatibility", "Clients of 2025-03-26 look for authorization server metadata on the MCP host.",
 		"MCP 2025-03-26",
-		[]string{metadata + "PR-13: no authorization server lives here"},
+		[]string{metadata + "PR-13: no authorization server on this host"},
 		"answered with 404: the document is optional",
 	},
 
 	{
 		"AU-1", "MUST", "A token must have been issued for this server.", "MCP, token audience binding; RFC 8707, 2",
 		[]string{
-			reasons + "AU-1: for somebody else", "rego:test_au1_byte_equal", "extauthz:TestEachWayIsHeld",
+			reasons + "AU-1: for another server", "rego:test_au1_byte_equal", "extauthz:TestEachWayIsHeld",
 		},
 		"",
 	},
@@ -324,7 +324,7 @@ var requirements = []requirement{
 	},
 	{
 		"PT-2", "MUST NOT", "A token that was not issued for this server is not accepted.", "MCP, token passthrough",
-		[]string{reasons + "AU-1: for somebody else", "rego:test_pt2_nothing_leaves"},
+		[]string{reasons + "AU-1: for another server", "rego:test_pt2_nothing_leaves"},
 		"",
 	},
 	{
@@ -351,7 +351,7 @@ var requirements = []requirement{
 	},
 	{
 		"T-2", "MUST", "An origin that is present and not allowed is answered with 403.", "MCP, transports",
-		[]string{reasons + "T-2: a page of somebody else"},
+		[]string{reasons + "T-2: a page of another origin"},
 		"",
 	},
 	{

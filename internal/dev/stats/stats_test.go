@@ -1,6 +1,9 @@
 package main
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,8 +57,7 @@ func TestSources(t *testing.T) {
 	if got := strings.Join(s.exported(), " "); got != "p.A p.F p.T" {
 		t.Errorf("exported: %s", got)
 	}
-	longest, long := s.measure(linesOf, 7)
-	deepest, _ := s.measure(nestingOf, maxNesting)
+	longest, long := s.measure(linesOf, 2)
 	most, many := s.measure(parametersOf, maxParameters)
 	for _, row := range []struct {
 		name      string
@@ -67,12 +69,31 @@ func TestSources(t *testing.T) {
 		{"wide lines", len(s.wide()), 1},
 		{"longest function", longest, 3},
 		{"functions over two lines", len(long), 1},
-		{"deepest nesting", deepest, 3},
 		{"most parameters", most, 6},
 		{"many parameters", len(many), 1},
 	} {
 		if row.got != row.want {
 			t.Errorf("%s: %d, not %d", row.name, row.got, row.want)
+		}
+	}
+}
+
+func TestNesting(t *testing.T) {
+	for body, want := range map[string]int{
+		"":                             0,
+		"if a {} else if b {} else {}": 1,
+		"if a {} else if b { for {} }": 2,
+		"if a {} else { if b {} }":     2,
+		"for { switch { case a: if b { select {} } } }":   4,
+		"for range a { f := func() { if b { for {} } } }": 2,
+		"switch a.(type) {}; for {}":                      1,
+	} {
+		file, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc F() {"+body+"}", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := nestingOf(source{}, file.Decls[0].(*ast.FuncDecl)); got != want {
+			t.Errorf("%s: %d, not %d", body, got, want)
 		}
 	}
 }
