@@ -62,7 +62,8 @@ func work(ctx context.Context, out io.Writer, numbers []string) (err error) {
 		if err != nil {
 			return fmt.Errorf("%d resources: %w", n, err)
 		}
-		_, _ = fmt.Fprintf(out, "%9d %8d %8.2fs %8.2fs %7d MB %8.2fs %7d MB %8.1f µs %8.1f µs\n", n, min(n, mostIssuers),
+		_, _ = fmt.Fprintf(out, "%9d %8d %8.2fs %8.2fs %7d MB %8.2fs %7d MB %8.1f µs %8.1f µs\n",
+			n, min(n, mostIssuers),
 			f.check.Seconds(), f.start.Seconds(), f.rest>>20, f.reload.Seconds(), f.peak>>20,
 			microseconds(f.oneCheck), microseconds(f.spreadCheck))
 	}
@@ -149,7 +150,7 @@ func reload(ctx context.Context, d *testenv.Doorward, w *world) (time.Duration, 
 	}); err != nil {
 		return 0, err
 	}
-	time.Sleep(time.Second) // memory is given back
+	time.Sleep(time.Second) // memory returns to the kernel
 	after, err := d.CPU()
 	return after - used, err
 }

@@ -98,7 +98,8 @@ func (w *world) requests(at int) [][]byte {
 		at := i % resources * (w.resources / resources)
 		token := w.keys[at%len(w.keys)].Sign(map[string]any{
 			"iss": issuer(at % len(w.keys)), "aud": "https://" + host(at) + "/mcp", "sub": "alice", "client_id": "app",
-			"exp": time.Now().Add(time.Hour).Unix(), "iat": time.Now().Unix(), "jti": fmt.Sprint(i), "scope": "mcp:read",
+			"exp": time.Now().Add(time.Hour).Unix(), "iat": time.Now().Unix(),
+			"jti": fmt.Sprint(i), "scope": "mcp:read",
 		})
 		check := traffic.Request(token, traffic.Raw, i)
 		http := check.GetAttributes().GetRequest().GetHttp()
