@@ -18,7 +18,8 @@ const (
 	// challenge that starts its login, its session, the next nonce of DPoP.
 	exposed = "www-authenticate, mcp-session-id, dpop-nonce"
 	// allowedHeaders are those of a request of an MCP client.
-	allowedHeaders = "authorization, content-type, accept, last-event-id, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name"
+	allowedHeaders = "authorization, content-type, accept, last-event-id, " +
+		"mcp-protocol-version, mcp-session-id, mcp-method, mcp-name"
 
 	// parameterPrefix begins the names of headers that mirror the parameters of a
 	// tool (SEP-2243), which no list can name.

@@ -12,7 +12,8 @@ import (
 // logDecision puts a Check that began at start into the decision log, unless a
 // metadata document answered it. The log copies the event.
 func (state *numberedState) logDecision(req *request, v *verdict, start time.Time) {
-	if state == nil || state.Decisions == nil || v.reason == reason.Metadata || v.reason == reason.Preflight || !state.Decisions.Logs(v.allowed()) {
+	if state == nil || state.Decisions == nil || v.reason == reason.Metadata || v.reason == reason.Preflight ||
+		!state.Decisions.Logs(v.allowed()) {
 		return
 	}
 	event := decisionlog.Event{

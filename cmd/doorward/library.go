@@ -74,7 +74,7 @@ func putFiles(out io.Writer, dir string, files func() (map[string][]byte, error)
 func libraryFiles() (map[string][]byte, error) {
 	files := map[string][]byte{"schemas/input.json": policy.InputSchema()}
 	for _, from := range []fs.FS{rego.Files, library.Files} {
-		names, err := fs.Glob(from, "*")
+		names, err := fs.Glob(from, "*.*") // no folder
 		if err != nil {
 			return nil, err
 		}
@@ -99,11 +99,11 @@ func libraryFiles() (map[string][]byte, error) {
 // starterFiles belong to the team as soon as they are written.
 func starterFiles() (map[string][]byte, error) {
 	files := map[string][]byte{}
-	err := fs.WalkDir(library.Starter, "starter", func(name string, entry fs.DirEntry, err error) error {
+	err := fs.WalkDir(library.Files, "starter", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		files[strings.TrimPrefix(name, "starter/")], err = fs.ReadFile(library.Starter, name)
+		files[strings.TrimPrefix(name, "starter/")], err = fs.ReadFile(library.Files, name)
 		return err
 	})
 	return files, err

@@ -433,7 +433,8 @@ func originFault(origin string) string {
 		origin, rest = scheme+"://any."+below, "any."+below
 	}
 	if strings.Contains(rest, "*") {
-		return "has * in another place than a whole first label: write " + scheme + "://*.example.com, or name each origin"
+		return "has * in another place than a whole first label: " +
+			"write " + scheme + "://*.example.com, or name each origin"
 	}
 	if strings.ContainsAny(rest, "/?#@") {
 		return "is more than an origin" + advice + ", without a slash after it"

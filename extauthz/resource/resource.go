@@ -27,7 +27,7 @@ type Spec struct {
 	Issuers   []string          // exact iss values trusted here; at least one
 	Scopes    []string          // scopes every request needs
 	CORS      bool              // answer preflights, and let pages of allowed origins read answers
-	Origins   []string          // Origin values allowed besides the resource's own; "*" allows any, "https://*.host" a label
+	Origins   []string          // Origin values allowed besides the resource's own; "*": any; "https://*.host": a label
 	Metadata  map[string]any    // more members for the document (RFC 9728, section 2), as YAML decodes them
 	Labels    map[string]string // for Rego
 

@@ -6,13 +6,8 @@ package library
 import "embed"
 
 // Files are the modules without their tests, and the README that is written
-// beside them, at the top of the tree.
+// beside them, at the top of the tree. The folder "starter" has a policy to begin
+// with: rules, their tests and their data.
 //
-//go:embed request.rego builders.rego README.md
+//go:embed request.rego builders.rego README.md starter
 var Files embed.FS
-
-// Starter is a policy to begin with, below "starter": rules, their tests and
-// their data.
-//
-//go:embed starter
-var Starter embed.FS

@@ -15,7 +15,7 @@ import (
 var vagueWords = regexp.MustCompile(`(?i)\b(` + strings.Join([]string{
 	"told", "said", "given", "stands?", "stood", "be it", "nobody", "somebody", "whoever", "whom", "by and by",
 	"of no use", "hence", "doors?", "rigs?", "mint(s|ed)?", "gates?", "shelf", "shelves", "voices?", "hears?",
-	"judges?", "judged", "judging", "moods?", "troubles?", "contenders?", "lives",
+	"judges?", "judged", "judging", "moods?", "troubles?", "contenders?",
 }, "|") + `)\b`)
 
 // allowedWords are lines that keep such a word, by a part of the line.
