@@ -2,6 +2,7 @@ package extauthz
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -104,7 +105,6 @@ func FuzzBoundBy(f *testing.F) {
 	if engine == nil {
 		f.Fatal(problems)
 	}
-	words := []string{"", ours, theirs, app, "abc", "xyz", "account", "c1", "c7x", "other", "HTTPS://A.example.com:443/mcp"}
 	f.Add(uint16(0), []byte{}, []byte{4})
 	f.Add(uint16(0x1f), []byte{4, 6}, []byte{4, 4})
 	f.Add(uint16(0x15), []byte{7}, []byte{})
@@ -115,51 +115,9 @@ func FuzzBoundBy(f *testing.F) {
 		if len(auds) > 5 || len(clients) > 4 {
 			return
 		}
-		on := func(bit int) bool { return flags>>bit&1 == 1 }
-		w := boundWorld{marked: on(0), dedicated: on(1), asserted: on(2) && on(6), subject: on(3), pattern: on(4)}
-		if on(5) {
-			w.clients = []string{"abc", "xyz"}
-		}
-		if on(7) {
-			w.generic = []string{"account"}
-		}
-		claims := &token.Claims{IssuerID: "i", Issuer: "i", Marked: w.marked, Subject: "alice", All: map[string]any{}}
-		aud := pick(words[1:], auds)
-		switch {
-		case len(aud) == 1 && on(8):
-			claims.All["aud"] = aud[0]
-		case len(aud) > 0:
-			list := make([]any, len(aud))
-			for i := range aud {
-				list[i] = aud[i]
-			}
-			claims.All["aud"] = list
-		}
-		var claimed []string
-		for i, client := range pick(words, clients) {
-			if client != "" {
-				claims.All[[]string{"client_id", "azp", "cid", "appid"}[i]] = client
-				claimed = append(claimed, client)
-			}
-		}
-		issuer := &token.Issuer{ID: "i", GenericAudiences: w.generic, Dedicated: w.dedicated, SelfAssertedAudience: w.asserted}
-		if w.pattern {
-			issuer.ClientIDPattern = `c\d`
-		}
-		specs := []resource.Spec{
-			{URI: ours, Name: "a", Issuers: []string{"https://i.example.com"}, Audiences: []string{app}, Clients: w.clients, Subjects: []string{"bob"}},
-			{URI: theirs, Name: "b", Issuers: []string{"https://i.example.com"}},
-		}
-		if w.subject {
-			specs[0].Subjects = []string{"alice"}
-		}
-		table, problems := resource.NewTable(specs, nil)
-		if table == nil {
-			t.Fatal(problems)
-		}
-		state := &State{Resources: table, Issuers: map[string]*token.Issuer{"i": issuer}}
+		state, claims, w, aud, claimed := boundCase(t, flags, auds, clients)
 		want := w.wayOf(respelled(aud), claimed)
-		v := &verdict{resource: table.All()[0], claims: claims}
+		v := &verdict{resource: state.Resources.All()[0], claims: claims}
 		found, _ := state.boundBy(v.resource, claims)
 		for _, way := range []string{found, "aud", "client", "dedicated", ""} {
 			v.boundBy = way
@@ -202,4 +160,84 @@ func respelled(values []string) []string {
 		all = append(all, value)
 	}
 	return all
+}
+
+// boundCase is a token and a configuration that these bytes choose.
+func boundCase(t *testing.T, flags uint16, auds, clients []byte) (
+	state *State, claims *token.Claims, w boundWorld, aud, claimed []string,
+) {
+	t.Helper()
+	words := []string{"", ours, theirs, app, "abc", "xyz", "account", "c1", "c7x", "other", "HTTPS://A.example.com:443/mcp"}
+	on := func(bit int) bool { return flags>>bit&1 == 1 }
+	w = boundWorld{marked: on(0), dedicated: on(1), asserted: on(2) && on(6), subject: on(3), pattern: on(4)}
+	if on(5) {
+		w.clients = []string{"abc", "xyz"}
+	}
+	if on(7) {
+		w.generic = []string{"account"}
+	}
+	claims = &token.Claims{IssuerID: "i", Issuer: "i", Marked: w.marked, Subject: "alice", All: map[string]any{}}
+	aud = pick(words[1:], auds)
+	switch {
+	case len(aud) == 1 && on(8):
+		claims.All["aud"] = aud[0]
+	case len(aud) > 0:
+		list := make([]any, len(aud))
+		for i := range aud {
+			list[i] = aud[i]
+		}
+		claims.All["aud"] = list
+	}
+	for i, client := range pick(words, clients) {
+		if client != "" {
+			claims.All[[]string{"client_id", "azp", "cid", "appid"}[i]] = client
+			claimed = append(claimed, client)
+		}
+	}
+	issuer := &token.Issuer{ID: "i", GenericAudiences: w.generic, Dedicated: w.dedicated, SelfAssertedAudience: w.asserted}
+	if w.pattern {
+		issuer.ClientIDPattern = `c\d`
+	}
+	specs := []resource.Spec{
+		{URI: ours, Name: "a", Issuers: []string{"https://i.example.com"}, Audiences: []string{app}, Clients: w.clients, Subjects: []string{"bob"}},
+		{URI: theirs, Name: "b", Issuers: []string{"https://i.example.com"}},
+	}
+	if w.subject {
+		specs[0].Subjects = []string{"alice"}
+	}
+	table, problems := resource.NewTable(specs, nil)
+	if table == nil {
+		t.Fatal(problems)
+	}
+	state = &State{Resources: table, Issuers: map[string]*token.Issuer{"i": issuer}}
+	return state, claims, w, aud, claimed
+}
+
+// TestBoundByAlone: what Go finds before Rego judges once more.
+func TestBoundByAlone(t *testing.T) {
+	const seed = 20261126
+	random := rand.New(rand.NewPCG(seed, seed))
+	bytes := func(most int) []byte {
+		drawn := make([]byte, random.IntN(most+1))
+		for i := range drawn {
+			drawn[i] = byte(random.IntN(256))
+		}
+		return drawn
+	}
+	found := map[string]int{}
+	for range 20_000 {
+		state, claims, w, aud, claimed := boundCase(t, uint16(random.IntN(1<<16))|1, bytes(2), bytes(2))
+		if random.IntN(4) == 0 {
+			w.marked, claims.Marked = false, false
+		}
+		want := w.wayOf(respelled(aud), claimed)
+		way, _ := state.boundBy(state.Resources.All()[0], claims)
+		found[way]++
+		if want != "" && way != want || want == "" && (way == boundByClient || way == boundByDedicated) {
+			t.Errorf("%+v, aud %q, clients %q: %q, want %q", w, aud, claimed, way, want)
+		}
+	}
+	if len(found) != 4 {
+		t.Errorf("not every way was found: %v", found)
+	}
 }
