@@ -39,8 +39,10 @@ func (l login) run(ctx context.Context) (tokens, error) {
 	if err != nil {
 		return tokens{}, err
 	}
-	form := []string{"grant_type", "authorization_code", "code", code, "redirect_uri", callback, "code_verifier", verifier,
-		"resource", l.resource}
+	form := []string{
+		"grant_type", "authorization_code", "code", code, "redirect_uri", callback, "code_verifier", verifier,
+		"resource", l.resource,
+	}
 	if l.public {
 		return ask(ctx, l.token, "", append(form, "client_id", l.client)...)
 	}
