@@ -85,6 +85,27 @@ func TestAMeshNamesAPattern(t *testing.T) {
 	}
 }
 
+// TestALiteralKeepsItsRules where the mesh names the pattern around it: neither
+// that request nor one after it from the caches is judged by those of the pattern.
+func TestALiteralKeepsItsRules(t *testing.T) {
+	vip := tenants()
+	vip.URI, vip.Name, vip.Audiences, vip.Scopes = "https://vip.mcp.example.com/mcp", "vip", nil, []string{"mcp:admin"}
+	d := startService(t, func(p *plan) {
+		p.resources, p.cache, p.memory = []resource.Spec{tenants(), vip}, 1<<20, newDecisionCache()
+	})
+	signed := d.token(map[string]any{"aud": vip.URI})
+	for _, named := range []bool{true, false, true} {
+		ask := bearer(signed)
+		ask.host = "vip.mcp.example.com"
+		if named {
+			ask.extensions = map[string]string{"resource": "tenants"}
+		}
+		if got := readResponse(t, d.check(t, ask.joined())); got.reason != "insufficient_scope" {
+			t.Errorf("named %t: %s", named, got.reason)
+		}
+	}
+}
+
 // TestChallengeOfAnAlias names the document of the URL that was asked, and the
 // scopes as clients must ask for them.
 func TestChallengeOfAnAlias(t *testing.T) {

@@ -62,6 +62,12 @@ func (l location) at(a authority) bool {
 	return a.host == l.host && (a.port == l.port || a.port == 0 && l.port == l.defaultPort())
 }
 
+// sharesAuthority reports whether a request can be for the ports of both: an
+// authority without a port may be that of http:// and of https://.
+func (l location) sharesAuthority(other location) bool {
+	return l.port == other.port || l.port == l.defaultPort() && other.port == other.defaultPort()
+}
+
 // parseLocation reads a configured URL. It returns every fault as a message
 // "what is wrong: what to write instead"; with a fault the location is good
 // for nothing. The spelling must be the canonical one already, because the

@@ -82,6 +82,24 @@ func Placeholders(text string) ([]string, error) {
 	}
 }
 
+// mergesValues reports whether two placeholders of a text are next to each other or
+// have between them only what values may hold too: with other values the text can
+// then be the same.
+func mergesValues(text string) bool {
+	_, rest, _ := strings.Cut(text, "}")
+	for rest != "" {
+		between, after, more := strings.Cut(rest, "{")
+		if !more {
+			return false
+		}
+		if between == "" || isSegmentValue(between) {
+			return true
+		}
+		_, rest, _ = strings.Cut(after, "}")
+	}
+	return false
+}
+
 // standIn takes the place of a placeholder while a URL is parsed: it is good as a
 // label and as a segment, and no label or segment of a real URL.
 func standIn(name string) string { return "xn--placeholder-" + name + "-0" }
@@ -250,6 +268,19 @@ func (r *Resource) askedAt(url int) *Resource {
 	return r
 }
 
+// literalAt returns what has precedence over a filled-in pattern: the literal
+// resource that a request for its URL would find, nil where that is ambiguous, or
+// else filled itself.
+func (t *Table) literalAt(filled *Resource) *Resource {
+	own := filled.locations[0]
+	if s := t.sites[own.authorities()[0]]; s != nil {
+		if r, unambiguous := s.find(own.prefix()); r != nil || !unambiguous {
+			return r
+		}
+	}
+	return filled
+}
+
 // namedPattern finds the resource that a mesh names: by a filled-in URL, or by the
 // name of a pattern whose placeholders are all in the host, which authority fills.
 func (t *Table) namedPattern(nameOrURI, authority string) *Resource {
@@ -260,7 +291,7 @@ func (t *Table) namedPattern(nameOrURI, authority string) *Resource {
 		}
 		a, ok := parseAuthority(authority)
 		if values, matches := p.matchHost(a); ok && matches {
-			return p.fill(values)
+			return t.literalAt(p.fill(values))
 		}
 	}
 	l, faults := parseLocation(nameOrURI)
@@ -278,7 +309,7 @@ func (t *Table) namedPattern(nameOrURI, authority string) *Resource {
 			continue
 		}
 		if rest, ok := p.matchPath(l.prefix(), values); ok && rest == "" {
-			return p.fill(values)
+			return t.literalAt(p.fill(values))
 		}
 	}
 	return nil
@@ -287,7 +318,7 @@ func (t *Table) namedPattern(nameOrURI, authority string) *Resource {
 // meets reports whether a request can match both patterns. Literal segments are
 // compared as a server compares them that ignores case.
 func (p *pattern) meets(q *pattern) bool {
-	if p.location.port != q.location.port || len(p.labels) != len(q.labels) {
+	if !p.location.sharesAuthority(q.location) || len(p.labels) != len(q.labels) {
 		return false
 	}
 	for i := range p.labels {

@@ -176,6 +176,24 @@ func TestNamedPattern(t *testing.T) {
 	}
 }
 
+// TestALiteralIsNamedBeforeAPattern: what a mesh names by a pattern is the literal
+// resource that is found there without a name, with its own rules.
+func TestALiteralIsNamedBeforeAPattern(t *testing.T) {
+	vip, whole, folded := spec("https://vip.mcp.example.com/mcp"), spec("https://whole.mcp.example.com"), spec("https://case.mcp.example.com/MCP")
+	also := spec("https://far.example.com/mcp", "https://near.mcp.example.com/mcp")
+	vip.Aliases = []string{"https://alias.mcp.example.com/mcp"}
+	tb := patterns(t, hosts(), vip, whole, folded, also)
+	for _, host := range []string{"vip", "alias", "whole", "near", "case", "acme"} {
+		authority := host + ".mcp.example.com"
+		want := uri(tb.Find(authority, "/mcp"))
+		for _, name := range []string{"hosts", "https://" + authority + "/mcp"} {
+			if got := uri(tb.Named(name, authority)); got != want {
+				t.Errorf("%s at %s: %q, want %q", name, authority, got, want)
+			}
+		}
+	}
+}
+
 // TestAliases have a document and a challenge of their own, and are one resource.
 func TestAliases(t *testing.T) {
 	s := spec("https://mcp.example.com/mcp", "http://svc.ns:8080/mcp")
@@ -256,11 +274,16 @@ func TestPatternProblems(t *testing.T) {
 		{"two that cross", []Spec{spec("https://h.example/{a}/x"), spec("https://h.example/y/{b}")}, []string{"can match the same request as resources[0].resource"}},
 		{"one below the other", []Spec{hosts(), spec("https://{x}.mcp.example.com/mcp/more")}, []string{"can match the same request as resources[0].resource"}},
 		{"two that differ in case", []Spec{spec("https://h.example/{a}/x"), spec("https://h.example/{a}/X")}, []string{"can match the same request as resources[0].resource"}},
+		{"two schemes whose port is not written", []Spec{spec("https://{a}.example.com/mcp", "http://{a}.ns.svc/mcp"), spec("https://{a}.ns.svc/mcp")}, []string{"can match the same request as resources[0].also_at[0]"}},
+		{"two schemes with ports", []Spec{spec("https://{a}.example.com/mcp", "http://{a}.ns.svc:8080/mcp"), spec("https://{a}.ns.svc/mcp")}, nil},
 		{"a literal over it", []Spec{paths(), spec("https://mcp.example.com/servers")}, []string{"is never reached, because a literal URL has precedence and resources[1].resource takes"}},
 		{"a literal beside it", []Spec{paths(), spec("https://mcp.example.com/servers/admin")}, nil},
 		{"an audience without it", []Spec{with(tied, func(s *Spec) { s.Audiences = []string{"api://all.1"} })}, []string{"does not have the placeholders of the resource, {tenant}"}},
 		{"an alias without it", []Spec{with(tied, func(s *Spec) { s.Aliases = []string{"https://a.example.com/mcp"} })}, []string{"does not have the placeholders of the resource"}},
 		{"an audience with another", []Spec{with(spec("https://h.example"), func(s *Spec) { s.Audiences = []string{"api://{tenant}.1"} })}, []string{"has a placeholder that the resource does not have"}},
+		{"an audience that merges values", []Spec{with(spec("https://{a}.h.example.com/{b}"), func(s *Spec) {
+			s.Audiences = []string{"api://{a}{b}.1", "api://{b}-x-{a}.1", "api://{a}.{b}"}
+		})}, []string{"has placeholders with nothing between them", "has placeholders with nothing between them"}},
 		{"clients of all tenants", []Spec{with(hosts(), func(s *Spec) { s.Clients = []string{"app"} })}, []string{"is for a pattern whose placeholders are tied to no claim"}},
 		{"clients of one tenant", []Spec{with(tied, func(s *Spec) { s.Clients = []string{"app"} })}, nil},
 		{"a parameter of no placeholder", []Spec{with(tied, func(s *Spec) { s.Parameters = map[string]string{"x": "y", "tenant": "tid"} })}, []string{"is no placeholder of the resource"}},

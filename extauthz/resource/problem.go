@@ -160,8 +160,12 @@ func (c *checker) placeholders(at string, r *Resource) {
 	c.repeats(at+".aliases", r.Aliases, names)
 	c.repeats(at+".also_at", r.AlsoAt, names)
 	for i, audience := range r.Audiences {
+		entry := fmt.Sprintf("%s.audiences[%d]", at, i)
 		if _, err := Placeholders(audience); err != nil {
-			c.problem(fmt.Sprintf("%s.audiences[%d]", at, i), "%s", err.Error())
+			c.problem(entry, "%s", err.Error())
+		} else if mergesValues(audience) {
+			c.problem(entry, "has placeholders with nothing between them that ends a value, so that it is the same "+
+				"for other values: write . or / between them")
 		}
 	}
 	c.repeats(at+".audiences", r.Audiences, names)
@@ -219,6 +223,10 @@ func (c *checker) binding(at string, s Spec) {
 	c.exact(at+".subjects", s.Subjects)
 	for _, claim := range slices.Sorted(maps.Keys(s.Claims)) {
 		entry := at + ".claims." + claim
+		if slices.Contains(claimsOfNoCaller, claim) {
+			c.problem(entry, "says nothing of the caller, who chooses aud and shares the others with every caller: "+
+				"write a claim that names it")
+		}
 		if len(s.Claims[claim]) == 0 || slices.Contains(s.Claims[claim], "") {
 			c.problem(entry, "has no value, or an empty one: write the values that are accepted")
 		}
@@ -230,6 +238,10 @@ func (c *checker) binding(at string, s Spec) {
 		c.segments(fmt.Sprintf("%s.subjects[%d]", at, i), value)
 	}
 }
+
+// claimsOfNoCaller are those that any caller of an issuer can have with any value, or
+// that all callers have alike.
+var claimsOfNoCaller = []string{"iss", "aud", "exp", "nbf", "iat", "jti"}
 
 // exact checks values that are compared byte for byte.
 func (c *checker) exact(at string, values []string) {
@@ -247,8 +259,13 @@ func (c *checker) segments(at, value string) {
 	if slices.ContainsFunc(parts, func(part string) bool { return part != "*" && strings.Contains(part, "*") }) {
 		c.problem(at, "has * in a part of a segment: * matches one whole segment between : and / alone")
 	}
-	if len(parts) > 0 && !slices.ContainsFunc(parts, func(part string) bool { return part != "*" }) {
+	switch {
+	case len(parts) > 0 && !slices.ContainsFunc(parts, func(part string) bool { return part != "*" }):
 		c.problem(at, "matches every value: write at least one segment out")
+	case strings.HasPrefix(value, "repo:*"):
+		c.warning(at, "matches the repositories of every owner, and anyone can own one: write the owner out")
+	case strings.HasPrefix(value, "system:serviceaccount:*:*"):
+		c.warning(at, "matches every service account: write the namespace out")
 	}
 }
 
@@ -283,6 +300,10 @@ func (c *checker) scopeRules(at string, s Spec) {
 		c.problem(at+".scope_prefix", "is not the beginning of a scope: write visible ASCII without space, quote "+
 			"and backslash")
 	}
+	c.withoutPrefix(at+".scopes", s, s.Scopes)
+	for i, alternative := range s.ScopesAny {
+		c.withoutPrefix(fmt.Sprintf("%s.scopes_any[%d]", at, i), s, alternative)
+	}
 	for i, alternative := range s.ScopesAny {
 		entry := fmt.Sprintf("%s.scopes_any[%d]", at, i)
 		if len(alternative) == 0 {
@@ -296,6 +317,17 @@ func (c *checker) scopeRules(at string, s Spec) {
 		c.scopeTokens(entry, s.ScopeImplies[scope])
 		if slices.Contains(s.WithImplied(s.ScopeImplies[scope]), scope) {
 			c.problem(entry, "includes itself, directly or through another: take one of the entries of the cycle out")
+		}
+	}
+}
+
+// withoutPrefix refuses a scope that begins with ScopePrefix: [Spec.HeldScopes] takes
+// that off a token's scopes, so that no token would have it.
+func (c *checker) withoutPrefix(at string, s Spec, scopes []string) {
+	for i, scope := range scopes {
+		if rest, has := strings.CutPrefix(scope, s.ScopePrefix); has && s.ScopePrefix != "" {
+			c.problem(fmt.Sprintf("%s[%d]", at, i), "begins with scope_prefix, which is taken off a token's scopes, so "+
+				"that no token has it: write %s", rest)
 		}
 	}
 }

@@ -199,6 +199,8 @@ func TestSpecProblems(t *testing.T) {
 	const badName = "is not usable as a label: write at most 128 printable ASCII characters"
 	const badScope = "is not one scope: write visible ASCII without space, quote and backslash, one scope an entry"
 	const twice = "is listed twice: leave one out"
+	const withPrefix = "begins with scope_prefix, which is taken off a token's scopes, so that no token has it: write "
+	const noCaller = "says nothing of the caller, who chooses aud and shares the others with every caller: write a claim that names it"
 	const offline = "is offline_access, which is between client and issuer: leave it out"
 	const implied = "is the resource itself, which is always accepted: leave it out"
 	const generic = "is a word that other services use too, so that their tokens would open this one: have the issuer put the resource in aud"
@@ -241,6 +243,14 @@ func TestSpecProblems(t *testing.T) {
 			complaint("resources[0].scopes[3]", badScope), complaint("resources[0].scopes[4]", badScope), complaint("resources[0].scopes[5]", badScope),
 		}},
 		{"a scope twice", func(s *Spec) { s.Scopes = []string{"a", "b", "a"} }, finding.List{complaint("resources[0].scopes[2]", twice)}},
+		{"scopes with the prefix that is taken off", func(s *Spec) {
+			s.ScopePrefix, s.Scopes, s.ScopesAny = "api://x/", []string{"a", "api://x/a"}, [][]string{{"b"}, {"api://x/b"}}
+		}, finding.List{
+			complaint("resources[0].scopes[1]", withPrefix+"a"), complaint("resources[0].scopes_any[1][0]", withPrefix+"b"),
+		}},
+		{"claims that every caller has", func(s *Spec) {
+			s.Claims = map[string][]string{"aud": {s.URI}, "iss": {issuer}, "sub": {"alice"}}
+		}, finding.List{complaint("resources[0].claims.aud", noCaller), complaint("resources[0].claims.iss", noCaller)}},
 		{"offline_access (CH-10)", func(s *Spec) { s.Scopes = []string{"offline_access"} }, finding.List{complaint("resources[0].scopes[0]", offline)}},
 
 		{"any origin", func(s *Spec) { s.Origins = []string{"*"} }, finding.List{warning("resources[0].origins[0]", "lets every web page send requests: name the origins instead")}},

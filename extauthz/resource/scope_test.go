@@ -81,6 +81,17 @@ func TestSegments(t *testing.T) {
 		}
 	}
 	for value, want := range map[string]string{
+		"repo:*/x": "matches the repositories of every owner", "system:serviceaccount:*:*": "matches every service account",
+		"repo:acme/*": "", "system:serviceaccount:*:agent": "", "repository:*": "",
+	} {
+		s := spec("https://h.example")
+		s.Claims = map[string][]string{"sub": {value}}
+		_, problems := NewTable([]Spec{s}, nil)
+		if len(problems.Errors()) > 0 || (want != "") != (len(problems) == 1 && strings.HasPrefix(problems[0].Message, want)) {
+			t.Errorf("%s: %v", value, problems)
+		}
+	}
+	for value, want := range map[string]string{
 		"repo:acme*": "has * in a part of a segment", "*": "matches every value", "*:*": "matches every value", "repo:*/x": "",
 	} {
 		s := spec("https://h.example")
