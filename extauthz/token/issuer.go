@@ -89,8 +89,12 @@ func (i *Issuer) isMarked(jws compactJWS) bool {
 	own, err := strictjson.ReadMembers(jws.text, i.AccessTokenClaims...)
 	return err == nil && slices.ContainsFunc(i.AccessTokenClaims, func(name string) bool {
 		member := own.Get(name)
-		return hasText(member) || member.Is('{') || member.Is('0') || member.Is('t')
+		return hasText(member) || member.Is('{') && !isEmptyObject(member) || member.Is('0') || member.Is('t')
 	})
+}
+
+func isEmptyObject(member strictjson.Member) bool {
+	return strings.Trim(string(member), "{} \t\r\n") == ""
 }
 
 // hasText reports a string, or an array of strings, with something in it.
@@ -178,12 +182,12 @@ func (i *Issuer) MatchTenant(iss string) (tenant string, ok bool) {
 	if !isTemplate {
 		return "", iss == i.ID
 	}
-	for _, tenant := range i.Tenants {
-		if len(iss) == len(before)+len(tenant)+len(after) && iss == before+tenant+after {
-			return tenant, true
-		}
+	rest, begins := strings.CutPrefix(iss, before)
+	tenant, ends := strings.CutSuffix(rest, after)
+	if !begins || !ends || !slices.Contains(i.Tenants, tenant) {
+		return "", false
 	}
-	return "", false
+	return tenant, true
 }
 
 // findKeys returns the keys that a header allows for tokens of this iss. A key

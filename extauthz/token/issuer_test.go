@@ -2,6 +2,7 @@ package token
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -65,6 +66,7 @@ func TestMarks(t *testing.T) {
 		"a claim of its own":         {all(bare, claim("role", "authenticated")), true},
 		"a claim with a URL as name": {all(bare, claim("https://example.com/kind", "access")), true},
 		"a list in it":               {all(bare, claim("role", []string{"a"})), true},
+		"an object in it":            {all(bare, claim("role", map[string]any{"a": nil})), true},
 
 		"nothing":                  {bare, false},
 		"an empty scope":           {all(bare, claim("scope", "")), false},
@@ -76,6 +78,7 @@ func TestMarks(t *testing.T) {
 		"another token_use":        {all(bare, claim("token_use", "Access")), false},
 		"another typ":              {all(bare, claim("typ", "bearer")), false},
 		"its own claim, empty":     {all(bare, claim("role", "")), false},
+		"its own claim, {}":        {all(bare, claim("role", map[string]any{})), false},
 		"its own claim, null":      {all(bare, claim("role", nil)), false},
 		"its own claim, false":     {all(bare, claim("role", false)), false},
 		"its own claim in another": {all(bare, claim("x", map[string]any{"role": "a"})), false},
@@ -85,6 +88,28 @@ func TestMarks(t *testing.T) {
 			t.Errorf("%s: %+v", intent, refusal)
 		} else if claims.Marked != row.want {
 			t.Errorf("%s: %t", intent, claims.Marked)
+		}
+	}
+}
+
+// TestManyTenants: what an unverified iss costs does not grow with the tenants in
+// memory.
+func TestManyTenants(t *testing.T) {
+	issuer := Issuer{ID: "https://login.example.com/{tenant}/v2.0"}
+	for i := range 1000 {
+		issuer.Tenants = append(issuer.Tenants, fmt.Sprintf("%036d", i))
+	}
+	issuer.Tenants = append(issuer.Tenants, "a")
+	unlisted := fmt.Sprintf("https://login.example.com/%036d/v2.0", -1)
+	if allocations := testing.AllocsPerRun(10, func() { issuer.MatchTenant(unlisted) }); allocations > 1 {
+		t.Errorf("%v allocations", allocations)
+	}
+	for iss, want := range map[string]string{
+		"https://login.example.com/a/v2.0": "a", unlisted: "", "https://login.example.com/v2.0": "",
+		"https://login.example.com//v2.0": "", "https://login.example.com/a/v2.0/v2.0": "", issuer.ID: "",
+	} {
+		if got, ok := issuer.MatchTenant(iss); got != want || ok != (want != "") {
+			t.Errorf("%s: %q, %t", iss, got, ok)
 		}
 	}
 }
