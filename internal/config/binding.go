@@ -88,7 +88,7 @@ func (r *reader) checkDedicated(specs []resource.Spec, known knownIssuers) {
 // checkSelfAsserted demands subjects or claims where a resource trusts an issuer
 // whose callers choose aud, and no others where it trusts none.
 func (r *reader) checkSelfAsserted(at string, s resource.Spec, known knownIssuers) {
-	var chosen []string
+	var chosen, alike []string // alike: a SPIFFE ID has its trust domain in itself
 	for _, id := range s.Issuers {
 		i, there := known.index[id]
 		if !there {
@@ -96,6 +96,9 @@ func (r *reader) checkSelfAsserted(at string, s resource.Spec, known knownIssuer
 		}
 		if r.doc.Issuers[i].selfAsserted() {
 			chosen = append(chosen, id)
+			if r.doc.Issuers[i].SPIFFETrustDomain == "" {
+				alike = append(alike, id)
+			}
 		}
 	}
 	tied := len(s.Subjects) > 0 || len(s.Claims) > 0
@@ -104,6 +107,10 @@ func (r *reader) checkSelfAsserted(at string, s resource.Spec, known knownIssuer
 		r.problem(at+".subjects", "is missing: callers of "+strings.Join(chosen, ", ")+" choose aud themselves, "+
 			"so that each of them could be let in",
 			"write subjects, or claims, with the callers that this resource is for")
+	case len(alike) > 1:
+		r.warn(r.writtenOf(at, "subjects", "claims"), "counts for callers of each of "+strings.Join(alike, ", ")+
+			", and one name may be another caller's there",
+			"see that no two of them name a caller alike, or trust one of them")
 	case len(chosen) == 0 && tied:
 		path := r.writtenOf(at, "subjects", "claims")
 		r.problem(path, "has no effect, because callers of no issuer trusted here choose aud themselves",

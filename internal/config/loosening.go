@@ -49,11 +49,28 @@ func (r *reader) warnOfIssuer(at string, is issuer) {
 			of("generic_audiences")+"takes "+strings.Join(is.GenericAudiences, ", ")+" in aud for no audience",
 			"have the issuer write the resource into aud")
 	}
+	if is.choosable() && !is.selfAsserted() {
+		r.warn(r.writtenOf(at, "audience", "issuer"), "lets in every caller of "+is.Issuer+
+			", because each can have a token with any aud", "write audience: self_asserted, and subjects or claims "+
+			"in the resources")
+	}
 	if is.selfAsserted() {
 		r.warn(r.writtenOf(at, "audience", "spiffe_trust_domain"), of("audience")+"means that callers choose aud: "+
 			"what ties a token to a resource is its subjects and claims alone",
 			fmt.Sprintf("see that these name no more callers than each resource of %s is for", is.Issuer))
 	}
+}
+
+// choosable reports whether an issuer is known for callers that choose aud.
+func (is issuer) choosable() bool {
+	name, _, _ := strings.Cut(is.Preset, "@")
+	return slices.Contains(choosableIssuers, is.Issuer) ||
+		slices.ContainsFunc(shippedPresets()[name], func(p preset) bool { return p.values.selfAsserted() })
+}
+
+// choosableIssuers give anyone a token with the aud that is asked for.
+var choosableIssuers = []string{
+	"https://token.actions.githubusercontent.com", "https://accounts.google.com", "accounts.google.com",
 }
 
 // isTrustedWhere reports whether a resource for which a condition holds trusts an
