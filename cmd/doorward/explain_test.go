@@ -459,3 +459,25 @@ func TestExplainWithoutKeys(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestUnsignedClaimsAreNoMark: claims that no signed token would open the resource
+// with do not open it unsigned, under each profile.
+func TestUnsignedClaimsAreNoMark(t *testing.T) {
+	f := weather(t)
+	for profile, codes := range map[string][2]int{"standard": {3, 0}, "rfc9068": {0, 0}} {
+		f.write(t, "audiences.yaml", strings.Replace(
+			strings.Replace(weatherConfig, "algorithms: [ES256]", "profile: "+profile, 1), "  scopes: [mcp:read]\n", "", 1))
+		for i, scope := range []any{nil, "mcp:read"} {
+			changes := map[string]any{"aud": "api://weather", "scope": scope, "roles": []string{"mcp:read"}}
+			text, err := json.Marshal(claimsAt(changes))
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.write(t, "claims.json", string(text))
+			got := explainAt(t, "", "--config", "audiences.yaml", "--url", "https://mcp.example.com/mcp", "--insecure-claims", "claims.json")
+			if got.code != codes[i] {
+				t.Errorf("%s, scope %v: exit %d, want %d\n%s%s", profile, scope, got.code, codes[i], got.stdout, got.stderr)
+			}
+		}
+	}
+}

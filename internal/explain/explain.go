@@ -51,6 +51,9 @@ func narrowed(cfg *config.Config, q *Request) *config.Config {
 			continue
 		case q.keySet != nil:
 			issuer = trustingOnly(issuer, q.keySet)
+			if issuer.Profile == token.RFC9068 { // typ is a mark of an access token that others need not have
+				q.sign("at+jwt")
+			}
 		}
 		issuer.Keys.CacheDir = ""
 		narrow.Issuers = append(narrow.Issuers, issuer)

@@ -28,9 +28,10 @@ type Request struct {
 	path                 string   // with the query
 	names                []string // of the headers, as they were written
 	headers              map[string]string
-	token                string // "" for none
-	source               string // IP address that the request comes from; "" for none
-	keySet               []byte // that verifies unsigned claims; nil where token is a real one
+	token                string           // "" for none
+	source               string           // IP address that the request comes from; "" for none
+	keySet               []byte           // that verifies unsigned claims; nil where token is a real one
+	sign                 func(typ string) // makes token of unsigned claims; nil as keySet
 }
 
 // NewRequest reads method, URL and headers. Its errors name the flag that is
