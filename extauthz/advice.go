@@ -62,14 +62,14 @@ func newDenialAdvice(state *numberedState, req *request, v *verdict) *denialAdvi
 	return a
 }
 
-// put adds a fact that is redacted already.
+// addFact adds a fact whose value is redacted already.
 func (a *denialAdvice) addFact(name, value string) {
 	if value != "" {
 		a.facts = append(a.facts, Fact{name, truncate(value)})
 	}
 }
 
-// list adds names that the configuration or a verified token has.
+// addFactList adds names that the configuration or a verified token has.
 func (a *denialAdvice) addFactList(name string, values []string) {
 	a.addFact(name, redact.ID(strings.Join(values, " ")))
 }

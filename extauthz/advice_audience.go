@@ -19,7 +19,7 @@ func (a *denialAdvice) audience() {
 		a.parameter()
 	case a.v.prevents == otherSubject:
 		a.advise("callers of this issuer choose aud themselves, so that it proves nothing alone, and the resource's " +
-			"subjects and claims do not accept this token: add the caller there if it is meant")
+			"subjects and claims do not accept this token: add the caller there if it should have access")
 	case in(func(audience string) bool { return slices.Contains(res.Audiences, audience) }):
 		a.furtherAudience()
 	case in(func(audience string) bool { return sameButSlash(audience, res.URI) }):
@@ -68,7 +68,7 @@ func (a *denialAdvice) otherWay() {
 		a.advise("client_id, azp, cid and appid name different clients, so that the token is for none of them: have " +
 			"the authorization server write one client into all")
 	case prevents == clientNotListed:
-		a.advise("aud names no resource, and the client is none of the resource's clients: add it there if it is "+
+		a.advise("aud names no resource, and the client is not one of the resource's clients: add it there if it is "+
 			"registered for this resource alone, or have the client ask with resource=%s (RFC 8707)", res.URI)
 	case prevents == foreignAudience && issuer.Dedicated:
 		a.advise("the issuer is dedicated to the resource, and aud has a value that is neither the token's client nor "+

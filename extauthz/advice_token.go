@@ -212,7 +212,7 @@ func (a *denialAdvice) addTime(name string, at time.Time) {
 	}
 }
 
-// gap is a duration as a person reads it. What is over before the line is
+// roundedDuration is a duration as a person reads it. What is over before the line is
 // written counts as the shortest.
 func roundedDuration(d time.Duration) string { return max(d.Round(time.Second), time.Second).String() }
 

@@ -71,12 +71,12 @@ func boundByAccounts() []accountRow {
 		{
 			"a client that is not listed", withClients, client(map[string]any{"client_id": "other"}), reason.AudienceMismatch,
 			map[string]string{"client_id": "other", "audience": ""},
-			[]string{"none of the resource's clients", "registered for this resource alone"},
+			[]string{"not one of the resource's clients", "registered for this resource alone"},
 		},
 		{
 			"a client in aud that is not listed", withClients, client(map[string]any{"client_id": nil, "aud": "other"}), reason.AudienceMismatch,
 			map[string]string{"audience": "other"},
-			[]string{"none of the resource's clients"},
+			[]string{"not one of the resource's clients"},
 		},
 		{
 			"a listed client and another", withClients, client(map[string]any{"client_id": "abc", "azp": "xyz"}), reason.AudienceMismatch,

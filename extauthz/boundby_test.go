@@ -322,7 +322,7 @@ func TestBoundTokensAreCounted(t *testing.T) {
 		}
 	}
 	want := strings.NewReader(`
-# HELP doorward_tokens_bound_total Decisions by how the token showed that it is for the resource (aud, client, dedicated); a decision that is repeated from the token's own memory is counted once.
+# HELP doorward_tokens_bound_total Decisions by how the token showed that it is for the resource (aud, client, dedicated); a decision that is repeated from the last verdict over the token is counted once.
 # TYPE doorward_tokens_bound_total counter
 doorward_tokens_bound_total{by="aud",resource="weather"} 1
 doorward_tokens_bound_total{by="client",resource="weather"} 1

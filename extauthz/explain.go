@@ -21,7 +21,7 @@ const (
 	stepOrigin     = "origin"     // the page it comes from
 	stepCredential = "credential" // what it presents
 	stepVerify     = "verify"     // who signed that, and its claims
-	stepPossession = "stands"     // revocation, and proof of possession
+	stepPossession = "possession" // revocation, and proof of possession
 	stepDecide     = "decide"     // the policy
 	stepStrip      = "strip"      // whether an allow takes the credential off
 	stepAnswer     = "answer"     // the response is written
@@ -29,7 +29,7 @@ const (
 
 // Step is one step that a Check took.
 type Step struct {
-	// Name is "read", "find", "origin", "credential", "verify", "stands"
+	// Name is "read", "find", "origin", "credential", "verify", "possession"
 	// (revocation and possession), "decide", "strip" or "answer".
 	Name string
 	Took time.Duration

@@ -63,7 +63,7 @@ func stepOf(r reason.Reason) string {
 	case reason.InvalidRequest, reason.NoCredentials:
 		return "credential"
 	case reason.TokenRevoked, reason.DPoPProofInvalid, reason.DPoPNonceRequired, reason.BindingUnproven:
-		return "stands"
+		return "possession"
 	case reason.AudienceMismatch, reason.PolicyError, reason.PolicyDenied, reason.InsufficientScope:
 		return "decide"
 	case reason.Allowed:
@@ -81,7 +81,7 @@ func TestStepsTakeTime(t *testing.T) {
 		clock = clock.Add(time.Millisecond)
 		return clock
 	})
-	want := []string{"read", "find", "origin", "credential", "verify", "stands", "decide", "strip", "answer"}
+	want := []string{"read", "find", "origin", "credential", "verify", "possession", "decide", "strip", "answer"}
 	var names []string
 	for _, step := range told.Steps {
 		names = append(names, step.Name)

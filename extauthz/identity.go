@@ -21,8 +21,8 @@ func identityHeaders() []string {
 	return []string{issuerHeader, subjectHeader, clientHeader, scopeHeader}
 }
 
-// upstreamHeaders are the headers an allowed request carries on: who the token
-// speaks of, then what the team's policy adds, sorted by name.
+// upstreamHeaders are the headers an allowed request carries on: the identity in
+// the token, then what the team's policy adds, sorted by name.
 func (v *verdict) upstreamHeaders() [][2]string {
 	var set [][2]string
 	put := func(name, value string) {

@@ -88,7 +88,7 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 		bound: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "doorward_tokens_bound_total",
 			Help: "Decisions by how the token showed that it is for the resource (aud, client, dedicated); " +
-				"a decision that is repeated from the token's own memory is counted once.",
+				"a decision that is repeated from the last verdict over the token is counted once.",
 		}, []string{"resource", "by"}),
 		queryRemoved: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "doorward_query_tokens_removed_total",

@@ -183,6 +183,7 @@ func TestEachResourceKeyUnderAWarmCache(t *testing.T) {
 		"Audiences": spec(nil, ask("at+jwt", map[string]any{"aud": "app-1", "scope": "a"}), func(s *resource.Spec) { s.Audiences = nil }),
 		"Issuers":   spec(nil, plain, func(s *resource.Spec) { s.Issuers = []string{"https://elsewhere.example.com"} }),
 		"Scopes":    spec(nil, plain, func(s *resource.Spec) { s.Scopes = []string{"b"} }),
+		"CORS":      spec(nil, at("", "", "https://app.example.com"), func(s *resource.Spec) { s.CORS = true }),
 		"Origins":   spec(nil, at("", "", "https://app.example.com"), func(s *resource.Spec) { s.Origins = nil }),
 		"Metadata":  spec(nil, resourceDocument, func(s *resource.Spec) { s.Metadata = map[string]any{"resource_name": "Weather"} }),
 		"Labels":    spec(team, plain, func(s *resource.Spec) { s.Labels = nil }),

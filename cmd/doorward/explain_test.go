@@ -301,6 +301,23 @@ func TestExplainReadsTheTokenFromStandardInput(t *testing.T) {
 	}
 }
 
+// TestExplainComparesWithEachIssuer: the advice for a token of a tenant that is not
+// listed is that of the log of serve.
+func TestExplainComparesWithEachIssuer(t *testing.T) {
+	f := newFolder(t)
+	f.write(t, "doorward.yaml", `
+issuers:
+- {issuer: "https://as.example.com/{tenant}", tenants: [a], jwks_uri: "https://as.example.com/keys"}
+resources:
+- resource: https://mcp.example.com/mcp
+`)
+	token := f.key.Sign(claimsAt(map[string]any{"iss": "https://as.example.com/b"}))
+	got := explainAt(t, token, "--config", f.path("doorward.yaml"), "--url", "https://mcp.example.com/mcp", "--token-file", "-")
+	if got.code != 3 || !strings.Contains(got.stdout, "add it to tenants") {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestExplainNamesFilesFromHere, whichever way the configuration was named.
 func TestExplainNamesFilesFromHere(t *testing.T) {
 	f := weather(t)

@@ -78,7 +78,7 @@ func rootCommand() *cobra.Command {
 		Short: "Verify that each request to an MCP server has a token that was issued for it",
 		Long: "Doorward is an Envoy external-authorization service. It turns any MCP server behind\n" +
 			"Envoy into an OAuth 2.1 resource server: it verifies the token, demands that it was\n" +
-			"issued for this resource, keeps it from going further, and challenges everybody else.",
+			"issued for this resource, removes it from the request, and answers others with a challenge.",
 		Example:       "  doorward serve --resource https://mcp.example.com/mcp --issuer https://as.example.com",
 		SilenceUsage:  true,
 		SilenceErrors: true,

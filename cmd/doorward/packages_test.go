@@ -24,7 +24,7 @@ func TestCheckTellsWhatIsRemembered(t *testing.T) {
 	f.write(t, "policy/other.rego", "package authz.other\n\nrequire.late if time.now_ns() > 0\n")
 	code, said := checked(t, f, config)
 	want := `policy/other.rego:3:17: warning: no decision that rests on this is remembered: time.now_ns may give another answer each time: leave a token's life to its exp, which is checked before any rule, and put other dates into data
-example: decisions are remembered
+example: decisions are cached
   authz.example.require.office  policy/example.rego:3:1
 other: decisions are evaluated at every request, the warnings say why
   authz.other.require.late  policy/other.rego:3:1

@@ -42,7 +42,7 @@ headers["x-a"] := "b"
   authz.deny  policy/a.rego:11:1
   authz.headers.x-a  policy/a.rego:13:1
 `
-	want := "a: decisions are remembered\n" + common + "b: decisions are remembered\n" + common + `  authz.b.require.b  policy/b.rego:3:1
+	want := "a: decisions are cached\n" + common + "b: decisions are cached\n" + common + `  authz.b.require.b  policy/b.rego:3:1
   authz.b.scopes  policy/b.rego:5:1
 `
 	listed, _, _ := strings.Cut(stdout.String(), "ok: ")

@@ -104,7 +104,7 @@ func mergesValues(text string) bool {
 // label and as a segment, and no label or segment of a real URL.
 func standIn(name string) string { return "xn--placeholder-" + name + "-0" }
 
-// withStandIns replaces the placeholders of a text, and says how to undo that.
+// withStandIns replaces the placeholders of a text; undo puts them back.
 func withStandIns(text string, names []string) (replaced string, undo *strings.Replacer) {
 	var forth, back []string
 	for _, name := range names {

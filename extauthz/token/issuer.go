@@ -35,7 +35,7 @@ type Issuer struct {
 	// ScopeClaims are the claims that hold scopes, each a name or a path with dots;
 	// all of them count. Nil: scope, or else scp.
 	ScopeClaims []string
-	// NoScopes says that the access tokens carry no scopes: a marked token may
+	// NoScopes means that the access tokens carry no scopes: a marked token may
 	// then have one of a resource's further audiences without a permission.
 	NoScopes bool
 	// AccessTokenClaims are claims of this issuer's access tokens which its ID

@@ -54,7 +54,7 @@ func (r *reader) keySourceOptions(at string, is issuer) jwks.Options {
 			key = "jwks_file" + rest
 		}
 		if key == "issuer" && p.Severity == finding.Error && bare {
-			p.Fix = "where it is a name alone, write discovery_url, jwks_uri or jwks_file too"
+			p.Message += "; for a name that is no URL, write discovery_url, jwks_uri or jwks_file too"
 		}
 		r.report(join(at, key), p)
 	}

@@ -27,8 +27,11 @@ func Run(ctx context.Context, p *service.Revision, q *Request, now func() time.T
 		return nil, err
 	}
 	keysProblem := "" // why there are no keys of the issuer
-	for _, issuer := range checks.State().Issuers {
-		keysProblem = awaitKeys(ctx, issuer)
+	unverified, _ := token.ReadUnverified(q.token)
+	for _, issuer := range p.Config.Issuers {
+		if mayBeNamed(issuer, unverified) {
+			keysProblem = awaitKeys(ctx, checks.State().Issuers[issuer.Keys.Issuer])
+		}
 	}
 	if only.Config.TrustClientAddress {
 		q.showClient()
@@ -37,10 +40,11 @@ func Run(ctx context.Context, p *service.Revision, q *Request, now func() time.T
 	return newReport(q, &e, p.Config.Resources, now(), keysProblem), nil
 }
 
-// narrowed is the configuration with the one issuer that the token names, so
-// that no other issuer is asked for keys. It does not use the cache directory,
-// because serve may not be able to read files that another user writes, and it
-// logs no decision, because the request did not happen.
+// narrowed is the configuration with keys of the one issuer that the token names,
+// so that no other issuer is asked for keys. The others are there without keys,
+// because the advice compares the token with them. It does not use the cache
+// directory, because serve may not be able to read files that another user writes,
+// and it logs no decision, because the request did not happen.
 func narrowed(cfg *config.Config, q *Request) *config.Config {
 	narrow := *cfg
 	narrow.Issuers, narrow.DecisionLog, narrow.JWKSCacheDir = nil, config.DecisionLog{To: config.Off}, ""
@@ -48,7 +52,7 @@ func narrowed(cfg *config.Config, q *Request) *config.Config {
 	for _, issuer := range cfg.Issuers {
 		switch {
 		case !mayBeNamed(issuer, unverified):
-			continue
+			issuer = trustingOnly(issuer, []byte(`{"keys":[]}`))
 		case q.keySet != nil:
 			issuer = trustingOnly(issuer, q.keySet)
 			if issuer.Profile == token.RFC9068 { // typ is a mark of an access token that others need not have

@@ -70,7 +70,7 @@ func (r *Report) found(step string, q *Request, e *extauthz.Explanation) string 
 		}
 		claims := e.Claims
 		return fmt.Sprintf("signed with %s by key %q of %s", claims.Algorithm, redact.ID(claims.KeyID), claims.Issuer)
-	case "stands":
+	case "possession":
 		return "not on a revocation list; binding: " + e.Binding
 	case "decide":
 		return "every rule holds"

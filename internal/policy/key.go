@@ -26,7 +26,7 @@ const (
 )
 
 // appendKey adds the key of an input to b. It is false where a claim has a type
-// that no key is made of: evaluation says what is wrong with it.
+// that no key is made of: evaluation reports what is wrong with it.
 func (f inputDeps) appendKey(b []byte, in *Input) ([]byte, bool) {
 	for i := range f {
 		var ok bool

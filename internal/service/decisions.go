@@ -46,7 +46,7 @@ type logOptions struct {
 func newDecisions(o Options, registry prometheus.Registerer) *decisions {
 	dropped := promauto.With(registry).NewCounterVec(prometheus.CounterOpts{
 		Name: "doorward_decision_log_dropped_total",
-		Help: "Events of decisions that were not logged, for want of room or of a place that takes them.",
+		Help: "Events of decisions that were dropped, because the buffer was full or the destination failed.",
 	}, []string{"verdict"})
 	d := &decisions{
 		log: o.Log, stdout: o.Stdout, id: rand.Text(), version: o.Version, ending: make(chan struct{}),

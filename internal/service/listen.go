@@ -64,7 +64,7 @@ func listenTCP(ctx context.Context, key, addr string) (net.Listener, error) {
 
 // listenUnix takes the place of a socket that a process left behind, never of
 // one that answers, nor of another kind of file. The socket is closed to
-// everybody until it has its mode.
+// everyone until it has its mode.
 func listenUnix(ctx context.Context, path string, mode fs.FileMode) (net.Listener, error) {
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != fs.ModeSocket {

@@ -187,7 +187,7 @@ func DescribeDecisions(engine *policy.Engine, resource string) string {
 	case len(engine.Missing()) > 0:
 		return "decisions depend on bundles, which only serve and check --online download"
 	case engine.For(resource).Cacheable():
-		return "decisions are remembered"
+		return "decisions are cached"
 	}
 	return "decisions are evaluated at every request, the warnings say why"
 }
