@@ -326,8 +326,8 @@ func (c *checker) scopeRules(at string, s Spec) {
 func (c *checker) withoutPrefix(at string, s Spec, scopes []string) {
 	for i, scope := range scopes {
 		if rest, has := strings.CutPrefix(scope, s.ScopePrefix); has && s.ScopePrefix != "" {
-			c.problem(fmt.Sprintf("%s[%d]", at, i), "begins with scope_prefix, which is taken off a token's scopes, so "+
-				"that no token has it: write %s", rest)
+			c.problem(fmt.Sprintf("%s[%d]", at, i), "begins with scope_prefix, which is taken off a token's scopes, "+
+				"so that no token has it: write %s", rest)
 		}
 	}
 }

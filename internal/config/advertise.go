@@ -131,8 +131,8 @@ func (r *reader) checkMirror(at string, e entry, spec resource.Spec, known known
 		r.problem(path, "has no metadata to mirror: "+servers[0]+" is not one of the issuers",
 			"name an issuer in authorization_servers, or remove mirror_metadata")
 	case r.doc.Issuers[i].isTemplate():
-		r.problem(path, "has no metadata to mirror: "+servers[0]+" has a placeholder, and one document is discovered for "+
-			"all of its tenants", "remove mirror_metadata, or write one issuer for the tenant")
+		r.problem(path, "has no metadata to mirror: "+servers[0]+" has a placeholder, and one document is discovered "+
+			"for all of its tenants", "remove mirror_metadata, or write one issuer for the tenant")
 	case source != "":
 		r.problem(path,
 			"has no metadata to mirror: "+source+" has the keys of "+servers[0]+", and nothing is discovered",

@@ -46,7 +46,8 @@ func (r *reader) warnOfIssuer(at string, is issuer) {
 	effective := is.Dedicated || r.written(at+".generic_audiences") || r.isTrustedWhere(is.Issuer, hasClients)
 	if len(is.GenericAudiences) > 0 && effective {
 		r.warn(at+".generic_audiences",
-			of("generic_audiences")+"ignores "+strings.Join(is.GenericAudiences, ", ")+" in aud where a client or dedicated decides",
+			of("generic_audiences")+"ignores "+strings.Join(is.GenericAudiences, ", ")+
+				" in aud where a client or dedicated decides",
 			"have the issuer write the resource into aud")
 	}
 	if is.choosable() && !is.selfAsserted() {

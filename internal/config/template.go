@@ -82,7 +82,8 @@ func (r *reader) checkTemplate(at string, is issuer) {
 		r.problem(at+".issuer", "has "+is.placeholder()+" as a part of a label or a segment",
 			"make it a whole label of the host or a whole segment of the path")
 	case is.DiscoveryURL == "" && r.keySource(at) == "":
-		r.problem(at+".discovery_url", "is missing: the metadata of an issuer with "+is.placeholder()+" cannot be found from its URL",
+		r.problem(at+".discovery_url", "is missing: the metadata of an issuer with "+is.placeholder()+
+			" cannot be found from its URL",
 			"write discovery_url, jwks_uri, jwks_file or jwks")
 	}
 }

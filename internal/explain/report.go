@@ -42,7 +42,7 @@ type Report struct {
 }
 
 type stepReport struct {
-	Step        string `json:"step"` // read, find, origin, credential, verify, stands, decide, strip, answer
+	Step        string `json:"step"` // read, find, origin, credential, verify, possession, decide, strip, answer
 	OK          bool   `json:"ok"`
 	Found       string `json:"found"` // for a person
 	Nanoseconds int64  `json:"nanoseconds"`

@@ -21,9 +21,6 @@ var vagueWords = regexp.MustCompile(`(?i)\b(` + strings.Join([]string{
 // allowedWords are lines that keep such a word, by a part of the line.
 var allowedWords = []struct{ file, part, reason string }{
 	{"README.md", "issued for this door", "the picture of the product, in its first lines alone"},
-	{"extauthz/explain.go", `"stands"`, "the name of a step in the JSON of explain"},
-	{"internal/explain/report.go", "verify, stands, decide", "the name of a step in the JSON of explain"},
-	{"internal/explain/steps.go", `case "stands"`, "the name of a step in the JSON of explain"},
 }
 
 // TestWords holds the prose of code and documents to plain words.
