@@ -2,6 +2,7 @@ package resource
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -158,7 +159,74 @@ func (c *checker) sharedAudiences(resources []*Resource) {
 			first[audience] = i
 		}
 	}
+	c.audiencesOfPatterns(resources)
 }
+
+// names is what aud may say of one resource.
+type names struct {
+	resource  int
+	text      string
+	expressed *regexp.Regexp // nil without a placeholder
+	sample    string         // the text with some values
+	audience  int            // index in the resource's audiences, -1 for a URL
+}
+
+func namesOf(resource int, text string, audience int) names {
+	n := names{resource: resource, text: text, sample: text, audience: audience}
+	if strings.Contains(text, "{") {
+		form := placeholderForm.ReplaceAllString(regexp.QuoteMeta(text), "[A-Za-z0-9_-]{1,128}")
+		n.expressed = regexp.MustCompile("^" + form + "$")
+		n.sample = placeholderForm.ReplaceAllString(text, "x")
+	}
+	return n
+}
+
+func (n names) meets(m names) bool {
+	return n.expressed != nil && n.expressed.MatchString(m.sample) ||
+		m.expressed != nil && m.expressed.MatchString(n.sample)
+}
+
+// audiencesOfPatterns warns of an audience that is, for some values, the URL or an
+// audience of another resource, where one of the two is a pattern.
+func (c *checker) audiencesOfPatterns(resources []*Resource) {
+	if !slices.ContainsFunc(resources, func(r *Resource) bool { return r.isPattern() }) {
+		return
+	}
+	var all, patterns []names
+	for i, r := range resources {
+		before := len(all)
+		for _, uri := range slices.Concat([]string{r.URI}, r.Aliases) {
+			all = append(all, namesOf(i, uri, -1))
+		}
+		for j, audience := range r.Audiences {
+			all = append(all, namesOf(i, audience, j))
+		}
+		if r.isPattern() {
+			patterns = append(patterns, all[before:]...)
+		}
+	}
+	for _, mine := range all {
+		if mine.audience < 0 {
+			continue
+		}
+		others := patterns
+		if mine.expressed != nil {
+			others = all
+		}
+		other := slices.IndexFunc(others, func(n names) bool {
+			later := n.audience >= 0 && n.resource > mine.resource // it has the warning
+			return n.resource != mine.resource && n.text != mine.text && !later && mine.meets(n)
+		})
+		if other >= 0 {
+			c.conflict(fmt.Sprintf("resources[%d].audiences[%d]", mine.resource, mine.audience),
+				fmt.Sprintf("resources[%d]", others[other].resource), "can be the URL or an audience of %s, so that a "+
+					"token for one opens both: leave it out", finding.Warning)
+		}
+	}
+}
+
+// placeholderForm matches a placeholder, as it is or quoted.
+var placeholderForm = regexp.MustCompile(`\\?\{[a-z][a-z0-9_]*\\?\}`)
 
 // audienceKey is equal for two values that one aud may match as a resource:
 // scheme and host in lower case, without the default port, an empty path as a

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -304,6 +305,35 @@ func TestPatternProblems(t *testing.T) {
 	_, problems := NewTable([]Spec{hosts()}, nil)
 	if len(problems) != 1 || problems[0].Severity != finding.Warning || !strings.Contains(problems[0].Message, "not that its user belongs there") {
 		t.Errorf("no warning of a pattern that is not tied: %v", problems)
+	}
+}
+
+// TestAudiencesOfPatterns that tokens of another resource have are warned of, as
+// those of literal resources are.
+func TestAudiencesOfPatterns(t *testing.T) {
+	with := func(s Spec, audiences ...string) Spec {
+		s.Audiences = audiences
+		return s
+	}
+	other := spec("https://other.example.com/mcp")
+	for intent, row := range map[string]struct {
+		specs []Spec
+		want  string
+	}{
+		"the URL of a tenant":             {[]Spec{hosts(), with(other, "https://acme.mcp.example.com/mcp")}, "resources[1].audiences[0]"},
+		"an audience of a tenant":         {[]Spec{with(hosts(), "api://{tenant}.1"), with(other, "api://acme.1")}, "resources[1].audiences[0]"},
+		"a pattern over a URL":            {[]Spec{with(hosts(), "https://other.example.com/{tenant}"), other}, "resources[0].audiences[0]"},
+		"a pattern over a pattern":        {[]Spec{with(hosts(), "https://mcp.example.com/servers/{tenant}/mcp"), paths()}, "resources[0].audiences[0]"},
+		"the same audience of two":        {[]Spec{with(hosts(), "api://{tenant}.1"), with(spec("https://{tenant}.b.example.com/mcp"), "api://{tenant}.1")}, "resources[1].audiences[0]"},
+		"another audience":                {[]Spec{with(hosts(), "api://{tenant}.1"), with(other, "api://acme.2", "api://a.b.1")}, ""},
+		"a literal URL under the pattern": {[]Spec{hosts(), spec("https://vip.mcp.example.com/mcp")}, ""},
+	} {
+		_, problems := NewTable(row.specs, nil)
+		problems = slices.DeleteFunc(problems, func(f finding.Finding) bool { return strings.HasPrefix(f.Message, "is a pattern: ") })
+		if row.want == "" && len(problems) > 0 || row.want != "" &&
+			(len(problems) != 1 || problems[0].Path != row.want || !strings.Contains(problems[0].Message, "so that a token for one opens both")) {
+			t.Errorf("%s: %v", intent, problems)
+		}
 	}
 }
 
