@@ -151,29 +151,39 @@ func newPattern(r *Resource, l location, asked int, at string) pattern {
 	return p
 }
 
-// matchHost returns the values of the placeholders in the host.
+// matchHost returns the values of the placeholders in the host. It allocates nothing
+// for a host that does not match.
 func (p *pattern) matchHost(a authority) (map[string]string, bool) {
 	if a.port != p.location.port && (a.port != 0 || p.location.port != p.location.defaultPort()) {
 		return nil, false
 	}
+	if !p.eachLabel(a.host, func(string, string) {}) {
+		return nil, false
+	}
 	values := map[string]string{}
-	host := a.host
+	p.eachLabel(a.host, func(name, value string) { values[name] = value })
+	return values, true
+}
+
+// eachLabel calls use with each placeholder of the host and its value. It is false
+// where the host does not match.
+func (p *pattern) eachLabel(host string, use func(name, value string)) bool {
 	for i, label := range p.labels {
 		part, rest, more := strings.Cut(host, ".")
 		if more != (i < len(p.labels)-1) {
-			return nil, false
+			return false
 		}
 		if name, ok := placeholderName(label); ok {
 			if !isLabelValue(part) {
-				return nil, false
+				return false
 			}
-			values[name] = part
+			use(name, part)
 		} else if part != label {
-			return nil, false
+			return false
 		}
 		host = rest
 	}
-	return values, true
+	return true
 }
 
 // matchPath adds the values of the placeholders in the path, and returns what

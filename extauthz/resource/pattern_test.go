@@ -337,6 +337,18 @@ func TestAudiencesOfPatterns(t *testing.T) {
 	}
 }
 
+// TestAnotherHostCostsNothing of memory, however many patterns there are.
+func TestAnotherHostCostsNothing(t *testing.T) {
+	var specs []Spec
+	for i := range 100 {
+		specs = append(specs, spec(fmt.Sprintf("https://{a}.p%d.example.com/mcp", i)))
+	}
+	tb := patterns(t, specs...)
+	if allocations := testing.AllocsPerRun(10, func() { tb.Find("x.else.example.com", "/mcp") }); allocations > 0 {
+		t.Errorf("%v allocations", allocations)
+	}
+}
+
 // TestFindAmongMany: a resource is found among many as it is found alone.
 func TestFindAmongMany(t *testing.T) {
 	var specs []Spec
