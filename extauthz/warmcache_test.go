@@ -185,7 +185,6 @@ func TestEachResourceKeyUnderAWarmCache(t *testing.T) {
 		"Scopes":    spec(nil, plain, func(s *resource.Spec) { s.Scopes = []string{"b"} }),
 		"CORS":      spec(nil, at("", "", "https://app.example.com"), func(s *resource.Spec) { s.CORS = true }),
 		"Origins":   spec(nil, at("", "", "https://app.example.com"), func(s *resource.Spec) { s.Origins = nil }),
-		"CORS":      spec(nil, at("", "", "https://app.example.com"), func(s *resource.Spec) { s.CORS = true }),
 		"Metadata":  spec(nil, resourceDocument, func(s *resource.Spec) { s.Metadata = map[string]any{"resource_name": "Weather"} }),
 		"Labels":    spec(team, plain, func(s *resource.Spec) { s.Labels = nil }),
 		"Clients":   spec(withClients, ask("at+jwt", map[string]any{"azp": "xyz"}), func(s *resource.Spec) { s.Clients = []string{"abc"} }),
