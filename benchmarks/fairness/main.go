@@ -136,6 +136,7 @@ func (o options) measure(ctx context.Context, program string, w *world, kind kin
 		if err != nil {
 			return nil, err
 		}
+		f.forged = append(f.forged, forged...)
 		if round == 0 { // the first round warms up
 			continue
 		}
@@ -143,7 +144,6 @@ func (o options) measure(ctx context.Context, program string, w *world, kind kin
 		f.calm, f.flood = append(f.calm, a.P99), append(f.flood, b.P99)
 		f.ratios = append(f.ratios, traffic.Ratio(b.P99, a.P99))
 		f.sent, f.refused = f.sent+a.Requests+b.Requests, f.refused+a.Refused+b.Refused
-		f.forged = append(f.forged, forged...)
 	}
 	return f, nil
 }

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/doorward/doorward/extauthz/finding"
 )
@@ -173,7 +174,7 @@ type names struct {
 
 func namesOf(resource int, text string, audience int) names {
 	n := names{resource: resource, text: text, sample: text, audience: audience}
-	if strings.Contains(text, "{") {
+	if strings.Contains(text, "{") && utf8.ValidString(text) { // others are refused
 		form := placeholderForm.ReplaceAllString(regexp.QuoteMeta(text), "[A-Za-z0-9_-]{1,128}")
 		n.expressed = regexp.MustCompile("^" + form + "$")
 		n.sample = placeholderForm.ReplaceAllString(text, "x")

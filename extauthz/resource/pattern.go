@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // A resource is a pattern where its URL has a placeholder in the place of a
@@ -62,6 +63,9 @@ func isPlaceholderName(name string) bool {
 // Placeholders lists the names of the placeholders in a text such as a URL, in
 // order. The error says what is wrong with them and what to write.
 func Placeholders(text string) ([]string, error) {
+	if strings.ContainsAny(text, "{}") && !utf8.ValidString(text) {
+		return nil, errors.New("is not UTF-8: write it so")
+	}
 	var names []string
 	for rest := text; ; {
 		start := strings.IndexAny(rest, "{}")

@@ -266,6 +266,8 @@ func TestPatternProblems(t *testing.T) {
 		{"the last label", []Spec{spec("https://a.{tenant}/mcp")}, []string{"has a placeholder in the last two labels"}},
 		{"the last label but one", []Spec{spec("https://a.{tenant}.com/mcp")}, []string{"has a placeholder in the last two labels"}},
 		{"one twice", []Spec{spec("https://{a}.example.com/{a}")}, []string{"has the placeholder {a} twice"}},
+		{"no UTF-8", []Spec{with(spec("https://h.example"), func(s *Spec) { s.Audiences = []string{"a\xc3{b}"} })}, []string{"is not UTF-8"}},
+		{"no UTF-8 in a pattern", []Spec{hosts(), spec("https://{a}.example.com/\xc3")}, []string{"is not UTF-8"}},
 		{"a name in capitals", []Spec{spec("https://{A}.example.com/")}, []string{"has a brace that belongs to no placeholder"}},
 		{"no name", []Spec{spec("https://{}.example.com/")}, []string{"has a brace that belongs to no placeholder"}},
 		{"a brace that stays open", []Spec{spec("https://{a.example.com/")}, []string{"has a brace that belongs to no placeholder"}},
