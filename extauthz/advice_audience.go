@@ -68,11 +68,15 @@ func (a *denialAdvice) otherWay() {
 		a.advise("client_id, azp, cid and appid name different clients, so that the token is for none of them: have " +
 			"the authorization server write one client into all")
 	case prevents == clientNotListed:
+		a.addFactList("clients", res.Clients)
 		a.advise("aud names no resource, and the client is not one of the resource's clients: add it there if it is "+
 			"registered for this resource alone, or have the client ask with resource=%s (RFC 8707)", res.URI)
 	case prevents == foreignAudience && issuer.Dedicated:
 		a.advise("the issuer is dedicated to the resource, and aud has a value that is neither the token's client nor "+
 			"matches client_id_pattern: have the client ask with resource=%s (RFC 8707)", res.URI)
+	case res.ScopePrefix != "":
+		a.advise("the token was issued for another audience: have the client ask for the scopes of the challenge, %s, "+
+			"by which this authorization server chooses aud", strings.Join(res.AskedScopes(res.NeededScopes()), " "))
 	default:
 		a.advise("the token was issued for another audience: have the client ask for one with resource=%s (RFC "+
 			"8707), and the authorization server write that into aud", res.URI)

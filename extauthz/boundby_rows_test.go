@@ -93,6 +93,11 @@ func boundByAccounts() []accountRow {
 			[]string{"issued for another audience", "!clients"},
 		},
 		{
+			"another aud where scopes choose it", func(p *plan) { p.resources[0].ScopePrefix = "api://6f1c/" },
+			client(map[string]any{"aud": "https://graph.example"}), reason.AudienceMismatch, nil,
+			[]string{"ask for the scopes of the challenge, api://6f1c/mcp:read", "!RFC 8707"},
+		},
+		{
 			"a listed client and another resource", withClients,
 			client(map[string]any{"client_id": "abc", "aud": []string{"abc", "https://mcp.example.com/other"}}), reason.AudienceMismatch, nil,
 			[]string{"another resource of this doorward", "!clients"},

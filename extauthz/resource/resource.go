@@ -90,7 +90,14 @@ type site struct {
 	places    map[string]*Resource // by path; "" for the whole authority
 	folded    map[string]bool      // folded paths of places
 	slashes   int                  // the most in a path of places
+	only      place                // the one of places, where there is no other: most hosts have one
 	documents map[string]*Resource // by what follows the well-known prefix
+}
+
+// place is one path of a site. The zero place has no resource.
+type place struct {
+	path, folded string
+	resource     *Resource
 }
 
 // NewTable checks specs and builds their table. All problems come at once; the
@@ -161,6 +168,10 @@ func (t *Table) place(r *Resource, l location) {
 		s.folded[fold(path)] = true
 		s.slashes = max(s.slashes, strings.Count(path, "/"))
 		s.documents[path] = s.places[path]
+		s.only = place{}
+		if len(s.places) == 1 {
+			s.only = place{path, fold(path), s.places[path]}
+		}
 	}
 }
 
@@ -200,6 +211,12 @@ func (t *Table) Find(authority, path string) *Resource {
 // find returns the resource of the longest path that covers path. It is nil and
 // false where the folded path is one of a longer path.
 func (s *site) find(path string) (r *Resource, unambiguous bool) {
+	if s.only.resource != nil {
+		if covers(s.only.path, path) {
+			return s.only.resource, true
+		}
+		return nil, !covers(s.only.folded, fold(path))
+	}
 	r, match := longest(s.places, path, s.slashes)
 	folded := fold(path)
 	if _, longer := longest(s.folded, folded, s.slashes); len(longer) > len(fold(match)) {

@@ -10,11 +10,15 @@ import (
 // show to be access tokens for the resource.
 func (r *reader) warnOfLoosening() {
 	for i, e := range r.doc.Resources {
-		if len(e.Clients) > 0 {
-			r.warn(element("resources", i)+".clients", "lets in tokens whose aud does not name the resource",
-				"have the issuer write the resource into aud, "+
-					"or be sure that these clients are used for this resource alone")
+		if len(e.Clients) == 0 {
+			continue
 		}
+		letsIn := "lets in tokens whose aud does not name the resource"
+		if len(e.Issuers) > 1 || len(e.Issuers) == 0 && len(r.doc.Issuers) > 1 {
+			letsIn += ", of each issuer that the resource trusts: another one may have given the same client id to someone else"
+		}
+		r.warn(element("resources", i)+".clients", letsIn,
+			"have the issuer write the resource into aud, or be sure that these clients are used for this resource alone")
 	}
 	for i, is := range r.doc.Issuers {
 		at := element("issuers", i)

@@ -1,9 +1,13 @@
 package service
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/debug"
 	"testing"
+
+	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/internal/config"
 )
 
 // TestCollectOften: a load restores what was set, and leaves a collector alone that
@@ -48,4 +52,24 @@ func TestTheFirstRevisionIsLetGo(t *testing.T) {
 		}
 	}
 	t.Error("a reload keeps the revision of the start")
+}
+
+// TestOnlyALargeConfigurationCollectsOften: a reload of a small one leaves the
+// collector to the traffic.
+func TestOnlyALargeConfigurationCollectsOften(t *testing.T) {
+	for count, large := range map[int]bool{1: false, manyResources - 1: false, manyResources: true} {
+		var specs []resource.Spec
+		for i := range count {
+			specs = append(specs, resource.Spec{URI: fmt.Sprintf("https://h%d.example/mcp", i), Issuers: []string{"https://as.example.com"}})
+		}
+		table, problems := resource.NewTable(specs, nil)
+		if table == nil {
+			t.Fatal(problems)
+		}
+		s := new(Service)
+		s.current.Store(&Revision{Config: &config.Config{Resources: table}})
+		if got := s.isLarge(); got != large {
+			t.Errorf("%d resources: %t", count, got)
+		}
+	}
 }

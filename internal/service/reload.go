@@ -129,11 +129,12 @@ func (s *Service) bundleArrived(ctx context.Context, seen *snapshot.Snapshot) *s
 // reload activates a revision of the files, or leaves the one before in force and
 // logs the problems. It seals the snapshot.
 func (s *Service) reload(ctx context.Context, files *snapshot.Snapshot) *snapshot.Snapshot {
-	restore := collectOften()
+	if s.isLarge() {
+		defer debug.FreeOSMemory()
+		defer collectOften()()
+	}
 	s.settled = s.replace(ctx, files)
 	files.Seal()
-	restore()
-	debug.FreeOSMemory()
 	return files
 }
 
