@@ -15,10 +15,11 @@ func (r *reader) warnOfLoosening() {
 		}
 		letsIn := "lets in tokens whose aud does not name the resource"
 		if len(e.Issuers) > 1 || len(e.Issuers) == 0 && len(r.doc.Issuers) > 1 {
-			letsIn += ", of each issuer that the resource trusts: another one may have given the same client id to someone else"
+			letsIn += ", of each issuer that the resource trusts: another one may use the same id for another client"
 		}
 		r.warn(element("resources", i)+".clients", letsIn,
-			"have the issuer write the resource into aud, or be sure that these clients are used for this resource alone")
+			"have the issuer write the resource into aud, "+
+				"or be sure that these clients are used for this resource alone")
 	}
 	for i, is := range r.doc.Issuers {
 		at := element("issuers", i)
