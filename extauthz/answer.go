@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	codepb "google.golang.org/genproto/googleapis/rpc/code"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/internal/redact"
@@ -108,12 +109,17 @@ func bareRefusal() []byte {
 // writeHeader leaves `append` unset, which means "set": Envoy silently drops an
 // appended header of a denial, and reads nothing but `value`. A name that is set
 // twice in one answer has two lines.
-func writeHeader(m *message, header [2]string) {
-	option := m.open(answerHeaders)
+func writeHeader(m *message, header [2]string) { writeOption(m, answerHeaders, header, 0) }
+
+// writeOption writes a HeaderValueOption as the field with this number. An action of
+// 0 is left out.
+func writeOption(m *message, number protowire.Number, header [2]string, action int) {
+	option := m.open(number)
 	inside := m.open(optionHeader)
 	m.text(headerKey, header[0])
 	m.text(headerText, header[1])
 	m.close(inside)
+	m.integer(optionAction, action)
 	m.close(option)
 }
 

@@ -75,14 +75,10 @@ func (r *request) corsHeaders() [][2]string {
 // server writes itself, so that no browser sees two, and vary beside its own.
 func (m *message) exposeTo(r *request) {
 	for _, header := range r.corsHeaders() {
-		option := m.open(okResponseHeaders)
-		inside := m.open(optionHeader)
-		m.text(headerKey, header[0])
-		m.text(headerText, header[1])
-		m.close(inside)
-		if header[0] != "vary" {
-			m.integer(optionAction, overwrite)
+		action := overwrite
+		if header[0] == "vary" {
+			action = 0
 		}
-		m.close(option)
+		writeOption(m, okResponseHeaders, header, action)
 	}
 }

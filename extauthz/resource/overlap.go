@@ -175,8 +175,7 @@ type names struct {
 func namesOf(resource int, text string, audience int) names {
 	n := names{resource: resource, text: text, sample: text, audience: audience}
 	if strings.Contains(text, "{") && utf8.ValidString(text) { // others are refused
-		form := placeholderForm.ReplaceAllString(regexp.QuoteMeta(text), "[A-Za-z0-9_-]{1,128}")
-		n.expressed = regexp.MustCompile("^" + form + "$")
+		n.expressed = regexp.MustCompile(expression(text, "[A-Za-z0-9_-]{1,128}"))
 		n.sample = placeholderForm.ReplaceAllString(text, "x")
 	}
 	return n
@@ -225,9 +224,6 @@ func (c *checker) audiencesOfPatterns(resources []*Resource) {
 		}
 	}
 }
-
-// placeholderForm matches a placeholder, as it is or quoted.
-var placeholderForm = regexp.MustCompile(`\\?\{[a-z][a-z0-9_]*\\?\}`)
 
 // audienceKey is equal for two values that one aud may match as a resource:
 // scheme and host in lower case, without the default port, an empty path as a

@@ -324,23 +324,12 @@ func (t *Table) Owns(audience string) bool {
 func (t *Table) own(r *Resource) {
 	for _, audience := range slices.Concat([]string{r.URI}, r.Aliases, r.Audiences) {
 		if strings.Contains(audience, "{") {
-			t.asPattern = append(t.asPattern, audiencePattern(audience))
+			// In any case of letters: rather too much than too little.
+			t.asPattern = append(t.asPattern, regexp.MustCompile("(?i)"+expression(audience, "[^/]+")))
 		} else {
 			t.audiences[audienceKey(audience)] = true
 		}
 	}
-}
-
-// audiencePattern matches a text with any values in the place of its placeholders,
-// in any case of letters: rather too much than too little.
-func audiencePattern(text string) *regexp.Regexp {
-	names, _ := Placeholders(text)
-	plain, _ := withStandIns(text, names)
-	expression := regexp.QuoteMeta(plain)
-	for _, name := range names {
-		expression = strings.ReplaceAll(expression, regexp.QuoteMeta(standIn(name)), "[^/]+")
-	}
-	return regexp.MustCompile("(?i)^" + expression + "$")
 }
 
 // patternsOf lists the URLs of all resources that are patterns.

@@ -56,14 +56,15 @@ type dataReads [][]string
 // `data[x]` reads everything.
 func readsOfData(compiler *ast.Compiler, packages []string) dataReads {
 	var reads dataReads
+	collect := func(ref ast.Ref) bool {
+		if ref[0].Equal(ast.DefaultRootDocument) {
+			reads = append(reads, names(ref))
+		}
+		return false
+	}
 	for _, pkg := range packages {
 		for _, rule := range reached(compiler, append(packageFolder(pkg), ast.InternedTerm("decision"))) {
-			ast.WalkRefs(withoutElse(rule), func(ref ast.Ref) bool {
-				if ref[0].Equal(ast.DefaultRootDocument) {
-					reads = append(reads, names(ref))
-				}
-				return false
-			})
+			ast.WalkRefs(withoutElse(rule), collect)
 		}
 	}
 	return reads
