@@ -210,7 +210,9 @@ func TestEachResourceKeyUnderAWarmCache(t *testing.T) {
 		}),
 		"ClientCertificate": spec(nil, certificate, func(s *resource.Spec) { s.ClientCertificate = "xfcc" }),
 	}
-	covers(t, reflect.TypeFor[resource.Spec](), rows)
+	// These have no effect yet.
+	covers(t, reflect.TypeFor[resource.Spec](), rows, "Operations", "OperationsDefault", "ChallengeScopes", "MCP",
+		"Anonymous", "AnonymousSessions", "ExpiresHeader")
 	for name, row := range rows {
 		warmCaches(t, name, row)
 	}

@@ -220,66 +220,6 @@ func isScopeToken(s string) bool {
 	})
 }
 
-// origins checks the further Origin values of one resource.
-func (c *checker) origins(at string, origins []string) {
-	for i, origin := range origins {
-		entry := fmt.Sprintf("%s[%d]", at, i)
-		switch origin {
-		case "*":
-			c.warning(entry, "lets every web page send requests: name the origins instead")
-		case "null":
-			c.warning(entry, "is what every sandboxed page sends: name the origin of the page, such as "+
-				"https://app.example.com")
-		default:
-			if fault := originFault(origin); fault != "" {
-				c.problem(entry, "%s", fault)
-			}
-		}
-	}
-	c.duplicates(at, origins)
-}
-
-// originFault describes how an entry differs from what browsers send (RFC 6454,
-// section 6.2); "" if it does not. Schemes of extensions and editors are accepted
-// as https is.
-func originFault(origin string) string {
-	const advice = ": write scheme://host or scheme://host:port"
-	scheme, rest, ok := strings.Cut(origin, "://")
-	if !ok || !isScheme(scheme) {
-		return "is not an origin" + advice
-	}
-	if below, any := strings.CutPrefix(rest, "*."); any {
-		if !strings.Contains(below, ".") {
-			return "has * before a domain of one label, which has pages of others: write *.example.com"
-		}
-		origin, rest = scheme+"://any."+below, "any."+below
-	}
-	if strings.Contains(rest, "*") {
-		return "has * in another place than a whole first label: " +
-			"write " + scheme + "://*.example.com, or name each origin"
-	}
-	if strings.ContainsAny(rest, "/?#@") {
-		return "is more than an origin" + advice + ", without a slash after it"
-	}
-	if scheme == schemeHTTP || scheme == schemeHTTPS {
-		_, faults := parseLocation(origin)
-		return strings.Join(faults, "; ")
-	}
-	a, ok := parseAuthority(rest)
-	switch {
-	case !ok:
-		return "has no valid host or port" + advice
-	case lowerASCII(rest) != rest || a.host == "":
-		return "is not in lower case: write " + lowerASCII(origin)
-	}
-	return ""
-}
-
-// isScheme reports whether s is a scheme in lower case (RFC 3986, section 3.1).
-func isScheme(s string) bool {
-	return s != "" && s[0] >= 'a' && s[0] <= 'z' && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789+-.") == ""
-}
-
 // duplicates reports every entry that an earlier one repeats.
 func (c *checker) duplicates(at string, list []string) {
 	for i, entry := range list {

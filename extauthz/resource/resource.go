@@ -48,6 +48,14 @@ type Spec struct {
 	DPoP              string   // "off", "optional" or "required" (RFC 9449); "" means "off"
 	ProofAlgorithms   []string // JWS algorithms of DPoP proofs, for the document
 	ClientCertificate string   // where a client certificate is read (RFC 8705): "source" or "xfcc"; "" means "source"
+
+	Operations        []Operation // what an operation needs besides Scopes; the first match decides
+	OperationsDefault string      // of an operation without a match: "resource" or "deny"; "" means "resource"
+	ChallengeScopes   string      // of a 403: "operation" or "operation_and_granted"; "" means "operation"
+	MCP               MCP
+	Anonymous         []Operation // operations that need no token, by Method and Name alone
+	AnonymousSessions bool        // Anonymous holds in a session (Mcp-Session-Id) too
+	ExpiresHeader     bool        // the server gets x-mcp-auth-expires: exp of the token, in Unix seconds
 }
 
 // TakesDPoP reports whether the resource accepts the DPoP scheme.
@@ -268,25 +276,6 @@ func (r *Resource) Targets(path string) []string {
 	return targets
 }
 
-// AllowsOrigin reports whether a request to authority with this Origin header may
-// proceed (MCP transports, DNS rebinding): with the origin of the URL that was
-// asked, that of another URL of the resource whose authority this is, an entry of
-// Origins byte for byte, with one label in the place of "*." at the beginning of
-// its host, or any value where Origins has "*". An empty value is not
-// allowed; the caller decides on a request without the header.
-func (r *Resource) AllowsOrigin(origin, authority string) bool {
-	switch i := slices.Index(r.origins, origin); {
-	case origin == "":
-		return false
-	case i == 0, slices.ContainsFunc(r.Origins, func(allowed string) bool { return matchesOrigin(allowed, origin) }):
-		return true
-	case i < 0:
-		return false
-	}
-	a, ok := parseAuthority(authority)
-	return ok && slices.ContainsFunc(r.locations[1:], func(l location) bool { return l.at(a) && l.origin() == origin })
-}
-
 // clone makes a copy that no later write of the caller reaches. The values of
 // Metadata are shared: the document is encoded once and never looks again.
 func (s Spec) clone() Spec {
@@ -305,6 +294,8 @@ func (s Spec) clone() Spec {
 	s.ScopeImplies = maps.Clone(s.ScopeImplies)
 	s.ScopesAny = slices.Clone(s.ScopesAny)
 	s.AuthorizationServers = slices.Clone(s.AuthorizationServers)
+	s.Operations = cloneOperations(s.Operations)
+	s.Anonymous = cloneOperations(s.Anonymous)
 	return s
 }
 
@@ -346,23 +337,4 @@ func patternsOf(resources []*Resource) []pattern {
 		}
 	}
 	return all
-}
-
-// matchesOrigin reports whether an entry of Origins allows an origin.
-func matchesOrigin(allowed, origin string) bool {
-	if allowed == origin || allowed == "*" {
-		return true
-	}
-	scheme, rest, ok := strings.Cut(allowed, "://*.")
-	if !ok {
-		return false
-	}
-	host, ok := strings.CutPrefix(origin, scheme+"://")
-	label, after, cut := strings.Cut(host, ".")
-	return ok && cut && after == rest && isOriginLabel(label)
-}
-
-// isOriginLabel reports a label as browsers write it, A-labels among them.
-func isOriginLabel(label string) bool {
-	return label != "" && strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
 }
