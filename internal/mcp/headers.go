@@ -1,0 +1,135 @@
+package mcp
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// The headers, as Envoy spells them.
+const (
+	methodHeader  = "mcp-method"
+	nameHeader    = "mcp-name"
+	versionHeader = "mcp-protocol-version"
+	sessionHeader = "mcp-session-id"
+)
+
+// checkedVersions are the revisions of the protocol that oblige a server to
+// compare the headers with the body. The list is closed: a later revision may
+// have other rules.
+var checkedVersions = []string{"2026-07-28"}
+
+// readHeaders returns what Mcp-Method and Mcp-Name say, where the revision and
+// the absence of a session give them a meaning.
+func readHeaders(get func(name string) []string) claim {
+	methods := get(methodHeader)
+	if len(methods) == 0 || len(get(sessionHeader)) > 0 {
+		return claim{}
+	}
+	if versions := get(versionHeader); len(versions) != 1 || !slices.Contains(checkedVersions, versions[0]) {
+		return claim{}
+	}
+	c := claim{present: true}
+	if len(methods) > 1 || !isPlain(methods[0]) || strings.Contains(methods[0], ",") || !isName(methods[0]) {
+		c.fault = "Mcp-Method occurs twice or is no method"
+		return c
+	}
+	c.operation.Method = methods[0]
+	naming := namingOf(methods[0])
+	if naming == noName {
+		return c // Mcp-Name beside it is no name of an operation: tasks/* have that of their task there
+	}
+	names := get(nameHeader)
+	switch {
+	case len(names) == 0:
+		c.unsure = "Mcp-Name is missing"
+		return c
+	case len(names) > 1:
+		c.fault = "Mcp-Name occurs twice"
+		return c
+	}
+	name, isText := decodeName(names[0])
+	if !isText {
+		c.fault = "Mcp-Name is no text, or too long"
+		return c
+	}
+	c.operation.Name, c.named = name, true
+	if naming == byURI {
+		c.unsure = uriFault(name, false)
+	}
+	if naming == byRef {
+		c.unsure = "no revision has Mcp-Name with a completion"
+	}
+	if strings.Contains(names[0], ",") {
+		c.unsure = "Mcp-Name has a comma, and may be several headers that Envoy joined"
+	}
+	return c
+}
+
+const (
+	encodedPrefix = "=?base64?"
+	encodedSuffix = "?="
+)
+
+// decodeName decodes a value once. It refuses what a server could decode in
+// another way: a prefix in another case, base64 that is not canonical.
+func decodeName(value string) (string, bool) {
+	if len(value) > len(encodedPrefix)+base64.StdEncoding.EncodedLen(MaxName)+len(encodedSuffix) || !isPlain(value) {
+		return "", false
+	}
+	if len(value) < len(encodedPrefix) || !strings.EqualFold(value[:len(encodedPrefix)], encodedPrefix) {
+		return value, isName(value)
+	}
+	encoded, isWhole := strings.CutSuffix(value[len(encodedPrefix):], encodedSuffix)
+	if !isWhole || !strings.HasPrefix(value, encodedPrefix) {
+		return "", false
+	}
+	decoded, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	if err != nil || !utf8.Valid(decoded) {
+		return "", false
+	}
+	return string(decoded), isName(string(decoded))
+}
+
+// isPlain reports whether a value of a header has visible ASCII and inner spaces
+// alone. Anything else is encoded by clients, and trimmed or refused by servers.
+func isPlain(value string) bool {
+	for i := range len(value) {
+		if value[i] < ' ' || value[i] > '~' {
+			return false
+		}
+	}
+	return strings.TrimSpace(value) == value
+}
+
+// bodyHeaders returns the rule that the headers of a body break.
+func bodyHeaders(get func(name string) []string) string {
+	for _, partial := range get(partialBody) {
+		if partial != "false" {
+			return "the body is larger than what Envoy sends"
+		}
+	}
+	for _, encoding := range get("content-encoding") {
+		if !strings.EqualFold(encoding, "identity") {
+			return "the body is encoded"
+		}
+	}
+	types := get("content-type")
+	if len(types) != 1 || !isJSON(types[0]) {
+		return "the content type is not application/json in UTF-8"
+	}
+	return ""
+}
+
+func isJSON(contentType string) bool {
+	mediaType, parameter, hasParameter := strings.Cut(contentType, ";")
+	if !strings.EqualFold(strings.TrimRight(mediaType, " \t"), "application/json") {
+		return false
+	}
+	if !hasParameter {
+		return true
+	}
+	name, value, _ := strings.Cut(strings.Trim(parameter, " \t"), "=")
+	return strings.EqualFold(name, "charset") && (strings.EqualFold(value, "utf-8") || strings.EqualFold(value, `"utf-8"`))
+}

@@ -1,0 +1,32 @@
+package mcp
+
+// naming is where a method keeps its name.
+type naming uint8
+
+const (
+	noName naming = iota
+	byName        // params.name
+	byURI         // params.uri
+	byRef         // params.ref: the name or the uri of it
+)
+
+func namingOf(method string) naming {
+	switch method {
+	case "tools/call", "prompts/get":
+		return byName
+	case "resources/read", "resources/subscribe", "resources/unsubscribe":
+		return byURI
+	case "completion/complete":
+		return byRef
+	}
+	return noName
+}
+
+// The types of a completion's reference.
+const (
+	refPrompt   = "ref/prompt"
+	refResource = "ref/resource"
+)
+
+// isName reports whether a text can be a name or a method.
+func isName(text string) bool { return text != "" && len(text) <= MaxName }

@@ -1,0 +1,236 @@
+package mcp
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// scanner reads a body once, token by token, and keeps the members that matter.
+// It compares the names of every object itself when the object ends: the
+// decoder's own sets of names allocate several times the body.
+type scanner struct {
+	json       jsontext.Decoder
+	input      bytes.Buffer
+	doc        []byte
+	allowBatch bool
+
+	operations []Operation // of the messages that have ended
+	unknown    string      // why one of them has none
+	malformed  string      // the rule that one of them breaks
+	message    message
+	batch      bool
+	next       slot // of the member whose value comes next
+	objects    [MaxDepth]opened
+	depth      int
+	names      names
+}
+
+// opened is an object or array that has not ended.
+type opened struct {
+	place    place
+	isObject bool
+	names    int // index of the first name of an object
+}
+
+var scanners = sync.Pool{New: func() any { return new(scanner) }}
+
+func acquire(doc []byte) *scanner {
+	s, _ := scanners.Get().(*scanner)
+	s.doc, s.input = doc, *bytes.NewBuffer(doc)
+	// In place: the decoder reads a Buffer's bytes without a copy, and does not
+	// change them.
+	s.json.Reset(&s.input, jsontext.AllowDuplicateNames(true))
+	return s
+}
+
+// release keeps nothing of the document.
+func (s *scanner) release() {
+	s.doc, s.input, s.message = nil, bytes.Buffer{}, message{}
+	s.operations, s.unknown, s.malformed = nil, "", ""
+	s.batch, s.next, s.depth = false, unnamed, 0
+	s.names.reset()
+	s.json.Reset(&s.input)
+	scanners.Put(s)
+}
+
+// The rules of the text, for a log.
+const (
+	duplicateName = "a member name occurs twice"
+	tooDeep       = "the body is nested too deeply"
+	caseVariant   = "a member name differs from a known one by case alone"
+	notMessage    = "the body is no JSON object"
+	noBatch       = "the body is a batch, and batches are not allowed here"
+	batchSize     = "the batch is empty or has too many messages"
+)
+
+// read reads the whole body and returns the rule that it breaks.
+func (s *scanner) read() string {
+	switch s.json.PeekKind() {
+	case '{':
+	case '[':
+		if !s.allowBatch {
+			return noBatch
+		}
+		s.batch = true
+	default:
+		if _, err := s.json.ReadToken(); err != nil {
+			return s.fault(err)
+		}
+		return notMessage
+	}
+	for {
+		if detail := s.token(); detail != "" {
+			return detail
+		}
+		if s.depth == 0 {
+			break
+		}
+	}
+	if _, err := s.json.ReadToken(); !errors.Is(err, io.EOF) {
+		return "the body has more than one JSON value"
+	}
+	if len(s.operations) == 0 {
+		return batchSize
+	}
+	return s.malformed
+}
+
+// token reads the next token.
+func (s *scanner) token() string {
+	switch kind := s.json.PeekKind(); kind {
+	case '{', '[':
+		if _, err := s.json.ReadToken(); err != nil {
+			return s.fault(err)
+		}
+		return s.open(kind == '{')
+	case '}', ']':
+		if _, err := s.json.ReadToken(); err != nil {
+			return s.fault(err)
+		}
+		return s.shut()
+	default:
+		raw, err := s.json.ReadValue() // of a scalar, in place
+		if err != nil {
+			return s.fault(err)
+		}
+		if kind == '"' && s.isName() {
+			return s.name(raw)
+		}
+		return s.value(raw)
+	}
+}
+
+// isName is about a string that was just read.
+func (s *scanner) isName() bool {
+	kind, length := s.json.StackIndex(s.json.StackDepth())
+	return kind == '{' && length%2 == 1
+}
+
+// value takes a value, or the first byte of one.
+func (s *scanner) value(raw []byte) string {
+	if s.depth > 0 && s.objects[s.depth-1].place == inBatch && raw[0] != '{' {
+		return "a message of the batch is no JSON object"
+	}
+	if s.next != unnamed {
+		s.message[s.next] = raw
+		s.next = unnamed
+	}
+	return ""
+}
+
+func (s *scanner) open(isObject bool) string {
+	if s.depth == MaxDepth {
+		return tooDeep
+	}
+	place := inMessage
+	switch {
+	case s.depth > 0 && s.objects[s.depth-1].place != inBatch:
+		place = s.objects[s.depth-1].place.inside(s.next)
+	case s.depth == 0 && s.batch:
+		place = inBatch
+	}
+	if !isObject && place != inBatch {
+		place = elsewhere
+	}
+	end := s.json.InputOffset()
+	if detail := s.value(s.doc[end-1 : end]); detail != "" {
+		return detail
+	}
+	s.objects[s.depth] = opened{place, isObject, s.names.count()}
+	s.depth++
+	return ""
+}
+
+// shut ends an object or array.
+func (s *scanner) shut() string {
+	s.depth--
+	ended := s.objects[s.depth]
+	if ended.isObject && s.names.duplicate(s.doc, ended.names) {
+		return duplicateName
+	}
+	if ended.place == inMessage {
+		return s.end()
+	}
+	return ""
+}
+
+// end reads the message that has ended. Its faults do not stop the reading,
+// since the body as a whole may break a rule that comes first.
+func (s *scanner) end() string {
+	if len(s.operations) == MaxBatch {
+		return batchSize
+	}
+	operation, f, detail := s.message.operation()
+	switch {
+	case f == Malformed && s.malformed == "":
+		s.malformed = detail
+	case f == Unknown && s.unknown == "":
+		s.unknown = detail
+	}
+	s.operations = append(s.operations, operation)
+	if s.batch {
+		s.message = message{}
+	}
+	return ""
+}
+
+// name takes the name of a member, with its quotes.
+func (s *scanner) name(quoted []byte) string {
+	text, err := s.names.add(quoted, int(s.json.InputOffset()))
+	if err != nil {
+		return s.fault(err)
+	}
+	for _, member := range members[s.objects[s.depth-1].place] {
+		if string(text) == member.name {
+			s.next = member.slot
+			return ""
+		}
+		if bytes.EqualFold(text, []byte(member.name)) {
+			return caseVariant
+		}
+	}
+	return ""
+}
+
+// id is that of the only message.
+func (s *scanner) id() []byte {
+	if s.batch {
+		return nil
+	}
+	return s.message.id()
+}
+
+// fault replaces the decoder's words, which may repeat the body.
+func (s *scanner) fault(err error) string {
+	switch at := s.json.InputOffset(); {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return "the body ends in the middle"
+	case at == 0 && bytes.HasPrefix(s.doc, []byte("\ufeff")):
+		return "the body begins with a byte-order mark"
+	}
+	return "the body is no JSON in UTF-8"
+}
