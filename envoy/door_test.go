@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,7 @@ type clientRequest struct {
 	method, host, path string // "": GET, mcp.example.com, /mcp
 	headers            [][2]string
 	body               string
+	chunked            bool        // without Content-Length, in pieces
 	trailers           [][2]string // over HTTP/2 only
 }
 
@@ -152,10 +154,18 @@ func (a clientRequest) bytes() []byte {
 	for _, header := range a.headers {
 		fmt.Fprintf(&wire, "%s: %s\r\n", header[0], header[1])
 	}
-	if a.body != "" {
-		fmt.Fprintf(&wire, "Content-Length: %d\r\n", len(a.body))
+	switch {
+	case a.chunked:
+		wire.WriteString("Transfer-Encoding: chunked\r\n\r\n")
+		for piece := range slices.Chunk([]byte(a.body), 7000) {
+			wire.WriteString(chunk(string(piece)))
+		}
+		wire.WriteString(chunk(""))
+	case a.body != "":
+		fmt.Fprintf(&wire, "Content-Length: %d\r\n\r\n%s", len(a.body), a.body)
+	default:
+		wire.WriteString("\r\n")
 	}
-	wire.WriteString("\r\n" + a.body)
 	return wire.Bytes()
 }
 
@@ -179,9 +189,7 @@ func (h *environment) exchange(ctx context.Context, a clientRequest) (reply, err
 	if deadline, has := ctx.Deadline(); has {
 		_ = conn.SetDeadline(deadline)
 	}
-	if _, err := conn.Write(a.bytes()); err != nil {
-		return reply{}, err
-	}
+	go func() { _, _ = conn.Write(a.bytes()) }() // an answer may come before the whole request was read
 	response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: or(a.method, "GET")})
 	if err != nil {
 		return reply{}, err

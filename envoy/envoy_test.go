@@ -247,7 +247,9 @@ func TestAccessLog(t *testing.T) {
 
 // Readers uncomment the examples: they must be right too.
 func TestCommentedExamples(t *testing.T) {
-	b := parse(t, uncomment(t, "# transport_socket:", "# - match: ", "# host_rewrite_literal: ", "# - endpoint: "))
+	b := parse(t, uncomment(t, append([]string{
+		"# transport_socket:", "# - match: ", "# host_rewrite_literal: ", "# - endpoint: ", withBodies, routeBuffer,
+	}, withFilter...)...))
 	named := b.Host.GetRoutes()[1]
 	settings := unpack(t, named.GetTypedPerFilterConfig()["envoy.filters.http.ext_authz"], &authzv3.ExtAuthzPerRoute{})
 	if got := settings.GetCheckSettings().GetContextExtensions()["resource"]; got != "weather" {
