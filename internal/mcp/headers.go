@@ -110,14 +110,26 @@ func bodyHeaders(get func(name string) []string) string {
 			return "the body is larger than what Envoy sends"
 		}
 	}
+	if len(get("content-type")) == 0 {
+		return notJSON
+	}
+	return metadataHeaders(get)
+}
+
+const notJSON = "the content type is not application/json in UTF-8"
+
+// metadataHeaders returns the rule that the headers of a body break which Envoy's
+// filter has read. The filter reads UTF-8 whatever they say: a server may decode
+// the same bytes as UTF-7, to another name.
+func metadataHeaders(get func(name string) []string) string {
 	for _, encoding := range get("content-encoding") {
 		if !strings.EqualFold(encoding, "identity") {
 			return "the body is encoded"
 		}
 	}
 	types := get("content-type")
-	if len(types) != 1 || !isJSON(types[0]) {
-		return "the content type is not application/json in UTF-8"
+	if len(types) > 1 || len(types) == 1 && !isJSON(types[0]) {
+		return notJSON
 	}
 	return ""
 }

@@ -124,6 +124,9 @@ func Read(r Request, t Trust) Reading {
 	switch {
 	case said.metadata.present && (t.FilterMetadata || !said.headers.present):
 		reading.Source, reading.Trusted = FilterMetadata, t.FilterMetadata
+		if detail := metadataHeaders(r.Headers); detail != "" {
+			return reading.fail(Unknown, detail)
+		}
 		return reading.from(said.metadata, said)
 	case said.headers.present:
 		reading.Source, reading.Trusted = Headers, t.Headers

@@ -13,12 +13,14 @@ const statusOK = "mcp_ok"
 const methodOfResponse = "__jsonrpc_response"
 
 // readMetadata returns what Envoy's mcp filter says, where it is sure of it.
-// Metadata that says the filter saw no MCP request, or not all of it, is absent.
+// Metadata that says the filter saw no MCP request, or not all of it, is absent:
+// where the filter refuses nothing, its status is ok also for a second document, a
+// duplicate key or a body that was cut, and passthrough_reason alone says so.
 func readMetadata(wire []byte) claim {
 	if len(wire) == 0 {
 		return claim{}
 	}
-	var status, method, isRequest, isTruncated, params value
+	var status, method, isRequest, isTruncated, reason, params value
 	ok := eachField(wire, func(name []byte, v value) {
 		switch string(name) {
 		case "status":
@@ -29,12 +31,15 @@ func readMetadata(wire []byte) claim {
 			isRequest.set(v)
 		case "is_exceeding_limit":
 			isTruncated.set(v)
+		case "passthrough_reason":
+			reason.set(v)
 		case "params":
 			params.set(v)
 		}
 	})
 	switch {
-	case !ok, status.text() != statusOK, !isRequest.isTrue(), isTruncated.kind != absent && !isTruncated.isFalse():
+	case !ok, status.text() != statusOK, !isRequest.isTrue(), reason.kind != absent,
+		isTruncated.kind != absent && !isTruncated.isFalse():
 		return claim{}
 	}
 	c := claim{present: true}
@@ -44,6 +49,8 @@ func readMetadata(wire []byte) claim {
 	}
 	if method.text() == methodOfResponse {
 		c.operation.Response = true
+		// The filter writes this for every body with a result or an error, also beside a method, which servers run.
+		c.unsure = "the metadata does not tell a response from a call"
 		return c
 	}
 	c.operation.Method = method.text()
