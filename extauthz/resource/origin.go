@@ -45,13 +45,15 @@ func isOriginLabel(label string) bool {
 }
 
 // origins checks the further Origin values of one resource.
-func (c *checker) origins(at string, origins []string) {
-	for i, origin := range origins {
+func (c *checker) origins(at string, s Spec) {
+	for i, origin := range s.Origins {
 		entry := fmt.Sprintf("%s[%d]", at, i)
-		switch origin {
-		case "*":
+		switch {
+		case len(s.Anonymous) > 0 && (origin == "*" || origin == "null"):
+			c.problem(entry, "lets any web page call what anonymous opens: name the origins of the pages instead")
+		case origin == "*":
 			c.warning(entry, "lets every web page send requests: name the origins instead")
-		case "null":
+		case origin == "null":
 			c.warning(entry, "is what every sandboxed page sends: name the origin of the page, such as "+
 				"https://app.example.com")
 		default:
@@ -60,7 +62,7 @@ func (c *checker) origins(at string, origins []string) {
 			}
 		}
 	}
-	c.duplicates(at, origins)
+	c.duplicates(at, s.Origins)
 }
 
 // originFault describes how an entry differs from what browsers send (RFC 6454,

@@ -73,7 +73,8 @@ func (c *checker) spec(at string, s Spec) *Resource {
 	}
 	c.duplicates(at+".issuers", s.Issuers)
 	c.scopes(at+".scopes", s.Scopes)
-	c.origins(at+".origins", s.Origins)
+	c.operationRules(at, s)
+	c.origins(at+".origins", s)
 	c.metadata(at+".metadata", s.Metadata)
 	return r
 }

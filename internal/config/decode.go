@@ -38,6 +38,12 @@ func (r *reader) value(n *yaml.Node, path string, v reflect.Value, f field) {
 		r.listMapping(n, path, (*map[string][]string)(into), false)
 	case *textLists:
 		r.listMapping(n, path, (*map[string][]string)(into), true)
+	case *operationName:
+		if n.Kind == yaml.ScalarNode {
+			r.text(n, path, &into.Method, field{})
+			return
+		}
+		r.mapping(n, path, v)
 	default:
 		switch v.Kind() {
 		case reflect.Struct:

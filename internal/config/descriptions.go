@@ -84,6 +84,24 @@ var descriptions = map[string]string{ //nolint:gosec // descriptions of files wi
 	"resources.dpop":               "whether tokens may or must be bound to a key of the client (RFC 9449)",
 	"resources.client_certificate": "the source of the client's certificate (RFC 8705); xfcc: x-forwarded-client-cert",
 
+	"resources.operations":            "what an operation needs in addition to scopes; the first match decides",
+	"resources.operations.method":     "the method of MCP, exactly, or * for every one",
+	"resources.operations.name":       "the tool, the prompt or the URI, exactly, or a prefix with *; without it: any",
+	"resources.operations.scopes":     "the scopes that it needs, besides the resource's",
+	"resources.operations.acr_values": "how the user must have logged in: one of these values of acr (RFC 9470)",
+	"resources.operations.max_age":    "how long ago the user may have logged in, by auth_time (RFC 9470)",
+	"resources.operations_default":    "deny refuses what no entry of operations matches",
+	"resources.challenge_scopes": "operation_and_granted also names the token's scopes in a challenge, for clients " +
+		"that replace theirs",
+	"resources.mcp": "how the operation of a request is read and refused",
+	"resources.mcp.headers_checked_by_server": "trust Mcp-Method and Mcp-Name: the server compares them with the body",
+	"resources.mcp.filter_metadata":           "trust Envoy's mcp filter, under the conditions of docs/operations.md",
+	"resources.mcp.allow_batch":               "accept JSON-RPC batches, whose members must all be allowed",
+	"resources.mcp.denials":                   "json_rpc: a 403 has a JSON-RPC error as its body",
+	"resources.anonymous":                     "operations that need no token: a method, or {method, name}",
+	"resources.anonymous_sessions":            "anonymous holds for requests with Mcp-Session-Id too",
+	"resources.expires_header":                "send exp to the server: x-mcp-auth-expires, in Unix seconds",
+
 	"resources.authorization_servers": "what the RFC 9728 document names, instead of the issuers",
 
 	"scope_implies":    "by scope, those that it includes at every resource, directly or through others",

@@ -57,6 +57,8 @@ func bareShape(v reflect.Value, f field, path string) shape {
 	case textLists:
 		either := []shape{textShape(field{}), textListShape()}
 		return shape{"type": "object", "additionalProperties": shape{"anyOf": either}}
+	case operationName:
+		return shape{"anyOf": []shape{textShape(field{}), mappingShape(v, path)}}
 	case time.Duration:
 		return withDefault(shape{"type": "string", "pattern": durationPattern}, brief(value), value != 0)
 	case Size:

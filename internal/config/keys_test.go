@@ -79,6 +79,24 @@ var changesOfKeys = map[string][2]string{
 	".resources.policy":             {"policy: authz.weather", "policy: authz.news"},
 	".resources.dpop":               {"dpop: optional", "dpop: required"},
 	".resources.client_certificate": {"client_certificate: source", "client_certificate: xfcc"},
+
+	".resources.operations":            {"operations: [{", "operations: [{method: tools/list}, {"},
+	".resources.operations.method":     {"method: tools/call, name", "method: prompts/get, name"},
+	".resources.operations.name":       {"name: 'delete_*', scopes", "name: 'remove_*', scopes"},
+	".resources.operations.scopes":     {"scopes: [mcp:delete]", "scopes: [mcp:remove]"},
+	".resources.operations.acr_values": {"acr_values: [gold]", "acr_values: [silver]"},
+	".resources.operations.max_age":    {"max_age: 5m", "max_age: 6m"},
+	".resources.operations_default":    {"operations_default: deny", "operations_default: resource"},
+	".resources.challenge_scopes":      {"challenge_scopes: operation_and_granted", "challenge_scopes: operation"},
+	".resources.anonymous":             {"anonymous: [tools/list]", "anonymous: [prompts/list]"},
+	".resources.anonymous_sessions":    {"anonymous_sessions: true", "anonymous_sessions: false"},
+	".resources.expires_header":        {"expires_header: true", "expires_header: false"},
+
+	".resources.mcp": {"  mcp: {headers_checked_by_server: true,", "  mcp: {"},
+	".resources.mcp.headers_checked_by_server": {"headers_checked_by_server: true", "headers_checked_by_server: false"},
+	".resources.mcp.filter_metadata":           {"filter_metadata: trusted", "filter_metadata: untrusted"},
+	".resources.mcp.allow_batch":               {"allow_batch: true", "allow_batch: false"},
+	".resources.mcp.denials":                   {"denials: json_rpc", "denials: plain"},
 }
 
 const everyKey = `
@@ -139,6 +157,13 @@ resources:
   subjects: [a:b]
   claims: {ref: main}
   mirror_metadata: false
+  operations: [{method: tools/call, name: 'delete_*', scopes: [mcp:delete], acr_values: [gold], max_age: 5m}]
+  operations_default: deny
+  challenge_scopes: operation_and_granted
+  mcp: {headers_checked_by_server: true, filter_metadata: trusted, allow_batch: true, denials: json_rpc}
+  anonymous: [tools/list]
+  anonymous_sessions: true
+  expires_header: true
 scope_implies: {all: [read]}
 metadata: {max_age: 2h}
 `
@@ -172,7 +197,7 @@ func TestAKeyIsDeclaredOnce(t *testing.T) {
 		}
 		key := strings.Join(parts, ".")
 		if lists {
-			key = parts[0] + "[]." + strings.Join(parts[1:], ".")
+			key = strings.Replace(parts[0]+"[]."+strings.Join(parts[1:], "."), ".operations.", ".operations[].", 1)
 		}
 		if key = "`" + key + "`"; !strings.Contains(string(reference), key) {
 			t.Errorf("docs/reference.md has no %s: run make docs", key)

@@ -223,6 +223,19 @@ func TestEveryKey(t *testing.T) {
 			Subjects: []string{"spiffe://example.org/agents/*"},
 			Claims:   map[string][]string{"repository_id": {"1"}, "ref": {"main", "next"}}, ScopeImplies: everywhere,
 			AuthorizationServers: []string{"https://dedicated.example.com"}, MirrorMetadata: true, MetadataMaxAge: 10 * time.Minute,
+			Operations: []resource.Operation{
+				{
+					Method: "tools/call", Name: "delete_*", Scopes: []string{"mcp:delete"},
+					ACRValues: []string{"gold", "silver"}, MaxAge: 5 * time.Minute,
+				},
+				{Method: "resources/read", Name: "file:///public/*"},
+				{Method: "*", Scopes: []string{"mcp:use"}},
+			},
+			OperationsDefault: "deny", ChallengeScopes: "operation_and_granted",
+			MCP:       resource.MCP{HeadersChecked: true, FilterMetadata: true, AllowBatch: true, JSONRPCDenials: true},
+			Anonymous: []resource.Operation{{Method: "initialize"}, {Method: "tools/call", Name: "search"}},
+
+			AnonymousSessions: true, ExpiresHeader: true,
 		},
 	}
 	if diff := cmp.Diff(wantSpecs, specs(got), cmpopts.EquateEmpty()); diff != "" {

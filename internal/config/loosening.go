@@ -7,9 +7,11 @@ import (
 )
 
 // warnOfLoosening warns of each key that lets in tokens which aud alone does not
-// show to be access tokens for the resource.
+// show to be access tokens for the resource, requests without a token, or operations
+// that a source other than the body shows.
 func (r *reader) warnOfLoosening() {
 	for i, e := range r.doc.Resources {
+		r.warnOfOperations(element("resources", i), e)
 		if len(e.Clients) == 0 {
 			continue
 		}

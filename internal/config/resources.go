@@ -30,6 +30,7 @@ func (r *reader) checkResources() *resource.Table {
 			r.problem(at+".resource", "is missing", "write the URL that clients use")
 		}
 		r.checkPackage(at+".policy", e.Policy)
+		r.checkOperations(at, e)
 		specs[i] = r.spec(at, e, known)
 		if specs[i].ReadsXFCC() {
 			r.warn(at+".client_certificate", "trusts x-forwarded-client-cert, which any client can send",
@@ -84,6 +85,9 @@ func (r *reader) spec(at string, e entry, known knownIssuers) resource.Spec {
 		MirrorMetadata: e.MirrorMetadata, MetadataMaxAge: r.doc.Metadata.MaxAge,
 		Metadata: e.Metadata, Labels: e.Labels,
 		DPoP: e.DPoP, ClientCertificate: e.ClientCertificate,
+		Operations: e.operations(), OperationsDefault: e.OperationsDefault, ChallengeScopes: e.ChallengeScopes,
+		MCP: e.MCP.spec(), Anonymous: e.anonymous(), AnonymousSessions: e.AnonymousSessions,
+		ExpiresHeader: e.ExpiresHeader,
 	}
 	if spec.MetadataMaxAge == 0 {
 		spec.MetadataMaxAge = time.Nanosecond // zero is the default there; headers count in seconds

@@ -68,6 +68,8 @@ func (r *reader) scalar(n *yaml.Node, path string, into any, f field) {
 
 func (r *reader) text(n *yaml.Node, path string, into *string, f field) {
 	switch {
+	case n.ShortTag() != "!!str" && f.words != nil:
+		r.notAmong(n, path, f.words)
 	case n.ShortTag() != "!!str":
 		r.wrongType(n, path, "text", fmt.Sprintf("write %q in quotes", n.Value))
 	case n.Value == "":

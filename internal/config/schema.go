@@ -110,7 +110,46 @@ type entry struct {
 
 	DPoP              string `yaml:"dpop,off|optional|required"`
 	ClientCertificate string `yaml:"client_certificate,source|xfcc"`
+
+	Operations        []operation     `yaml:"operations"`
+	OperationsDefault string          `yaml:"operations_default,resource|deny"`
+	ChallengeScopes   string          `yaml:"challenge_scopes,operation|operation_and_granted"`
+	MCP               mcpRules        `yaml:"mcp"`
+	Anonymous         []operationName `yaml:"anonymous"`
+	AnonymousSessions bool            `yaml:"anonymous_sessions"`
+	ExpiresHeader     bool            `yaml:"expires_header"`
 }
+
+// operation is one element of `resources[].operations`.
+type operation struct {
+	Method    string        `yaml:"method,required"`
+	Name      string        `yaml:"name"`
+	Scopes    []string      `yaml:"scopes"`
+	ACRValues []string      `yaml:"acr_values"`
+	MaxAge    time.Duration `yaml:"max_age"`
+}
+
+// operationName is one element of `resources[].anonymous`: the method alone as text,
+// or a mapping.
+type operationName struct {
+	Method string `yaml:"method,required"`
+	Name   string `yaml:"name"`
+}
+
+// mcpRules are how a resource's operations are read and refused.
+type mcpRules struct {
+	HeadersCheckedByServer bool   `yaml:"headers_checked_by_server"`
+	FilterMetadata         string `yaml:"filter_metadata,untrusted|trusted"`
+	AllowBatch             bool   `yaml:"allow_batch"`
+	Denials                string `yaml:"denials,plain|json_rpc"`
+}
+
+// The values of these keys that are not their defaults.
+const (
+	trustedMetadata = "trusted"
+	jsonRPCDenials  = "json_rpc"
+	denyUnlisted    = "deny"
+)
 
 // scopeSets maps a scope to those that it includes.
 type scopeSets map[string][]string
