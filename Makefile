@@ -54,8 +54,8 @@ docs: ## writes the pages of docs/ that are generated from the code
 api: ## writes the lists of exported declarations in internal/dev/api/testdata
 	@go run ./internal/dev/api
 
-mutate: ## runs the tests against changed code: BASE=commit, ALL=1 (hours; ONLY=folder/ for a part) or PLANTED=1
-	@go run ./internal/dev/mutate $(if $(BASE),-base $(BASE)) $(if $(ALL),-all) $(if $(PLANTED),-planted) $(if $(ONLY),-only $(ONLY))
+mutate: ## runs the tests against changed code: BASE=commit, ALL=1 (hours; ONLY=folder/, JOURNAL=file) or PLANTED=1
+	@go run ./internal/dev/mutate $(if $(BASE),-base $(BASE)) $(if $(ALL),-all) $(if $(PLANTED),-planted) $(if $(ONLY),-only $(ONLY)) $(if $(JOURNAL),-journal $(JOURNAL))
 
 stats: ## code lines, exported names, wide lines (TESTS=1: cases and coverage too)
 	@go run ./internal/dev/stats $(if $(TESTS),-tests)

@@ -4,11 +4,13 @@
 //	make mutate BASE=main    # what changed since a commit, 15 minutes at the most
 //	make mutate ALL=1        # every package that ships; hours
 //	make mutate ALL=1 ONLY=extauthz/token/
+//	make mutate ALL=1 JOURNAL=verdicts   # goes on where a run that was stopped ended
 //	make mutate PLANTED=1    # the mutants of planted.txt, all of which must be killed
 //
 // A mutant of Go is built with an overlay; one of Rego is written into the tree and
-// removed after its tests. A mutant that its own package's tests do not notice is
-// tried with the tests of the packages that import it. Mutants that change no
+// removed after its tests. With -all, mutants of Go are built into one program, and
+// each is tried with the tests that reach it. A mutant that its own package's tests
+// do not notice is tried with the tests of the packages that import it. Mutants that change no
 // behaviour are listed in equivalent.txt, each with its reason.
 package main
 
@@ -31,6 +33,7 @@ type options struct {
 	all     bool
 	planted bool
 	only    string
+	journal string
 	limit   time.Duration
 }
 
@@ -40,6 +43,7 @@ func main() {
 	flag.BoolVar(&o.all, "all", false, "mutate every line that ships")
 	flag.BoolVar(&o.planted, "planted", false, "try the mutants of planted.txt")
 	flag.StringVar(&o.only, "only", "", "mutate files whose name begins with this alone")
+	flag.StringVar(&o.journal, "journal", "", "with -all: a file of verdicts, so that a later run goes on from there")
 	flag.DurationVar(&o.limit, "limit", 0, "stop after this time; 0: 15m with -base, never with -all and -planted")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -76,21 +80,28 @@ func run(ctx context.Context, o options, out io.Writer) (survivors int, err erro
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
 	_, _ = fmt.Fprintf(out, "%d mutants\n", len(mutants))
-	counts := map[verdict]int{}
-	for i, m := range mutants {
+	t := tally{out: out, total: len(mutants), every: o.planted, counts: map[verdict]int{}}
+	if o.journal != "" {
+		mutants, err = t.resume(o.journal, mutants)
+		defer func() { err = errors.Join(err, t.journal.Close()) }()
+	}
+	if o.all && err == nil {
+		mutants, err = t.together(ctx, r, mutants)
+	}
+	for _, m := range mutants {
+		if err != nil {
+			break
+		}
 		v := r.try(ctx, m)
 		if ctx.Err() != nil {
 			v = notTried
 		}
-		counts[v]++
-		if v == survived || o.planted { // planted ones are few, and each must be killed
-			_, _ = fmt.Fprintf(out, "%d of %d: %s: %s\n", i+1, len(mutants), v, m)
-		}
+		t.count(m, v)
 	}
 	for _, v := range verdicts {
-		_, _ = fmt.Fprintf(out, "%-14s%d\n", v, counts[v])
+		_, _ = fmt.Fprintf(out, "%-14s%d\n", v, t.counts[v])
 	}
-	return counts[survived], nil
+	return t.counts[survived], err
 }
 
 // mutants returns the mutants that o selects.

@@ -18,6 +18,7 @@ type mutant struct {
 	from, to int // what is replaced, in bytes
 	with     string
 	original []byte // the whole file
+	switched *switched
 }
 
 func (m mutant) text() []byte {
@@ -66,29 +67,43 @@ func goMutants(file string, content []byte, wanted func(line int) bool) ([]mutan
 }
 
 type collector struct {
-	file    string
-	content []byte
-	set     *token.FileSet
-	wanted  func(line int) bool
-	mutants []mutant
+	file      string
+	content   []byte
+	set       *token.FileSet
+	wanted    func(line int) bool
+	mutants   []mutant
+	constants token.Pos // the end of a declaration or array type, inside which values are constant
 }
 
 func (c *collector) visit(node ast.Node) {
 	switch n := node.(type) {
+	case *ast.GenDecl:
+		if n.Tok == token.CONST {
+			c.constants = n.End()
+		}
+	case *ast.ArrayType:
+		if n.Len != nil {
+			c.constants = max(c.constants, n.Len.End())
+		}
 	case *ast.BinaryExpr:
 		if other, ok := opposites[n.Op]; ok && !isText(n) {
-			c.add(n.OpPos, n.OpPos+token.Pos(len(n.Op.String())), other.String())
+			end := n.OpPos + token.Pos(len(n.Op.String()))
+			c.add(n.OpPos, end, other.String(), c.binary(n, end))
 		}
 	case *ast.IfStmt:
-		c.replace(n.Cond, "true || "+c.source(n.Cond))
-		c.replace(n.Cond, "false && ("+c.source(n.Cond)+")")
+		c.add(n.Cond.Pos(), n.Cond.End(), "true || "+c.source(n.Cond), c.around(n.Cond, "mutantOn(%d) || (", ")"))
+		c.add(n.Cond.Pos(), n.Cond.End(), "false && ("+c.source(n.Cond)+")",
+			c.around(n.Cond, "!mutantOn(%d) && (", ")"))
 	case *ast.UnaryExpr:
 		if n.Op == token.NOT {
-			c.add(n.OpPos, n.OpPos+1, "")
+			s := c.around(n, "((", ") == mutantOn(%d))")
+			s.operator(c.offset(n.OpPos), c.offset(n.OpPos+1), "")
+			c.add(n.OpPos, n.OpPos+1, "", s)
 		}
 	case *ast.Ident:
 		if n.Name == "true" || n.Name == "false" {
-			c.replace(n, map[string]string{"true": "false", "false": "true"}[n.Name])
+			with := map[string]string{"true": "false", "false": "true"}[n.Name]
+			c.add(n.Pos(), n.End(), with, c.around(n, "(", " != mutantOn(%d))"))
 		}
 	case *ast.BlockStmt:
 		c.deletions(n.List)
@@ -102,13 +117,22 @@ func (c *collector) deletions(list []ast.Stmt) {
 	for _, statement := range list {
 		switch s := statement.(type) {
 		case *ast.ExprStmt, *ast.IncDecStmt, *ast.DeferStmt, *ast.GoStmt:
-			c.replace(s, "")
+			c.add(s.Pos(), s.End(), "", c.deletion(s))
 		case *ast.AssignStmt:
 			if s.Tok != token.DEFINE {
-				c.replace(s, "")
+				c.add(s.Pos(), s.End(), "", c.deletion(s))
 			}
 		}
 	}
+}
+
+// deletion builds the deletion of a statement in, but not that of a panic, after
+// which a function needs no return.
+func (c *collector) deletion(s ast.Stmt) *switched {
+	if strings.HasPrefix(c.source(s), "panic(") {
+		return nil
+	}
+	return c.around(s, "if !mutantOn(%d) { ", " }")
 }
 
 // isText reports whether n joins strings, which have no difference.
@@ -125,12 +149,15 @@ func (c *collector) source(node ast.Node) string {
 	return string(c.content[c.set.Position(node.Pos()).Offset:c.set.Position(node.End()).Offset])
 }
 
-func (c *collector) replace(node ast.Node, with string) { c.add(node.Pos(), node.End(), with) }
+func (c *collector) offset(at token.Pos) int { return c.set.Position(at).Offset }
 
-func (c *collector) add(from, to token.Pos, with string) {
+func (c *collector) add(from, to token.Pos, with string, built *switched) {
+	if from < c.constants {
+		built = nil
+	}
 	start, end := c.set.Position(from), c.set.Position(to)
 	if c.wanted(start.Line) {
-		c.mutants = append(c.mutants, mutant{c.file, start.Line, start.Offset, end.Offset, with, c.content})
+		c.mutants = append(c.mutants, mutant{c.file, start.Line, start.Offset, end.Offset, with, c.content, built})
 	}
 }
 
@@ -144,7 +171,7 @@ func regoMutants(file string, content []byte, wanted func(line int) bool) []muta
 		if wanted(number) && isRule(strings.TrimSpace(string(line))) {
 			for _, change := range regoChanges(string(line)) {
 				from := offset + change.at
-				all = append(all, mutant{file, number, from, from + change.size, change.with, content})
+				all = append(all, mutant{file, number, from, from + change.size, change.with, content, nil})
 			}
 		}
 		offset += len(line)
@@ -197,7 +224,7 @@ func plantedMutants(root, list string) ([]mutant, error) {
 		}
 		at := bytes.Index(content, []byte(parts[1]))
 		number := 1 + bytes.Count(content[:at], []byte("\n"))
-		all = append(all, mutant{parts[0], number, at, at + len(parts[1]), parts[2], content})
+		all = append(all, mutant{parts[0], number, at, at + len(parts[1]), parts[2], content, nil})
 	}
 	return all, nil
 }

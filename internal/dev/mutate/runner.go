@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -105,9 +104,7 @@ func (r *runner) tryEmbedded(ctx context.Context, m mutant) verdict {
 }
 
 func (r *runner) tests(ctx context.Context, m mutant, overlay string) verdict {
-	own := path.Dir(m.file)
-	others := slices.Compact(slices.Sorted(slices.Values(r.importers[own])))
-	for _, tested := range append([]string{own}, others...) {
+	for _, tested := range r.tested(m) {
 		if v := r.test(ctx, overlay, tested); v != survived {
 			return v
 		}
