@@ -103,8 +103,10 @@ const (
 )
 
 func (m *message) operation() (Operation, Fault, string) {
-	if text, _ := m[version].Text(); text != "2.0" {
-		return Operation{}, Malformed, "the message has no jsonrpc 2.0"
+	if string(m[version]) != `"2.0"` {
+		if text, _ := m[version].Text(); text != "2.0" {
+			return Operation{}, Malformed, "the message has no jsonrpc 2.0"
+		}
 	}
 	id := m[identifier]
 	hasID := id.Is('"') || id.Is('0')

@@ -163,8 +163,10 @@ func (r Reading) fromBody(request Request, t Trust, said others) Reading {
 // from relies on metadata or headers.
 func (r Reading) from(c claim, said others) Reading {
 	switch {
+	case !r.Trusted && r.Source == Headers:
+		return r.fail(Unknown, "headers alone are not trusted here")
 	case !r.Trusted:
-		return r.fail(Unknown, "the "+r.Source.String()+" are not trusted here")
+		return r.fail(Unknown, "filter metadata alone is not trusted here")
 	case c.fault != "":
 		return r.fail(Unknown, c.fault)
 	case c.unsure != "":

@@ -10,12 +10,12 @@ import (
 // names are the names of the objects that have not ended, outermost first.
 type names struct {
 	spans    []span
-	unquoted []byte   // of the names that have escapes
 	table    []uint32 // indexes of names, plus one, by their hash
+	unquoted [2][]byte
 }
 
-// span is a name in the body, or in unquoted where begin is the bitwise
-// complement of a place. Bodies are smaller than 2 GiB; see MaxBody.
+// span is where a name is in the body, without its quotes. Of a name with escapes
+// begin is the bitwise complement. Bodies are smaller than 2 GiB; see MaxBody.
 type span struct{ begin, end int32 }
 
 var seed = maphash.MakeSeed()
@@ -23,19 +23,34 @@ var seed = maphash.MakeSeed()
 func (n *names) count() int { return len(n.spans) }
 
 // add takes a name with its quotes, which ends at this offset of the body, and
-// returns it decoded.
-func (n *names) add(quoted []byte, end int) ([]byte, error) {
+// returns it decoded, until the next call.
+func (n *names) add(quoted []byte, end int) []byte {
+	if len(n.spans) == cap(n.spans) {
+		larger := make([]span, len(n.spans), max(32, 2*len(n.spans))) // append would take more and smaller steps
+		copy(larger, n.spans)
+		n.spans = larger
+	}
+	name := span{int32(end - len(quoted) + 1), int32(end - 1)} //nolint:gosec // MaxBody
 	if bytes.IndexByte(quoted, '\\') < 0 {
-		n.spans = append(n.spans, span{int32(end - len(quoted) + 1), int32(end - 1)}) //nolint:gosec // MaxBody
-		return quoted[1 : len(quoted)-1], nil
+		n.spans = append(n.spans, name)
+		return quoted[1 : len(quoted)-1]
 	}
-	begin := len(n.unquoted)
-	var err error
-	if n.unquoted, err = jsontext.AppendUnquote(n.unquoted, quoted); err != nil {
-		return nil, err
+	n.spans = append(n.spans, span{^name.begin, name.end})
+	return n.decode(quoted, 0)
+}
+
+// decode decodes a name that the decoder has accepted.
+func (n *names) decode(quoted []byte, buffer int) []byte {
+	n.unquoted[buffer], _ = jsontext.AppendUnquote(n.unquoted[buffer][:0], quoted)
+	return n.unquoted[buffer]
+}
+
+// text is a name, decoded into one of the buffers where it has escapes.
+func (n *names) text(doc []byte, name span, buffer int) []byte {
+	if name.begin < 0 {
+		return n.decode(doc[^name.begin-1:name.end+1], buffer)
 	}
-	n.spans = append(n.spans, span{^int32(begin), int32(len(n.unquoted))}) //nolint:gosec // MaxBody
-	return n.unquoted[begin:], nil
+	return doc[name.begin:name.end]
 }
 
 // duplicate reports whether two names since this index are equal, and forgets
@@ -47,8 +62,9 @@ func (n *names) duplicate(doc []byte, since int) bool {
 		return n.duplicateOfMany(doc, spans)
 	}
 	for i := range spans {
-		for j := range i {
-			if bytes.Equal(n.text(doc, spans[i]), n.text(doc, spans[j])) {
+		text := n.text(doc, spans[i], 0)
+		for _, before := range spans[:i] {
+			if bytes.Equal(n.text(doc, before, 1), text) {
 				return true
 			}
 		}
@@ -64,16 +80,16 @@ func (n *names) duplicateOfMany(doc []byte, spans []span) bool {
 	for 4*len(spans) > 3*size {
 		size *= 2
 	}
-	if cap(n.table) < size {
+	if len(n.table) < size {
 		n.table = make([]uint32, size)
 	}
 	table := n.table[:size]
 	clear(table)
 	for i, name := range spans {
-		text := n.text(doc, name)
+		text := n.text(doc, name, 0)
 		at := int(maphash.Bytes(seed, text) & uint64(size-1)) //nolint:gosec // below size
 		for ; table[at] > 0; at = (at + 1) & (size - 1) {
-			if bytes.Equal(text, n.text(doc, spans[table[at]-1])) {
+			if bytes.Equal(text, n.text(doc, spans[table[at]-1], 1)) {
 				return true
 			}
 		}
@@ -82,24 +98,17 @@ func (n *names) duplicateOfMany(doc []byte, spans []span) bool {
 	return false
 }
 
-func (n *names) text(doc []byte, name span) []byte {
-	if name.begin < 0 {
-		return n.unquoted[^name.begin:name.end]
-	}
-	return doc[name.begin:name.end]
-}
-
 // reset forgets all names, and what a rare body needed.
 func (n *names) reset() {
-	n.spans, n.unquoted = n.spans[:0], n.unquoted[:0]
+	n.spans = n.spans[:0]
 	if cap(n.spans) > many {
 		n.spans = nil
 	}
-	if cap(n.unquoted) > many {
-		n.unquoted = nil
-	}
-	if cap(n.table) > many {
+	if len(n.table) > many {
 		n.table = nil
+	}
+	if max(cap(n.unquoted[0]), cap(n.unquoted[1])) > many {
+		n.unquoted = [2][]byte{}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -23,6 +24,8 @@ type scanner struct {
 	malformed  string      // the rule that one of them breaks
 	message    message
 	batch      bool
+	offset     int  // where the last token ended
+	wantsName  bool // a string that comes next is the name of a member
 	next       slot // of the member whose value comes next
 	objects    [MaxDepth]opened
 	depth      int
@@ -47,13 +50,17 @@ func acquire(doc []byte) *scanner {
 	return s
 }
 
-// release keeps nothing of the document.
+// release keeps nothing of the document, but a short one in the decoder until the
+// next: its Reset costs as much as half of a short document.
 func (s *scanner) release() {
-	s.doc, s.input, s.message = nil, bytes.Buffer{}, message{}
+	s.input = bytes.Buffer{}
+	if len(s.doc) > 4<<10 {
+		s.json.Reset(&s.input)
+	}
+	s.doc, s.message = nil, message{}
 	s.operations, s.unknown, s.malformed = nil, "", ""
-	s.batch, s.next, s.depth = false, unnamed, 0
+	s.batch, s.offset, s.wantsName, s.next, s.depth = false, 0, false, unnamed, 0
 	s.names.reset()
-	s.json.Reset(&s.input)
 	scanners.Put(s)
 }
 
@@ -101,39 +108,46 @@ func (s *scanner) read() string {
 
 // token reads the next token.
 func (s *scanner) token() string {
-	switch kind := s.json.PeekKind(); kind {
+	begin := s.offset
+	token, err := s.json.ReadToken()
+	if err != nil {
+		return s.fault(err)
+	}
+	s.offset = int(s.json.InputOffset())
+	switch kind := token.Kind(); kind {
 	case '{', '[':
-		if _, err := s.json.ReadToken(); err != nil {
-			return s.fault(err)
-		}
 		return s.open(kind == '{')
 	case '}', ']':
-		if _, err := s.json.ReadToken(); err != nil {
-			return s.fault(err)
-		}
 		return s.shut()
+	case '"':
+		if s.wantsName {
+			return s.name(trimmed(s.doc[begin:s.offset]))
+		}
 	default:
-		raw, err := s.json.ReadValue() // of a scalar, in place
-		if err != nil {
-			return s.fault(err)
-		}
-		if kind == '"' && s.isName() {
-			return s.name(raw)
-		}
-		return s.value(raw)
 	}
+	if s.next == unnamed && !s.batch {
+		s.wantsName = s.objects[s.depth-1].isObject
+		return ""
+	}
+	return s.value(trimmed(s.doc[begin:s.offset]))
 }
 
-// isName is about a string that was just read.
-func (s *scanner) isName() bool {
-	kind, length := s.json.StackIndex(s.json.StackDepth())
-	return kind == '{' && length%2 == 1
+// trimmed removes what may be between two tokens.
+func trimmed(raw []byte) []byte {
+	for raw[0] <= ' ' || raw[0] == ',' || raw[0] == ':' {
+		raw = raw[1:]
+	}
+	return raw
 }
 
 // value takes a value, or the first byte of one.
 func (s *scanner) value(raw []byte) string {
-	if s.depth > 0 && s.objects[s.depth-1].place == inBatch && raw[0] != '{' {
-		return "a message of the batch is no JSON object"
+	if s.depth > 0 {
+		in := &s.objects[s.depth-1]
+		if in.place == inBatch && raw[0] != '{' {
+			return "a message of the batch is no JSON object"
+		}
+		s.wantsName = in.isObject
 	}
 	if s.next != unnamed {
 		s.message[s.next] = raw
@@ -156,12 +170,12 @@ func (s *scanner) open(isObject bool) string {
 	if !isObject && place != inBatch {
 		place = elsewhere
 	}
-	end := s.json.InputOffset()
-	if detail := s.value(s.doc[end-1 : end]); detail != "" {
+	if detail := s.value(s.doc[s.offset-1 : s.offset]); detail != "" {
 		return detail
 	}
 	s.objects[s.depth] = opened{place, isObject, s.names.count()}
 	s.depth++
+	s.wantsName = isObject
 	return ""
 }
 
@@ -169,6 +183,7 @@ func (s *scanner) open(isObject bool) string {
 func (s *scanner) shut() string {
 	s.depth--
 	ended := s.objects[s.depth]
+	s.wantsName = s.depth > 0 && s.objects[s.depth-1].isObject
 	if ended.isObject && s.names.duplicate(s.doc, ended.names) {
 		return duplicateName
 	}
@@ -200,16 +215,17 @@ func (s *scanner) end() string {
 
 // name takes the name of a member, with its quotes.
 func (s *scanner) name(quoted []byte) string {
-	text, err := s.names.add(quoted, int(s.json.InputOffset()))
-	if err != nil {
-		return s.fault(err)
-	}
-	for _, member := range members[s.objects[s.depth-1].place] {
-		if string(text) == member.name {
-			s.next = member.slot
+	s.wantsName = false
+	text := s.names.add(quoted, s.offset)
+	members := members[s.objects[s.depth-1].place]
+	for i := range members {
+		if string(text) == members[i].name {
+			s.next = members[i].slot
 			return ""
 		}
-		if bytes.EqualFold(text, []byte(member.name)) {
+	}
+	for i := range members {
+		if strings.EqualFold(string(text), members[i].name) {
 			return caseVariant
 		}
 	}
