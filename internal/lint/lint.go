@@ -22,6 +22,9 @@ type Known struct {
 	Values map[string][]string
 	// Labels are those that every resource has.
 	Labels []string
+	// Anonymous are the packages, such as "authz.weather", that decide on requests
+	// without a token.
+	Anonymous []string
 }
 
 // Check looks at every rule of every module. A finding is an error where the rule
@@ -44,6 +47,8 @@ func Check(modules map[string]*ast.Module, known Known) finding.List {
 			r.values()
 			r.bodies()
 			r.undefinedDenials(tested)
+			r.operationHeaders()
+			r.anonymousDenials()
 			r.shadows()
 		}
 	}

@@ -29,12 +29,18 @@ func configured() lint.Known {
 // found parses rules of package authz, from line 3 on, and lists the findings.
 func found(t testing.TB, rules string) []string {
 	t.Helper()
+	return foundBy(t, configured(), rules)
+}
+
+// foundBy is [found] under another configuration.
+func foundBy(t testing.TB, known lint.Known, rules string) []string {
+	t.Helper()
 	m, err := ast.ParseModuleWithOpts("a.rego", "package authz\n\n"+rules, ast.ParserOptions{RegoVersion: ast.RegoV1})
 	if err != nil {
 		t.Fatalf("%s: %v", rules, err)
 	}
 	var lines []string
-	for _, f := range lint.Check(map[string]*ast.Module{"a.rego": m}, configured()) {
+	for _, f := range lint.Check(map[string]*ast.Module{"a.rego": m}, known) {
 		line := fmt.Sprintf("%d:%d: %s: %s", f.Line, f.Column, f.Message, f.Fix)
 		if f.Severity == finding.Error {
 			line = "fatal: " + line

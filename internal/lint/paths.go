@@ -57,7 +57,7 @@ func (r *reader) named(ref ast.Ref, at *ast.Location) {
 		r.refuse(at, "the header "+strings.ToLower(name)+" carries a credential and is never in input", useVerified)
 	case strings.HasPrefix(name, ":"):
 		r.refuse(at, name+" is no header here", "write input.request.method, scheme, host or path")
-	case name != strings.ToLower(name):
+	case name != strings.ToLower(name) && operationHeaders[folding.Header(name)] == "":
 		r.refuse(at, fmt.Sprintf("header names are in lower case, %q is never there", name),
 			fmt.Sprintf("write %s[%q]", headers, strings.ToLower(name)))
 	}

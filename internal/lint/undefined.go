@@ -174,5 +174,6 @@ func (r *reader) optional(path ast.Ref) bool {
 	return slices.Contains([]string{
 		"input.request.id", "input.request.source_address", "input.request.source_principal",
 		"input.request.client_address", "input.token.client",
+		"input.mcp.method", "input.mcp.name", "input.mcp.protocol_version",
 	}, names)
 }

@@ -92,6 +92,12 @@ func facts(src Sources) lint.Known {
 		"input.token.profile":  {"standard", "rfc9068"},
 		"input.token.binding":  {"none", "dpop", "mtls"},
 	}}
+	for _, name := range src.Anonymous {
+		k.Anonymous = append(k.Anonymous, teamPackage)
+		if pkg, hasOwn := src.Packages[name]; hasOwn {
+			k.Anonymous = append(k.Anonymous, pkg)
+		}
+	}
 	if len(src.Issuers) > 0 {
 		k.Values["input.token.issuer"], k.Values["input.claims.iss"] = src.Issuers, src.Issuers
 	}

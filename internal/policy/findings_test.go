@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,6 +101,39 @@ deny contains {"code": "b", "message": ""} if input.resource.labels.tier != "a"
 	src.Issuers, src.Resources = nil, nil
 	if got := told(t, src, dir); len(got) != 2 { // the labels alone: nobody knows which there are
 		t.Errorf("without a configuration: %q", got)
+	}
+}
+
+// TestFindingsKnowOfAnonymous: of every package that decides on requests without a
+// token, and of no other.
+func TestFindingsKnowOfAnonymous(t *testing.T) {
+	rule := "deny contains {\"code\": \"a\", \"message\": \"\"} if input.claims.role == \"guest\"\n"
+	dir := folder(t, map[string]string{
+		"a.rego": "package authz\n\n" + rule, "b.rego": "package authz.open\n\n" + rule, "c.rego": "package authz.closed\n\n" + rule,
+	})
+	src := policy.Sources{
+		Library: rego.Files, Paths: []string{dir}, Packages: map[string]string{"open": "authz.open", "closed": "authz.closed"},
+	}
+	for _, row := range []struct{ anonymous, want []string }{
+		{nil, nil},
+		{[]string{"open"}, []string{"a.rego", "b.rego"}},
+		{[]string{"other"}, []string{"a.rego"}},
+		{[]string{"closed", "open"}, []string{"a.rego", "b.rego", "c.rego"}},
+	} {
+		src.Anonymous = row.anonymous
+		e, problems := policy.Compile(context.Background(), src)
+		if e == nil {
+			t.Fatal(problems)
+		}
+		var files []string
+		for _, p := range problems {
+			if strings.Contains(p.Message, "is not there for a request without a token") {
+				files = append(files, strings.TrimPrefix(p.File, dir+"/"))
+			}
+		}
+		if !slices.Equal(files, row.want) {
+			t.Errorf("%q: %q, want %q", row.anonymous, files, row.want)
+		}
 	}
 }
 

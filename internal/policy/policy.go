@@ -38,6 +38,10 @@ type Sources struct {
 	// that no request can satisfy. Both are nil where there is no configuration.
 	Resources []Resource
 	Issuers   []string
+
+	// Anonymous are the names of resources with operations that need no token, to
+	// warn about rules that read one.
+	Anonymous []string
 }
 
 // Engine is one compiled policy with its data, made by [Compile]. It never

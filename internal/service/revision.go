@@ -161,6 +161,9 @@ func PolicySources(cfg *config.Config, paths []string, packages config.Packages)
 	}
 	for _, r := range cfg.Resources.All() {
 		src.Resources = append(src.Resources, policyResource(r))
+		if len(r.Anonymous) > 0 {
+			src.Anonymous = append(src.Anonymous, r.Name)
+		}
 	}
 	for _, o := range cfg.Bundles {
 		if o.Revocations != "" {
