@@ -43,7 +43,7 @@ func decisionInput(n int) policy.Input {
 			"iss": issuerURL, "sub": "alice", "aud": resourceURI, "client_id": "app", "scope": "mcp:read mcp:write",
 			"tenant": "acme", "jti": strconv.Itoa(n), "iat": json.Number("1700000000"), "exp": json.Number("1700003600"),
 		},
-		Token: policy.Token{Issuer: issuerURL, Client: "app", Scopes: []string{"mcp:read", "mcp:write"}, Profile: "standard", BoundBy: "aud", Marked: true},
+		Token: policy.Token{Issuer: issuerURL, Client: "app", Scopes: []string{"mcp:read", "mcp:write"}, Profile: "standard", BoundBy: "aud", Marked: true, Recent: true},
 	}
 }
 

@@ -84,7 +84,7 @@ func (w *world) input(claims *token.Claims) policy.Input {
 		Resource: policy.Resource{Name: resource.Name, URI: resource.URI, Scopes: resource.Scopes},
 		Claims:   claims.All,
 		Token: policy.Token{
-			Issuer: claims.Issuer, Client: claims.Client, Scopes: claims.Scopes, Profile: "standard", BoundBy: "aud", Marked: claims.Marked,
+			Issuer: claims.Issuer, Client: claims.Client, Scopes: claims.Scopes, Profile: "standard", BoundBy: "aud", Marked: claims.Marked, Recent: true,
 		},
 	}
 }

@@ -6,22 +6,36 @@
 # hold: an error in them cannot hide a wrong audience.
 package doorward
 
+import data.doorward.anonymous
 import data.doorward.audience
+import data.doorward.authentication
 import data.doorward.passthrough
 import data.doorward.scope
 import data.doorward.team
 
 decision := {"outcome": "audience_mismatch"} if {
 	not audience.matches
+	not anonymous.holds
 } else := {"outcome": "passthrough"} if {
 	not passthrough.holds
 } else := {"outcome": "policy_denied", "team": team.says} if {
 	not team.agrees
+} else := {"outcome": "insufficient_user_authentication", "team": team.says} if {
+	not authentication.suffices
+	not anonymous.holds
 } else := {"outcome": "insufficient_scope", "team": team.says} if {
 	not scope.suffices
+	not scope.is_not_needed
 } else := {"outcome": "allowed", "strip": passthrough.strip, "team": team.says} if {
+	anonymous.holds == false
 	audience.matches
 	passthrough.holds
 	team.agrees
+	authentication.suffices
 	scope.suffices
+} else := {"outcome": "allowed_anonymous", "strip": passthrough.strip, "team": team.says} if {
+	anonymous.holds
+	passthrough.holds
+	team.agrees
+	scope.is_not_needed
 }

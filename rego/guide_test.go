@@ -138,7 +138,7 @@ func TestRequireAndDenyWhereAClaimIsMissing(t *testing.T) {
 		}
 		d, _, err := engine.For("").Decide(t.Context(), policy.Input{
 			Resource: policy.Resource{URI: "https://mcp.example.com/mcp"},
-			Claims:   map[string]any{"aud": "https://mcp.example.com/mcp"}, Token: policy.Token{Profile: "standard", BoundBy: "aud"},
+			Claims:   map[string]any{"aud": "https://mcp.example.com/mcp"}, Token: policy.Token{Recent: true, Profile: "standard", BoundBy: "aud"},
 		})
 		if err != nil || d.Outcome != want {
 			t.Errorf("%s: %v, %v", rules, d.Outcome, err)

@@ -1,12 +1,19 @@
 # The token has every scope that this request needs (RFC 6750, section 3.1).
 package doorward.scope
 
-needed := {scope | some scope in input.resource.scopes} | data.doorward.team.scopes
+import data.doorward.anonymous
+
+needed := of_the_resource | (of_the_operation | data.doorward.team.scopes)
+
+of_the_resource := {scope | some scope in input.resource.scopes}
+
+of_the_operation := {scope | some scope in input.resource.operation_scopes}
 
 granted := {scope | some scope in input.token.scopes}
 
 suffices if {
 	input.resource.scopes
+	input.resource.operation_scopes
 	count(needed - granted) == 0
 	has_an_alternative
 }
@@ -20,4 +27,10 @@ has_an_alternative if {
 	scopes := {scope | some scope in alternative}
 	count(scopes) > 0
 	count(scopes - granted) == 0
+}
+
+# A request without a token needs no scope, unless the team's rules need one.
+is_not_needed if {
+	anonymous.holds
+	count(data.doorward.team.scopes) == 0
 }

@@ -4,7 +4,7 @@ import data.doorward.scope
 
 # suffices holds if these scopes are enough for what the resource needs.
 suffices(granted, needed, alternatives) if scope.suffices with input as {
-	"resource": {"scopes": needed, "scopes_any": alternatives},
+	"resource": {"scopes": needed, "scopes_any": alternatives, "operation_scopes": []},
 	"token": {"scopes": granted},
 }
 
@@ -40,13 +40,34 @@ test_scopes_of_the_team if {
 	suffices(["a", "b"], [], [["a"]]) with data.authz.scopes as {"b"}
 }
 
-# A member that is missing refuses.
-test_without_scopes if not scope.suffices with input as {"resource": {"scopes_any": []}, "token": {"scopes": ["a"]}}
-
-test_without_alternatives if not scope.suffices with input as {"resource": {"scopes": ["a"]}, "token": {"scopes": ["a"]}}
-
-test_without_the_scopes_of_the_token if {
-	not scope.suffices with input as {"resource": {"scopes": ["a"], "scopes_any": []}, "token": {}}
+# The operation's scopes are needed beside the resource's.
+test_scopes_of_the_operation if {
+	document := {"resource": {"scopes": ["a"], "scopes_any": [], "operation_scopes": ["b"]}}
+	scope.suffices with input as object.union(document, {"token": {"scopes": ["a", "b"]}})
+	not scope.suffices with input as object.union(document, {"token": {"scopes": ["a"]}})
+	not scope.suffices with input as object.union(document, {"token": {"scopes": ["b"]}})
 }
 
+# A member that is missing refuses.
+complete := {"resource": {"scopes": ["a"], "scopes_any": [], "operation_scopes": []}, "token": {"scopes": ["a"]}}
+
+without(member) := json.remove(complete, [member])
+
+test_all_members if scope.suffices with input as complete
+
+test_without_scopes if not scope.suffices with input as without("resource/scopes")
+
+test_without_scopes_of_the_operation if not scope.suffices with input as without("resource/operation_scopes")
+
+test_without_alternatives if not scope.suffices with input as without("resource/scopes_any")
+
+test_without_the_scopes_of_the_token if not scope.suffices with input as without("token/scopes")
+
 test_an_alternative_that_is_no_list if not suffices(["a"], [], ["a"])
+
+# Without a token.
+test_without_a_token_no_scope_is_needed if {
+	scope.is_not_needed with input as {"resource": {"anonymous": true}}
+	not scope.is_not_needed with input as {"resource": {"anonymous": false}}
+	not scope.is_not_needed with input as {"resource": {"anonymous": true}} with data.authz.scopes as {"b"}
+}

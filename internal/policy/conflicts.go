@@ -54,6 +54,23 @@ func inputPaths(rule *ast.Rule) [][]string {
 	return paths
 }
 
+// readsOperation reports a rule that reads input.mcp: by its name, or below a variable
+// that is bound to all of input.
+func readsOperation(rule *ast.Rule, paths [][]string) bool {
+	if slices.ContainsFunc(paths, func(path []string) bool { return hasPrefix(path, []string{mcpMember}) }) {
+		return true
+	}
+	if !slices.ContainsFunc(paths, func(path []string) bool { return len(path) == 0 }) {
+		return false
+	}
+	found := false
+	ast.WalkTerms(withoutElse(rule), func(term *ast.Term) bool {
+		found = found || term.Equal(ast.InternedTerm(mcpMember))
+		return found
+	})
+	return found
+}
+
 // withoutElse is one branch of a rule.
 func withoutElse(rule *ast.Rule) *ast.Rule {
 	alone := *rule

@@ -105,12 +105,16 @@ func (s teamOutput) and(other teamOutput) (teamOutput, error) {
 }
 
 // needed are the scopes that a challenge names before a rule adds some: those of
-// every request, and the first alternative of ScopesAny.
+// every request, the first alternative of ScopesAny, and those of the operation.
 func (r *Resource) needed() []string {
-	if len(r.ScopesAny) == 0 {
-		return r.Scopes
+	needed := r.Scopes
+	if len(r.ScopesAny) > 0 {
+		needed = union(needed, r.ScopesAny[0])
 	}
-	return union(r.Scopes, r.ScopesAny[0])
+	if len(r.OperationScopes) > 0 {
+		needed = union(needed, r.OperationScopes)
+	}
+	return needed
 }
 
 // decide is the decision of an output.
@@ -122,7 +126,7 @@ func (s teamOutput) decide(resourceScopes []string) Decision {
 			d.Rule, d.Code, d.Message = d.Denials[0].Rule, d.Denials[0].Code, d.Denials[0].Message
 		}
 	}
-	if s.outcome != Allowed {
+	if !s.outcome.allows() {
 		return d
 	}
 	// Once more in Go: where the credential would stay there is no allow.

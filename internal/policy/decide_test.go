@@ -43,6 +43,21 @@ func TestBuiltInRulesAlone(t *testing.T) {
 		{"AU-4: a further audience", func(in *policy.Input) {
 			in.Resource.Audiences, in.Claims["aud"] = []string{"api://app"}, []any{"api://app"}
 		}, policy.Decision{Outcome: policy.Allowed, Strip: strip, Scopes: []string{"mcp:write", "mcp:read"}}},
+		{"a scope of the operation", func(in *policy.Input) { in.Resource.OperationScopes = []string{"mcp:read", "a"} }, policy.Decision{
+			Outcome: policy.InsufficientScope, Scopes: []string{"mcp:write", "mcp:read", "a"},
+		}},
+		{"RFC 9470: acr, before scopes", func(in *policy.Input) {
+			in.Resource.ACRValues, in.Token.Scopes = []string{"gold"}, nil
+		}, policy.Decision{Outcome: policy.InsufficientUserAuthentication, Scopes: []string{"mcp:write", "mcp:read"}}},
+		{"RFC 9470: auth_time", func(in *policy.Input) { in.Token.Recent = false }, policy.Decision{
+			Outcome: policy.InsufficientUserAuthentication, Scopes: []string{"mcp:write", "mcp:read"},
+		}},
+		{"RFC 9470: both hold", func(in *policy.Input) {
+			in.Resource.ACRValues, in.Claims["acr"] = []string{"silver", "gold"}, "gold"
+		}, policy.Decision{Outcome: policy.Allowed, Strip: strip, Scopes: []string{"mcp:write", "mcp:read"}}},
+		{"anonymous", func(in *policy.Input) { in.Resource.Anonymous, in.Claims, in.Token = true, nil, policy.Token{} }, policy.Decision{
+			Outcome: policy.AllowedAnonymous, Strip: strip, Scopes: []string{"mcp:write", "mcp:read"},
+		}},
 		{"nothing at all", func(in *policy.Input) { *in = policy.Input{} }, policy.Decision{Outcome: policy.AudienceMismatch}},
 	}
 	for _, tt := range tests {

@@ -2,6 +2,8 @@ package policy
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -11,28 +13,33 @@ type Outcome uint8
 
 // The outcomes, in the order in which they win.
 const (
-	Failed            Outcome = iota // undefined, conflict, error, timeout or wrong shape
-	AudienceMismatch                 // aud does not name this resource
-	Passthrough                      // the credential would stay on the request
-	Denied                           // a rule of the team denies
-	InsufficientScope                // the token lacks one of Decision.Scopes
-	Allowed                          // the only outcome that lets a request through
+	Failed                         Outcome = iota // undefined, conflict, error, timeout or wrong shape
+	AudienceMismatch                              // aud does not name this resource
+	Passthrough                                   // the credential would stay on the request
+	Denied                                        // a rule of the team denies
+	InsufficientUserAuthentication                // acr or auth_time is not what the operation needs (RFC 9470)
+	InsufficientScope                             // the token lacks one of Decision.Scopes
+	Allowed                                       // the only outcome that lets a request with a token through
+	AllowedAnonymous                              // and the only one that lets a request without a token through
 )
+
+// allows reports an outcome that lets a request through.
+func (o Outcome) allows() bool { return o == Allowed || o == AllowedAnonymous }
 
 // Decision is the answer of the policy for one request. It may be shared through
 // the cache, so it must not be changed.
 type Decision struct {
 	Outcome Outcome
 
-	// Strip is what must be removed from the request. It is filled in for
-	// Allowed alone, and then always names the authorization header.
+	// Strip is what must be removed from the request. It is filled in for Allowed and
+	// AllowedAnonymous alone, and then always names the authorization header.
 	Strip Strip
 
 	// Scopes are all scopes this request needs: the resource's in the order of
-	// the configuration, the first alternative of its ScopesAny, then the team's in
-	// sorted order, each once. For
-	// AudienceMismatch and Passthrough, which are decided before the team's
-	// rules are read, the resource's alone; nil for Failed.
+	// the configuration, the first alternative of its ScopesAny, those of the
+	// operation, then the team's in sorted order, each once. For AudienceMismatch
+	// and Passthrough, which are decided before the team's rules are read, without
+	// the team's; nil for Failed.
 	Scopes []string
 
 	// Code, Message and Rule say why the outcome is Denied. Where several rules
@@ -47,12 +54,45 @@ type Decision struct {
 	// again. For Denied alone.
 	Denials []Message
 
-	// Headers are request headers to set, by lower-case name. For Allowed alone.
+	// Headers are request headers to set, by lower-case name. For Allowed and
+	// AllowedAnonymous alone.
 	Headers map[string]string
 
 	// Warnings are the elements of `warn`, sorted, for log and metrics. They
-	// come with Denied, InsufficientScope and Allowed.
+	// come with Denied and every outcome after it.
 	Warnings []Message
+}
+
+// And is the decision on two requests that are allowed only together, such as the
+// members of a JSON-RPC batch: the outcome that comes first wins, and the scopes of
+// both are needed. It is an error where both set one header to different values.
+func (d Decision) And(other Decision) (Decision, error) {
+	both := Decision{Outcome: min(d.Outcome, other.Outcome), Scopes: union(d.Scopes, other.Scopes)}
+	both.Warnings = slices.Concat(d.Warnings, other.Warnings)
+	if refusing := firstOf(d, other); !both.Outcome.allows() {
+		both.Code, both.Message, both.Rule = refusing.Code, refusing.Message, refusing.Rule
+		both.Denials = slices.Concat(d.Denials, other.Denials)
+		return both, nil
+	}
+	both.Strip, both.Headers = d.Strip, maps.Clone(d.Headers)
+	for name, value := range other.Headers {
+		if set, there := both.Headers[name]; there && set != value {
+			return Decision{}, fmt.Errorf("policy: header %q has several values for the members of a batch", name)
+		}
+		if both.Headers == nil {
+			both.Headers = map[string]string{}
+		}
+		both.Headers[name] = value
+	}
+	return both, nil
+}
+
+// firstOf is the decision whose outcome wins.
+func firstOf(d, other Decision) Decision {
+	if other.Outcome < d.Outcome {
+		return other
+	}
+	return d
 }
 
 // longestRules bounds what [Decision.Rules] names, in bytes.

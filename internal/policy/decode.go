@@ -58,10 +58,14 @@ func outcomeOf(word string) (Outcome, []string) {
 		return Passthrough, []string{"outcome"}
 	case "policy_denied":
 		return Denied, []string{"outcome", "team"}
+	case "insufficient_user_authentication":
+		return InsufficientUserAuthentication, []string{"outcome", "team"}
 	case "insufficient_scope":
 		return InsufficientScope, []string{"outcome", "team"}
 	case "allowed":
 		return Allowed, []string{"outcome", "strip", "team"}
+	case "allowed_anonymous":
+		return AllowedAnonymous, []string{"outcome", "strip", "team"}
 	}
 	return Failed, nil
 }
@@ -81,7 +85,7 @@ func (d *decoder) decision(v ast.Value, by teamRules) (teamOutput, error) {
 	if outcome == Failed || !exactly(o, members) {
 		return s, shape("data.doorward.decision has an unknown outcome or other members than that outcome has")
 	}
-	if outcome == Allowed {
+	if outcome.allows() {
 		if s.strip, err = d.strip(o.Get(ast.InternedTerm("strip"))); err != nil {
 			return s, err
 		}

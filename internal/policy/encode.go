@@ -41,6 +41,10 @@ func (f inputDeps) object(in *Input, names int) (*ast.Term, error) {
 	o := ast.NewObjectWithCapacity(len(f))
 	for len(f) > 0 {
 		first := &f[0]
+		if names == 0 && in.Resource.Anonymous && first.isOfToken() {
+			f = f[1:]
+			continue
+		}
 		var value *ast.Term
 		var err error
 		together := 1
@@ -64,6 +68,9 @@ func (f inputDeps) object(in *Input, names int) (*ast.Term, error) {
 	}
 	return ast.NewTerm(o), nil
 }
+
+// isOfToken reports a dependency that only a request with a token has.
+func (l *dependency) isOfToken() bool { return l.path[0] == "claims" || l.path[0] == "token" }
 
 // isThere is false for a missing claim above the dependency.
 func (l *dependency) isThere(in *Input, names int) bool {
@@ -100,14 +107,21 @@ func (l *dependency) term(in *Input) (*ast.Term, error) {
 			return text(value), nil
 		}
 		return nil, nil
-	case resourceAudiences, resourceScopes, resourceAliases, resourceClients, tokenScopes, tokenGenericAudiences:
+	case resourceAudiences, resourceScopes, resourceAliases, resourceClients, tokenScopes, tokenGenericAudiences,
+		resourceOperationScopes, resourceACRValues:
 		return list(in.list(l.part)), nil
 	case resourceScopesAny:
 		return arrayOf(in.Resource.ScopesAny, list), nil
-	case tokenMarked, tokenSubjectAccepted, tokenNoScopes, tokenDedicated, tokenSelfAsserted:
+	case resourceMaxAge:
+		if in.Resource.MaxAge == 0 {
+			return nil, nil
+		}
+		return ast.NumberTerm(in.maxAge()), nil
+	case tokenMarked, tokenSubjectAccepted, tokenNoScopes, tokenDedicated, tokenSelfAsserted, tokenRecent,
+		resourceAnonymous, mcpTrusted:
 		return ast.InternedTerm(in.flag(l.part)), nil
 	case requestID, requestSourceAddress, requestSourcePrincipal, requestClientAddress,
-		tokenClient, tokenTenant, tokenBoundBy, tokenClientIDPattern:
+		tokenClient, tokenTenant, tokenBoundBy, tokenClientIDPattern, mcpMethod, mcpName, mcpProtocolVersion:
 		if in.text(l.part) == "" { // not known, and so left out
 			return nil, nil
 		}

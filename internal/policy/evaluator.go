@@ -31,6 +31,7 @@ type Evaluator struct {
 	request    inputDeps // those of deps that are members of input.request
 	allHeaders bool      // one of them is the whole of input.request.headers
 	headers    []string
+	operation  bool // a rule reads input.mcp
 	cacheable  bool
 	prefix     []byte // of every key: no other evaluator of this engine has it
 }
@@ -43,6 +44,7 @@ type teamRules struct {
 	decision  ast.Ref
 	deps      inputDeps
 	own       inputDeps // of the team's rules alone
+	operation bool      // one of its rules reads input.mcp
 	conflicts []conflict
 }
 
@@ -73,6 +75,7 @@ func evaluatedPackagesOf(compiler *ast.Compiler, c contract, pkg string) teamRul
 			own = append(own, read...)
 		}
 		v.conflicts = append(v.conflicts, conflicts(rule, read)...)
+		v.operation = v.operation || readsOperation(rule, read)
 	}
 	v.deps, v.own = newInputDeps(paths), newInputDeps(own)
 	v.codes = constantCodes(slices.DeleteFunc(rules, isLibrary))
@@ -82,14 +85,18 @@ func evaluatedPackagesOf(compiler *ast.Compiler, c contract, pkg string) teamRul
 // prepare makes the evaluator of these packages.
 func (e *Engine) prepare(ctx context.Context, store storage.Store, packages ...teamRules) (*Evaluator, error) {
 	j := &Evaluator{engine: e, packages: packages, cacheable: true}
-	// [teamOutput.decide] reads them too, so they are part of every key.
-	paths := [][]string{resourceScopes.path(), resourceScopesAny.path()}
+	// [teamOutput.decide] and [inputDeps.term] read them too, so they are part of every
+	// key.
+	paths := [][]string{
+		resourceScopes.path(), resourceScopesAny.path(), resourceOperationScopes.path(), resourceAnonymous.path(),
+	}
 	var own [][]string
 	var query []string
 	for _, v := range packages {
 		query = append(query, v.decision.String())
 		j.headers = append(j.headers, v.headers...)
 		j.prefix = appendText(j.prefix, v.pkg)
+		j.operation = j.operation || v.operation
 		j.cacheable = j.cacheable && !slices.ContainsFunc(v.conflicts, conflict.blocks)
 		paths = append(paths, v.deps.paths()...)
 		own = append(own, v.own.paths()...)
@@ -114,6 +121,10 @@ func (e *Engine) prepare(ctx context.Context, store storage.Store, packages ...t
 // Cacheable reports whether decisions can be cached. [Compile] warns about each
 // rule that prevents it.
 func (e *Evaluator) Cacheable() bool { return e.cacheable }
+
+// ReadsOperation reports whether a rule for this resource reads input.mcp, so that a
+// request whose operation is unknown must not be decided on.
+func (e *Evaluator) ReadsOperation() bool { return e.operation }
 
 // HeaderNames lists every header that the rules for this resource may set,
 // sorted, in lower case. A request loses those that its decision does not set, so

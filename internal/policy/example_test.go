@@ -36,7 +36,7 @@ func ExampleCompile() {
 			Labels: map[string]string{"tenant": "acme"},
 		},
 		Claims: map[string]any{"aud": "https://mcp.example.com/mcp", "tenant": "other"},
-		Token:  policy.Token{Issuer: "https://as.example.com", Profile: "standard", BoundBy: "aud"},
+		Token:  policy.Token{Issuer: "https://as.example.com", Profile: "standard", BoundBy: "aud", Recent: true},
 	}
 	decision, _, err := engine.For("weather").Decide(context.Background(), in)
 	fmt.Println(decision.Outcome == policy.Denied, decision.Rule, err)

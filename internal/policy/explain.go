@@ -143,6 +143,8 @@ func reasonsOf(d *Decision, home string) []string {
 			rules = append(rules, denial.Rule)
 		}
 		return rules
+	case InsufficientUserAuthentication:
+		return []string{ownPackage + ".authentication.suffices"}
 	case InsufficientScope:
 		return []string{home + ".scope.suffices"}
 	default:

@@ -21,12 +21,12 @@ func TestGrounds(t *testing.T) {
 		change        func(*policy.Input)
 		want          []string
 	}{
-		{"allowed", `require.tenant if input.claims.tenant == "acme"`, nil, []string{"doorward.decision at doorward:decision.rego:22"}},
+		{"allowed", `require.tenant if input.claims.tenant == "acme"`, nil, []string{"doorward.decision at doorward:decision.rego:29"}},
 		{
 			"audience: each way to match, and how far it got", "",
 			func(in *policy.Input) { in.Claims["aud"] = "https://other.example.com" },
 			[]string{
-				"doorward.decision at doorward:decision.rego:14",
+				"doorward.decision at doorward:decision.rego:16",
 				"doorward.audience.matches at doorward:audience.rego:14: audience == input.resource.uri",
 				"doorward.audience.matches at doorward:audience.rego:23: canonical(audience) == canonical(uri)",
 				"doorward.audience.matches at doorward:audience.rego:31: audience in input.resource.audiences",
@@ -37,8 +37,8 @@ func TestGrounds(t *testing.T) {
 		{
 			"scope", "", func(in *policy.Input) { in.Token.Scopes = nil },
 			[]string{
-				"doorward.decision at doorward:decision.rego:20",
-				"doorward.scope.suffices at doorward:scope.rego:10: count(needed - granted) == 0",
+				"doorward.decision at doorward:decision.rego:26",
+				"doorward.scope.suffices at doorward:scope.rego:17: count(needed - granted) == 0",
 			},
 		},
 		{
@@ -46,42 +46,42 @@ func TestGrounds(t *testing.T) {
 			"require.staff if {\n\tsome group in input.claims.groups\n\tgroup in [\"staff\", \"guests\"]\n\tinput.claims.tenant == \"other\"\n}",
 			func(in *policy.Input) { in.Claims["groups"] = []any{"x", "staff", "y"} },
 			[]string{
-				"doorward.decision at doorward:decision.rego:18",
+				"doorward.decision at doorward:decision.rego:21",
 				`authz.require.staff at authz.rego:6: input.claims.tenant == "other"`,
 			},
 		},
 		{
 			"a requirement: what is missing", `require.org if input.claims.org == "acme"`, nil,
-			[]string{"doorward.decision at doorward:decision.rego:18", `authz.require.org at authz.rego:3: input.claims.org == "acme"`},
+			[]string{"doorward.decision at doorward:decision.rego:21", `authz.require.org at authz.rego:3: input.claims.org == "acme"`},
 		},
 		{
 			"a requirement of two definitions: both", "require.a if input.request.method == \"GET\"\n\nrequire.a if input.request.method == \"HEAD\"", nil,
 			[]string{
-				"doorward.decision at doorward:decision.rego:18",
+				"doorward.decision at doorward:decision.rego:21",
 				`authz.require.a at authz.rego:3: input.request.method == "GET"`,
 				`authz.require.a at authz.rego:5: input.request.method == "HEAD"`,
 			},
 		},
 		{
 			"a requirement with another value than true", "require.a := input.claims.tenant", nil,
-			[]string{"doorward.decision at doorward:decision.rego:18", "authz.require.a at authz.rego:3"},
+			[]string{"doorward.decision at doorward:decision.rego:21", "authz.require.a at authz.rego:3"},
 		},
 		{
 			"of several requirements each", "require.b := false\nrequire.a := false", nil,
-			[]string{"doorward.decision at doorward:decision.rego:18", "authz.require.a at authz.rego:4", "authz.require.b at authz.rego:3"},
+			[]string{"doorward.decision at doorward:decision.rego:21", "authz.require.a at authz.rego:4", "authz.require.b at authz.rego:3"},
 		},
 		{
 			"deny: each rule that spoke, and none that did not", "deny contains {\"code\": \"b\", \"message\": \"\"}\n\ndeny contains {\"code\": \"a\", \"message\": m} if {\n\tm := input.claims.tenant\n}\n\ndeny contains {\"code\": \"c\", \"message\": \"\"} if input.claims.org", nil,
-			[]string{"doorward.decision at doorward:decision.rego:18", "authz.deny at authz.rego:3", "authz.deny at authz.rego:5"},
+			[]string{"doorward.decision at doorward:decision.rego:21", "authz.deny at authz.rego:3", "authz.deny at authz.rego:5"},
 		},
 		{
 			"deny: it spoke, whatever else it tried", "deny contains {\"code\": \"a\", \"message\": \"\"} if {\n\tsome group in input.claims.groups\n\tgroup == \"staff\"\n}",
 			func(in *policy.Input) { in.Claims["groups"] = []any{"x", "staff", "y"} },
-			[]string{"doorward.decision at doorward:decision.rego:18", "authz.deny at authz.rego:3"},
+			[]string{"doorward.decision at doorward:decision.rego:21", "authz.deny at authz.rego:3"},
 		},
 		{
 			"a requirement that another one tries too: itself once", "require.a if input.claims.org\n\nrequire.z if data.authz.require.a with input.request.method as \"GET\"", nil,
-			[]string{"doorward.decision at doorward:decision.rego:18", "authz.require.a at authz.rego:3: input.claims.org", `authz.require.z at authz.rego:5: data.authz.require.a with input.request.method as "GET"`},
+			[]string{"doorward.decision at doorward:decision.rego:21", "authz.require.a at authz.rego:3: input.claims.org", `authz.require.z at authz.rego:5: data.authz.require.a with input.request.method as "GET"`},
 		},
 	}
 	for _, tt := range tests {
@@ -163,20 +163,20 @@ func TestGroundsOfAnOwnPackage(t *testing.T) {
 	const own = "doorward.own.authz.weather"
 	for tenant, want := range map[string][]string{
 		"shut": {
-			own + ".decision at doorward:decision.rego:18",
+			own + ".decision at doorward:decision.rego:21",
 			`authz.weather.require.open at weather.rego:5: input.claims.tenant != "shut"`,
 		},
 		"scopes": {
-			own + ".decision at doorward:decision.rego:20",
-			own + ".scope.suffices at doorward:scope.rego:10: count(needed - granted) == 0",
+			own + ".decision at doorward:decision.rego:26",
+			own + ".scope.suffices at doorward:scope.rego:17: count(needed - granted) == 0",
 		},
 		"strict": {
-			"doorward.decision at doorward:decision.rego:20",
-			"doorward.scope.suffices at doorward:scope.rego:10: count(needed - granted) == 0",
+			"doorward.decision at doorward:decision.rego:26",
+			"doorward.scope.suffices at doorward:scope.rego:17: count(needed - granted) == 0",
 		},
 		"acme": {
-			"doorward.decision at doorward:decision.rego:22",
-			own + ".decision at doorward:decision.rego:22",
+			"doorward.decision at doorward:decision.rego:29",
+			own + ".decision at doorward:decision.rego:29",
 		},
 	} {
 		in := request()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -25,7 +26,7 @@ func document(in Input) map[string]any {
 	token := map[string]any{
 		"issuer": in.Token.Issuer, "scopes": in.Token.Scopes, "profile": in.Token.Profile, "binding": "none",
 		"marked": in.Token.Marked, "subject_accepted": in.Token.SubjectAccepted, "no_scopes": in.Token.NoScopes,
-		"dedicated": in.Token.Dedicated, "self_asserted": in.Token.SelfAsserted, "generic_audiences": in.Token.GenericAudiences,
+		"recent": in.Token.Recent, "dedicated": in.Token.Dedicated, "self_asserted": in.Token.SelfAsserted, "generic_audiences": in.Token.GenericAudiences,
 	}
 	for name, value := range map[string]string{
 		"client": in.Token.Client, "tenant": in.Token.Tenant, "bound_by": in.Token.BoundBy, "client_id_pattern": in.Token.ClientIDPattern,
@@ -41,9 +42,19 @@ func document(in Input) map[string]any {
 			request[name] = value
 		}
 	}
+	operation := map[string]any{"source": in.MCP.Source, "trusted": in.MCP.Trusted}
+	for name, value := range map[string]string{
+		"method": in.MCP.Method, "name": in.MCP.Name, "protocol_version": in.MCP.ProtocolVersion,
+	} {
+		if value != "" {
+			operation[name] = value
+		}
+	}
 	return map[string]any{
-		"version": 1, "request": request, "claims": in.Claims, "token": token,
+		"version": 1, "request": request, "claims": in.Claims, "token": token, "mcp": operation,
 		"resource": map[string]any{
+			"operation_scopes": in.Resource.OperationScopes, "acr_values": in.Resource.ACRValues,
+			"max_age": int(in.Resource.MaxAge / time.Second), "anonymous": in.Resource.Anonymous,
 			"name": in.Resource.Name, "uri": in.Resource.URI, "audiences": in.Resource.Audiences,
 			"scopes": in.Resource.Scopes, "labels": in.Resource.Labels, "aliases": in.Resource.Aliases,
 			"clients": in.Resource.Clients, "parameters": in.Resource.Parameters, "scopes_any": in.Resource.ScopesAny,
@@ -91,13 +102,16 @@ func FuzzInput(f *testing.F) {
 			Resource: Resource{
 				Name: name, URI: host, Audiences: []string{value}, Scopes: []string{}, Labels: map[string]string{name: value},
 				Aliases: []string{host, value}, Clients: []string{client}, Parameters: map[string]string{name: client},
-				ScopesAny: [][]string{{value}, {}, {client, name}},
+				ScopesAny: [][]string{{value}, {}, {client, name}}, OperationScopes: []string{name}, ACRValues: []string{value},
+				MaxAge: time.Duration(1+len(value)) * time.Second,
 			},
+			MCP:    MCP{Method: name, Name: value, ProtocolVersion: client, Source: "source " + host, Trusted: len(name)%2 == 0},
 			Claims: all,
 			Token: Token{
 				Issuer: host, Client: client, Scopes: []string{value, client}, Profile: "standard", Tenant: value, BoundBy: name,
 				Marked: len(name)%2 == 0, SubjectAccepted: len(host)%2 == 0, NoScopes: len(value)%2 == 0, Dedicated: len(client)%2 == 0,
 				SelfAsserted: len(method)%2 == 0, GenericAudiences: []string{name}, ClientIDPattern: host,
+				Recent: len(host)%2 == 0,
 			},
 		}
 		got, err := everything().term(&in)
@@ -167,11 +181,13 @@ func TestUnknownIsAbsent(t *testing.T) {
 		"resource": map[string]any{
 			"name": "", "uri": "", "audiences": []any{}, "scopes": []any{}, "labels": map[string]any{},
 			"aliases": []any{}, "clients": []any{}, "parameters": map[string]any{}, "scopes_any": []any{},
+			"operation_scopes": []any{}, "acr_values": []any{}, "anonymous": false,
 		},
+		"mcp":    map[string]any{"source": "none", "trusted": false},
 		"claims": map[string]any{},
 		"token": map[string]any{
 			"issuer": "", "scopes": []any{}, "profile": "", "binding": "none", "marked": false, "subject_accepted": false,
-			"no_scopes": false, "dedicated": false, "self_asserted": false, "generic_audiences": []any{},
+			"no_scopes": false, "dedicated": false, "self_asserted": false, "recent": false, "generic_audiences": []any{},
 		},
 	})
 	if v.Compare(want) != 0 {
@@ -181,3 +197,20 @@ func TestUnknownIsAbsent(t *testing.T) {
 
 // requestOf is the request of an Input that a test made, or one without values.
 func requestOf(in *Input) *RequestValues { return in.request().(*RequestValues) }
+
+// A request without a token has nothing of one, whatever else the Input holds.
+func TestAnonymousHasNoClaimsAndNoToken(t *testing.T) {
+	in := full()
+	in.Resource.Anonymous = true
+	for _, deps := range []inputDeps{everything(), newInputDeps(nil), newInputDeps([][]string{{"claims", "aud"}, {"token", "issuer"}, {"mcp", "name"}})} {
+		v, err := deps.term(&in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"claims", "token"} {
+			if there := v.(ast.Object).Get(ast.InternedTerm(name)); there != nil {
+				t.Errorf("input.%s is %v", name, there)
+			}
+		}
+	}
+}

@@ -2,7 +2,10 @@ package policy
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
+	"strconv"
+	"time"
 )
 
 // Input is the Rego document `input`, version 1, of one request. It is an API:
@@ -17,6 +20,17 @@ type Input struct {
 	Resource Resource       // input.resource
 	Claims   map[string]any // input.claims: the verified claims; numbers are json.Number
 	Token    Token          // input.token
+	MCP      MCP            // input.mcp
+}
+
+// MCP is `input.mcp`: the operation that the request asks for. Method, Name and
+// ProtocolVersion are absent where they are not known, as for a GET.
+type MCP struct {
+	Method          string // method: of JSON-RPC, such as "tools/call"
+	Name            string // name: the tool, prompt, resource URI, or reference of a completion
+	ProtocolVersion string // protocol_version: the MCP-Protocol-Version header
+	Source          string // source: "headers", "body", "filter_metadata" or "none"; "" is shown as "none"
+	Trusted         bool   // trusted: the configuration trusts the source, or it is the body
 }
 
 // Resource is `input.resource`: the resource that the request is for.
@@ -31,6 +45,15 @@ type Resource struct {
 	Clients    []string          // clients: client ids that are registered for this resource alone
 	Parameters map[string]string // parameters: the values of a pattern's placeholders, by name
 	ScopesAny  [][]string        // scopes_any: alternatives, of which every request needs one
+
+	// What the operation of this request needs beside that.
+	OperationScopes []string      // operation_scopes
+	ACRValues       []string      // acr_values: acr must be one of them (RFC 9470); empty: any
+	MaxAge          time.Duration // max_age: of the authentication, in seconds (RFC 9470); absent: any
+
+	// Anonymous is whether the operation may come without a token and this request has
+	// none (anonymous). Then input has no claims and no token.
+	Anonymous bool
 }
 
 // Token is `input.token`: what verification established beside the claims.
@@ -46,6 +69,10 @@ type Token struct {
 	BoundBy         string // bound_by: "aud", "client" or "dedicated"; absent where no way can hold
 	Marked          bool   // marked: something shows that it is an access token
 	SubjectAccepted bool   // subject_accepted: the resource's subjects and claims accept it
+
+	// Recent is whether auth_time is within the resource's max_age now, or there is none
+	// (recent).
+	Recent bool
 
 	// The rules of its issuer.
 	NoScopes         bool     // no_scopes: its access tokens carry no scopes
@@ -86,6 +113,14 @@ func (in *Input) text(p part) string {
 		return in.Token.ClientIDPattern
 	case tokenBinding:
 		return cmp.Or(in.Token.Binding, "none")
+	case mcpMethod:
+		return in.MCP.Method
+	case mcpName:
+		return in.MCP.Name
+	case mcpProtocolVersion:
+		return in.MCP.ProtocolVersion
+	case mcpSource:
+		return cmp.Or(in.MCP.Source, "none")
 	default:
 		return in.request().Attribute(partPaths[p][1])
 	}
@@ -102,6 +137,10 @@ func (in *Input) list(p part) []string {
 		return in.Resource.Aliases
 	case resourceClients:
 		return in.Resource.Clients
+	case resourceOperationScopes:
+		return in.Resource.OperationScopes
+	case resourceACRValues:
+		return in.Resource.ACRValues
 	case tokenScopes:
 		return in.Token.Scopes
 	case tokenGenericAudiences:
@@ -122,9 +161,23 @@ func (in *Input) flag(p part) bool {
 		return in.Token.NoScopes
 	case tokenDedicated:
 		return in.Token.Dedicated
+	case tokenRecent:
+		return in.Token.Recent
+	case resourceAnonymous:
+		return in.Resource.Anonymous
+	case mcpTrusted:
+		return in.MCP.Trusted
 	default:
 		return in.Token.SelfAsserted
 	}
+}
+
+// maxAge is max_age as it is written; "" where there is none.
+func (in *Input) maxAge() json.Number {
+	if in.Resource.MaxAge == 0 {
+		return ""
+	}
+	return json.Number(strconv.FormatInt(int64(in.Resource.MaxAge/time.Second), 10))
 }
 
 // mapping is the value of a part that maps names to texts.

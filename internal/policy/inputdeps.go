@@ -36,6 +36,10 @@ const (
 	resourceClients
 	resourceParameters
 	resourceScopesAny
+	resourceOperationScopes
+	resourceACRValues
+	resourceMaxAge
+	resourceAnonymous
 	claims
 	tokenIssuer
 	tokenClient
@@ -51,47 +55,66 @@ const (
 	tokenGenericAudiences
 	tokenClientIDPattern
 	tokenSelfAsserted
+	tokenRecent
+	mcpMethod
+	mcpName
+	mcpProtocolVersion
+	mcpSource
+	mcpTrusted
 	parts             // how many there are
 	container = parts // no part: an object that holds some, and that every input has
 )
 
+// mcpMember is the member of input that describes the operation.
+const mcpMember = "mcp"
+
 // partPaths are the paths of the parts below `input`.
 var partPaths = [parts][]string{
-	version:                {"version"},
-	requestID:              {"request", "id"},
-	requestMethod:          {"request", "method"},
-	requestScheme:          {"request", "scheme"},
-	requestHost:            {"request", "host"},
-	requestPath:            {"request", "path"},
-	requestQuery:           {"request", "query"},
-	requestHeaders:         {"request", "headers"},
-	requestSourceAddress:   {"request", "source_address"},
-	requestSourcePrincipal: {"request", "source_principal"},
-	requestClientAddress:   {"request", "client_address"},
-	resourceName:           {"resource", "name"},
-	resourceURI:            {"resource", "uri"},
-	resourceAudiences:      {"resource", "audiences"},
-	resourceScopes:         {"resource", "scopes"},
-	resourceLabels:         {"resource", "labels"},
-	resourceAliases:        {"resource", "aliases"},
-	resourceClients:        {"resource", "clients"},
-	resourceParameters:     {"resource", "parameters"},
-	resourceScopesAny:      {"resource", "scopes_any"},
-	claims:                 {"claims"},
-	tokenIssuer:            {"token", "issuer"},
-	tokenClient:            {"token", "client"},
-	tokenScopes:            {"token", "scopes"},
-	tokenProfile:           {"token", "profile"},
-	tokenBinding:           {"token", "binding"},
-	tokenTenant:            {"token", "tenant"},
-	tokenBoundBy:           {"token", "bound_by"},
-	tokenMarked:            {"token", "marked"},
-	tokenSubjectAccepted:   {"token", "subject_accepted"},
-	tokenNoScopes:          {"token", "no_scopes"},
-	tokenDedicated:         {"token", "dedicated"},
-	tokenGenericAudiences:  {"token", "generic_audiences"},
-	tokenClientIDPattern:   {"token", "client_id_pattern"},
-	tokenSelfAsserted:      {"token", "self_asserted"},
+	version:                 {"version"},
+	requestID:               {"request", "id"},
+	requestMethod:           {"request", "method"},
+	requestScheme:           {"request", "scheme"},
+	requestHost:             {"request", "host"},
+	requestPath:             {"request", "path"},
+	requestQuery:            {"request", "query"},
+	requestHeaders:          {"request", "headers"},
+	requestSourceAddress:    {"request", "source_address"},
+	requestSourcePrincipal:  {"request", "source_principal"},
+	requestClientAddress:    {"request", "client_address"},
+	resourceName:            {"resource", "name"},
+	resourceURI:             {"resource", "uri"},
+	resourceAudiences:       {"resource", "audiences"},
+	resourceScopes:          {"resource", "scopes"},
+	resourceLabels:          {"resource", "labels"},
+	resourceAliases:         {"resource", "aliases"},
+	resourceClients:         {"resource", "clients"},
+	resourceParameters:      {"resource", "parameters"},
+	resourceScopesAny:       {"resource", "scopes_any"},
+	resourceOperationScopes: {"resource", "operation_scopes"},
+	resourceACRValues:       {"resource", "acr_values"},
+	resourceMaxAge:          {"resource", "max_age"},
+	resourceAnonymous:       {"resource", "anonymous"},
+	claims:                  {"claims"},
+	tokenIssuer:             {"token", "issuer"},
+	tokenClient:             {"token", "client"},
+	tokenScopes:             {"token", "scopes"},
+	tokenProfile:            {"token", "profile"},
+	tokenBinding:            {"token", "binding"},
+	tokenTenant:             {"token", "tenant"},
+	tokenBoundBy:            {"token", "bound_by"},
+	tokenMarked:             {"token", "marked"},
+	tokenSubjectAccepted:    {"token", "subject_accepted"},
+	tokenNoScopes:           {"token", "no_scopes"},
+	tokenDedicated:          {"token", "dedicated"},
+	tokenGenericAudiences:   {"token", "generic_audiences"},
+	tokenClientIDPattern:    {"token", "client_id_pattern"},
+	tokenSelfAsserted:       {"token", "self_asserted"},
+	tokenRecent:             {"token", "recent"},
+	mcpMethod:               {mcpMember, "method"},
+	mcpName:                 {mcpMember, "name"},
+	mcpProtocolVersion:      {mcpMember, "protocol_version"},
+	mcpSource:               {mcpMember, "source"},
+	mcpTrusted:              {mcpMember, "trusted"},
 }
 
 // path is the path of the part below `input`, nil for a container.

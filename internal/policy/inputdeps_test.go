@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -19,9 +20,10 @@ import (
 func builtIn() []string {
 	return []string{
 		"claims.appid", "claims.aud", "claims.azp", "claims.cid", "claims.client_id", "claims.roles", "claims.scope", "claims.scp",
-		"resource.aliases", "resource.audiences", "resource.clients", "resource.scopes", "resource.scopes_any", "resource.uri",
+		"claims.acr", "resource.acr_values", "resource.aliases", "resource.anonymous", "resource.audiences", "resource.clients",
+		"resource.operation_scopes", "resource.scopes", "resource.scopes_any", "resource.uri",
 		"token.bound_by", "token.client_id_pattern", "token.dedicated", "token.generic_audiences", "token.marked", "token.no_scopes",
-		"token.profile", "token.scopes", "token.self_asserted", "token.subject_accepted",
+		"token.profile", "token.recent", "token.scopes", "token.self_asserted", "token.subject_accepted",
 	}
 }
 
@@ -63,9 +65,12 @@ func TestFootprint(t *testing.T) {
 		{"all parameters of a pattern", `require.a if input.resource.parameters[_] == "a"`, []string{"resource.parameters"}},
 		{"the tenant", `require.a if input.token.tenant == "a"`, []string{"token.tenant"}},
 		{"how the token is bound", `require.a if input.token.binding == "dpop"`, []string{"token.binding"}},
+		{"the operation", `require.a if input.mcp.name == "search"`, []string{"mcp.name"}},
+		{"all of the operation", `require.a if input.mcp[_] == "a"`, []string{"mcp.method", "mcp.name", "mcp.protocol_version", "mcp.source", "mcp.trusted"}},
+		{"how old it may be", `require.a if input.resource.max_age < 60`, []string{"resource.max_age"}},
 		{"the version", `require.a if input.version == 1`, []string{"version"}},
 		{"all of the token", `require.a if count(input.token) == 4`, []string{"token.binding", "token.client", "token.issuer", "token.tenant"}},
-		{"all of the resource", `require.a if input.resource[_] == "a"`, []string{"resource.labels", "resource.name", "resource.parameters"}},
+		{"all of the resource", `require.a if input.resource[_] == "a"`, []string{"resource.labels", "resource.max_age", "resource.name", "resource.parameters"}},
 		{"all of the request", `require.a if input.request[_] == "a"`, []string{
 			"request.headers", "request.host", "request.id", "request.method", "request.path", "request.query", "request.scheme",
 			"request.source_address", "request.source_principal", "request.client_address",
@@ -254,6 +259,12 @@ func TestKeysDiffer(t *testing.T) {
 		{"resource", "clients"},
 		{"resource", "parameters"},
 		{"resource", "scopes_any"},
+		{"resource", "operation_scopes"},
+		{"resource", "acr_values"},
+		{"resource", "max_age"},
+		{"resource", "anonymous"},
+		{"token", "recent"},
+		{"mcp"},
 	})
 	clear(keys)
 	for _, in := range []Input{
@@ -277,6 +288,19 @@ func TestKeysDiffer(t *testing.T) {
 		{Resource: Resource{ScopesAny: [][]string{{"a"}, {"b"}}}},
 		{Resource: Resource{ScopesAny: [][]string{{"a", "b"}}}},
 		{Resource: Resource{ScopesAny: [][]string{{"a", "b"}, {}}}},
+		{Resource: Resource{OperationScopes: []string{"a"}}},
+		{Resource: Resource{ACRValues: []string{"a"}}},
+		{Resource: Resource{MaxAge: time.Second}},
+		{Resource: Resource{MaxAge: 11 * time.Second}},
+		{Resource: Resource{Anonymous: true}},
+		{MCP: MCP{Method: "a"}},
+		{MCP: MCP{Name: "a"}},
+		{MCP: MCP{Method: "as", Name: "b"}},
+		{MCP: MCP{Method: "a", Name: "sb"}},
+		{MCP: MCP{ProtocolVersion: "a"}},
+		{MCP: MCP{Source: "a"}},
+		{MCP: MCP{Trusted: true}},
+		{Token: Token{Recent: true}},
 		{Token: Token{Marked: true}},
 		{Token: Token{NoScopes: true}},
 		{Token: Token{Dedicated: true}},
@@ -312,6 +336,7 @@ func FuzzKey(f *testing.F) {
 			{{"request", "headers", "x-a"}, {"request", "query"}},
 			{{"request", "headers"}, {"resource", "labels"}},
 			{{"token"}, {"resource", "labels", "a"}},
+			{{"mcp"}, {"resource", "operation_scopes"}, {"resource", "acr_values"}, {"resource", "max_age"}, {"token", "recent"}},
 			{{"resource", "parameters"}, {"resource", "scopes_any"}, {"resource", "clients"}},
 			{{"resource", "parameters", "x-a"}, {"token", "marked"}, {"token", "bound_by"}, {"token", "generic_audiences"}},
 		} {
@@ -353,9 +378,12 @@ func fuzzed(claims, name, value string) Input {
 		Resource: Resource{
 			Name: value, Labels: map[string]string{name: value, "a": name}, Scopes: []string{name, value},
 			Parameters: map[string]string{name: value}, ScopesAny: [][]string{{name}, strings.Fields(value)}, Clients: []string{value},
+			OperationScopes: strings.Fields(value), ACRValues: strings.Fields(name), MaxAge: time.Duration(len(name)) * time.Second,
 		},
+		MCP: MCP{Method: name, Name: value, ProtocolVersion: name, Source: value, Trusted: name == value},
 		Token: Token{
 			Client: name, Scopes: strings.Fields(value), BoundBy: value, Marked: name == "x-a", GenericAudiences: strings.Fields(name),
+			Recent: value == "x-a",
 		},
 	}
 }
@@ -372,5 +400,40 @@ func TestSharedRulesAreThereOnce(t *testing.T) {
 	with := compileFor(t, map[string]string{"b.rego": "package authz.weather"})
 	if count(alone) == 0 || count(with) != count(alone) {
 		t.Errorf("%d definitions of audience.matches alone, %d beside a resource's own package", count(alone), count(with))
+	}
+}
+
+// A rule needs the operation if it reads input.mcp, by name or as a member of all of
+// input that is bound to a variable.
+func TestRulesThatReadTheOperation(t *testing.T) {
+	for rules, want := range map[string]bool{
+		"": false,
+		`require.a if input.request.headers["mcp-name"]`:                        false,
+		`require.a if input.mcp.name == "search"`:                               true,
+		`require.a if not input.mcp.name`:                                       true,
+		`require.a if input.mcp`:                                                true,
+		`require.a if input["mcp"].source != "none"`:                            true,
+		"require.a if it.name == \"search\"\nit := input.mcp":                   true,
+		"require.a if { it := input; it.mcp.name == \"search\" }":               true,
+		"require.a if f(\"a\")\nf(x) if input.mcp.method == x":                  true,
+		"require.a if false\nelse if input.mcp.method":                          true,
+		`require.a if data.doorward.audience.matches with input as {}`:          false,
+		`require.a if count(input) > 3`:                                         false,
+		"require.a if true\nunused if input.mcp.name == \"nothing reads this\"": false,
+	} {
+		with := compileFor(t, map[string]string{"a.rego": "package authz\n\n" + rules, "b.rego": "package authz.weather"})
+		if with == nil {
+			t.Fatal(rules)
+		}
+		if got := with.For("plain").ReadsOperation(); got != want {
+			t.Errorf("%s: %v", rules, got)
+		}
+		if with.For("weather").ReadsOperation() != want {
+			t.Errorf("%s: not with the resource's own package", rules)
+		}
+	}
+	own := compileFor(t, map[string]string{"a.rego": "package authz", "b.rego": "package authz.weather\n\nrequire.a if input.mcp.name"})
+	if own.For("plain").ReadsOperation() || !own.For("weather").ReadsOperation() {
+		t.Error("the package of one resource")
 	}
 }

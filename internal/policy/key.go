@@ -53,7 +53,8 @@ func (l *dependency) appendKey(b []byte, in *Input) ([]byte, bool) {
 		return appendHeaders(b, in.request(), l)
 	case resourceLabels, resourceParameters:
 		return appendMapping(b, in.mapping(l.part), l.below), true
-	case resourceAudiences, resourceScopes, resourceAliases, resourceClients, tokenScopes, tokenGenericAudiences:
+	case resourceAudiences, resourceScopes, resourceAliases, resourceClients, tokenScopes, tokenGenericAudiences,
+		resourceOperationScopes, resourceACRValues:
 		return appendList(b, in.list(l.part)), true
 	case resourceScopesAny:
 		b = appendLength(b, keyList, len(in.Resource.ScopesAny))
@@ -61,7 +62,10 @@ func (l *dependency) appendKey(b []byte, in *Input) ([]byte, bool) {
 			b = appendList(b, alternative)
 		}
 		return b, true
-	case tokenMarked, tokenSubjectAccepted, tokenNoScopes, tokenDedicated, tokenSelfAsserted:
+	case resourceMaxAge:
+		return appendValue(b, in.maxAge())
+	case tokenMarked, tokenSubjectAccepted, tokenNoScopes, tokenDedicated, tokenSelfAsserted, tokenRecent,
+		resourceAnonymous, mcpTrusted:
 		return appendValue(b, in.flag(l.part))
 	default:
 		return appendText(b, in.text(l.part)), true

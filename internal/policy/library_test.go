@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/format"
@@ -103,9 +104,26 @@ func refusals() map[string]policy.Input {
 	add("requirement unmet", header("x-unmet"))
 	add("scope of the team missing", header("x-scope"))
 	add("scope of the resource missing", func(in *policy.Input) { in.Token.Scopes = []string{"mcp:read"} })
+	add("scope of the operation missing", func(in *policy.Input) { in.Resource.OperationScopes = []string{"mcp:admin"} })
+	add("acr missing", func(in *policy.Input) { in.Resource.ACRValues = []string{"gold"} })
+	add("another acr", func(in *policy.Input) { in.Resource.ACRValues, in.Claims["acr"] = []string{"gold"}, "silver" })
+	add("not recent", func(in *policy.Input) { in.Resource.MaxAge, in.Token.Recent = time.Minute, false })
+	withoutToken := func(name string, change func(*policy.Input)) {
+		add("anonymous, "+name, func(in *policy.Input) {
+			in.Resource.Anonymous, in.Claims, in.Token = true, nil, policy.Token{}
+			change(in)
+		})
+	}
+	withoutToken("not configured", func(in *policy.Input) { in.Resource.Anonymous = false })
+	withoutToken("denied", header("x-deny"))
+	withoutToken("requirement unmet", header("x-unmet"))
+	withoutToken("scope of the team", header("x-scope"))
 	add("no scope", func(in *policy.Input) { in.Token.Scopes = nil })
 	return all
 }
+
+// allows reports the outcomes that let a request through.
+func allows(o policy.Outcome) bool { return o == policy.Allowed || o == policy.AllowedAnonymous }
 
 // outcomeOf compiles a library with the switchable team and decides; a library
 // that does not compile refuses everything.
@@ -171,7 +189,7 @@ func TestWholeLibrary(t *testing.T) {
 	requests := refusals()
 	requests["good"] = request()
 	for name, outcome := range outcomeOf(t, rego.Files, requests) {
-		if (outcome == policy.Allowed) != (name == "good") || outcome == policy.Failed {
+		if allows(outcome) != (name == "good") || outcome == policy.Failed {
 			t.Errorf("%s: outcome %v", name, outcome)
 		}
 	}
@@ -185,7 +203,7 @@ func TestDeletedFileShutsTheDoor(t *testing.T) {
 		library := sources(t)
 		delete(library, file)
 		for name, outcome := range outcomeOf(t, library, requests) {
-			if outcome == policy.Allowed {
+			if allows(outcome) {
 				t.Errorf("without %s: %s is allowed", file, name)
 			}
 		}
@@ -214,6 +232,11 @@ func TestDeletedRuleShutsTheDoor(t *testing.T) {
 		{"team.rego", "says", policy.Failed},
 		{"scope.rego", "needed", policy.Failed},
 		{"scope.rego", "granted", policy.Failed},
+		{"scope.rego", "of_the_resource", policy.Failed},
+		{"scope.rego", "of_the_operation", policy.Failed},
+		{"authentication.rego", "suffices", policy.InsufficientUserAuthentication},
+		{"authentication.rego", "is_of_a_class", policy.Failed},
+		{"anonymous.rego", "holds", policy.Failed},
 		{"scope.rego", "suffices", policy.InsufficientScope},
 		{"decision.rego", "decision", policy.Failed},
 	}
@@ -226,7 +249,7 @@ func TestDeletedRuleShutsTheDoor(t *testing.T) {
 			requests["good"] = request()
 			outcomes := outcomeOf(t, library, requests)
 			for name, outcome := range outcomes {
-				if outcome == policy.Allowed {
+				if allows(outcome) {
 					t.Errorf("%s is allowed", name)
 				}
 			}
@@ -246,7 +269,7 @@ func TestNothingDeletedAllows(t *testing.T) {
 	try := func(file, what string, change func(*ast.Module)) {
 		count++
 		for name, outcome := range outcomeOf(t, changed(t, file, change), requests) {
-			if outcome == policy.Allowed {
+			if allows(outcome) {
 				t.Errorf("%s without %s: %s is allowed", file, what, name)
 			}
 		}

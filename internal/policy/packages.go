@@ -21,7 +21,7 @@ import (
 
 // shared are the built-in modules that read no package of a team: there is one of
 // each for all packages.
-func shared() []string { return []string{"audience", "passthrough"} }
+func shared() []string { return []string{"audience", "passthrough", "authentication", "anonymous"} }
 
 // packageFolder is the path of the built-in rules for one package.
 func packageFolder(pkg string) ast.Ref {

@@ -35,7 +35,7 @@ func request() policy.Input {
 		},
 		Token: policy.Token{
 			Issuer: "https://as.example.com", Client: "client-1",
-			Scopes: []string{"mcp:read", "mcp:write"}, Profile: "standard", BoundBy: "aud", Marked: true,
+			Scopes: []string{"mcp:read", "mcp:write"}, Profile: "standard", BoundBy: "aud", Marked: true, Recent: true,
 		},
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -168,8 +169,19 @@ func (w writer) input() Input {
 			Issuer: w.pick("a", "b"), Client: w.pick("", "a"), Scopes: w.texts(), Profile: w.pick("standard", "rfc9068"), Binding: w.pick("", "dpop"),
 			Tenant: w.pick("", "a"), BoundBy: w.pick("aud", "aud", "aud", "aud", "client", "dedicated", ""), Marked: w.IntN(3) > 0,
 			NoScopes: w.IntN(2) == 0, Dedicated: w.IntN(2) == 0, SelfAsserted: w.IntN(8) == 0, SubjectAccepted: w.IntN(2) == 0,
-			GenericAudiences: [][]string{nil, {resourceOf}}[w.IntN(2)], ClientIDPattern: w.pick("", "a|b"),
+			GenericAudiences: [][]string{nil, {resourceOf}}[w.IntN(2)], ClientIDPattern: w.pick("", "a|b"), Recent: w.IntN(5) > 0,
 		},
+	}
+	if w.IntN(6) == 0 {
+		in.Resource.OperationScopes, in.Resource.ACRValues = w.texts(), w.texts()
+		in.Resource.MaxAge = time.Duration(w.IntN(2)) * time.Minute
+	}
+	if in.Resource.Anonymous = w.IntN(6) == 0; in.Resource.Anonymous && w.IntN(3) > 0 {
+		in.Claims, in.Token = map[string]any{}, Token{}
+	}
+	in.MCP = MCP{
+		Method: w.pick("", "POST", "a"), Name: w.pick("", "a"), ProtocolVersion: w.pick("", "a"),
+		Source: w.pick("", "body"), Trusted: w.IntN(2) == 0,
 	}
 	in.Resource.Clients, in.Resource.ScopesAny = w.texts(), [][][]string{nil, nil, {{"a"}, {"mcp:read"}}}[w.IntN(3)]
 	if w.IntN(8) == 0 {
@@ -305,7 +317,7 @@ func TestFootprintKeepsWhatIsThere(t *testing.T) {
 	} {
 		with := compileFor(t, map[string]string{"a.rego": "package authz\n\nrequire.a if { " + rule + " }", "b.rego": "package authz.weather"})
 		for i := range len(realms) + 1 {
-			in := Input{Resource: Resource{URI: resourceOf}, Claims: map[string]any{"aud": resourceOf}, Token: Token{Profile: "standard", BoundBy: "aud"}}
+			in := Input{Resource: Resource{URI: resourceOf}, Claims: map[string]any{"aud": resourceOf}, Token: Token{Recent: true, Profile: "standard", BoundBy: "aud"}}
 			if i < len(realms) {
 				in.Claims["realm"] = realms[i]
 			}

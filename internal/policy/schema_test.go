@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
@@ -38,7 +39,9 @@ func full() Input {
 			Name: "weather", URI: "https://mcp.example.com/mcp", Audiences: []string{"api://a"}, Scopes: []string{"a"},
 			Labels: map[string]string{"team": "a"}, Aliases: []string{"https://a.example.com"}, Clients: []string{"abc"},
 			Parameters: map[string]string{"tenant": "acme"}, ScopesAny: [][]string{{"a"}, {"b", "c"}},
+			OperationScopes: []string{"d"}, ACRValues: []string{"gold"}, MaxAge: time.Minute,
 		},
+		MCP: MCP{Method: "tools/call", Name: "search", ProtocolVersion: "2026-07-28", Source: "body", Trusted: true},
 		Claims: map[string]any{
 			"iss": "https://as.example.com", "aud": []any{"https://mcp.example.com/mcp"}, "exp": json.Number("1700000000"),
 			"cnf": map[string]any{"jkt": "a"}, "scope": "a b", "own": []any{nil, true},
@@ -46,7 +49,7 @@ func full() Input {
 		Token: Token{
 			Issuer: "https://as.example.com", Client: "a", Scopes: []string{"a", "b"}, Profile: "rfc9068", Binding: "dpop", Tenant: "acme",
 			BoundBy: "dedicated", Marked: true, SubjectAccepted: true, NoScopes: true, Dedicated: true,
-			GenericAudiences: []string{"account"}, ClientIDPattern: "c-.*", SelfAsserted: true,
+			GenericAudiences: []string{"account"}, ClientIDPattern: "c-.*", SelfAsserted: true, Recent: true,
 		},
 	}
 }
@@ -69,7 +72,7 @@ func asJSON(t testing.TB, in Input) map[string]any {
 // the emptiest that can be (verification leaves exp in place).
 func TestEncoderFollowsTheSchema(t *testing.T) {
 	least := Input{Claims: map[string]any{"exp": json.Number("1")}, Token: Token{Profile: "standard"}}
-	for intent, in := range map[string]Input{"full": full(), "least": least} {
+	for intent, in := range map[string]Input{"full": full(), "least": least, "anonymous": {Resource: Resource{Anonymous: true}}} {
 		if err := resolved(t).Validate(asJSON(t, in)); err != nil {
 			t.Errorf("%s: %v", intent, err)
 		}
@@ -88,6 +91,8 @@ func TestSchemaRefuses(t *testing.T) {
 			d["request"].(map[string]any)["headers"] = map[string]any{"X-A": []any{"b"}}
 		},
 		"no exp":              func(d map[string]any) { delete(d["claims"].(map[string]any), "exp") },
+		"another source":      func(d map[string]any) { d["mcp"].(map[string]any)["source"] = "" },
+		"an age of text":      func(d map[string]any) { d["resource"].(map[string]any)["max_age"] = "60" },
 		"no mark":             func(d map[string]any) { delete(d["token"].(map[string]any), "marked") },
 		"no clients":          func(d map[string]any) { delete(d["resource"].(map[string]any), "clients") },
 		"another way":         func(d map[string]any) { d["token"].(map[string]any)["bound_by"] = "" },
@@ -112,6 +117,7 @@ func TestTypesFollowTheSchema(t *testing.T) {
 	}
 	for name, of := range map[string]reflect.Type{
 		"request": reflect.TypeFor[RequestValues](), "resource": reflect.TypeFor[Resource](), "token": reflect.TypeFor[Token](),
+		"mcp": reflect.TypeFor[MCP](),
 	} {
 		var fields []string
 		for i := range of.NumField() {

@@ -45,7 +45,7 @@ banned contains [{"id": "acme", "suspended": true}, 1]`, Denied},
 			in := Input{
 				Resource: Resource{Name: "plain", URI: "https://mcp.example.com/mcp"},
 				Claims:   map[string]any{"aud": "https://mcp.example.com/mcp", "scope": "a", "org": maps.Clone(organisation)},
-				Token:    Token{Profile: "standard", BoundBy: "aud", Scopes: []string{"a"}},
+				Token:    Token{Recent: true, Profile: "standard", BoundBy: "aud", Scopes: []string{"a"}},
 			}
 			j := e.For("plain")
 			d, _, err := j.Decide(t.Context(), in)

@@ -7,27 +7,34 @@ input_of(changes) := {
 	"resource": resource,
 	"claims": claims,
 	"token": token,
+	"mcp": operation,
 } if {
 	known(changes)
 	resource := merged(example_resource, object.get(changes, "resource", {}))
 	asked := tidy(merged(merged(request_for(resource.uri), object.get(changes, "request", {})), at_the_top(changes)))
 	claims := merged(claims_for(resource), object.get(changes, "claims", {}))
 	token := merged(token_for(claims), object.get(changes, "token", {}))
+	operation := merged(example_operation, object.get(changes, "mcp", {}))
 }
 
-sections := {"version", "request", "resource", "claims", "token"}
+sections := {"version", "request", "resource", "claims", "token", "mcp"}
 
 request_members := {
 	"id", "method", "scheme", "host", "path", "query", "headers",
 	"source_address", "source_principal", "client_address",
 }
 
-resource_members := {"name", "uri", "audiences", "scopes", "labels", "aliases", "clients", "parameters", "scopes_any"}
+resource_members := {
+	"name", "uri", "audiences", "scopes", "labels", "aliases", "clients", "parameters", "scopes_any",
+	"operation_scopes", "acr_values", "max_age", "anonymous",
+}
 
 token_members := {
 	"issuer", "client", "scopes", "profile", "binding", "tenant", "bound_by", "marked", "subject_accepted",
-	"no_scopes", "dedicated", "generic_audiences", "client_id_pattern", "self_asserted",
+	"no_scopes", "dedicated", "generic_audiences", "client_id_pattern", "self_asserted", "recent",
 }
+
+mcp_members := {"method", "name", "protocol_version", "source", "trusted"}
 
 # Every name is a member of input; claims may have any name.
 known(changes) if {
@@ -35,6 +42,7 @@ known(changes) if {
 	count(object.keys(object.get(changes, "request", {})) - request_members) == 0
 	count(object.keys(object.get(changes, "resource", {})) - resource_members) == 0
 	count(object.keys(object.get(changes, "token", {})) - token_members) == 0
+	count(object.keys(object.get(changes, "mcp", {})) - mcp_members) == 0
 }
 
 at_the_top(changes) := object.remove(changes, sections)
@@ -55,6 +63,17 @@ example_resource := {
 	"clients": [],
 	"parameters": {},
 	"scopes_any": [],
+	"operation_scopes": [],
+	"acr_values": [],
+	"anonymous": false,
+}
+
+example_operation := {
+	"method": "tools/call",
+	"name": "example-tool",
+	"protocol_version": "2026-07-28",
+	"source": "body",
+	"trusted": true,
 }
 
 request_for(uri) := {
@@ -120,6 +139,7 @@ token_for(claims) := {
 	"dedicated": false,
 	"generic_audiences": [],
 	"self_asserted": false,
+	"recent": true,
 }
 
 # null where the claims name no client.
