@@ -1,11 +1,13 @@
 package extauthz
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/protobuf/proto"
 )
 
 // attributes are the parts of a CheckRequest that a verdict can depend on, as
@@ -18,8 +20,15 @@ type attributes struct {
 	mapped                         []header // `headers`, in no order, as they were spelled; each name once after settle
 	listed                         headers  // `header_map`
 
+	body string // raw_body or, without one, body; "" where Envoy sent none
+
 	resource    string // context_extensions["resource"]
 	hasResource bool
+
+	// mcp is the Struct of Envoy's mcp filter, as bytes that merge into it; hasMCP is
+	// false without one.
+	mcp    []byte
+	hasMCP bool
 
 	peer                   peer
 	principal, certificate string
@@ -31,6 +40,9 @@ type peer struct {
 	path, address string
 	port          uint32
 }
+
+// mcpNamespace is where Envoy's mcp filter puts its dynamic metadata.
+const mcpNamespace = "envoy.filters.http.mcp"
 
 // describe reads a decoded CheckRequest. All of Envoy's optional messages may
 // be nil.
@@ -47,6 +59,11 @@ func describe(check *authv3.CheckRequest) *attributes {
 		peer:        describePeer(from.GetSource().GetAddress()),
 		principal:   from.GetSource().GetPrincipal(),
 		certificate: from.GetSource().GetCertificate(),
+		body:        cmp.Or(string(http.GetRawBody()), http.GetBody()),
+	}
+	if metadata, has := from.GetMetadataContext().GetFilterMetadata()[mcpNamespace]; has {
+		a.hasMCP = true
+		a.mcp, _ = proto.Marshal(metadata) // no error: it was decoded, or fails as an empty Struct does
 	}
 	a.resource, a.hasResource = from.GetContextExtensions()["resource"]
 	for _, name := range slices.Sorted(maps.Keys(http.GetHeaders())) {

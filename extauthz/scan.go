@@ -22,6 +22,9 @@ const initialHeaders = 24
 func scan(wire []byte) (*attributes, bool) {
 	s := new(scanner)
 	ok := s.message(checkRequestShape, wire, protowire.DefaultRecursionLimit)
+	if s.rawBody != "" {
+		s.body = s.rawBody
+	}
 	return &s.attributes, ok
 }
 
@@ -31,6 +34,8 @@ type scanner struct {
 	attributes
 	name, text, raw string // of the map entry or header being read
 	holder          string // the bytes of the message that holds it
+	metadata        []byte // the Struct of the namespace being read
+	rawBody         string
 }
 
 func (s *scanner) message(m *shape, wire []byte, depth int) bool {
@@ -128,6 +133,14 @@ func (s *scanner) begin(t take, message []byte) {
 		s.holder = unsafe.String(unsafe.SliceData(message), len(message)) //nolint:gosec // the same
 	case takeMapped, takeListed, takeExtension:
 		s.name, s.text, s.raw = "", "", ""
+	case takeMetadata:
+		s.name, s.metadata = "", nil
+	case takeStruct: // in two parts it is one, as their bytes in a row are
+		if s.metadata == nil {
+			s.metadata = slices.Clip(message)
+		} else {
+			s.metadata = append(s.metadata, message...)
+		}
 	case takeSocket: // of a oneof the last member counts, and begins anew
 		if !s.peer.socket {
 			s.peer = peer{socket: true}
@@ -156,6 +169,10 @@ func (s *scanner) end(t take) {
 	case takeExtension:
 		if s.name == "resource" {
 			s.resource, s.hasResource = s.text, true
+		}
+	case takeMetadata: // the last of a name counts
+		if s.name == mcpNamespace {
+			s.mcp, s.hasMCP = s.metadata, true
 		}
 	default: // nothing to end
 	}
@@ -234,6 +251,10 @@ func (s *scanner) value(t take, text string) {
 		s.principal = text
 	case takeCertificate:
 		s.certificate = text
+	case takeBody:
+		s.body = text
+	case takeRawBody:
+		s.rawBody = text
 	default: // a message
 	}
 }

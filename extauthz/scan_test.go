@@ -16,6 +16,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/doorward/doorward/internal/mcp"
 )
 
 // The numbers of fields on the way down.
@@ -29,6 +31,10 @@ const (
 	inHTTP       = 2
 	inHeaders    = 3
 	inHeaderMap  = 13
+	inBody       = 11
+	inRawBody    = 12
+
+	inRouteMetadata = 13
 )
 
 // put is value in a field of bytes, inside the messages that path names from
@@ -56,6 +62,25 @@ func join(parts ...[]byte) []byte { return slices.Concat(parts...) }
 func inHTTPOf(parts ...[]byte) []byte { return put(join(parts...), inAttributes, inRequest, inHTTP) }
 
 func fromPeer(parts ...[]byte) []byte { return put(join(parts...), inAttributes, inSource) }
+
+// ofFilter is a request with these metadata, namespace a member of them, and textMember
+// a member of a Struct.
+func ofFilter(parts ...[]byte) []byte { return put(join(parts...), inAttributes, inMetadata) }
+
+func namespace(name string, members ...[]byte) []byte {
+	return put(join(text(name, 1), put(join(members...), 2)), 1)
+}
+
+func textMember(name, value string) []byte {
+	return put(join(text(name, 1), put(text(value, 3), 2)), 1)
+}
+
+// call is the metadata of a call of a tool.
+var call = namespace(
+	mcpNamespace, textMember("status", "mcp_ok"), textMember("method", "tools/call"),
+	put(join(text("is_mcp_request", 1), put(varint(4, 1), 2)), 1),
+	put(join(text("params", 1), put(textMember("name", "search"), 2, 5)), 1),
+)
 
 // nestedLists is a metadata value that is depth lists deep.
 func nestedLists(depth int) []byte {
@@ -166,6 +191,24 @@ func mergeRules(t testing.TB) map[string][]byte {
 		"no UTF-8 in bytes is fine":            inHTTPOf(text("\xff", 12), put(text("\xff", 3), inHeaderMap, 1)),
 		"half a surrogate":                     inHTTPOf(text("\xed\xa0\x80", 4)),
 		"a principal of the destination":       put(join(put(text("a", 4), inDest), put(text("b", 4), inSource)), inAttributes),
+		"what Envoy's filter writes":           ofFilter(call),
+		"metadata in two parts is merged":      join(ofFilter(call), ofFilter(put(join(text("other", 1), put(nil, 2)), 1))),
+		"of a namespace the last":              join(ofFilter(call), ofFilter(namespace(mcpNamespace, textMember("method", "ping")))),
+		"a Struct in two parts is merged":      ofFilter(put(join(text(mcpNamespace, 1), put(textMember("method", "a"), 2), put(textMember("method", "b"), 2)), 1)),
+		"of a member the last":                 ofFilter(namespace(mcpNamespace, textMember("method", "a"), textMember("method", "b"))),
+		"a Struct before its namespace":        ofFilter(put(join(put(textMember("method", "a"), 2), text(mcpNamespace, 1)), 1)),
+		"a namespace without a Struct":         ofFilter(put(text(mcpNamespace, 1), 1)),
+		"a namespace with two names":           ofFilter(put(join(text("other", 1), put(textMember("method", "a"), 2), text(mcpNamespace, 1)), 1)),
+		"typed metadata of the namespace":      ofFilter(put(join(text(mcpNamespace, 1), put(nil, 2)), 2)),
+		"metadata of the route":                put(namespace(mcpNamespace, textMember("method", "a")), inAttributes, inRouteMetadata),
+		"metadata of the former namespace":     ofFilter(namespace("mcp_proxy", textMember("method", "a"))),
+		"a body":                               inHTTPOf(text("{}", inBody)),
+		"bytes of a body":                      inHTTPOf(text("\xff", inRawBody)),
+		"bytes before text":                    inHTTPOf(text("{}", inRawBody), text("[]", inBody)),
+		"text beside empty bytes":              inHTTPOf(text("{}", inBody), text("", inRawBody)),
+		"of two bodies the last":               inHTTPOf(text("{}", inRawBody), text("[]", inRawBody)),
+		"an empty last body":                   inHTTPOf(text("{}", inRawBody), text("", inRawBody), text("[]", inBody)),
+		"no UTF-8 in a body":                   inHTTPOf(text("\xff", inBody)),
 		"as deep as it may be":                 nestedLists(4996),
 		"one deeper":                           nestedLists(4997),
 	}
@@ -181,7 +224,7 @@ func TestScanReadsWhatTheGeneratedDecoderReads(t *testing.T) {
 			}
 		})
 	}
-	if accepted < 30 || accepted > 45 {
+	if accepted < 45 || accepted > 62 {
 		t.Errorf("%d rules are about bytes that are accepted", accepted)
 	}
 	if _, deepest := scan(nestedLists(4996)); !deepest {
@@ -204,6 +247,11 @@ func agree(t *testing.T, wire []byte) bool {
 	if !ok {
 		return false
 	}
+	if got.hasMCP != want.hasMCP {
+		t.Fatalf("metadata: generated %v, scan %v", want.hasMCP, got.hasMCP)
+	}
+	sameMetadata(t, want.mcp, got.mcp)
+	want.mcp, got.mcp = nil, nil
 	for _, a := range []*attributes{want, got} {
 		a.settle()
 		slices.SortStableFunc(a.mapped, func(a, b header) int { return strings.Compare(a.name, b.name) })
@@ -212,6 +260,28 @@ func agree(t *testing.T, wire []byte) bool {
 		t.Fatalf("generated (-), scan (+):\n%s", diff)
 	}
 	return true
+}
+
+// sameMetadata compares two encodings of a Struct: as Structs, and as what is read of
+// them. Of one in which something occurs twice, as Envoy writes none, nothing is read.
+func sameMetadata(t *testing.T, want, got []byte) {
+	t.Helper()
+	var structs [2]structpb.Struct
+	var readings [2]mcp.Reading
+	for i, wire := range [][]byte{want, got} {
+		if err := proto.Unmarshal(wire, &structs[i]); err != nil {
+			t.Fatal(err)
+		}
+		readings[i] = mcp.Read(mcp.Request{
+			Method: "POST", Headers: func(string) []string { return nil }, Metadata: wire,
+		}, mcp.Trust{FilterMetadata: true})
+	}
+	if !proto.Equal(&structs[0], &structs[1]) {
+		t.Fatalf("metadata: generated %v, scan %v", &structs[0], &structs[1])
+	}
+	if diff := cmp.Diff(readings[0], readings[1]); diff != "" && readings[1].Fault == mcp.NoFault {
+		t.Fatalf("what is read of the metadata: generated (-), scan (+):\n%s\nof %v: %x", diff, &structs[1], got)
+	}
 }
 
 // FuzzScan: there are no bytes on which the two decoders differ, those that the

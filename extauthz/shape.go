@@ -53,16 +53,21 @@ const (
 	takeNamedPort
 	takePrincipal
 	takeCertificate
+	takeBody
+	takeRawBody
+	takeMetadata
+	takeStruct
 )
 
 // takes lists the fields that a verdict can depend on. Those of a peer count
-// for the source alone.
+// for the source alone, and those of metadata for the request, not for the route.
 func takes() map[protoreflect.FullName]take {
 	const (
 		attributes = "envoy.service.auth.v3.AttributeContext."
 		http       = attributes + "HttpRequest."
 		core       = "envoy.config.core.v3."
 		extensions = attributes + "ContextExtensionsEntry."
+		metadata   = core + "Metadata."
 	)
 	return map[protoreflect.FullName]take{
 		attributes + "Request.http":             takeHTTP,
@@ -91,6 +96,11 @@ func takes() map[protoreflect.FullName]take {
 		attributes + "Peer.principal":           takePrincipal,
 		attributes + "Peer.certificate":         takeCertificate,
 		core + "Address.envoy_internal_address": takeInternal,
+		http + "body":                           takeBody,
+		http + "raw_body":                       takeRawBody,
+		metadata + "filter_metadata":            takeMetadata,
+		metadata + "FilterMetadataEntry.key":    takeKey,
+		metadata + "FilterMetadataEntry.value":  takeStruct,
 	}
 }
 
@@ -116,8 +126,10 @@ func newCheckRequestShape() *shape {
 	ignored := shapes{nil, map[protoreflect.FullName]*shape{}}
 	root := taking.of((*authv3.CheckRequest)(nil).ProtoReflect().Descriptor())
 	context := (*authv3.AttributeContext)(nil).ProtoReflect().Descriptor()
-	destination := context.Fields().ByName("destination")
-	taking.of(context).fields[destination.Number()].message = ignored.of(destination.Message())
+	for _, name := range []protoreflect.Name{"destination", "route_metadata_context"} {
+		other := context.Fields().ByName(name)
+		taking.of(context).fields[other.Number()].message = ignored.of(other.Message())
+	}
 	return root
 }
 
