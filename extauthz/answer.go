@@ -45,6 +45,8 @@ const (
 	entryName    = 1
 	entryValue   = 2
 	valueText    = 3
+	valueBool    = 4
+	valueStruct  = 5
 )
 
 // answer writes a verdict as Envoy reads it, in the bytes of a CheckResponse.
@@ -54,7 +56,7 @@ const (
 func (v *verdict) answer(in *request) []byte {
 	m := message{wire: make([]byte, 0, 1024)}
 	switch v.reason {
-	case reason.Allowed:
+	case reason.Allowed, reason.AllowedAnonymous:
 		v.allow(&m, in)
 	case reason.Metadata:
 		deny(&m, codepb.Code_PERMISSION_DENIED, v.document.Status, v.document.Headers(), v.document.Body)
@@ -62,9 +64,9 @@ func (v *verdict) answer(in *request) []byte {
 		deny(&m, codepb.Code_PERMISSION_DENIED, v.status(), in.preflightHeaders(v.resource.TakesDPoP()), nil)
 	default:
 		headers := append(v.denialHeaders(), in.corsHeaders()...)
-		deny(&m, v.code(), v.reason.HTTPStatus(), headers, v.denialBody())
+		deny(&m, v.code(), v.reason.HTTPStatus(), headers, v.denialBody(in))
 	}
-	v.metadata(&m)
+	v.metadata(&m, in)
 	if m.broken {
 		return bareRefusal()
 	}
@@ -153,7 +155,10 @@ func (v *verdict) denialHeaders() [][2]string {
 }
 
 // denialBody is what a person or a program reads that has lost the headers.
-func (v *verdict) denialBody() []byte {
+func (v *verdict) denialBody(in *request) []byte {
+	if v.isJSONRPC() {
+		return v.jsonRPCError(in)
+	}
 	body := struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
@@ -175,19 +180,9 @@ func (v *verdict) denialBody() []byte {
 // metadata is what Envoy's access log can show of a Check, its dynamic metadata.
 // Claims come from a verified token or not at all; a token in one of them is
 // redacted.
-func (v *verdict) metadata(m *message) {
+func (v *verdict) metadata(m *message, in *request) {
 	all := m.open(responseMetadata)
-	put := func(name, value string) {
-		if value == "" {
-			return
-		}
-		entry := m.open(structFields)
-		m.text(entryName, name)
-		inside := m.open(entryValue)
-		m.text(valueText, value)
-		m.close(inside)
-		m.close(entry)
-	}
+	put := m.member
 	put("reason", v.reason.String())
 	put("resource", v.name())
 	if v.claims != nil {
@@ -203,5 +198,19 @@ func (v *verdict) metadata(m *message) {
 		put("policy_code", redact.Text(v.decision.Code))
 		put("policy_rule", v.decision.Rule)
 	}
+	in.operation.metadata(m)
 	m.close(all)
+}
+
+// member writes a text of a google.protobuf.Struct, unless it is empty.
+func (m *message) member(name, value string) {
+	if value == "" {
+		return
+	}
+	entry := m.open(structFields)
+	m.text(entryName, name)
+	inside := m.open(entryValue)
+	m.text(valueText, value)
+	m.close(inside)
+	m.close(entry)
 }

@@ -25,10 +25,7 @@ type attributes struct {
 	resource    string // context_extensions["resource"]
 	hasResource bool
 
-	// mcp is the Struct of Envoy's mcp filter, as bytes that merge into it; hasMCP is
-	// false without one.
-	mcp    []byte
-	hasMCP bool
+	mcp []byte // the Struct of Envoy's mcp filter, encoded; empty without one
 
 	peer                   peer
 	principal, certificate string
@@ -61,8 +58,7 @@ func describe(check *authv3.CheckRequest) *attributes {
 		certificate: from.GetSource().GetCertificate(),
 		body:        cmp.Or(string(http.GetRawBody()), http.GetBody()),
 	}
-	if metadata, has := from.GetMetadataContext().GetFilterMetadata()[mcpNamespace]; has {
-		a.hasMCP = true
+	if metadata := from.GetMetadataContext().GetFilterMetadata()[mcpNamespace]; metadata != nil {
 		a.mcp, _ = proto.Marshal(metadata) // no error: it was decoded, or fails as an empty Struct does
 	}
 	a.resource, a.hasResource = from.GetContextExtensions()["resource"]

@@ -9,6 +9,7 @@ import (
 
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/mcp"
 	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/rego"
 )
@@ -121,7 +122,7 @@ func FuzzBoundBy(f *testing.F) {
 		found, _ := state.boundBy(v.resource, claims)
 		for _, way := range []string{found, "aud", "client", "dedicated", ""} {
 			v.boundBy = way
-			decision, _, err := engine.For("a").Decide(t.Context(), state.policyInput(&request{}, v))
+			decision, _, err := engine.For("a").Decide(t.Context(), state.policyInput(&request{}, v, mcp.Operation{}))
 			if err != nil {
 				t.Fatal(err)
 			}

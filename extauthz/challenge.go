@@ -2,7 +2,9 @@ package extauthz
 
 import (
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/extauthz/token"
@@ -63,6 +65,14 @@ func (v *verdict) challenge(scheme, oauth string) string {
 	if scheme == token.SchemeDPoP {
 		parameter(`, algs`, strings.Join(v.resource.ProofAlgorithms, " "))
 	}
+	if v.stepUp != nil && v.reason == reason.InsufficientUserAuthentication {
+		if len(v.stepUp.ACRValues) > 0 {
+			parameter(`, acr_values`, strings.Join(v.stepUp.ACRValues, " "))
+		}
+		if v.stepUp.MaxAge > 0 {
+			parameter(`, max_age`, strconv.FormatInt(int64(v.stepUp.MaxAge/time.Second), 10))
+		}
+	}
 	if oauth != "" {
 		parameter(`, error`, oauth)
 		parameter(`, error_description`, v.reason.Description())
@@ -78,10 +88,23 @@ func (v *verdict) challengedScope() string {
 	switch v.reason {
 	case reason.InvalidRequest, reason.DPoPProofInvalid, reason.DPoPNonceRequired:
 		return ""
-	case reason.InsufficientScope:
+	case reason.InsufficientScope, reason.InsufficientUserAuthentication:
 		isOffline := func(scope string) bool { return scope == "offline_access" }
-		return strings.Join(v.resource.AskedScopes(slices.DeleteFunc(slices.Clone(v.decision.Scopes), isOffline)), " ")
+		needed := append(slices.Clone(v.decision.Scopes), v.grantedBeside(v.decision.Scopes)...)
+		return strings.Join(v.resource.AskedScopes(slices.DeleteFunc(needed, isOffline)), " ")
 	default:
 		return strings.Join(v.resource.AskedScopes(v.resource.NeededScopes()), " ")
 	}
+}
+
+// grantedBeside are the scopes of the token beside needed that the resource has a use
+// for, where its clients replace their scopes with those of a challenge.
+func (v *verdict) grantedBeside(needed []string) []string {
+	if !v.resource.ChallengesWithGranted() || v.claims == nil {
+		return nil
+	}
+	configured := v.resource.ConfiguredScopes()
+	return slices.DeleteFunc(slices.Clone(v.resource.HeldScopes(v.claims.Scopes)), func(scope string) bool {
+		return slices.Contains(needed, scope) || !slices.Contains(configured, scope)
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/policy"
 )
@@ -44,7 +45,7 @@ func TestManyForgedNamesCostTheirBytes(t *testing.T) {
 	for i := range 5000 {
 		in.headers = append(in.headers, header{fmt.Sprintf("x-mcp-auth-%d", i), "forged"})
 	}
-	v := &verdict{claims: &token.Claims{}, decision: policy.Decision{Strip: policy.Strip{Headers: []string{"authorization"}}}}
+	v := &verdict{resource: &resource.Resource{}, claims: &token.Claims{}, decision: policy.Decision{Strip: policy.Strip{Headers: []string{"authorization"}}}}
 	if got := len(v.removedHeaders(in, nil)); got != 5000+1+len(identityHeaders()) {
 		t.Errorf("%d removed", got)
 	}

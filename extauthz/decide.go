@@ -1,11 +1,13 @@
 package extauthz
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/internal/mcp"
 	"github.com/doorward/doorward/internal/policy"
 )
 
@@ -15,8 +17,12 @@ func (s *Server) decide(
 ) *verdict {
 	res := req.target
 	evaluator := state.Policy.For(res.Name)
+	req.readOperation(evaluator)
 	var room [256]byte
 	key, cacheable := req.verdictKey(room[:0], state, binding, evaluator)
+	if cacheable {
+		key, cacheable = req.appendOperationKey(key, state.State, known.claims)
+	}
 	if cacheable {
 		if v := known.cachedVerdict(key); v != nil {
 			s.metrics.decisions.hit.Inc()
@@ -29,26 +35,46 @@ func (s *Server) decide(
 	if !s.evaluate(ctx, state, req, v) || !cacheable {
 		return v
 	}
-	v.encoded, v.counters = v.answer(req), s.metrics.countersFor(res.Name, v.reason, &v.decision)
+	v.counters = s.metrics.countersFor(v, &req.operation)
+	if !v.repeatsID(req) {
+		v.encoded = v.answer(req)
+	}
 	known.cacheVerdict(key, v)
 	return v
 }
 
-// evaluate writes the decision of the policy into v. It is false, and the reason
-// policy_error, where the policy could not decide.
+// decideAnonymous returns the verdict on a request without a token for a resource
+// some of whose operations need none: an allow, or what each request without a token
+// gets.
+func (s *Server) decideAnonymous(ctx context.Context, state *numberedState, req *request) *verdict {
+	res := req.target
+	refusal := &verdict{reason: reason.NoCredentials, resource: res}
+	evaluator := state.Policy.For(res.Name)
+	req.readOperation(evaluator)
+	if !req.mayBeAnonymous() {
+		return refusal
+	}
+	req.steps.enter(stepDecide)
+	v := &verdict{resource: res, policyHeaders: evaluator.HeaderNames()}
+	s.evaluate(ctx, state, req, v)
+	if v.reason == reason.AllowedAnonymous {
+		return v
+	}
+	refusal.cause = cmp.Or(v.cause, "the policy does not allow it without a token")
+	return refusal
+}
+
+// evaluate writes the decision of the policy into v. It is false where the answer
+// depends on more than what was decided: where the policy could not decide, or the
+// operation has a fault.
 func (s *Server) evaluate(ctx context.Context, state *numberedState, req *request, v *verdict) bool {
-	evaluator := state.Policy.For(v.resource.Name)
-	ctx, cancel := context.WithDeadline(ctx, req.until)
-	defer cancel()
-	start := time.Now()
-	decision, found, err := evaluator.Decide(ctx, state.policyInput(req, v))
-	s.metrics.countDecision(v.resource.Name, found, time.Since(start))
+	decision, err := s.decideMembers(ctx, state, req, v)
 	if err != nil {
 		v.reason, v.cause = reason.PolicyError, err.Error()
-		return false
+	} else {
+		v.decision = decision
+		v.reason = outcomeReason(decision.Outcome)
 	}
-	v.decision = decision
-	v.reason = outcomeReason(decision.Outcome)
 	if v.isBound() {
 		s.metrics.bound.WithLabelValues(v.resource.Name, v.boundBy).Inc()
 	}
@@ -58,19 +84,56 @@ func (s *Server) evaluate(ctx context.Context, state *numberedState, req *reques
 			v.reason = reason.Passthrough
 		}
 	}
-	return true
+	if v.allowed() && (v.reason == reason.AllowedAnonymous) != (v.claims == nil) {
+		v.reason, v.cause = reason.PolicyError, "the policy takes a request with a token for one without, or the reverse"
+	}
+	why, cause := req.operationFault()
+	if why != reason.Allowed && v.reason != reason.AudienceMismatch && v.reason != reason.Passthrough {
+		v.reason, v.cause, v.decision = why, cause, policy.Decision{}
+	}
+	return err == nil
+}
+
+// decideMembers decides on each operation of the request. All must be allowed.
+func (s *Server) decideMembers(
+	ctx context.Context, state *numberedState, req *request, v *verdict,
+) (all policy.Decision, err error) {
+	evaluator := state.Policy.For(v.resource.Name)
+	ctx, cancel := context.WithDeadline(ctx, req.until)
+	defer cancel()
+	for i, member := range req.operation.members() {
+		start := time.Now()
+		decision, found, err := evaluator.Decide(ctx, state.policyInput(req, v, member))
+		s.metrics.countDecision(v.resource.Name, found, time.Since(start))
+		if err != nil {
+			return policy.Decision{}, err
+		}
+		if decision.Outcome == policy.InsufficientUserAuthentication && v.stepUp == nil {
+			v.stepUp = demands(v.resource, member)
+		}
+		if i == 0 {
+			all = decision
+		} else if all, err = all.And(decision); err != nil {
+			return policy.Decision{}, err
+		}
+	}
+	return all, nil
 }
 
 func outcomeReason(outcome policy.Outcome) reason.Reason {
 	switch outcome {
 	case policy.Allowed:
 		return reason.Allowed
+	case policy.AllowedAnonymous:
+		return reason.AllowedAnonymous
 	case policy.AudienceMismatch:
 		return reason.AudienceMismatch
 	case policy.Passthrough:
 		return reason.Passthrough
 	case policy.Denied:
 		return reason.PolicyDenied
+	case policy.InsufficientUserAuthentication:
+		return reason.InsufficientUserAuthentication
 	case policy.InsufficientScope:
 		return reason.InsufficientScope
 	default:
@@ -78,10 +141,11 @@ func outcomeReason(outcome policy.Outcome) reason.Reason {
 	}
 }
 
-// policyInput is the document that a policy decides on. It reads the request
-// through [policy.Request]; the token itself is not in it.
-func (state *State) policyInput(req *request, v *verdict) policy.Input {
-	res, issuer := v.resource, state.Issuers[v.claims.IssuerID]
+// policyInput is the document that a policy decides on for one operation of a
+// request. It reads the request through [policy.Request]; the token itself is not in
+// it.
+func (state *State) policyInput(req *request, v *verdict, member mcp.Operation) policy.Input {
+	res, needs := v.resource, demands(v.resource, member)
 	in := policy.Input{
 		Request: req,
 		Resource: policy.Resource{
@@ -95,26 +159,45 @@ func (state *State) policyInput(req *request, v *verdict) policy.Input {
 			Clients:    res.Clients,
 			Parameters: res.Values,
 			ScopesAny:  res.ScopesAny,
-		},
-		Claims: v.claims.All,
-		Token: policy.Token{
-			Issuer:  v.claims.Issuer,
-			Client:  v.claims.Client,
-			Scopes:  v.grantedScopes(),
-			Profile: v.claims.Profile.String(),
-			Binding: v.binding,
-			Tenant:  v.claims.Tenant,
-			BoundBy: v.boundBy,
-			Marked:  v.claims.Marked,
+
+			Anonymous: v.claims == nil,
 		},
 	}
-	if issuer != nil {
-		t := &in.Token
-		t.NoScopes, t.Dedicated, t.SelfAsserted = issuer.NoScopes, issuer.Dedicated, issuer.SelfAssertedAudience
-		t.GenericAudiences, t.ClientIDPattern = issuer.GenericAudiences, issuer.ClientIDPattern
-		t.SubjectAccepted = acceptsSubject(res, v.claims)
+	if needs != nil {
+		in.Resource.OperationScopes, in.Resource.ACRValues = needs.Scopes, needs.ACRValues
+		in.Resource.MaxAge = needs.MaxAge
+	}
+	if read := &req.operation; read.isRead {
+		in.MCP = policy.MCP{
+			Method: member.Method, Name: member.Name, ProtocolVersion: read.ProtocolVersion,
+			Source: read.Source.String(), Trusted: read.Trusted,
+		}
+	}
+	if v.claims != nil {
+		in.Claims, in.Token = v.claims.All, state.policyToken(v)
+		in.Token.Recent = state.isRecent(v.claims, needs)
 	}
 	return in
+}
+
+// policyToken is what a policy sees of the token beside its claims.
+func (state *State) policyToken(v *verdict) policy.Token {
+	t := policy.Token{
+		Issuer:  v.claims.Issuer,
+		Client:  v.claims.Client,
+		Scopes:  v.grantedScopes(),
+		Profile: v.claims.Profile.String(),
+		Binding: v.binding,
+		Tenant:  v.claims.Tenant,
+		BoundBy: v.boundBy,
+		Marked:  v.claims.Marked,
+	}
+	if issuer := state.Issuers[v.claims.IssuerID]; issuer != nil {
+		t.NoScopes, t.Dedicated, t.SelfAsserted = issuer.NoScopes, issuer.Dedicated, issuer.SelfAssertedAudience
+		t.GenericAudiences, t.ClientIDPattern = issuer.GenericAudiences, issuer.ClientIDPattern
+		t.SubjectAccepted = acceptsSubject(v.resource, v.claims)
+	}
+	return t
 }
 
 // grantedScopes are the scopes of a token by the names of the resource, and those

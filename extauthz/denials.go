@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -105,6 +106,9 @@ func (v *verdict) attributes(state *numberedState, req *request) []slog.Attr {
 	put("method", redact.Text(req.method))
 	put("authority", redact.Host(req.authority))
 	put("path", redact.Path(req.path))
+	methods, names := req.operation.names()
+	put("mcp_method", redact.Text(methods))
+	put("mcp_name", redact.Text(names))
 	put("issuer", v.issuer)
 	if v.claims != nil {
 		put("subject", redact.ID(v.claims.Subject))
@@ -130,10 +134,12 @@ func (v *verdict) attributes(state *numberedState, req *request) []slog.Attr {
 }
 
 // truncate bounds the length of one value of a token or a policy.
-func truncate(value string) string {
-	const longest = 256
+func truncate(value string) string { return truncateTo(256, value) }
+
+// truncateTo does so to this many bytes, and parts no character.
+func truncateTo(longest int, value string) string {
 	if len(value) <= longest {
 		return value
 	}
-	return value[:longest] + "..."
+	return strings.ToValidUTF8(value[:longest], "") + "..."
 }

@@ -116,7 +116,7 @@ func (state *State) ruleTraces(ctx context.Context, req *request, v *verdict) []
 	ctx, cancel := context.WithDeadline(ctx, state.deadline(ctx, time.Now()))
 	defer cancel()
 	evaluator := state.Policy.For(v.resource.Name)
-	again, traces, err := evaluator.Explain(ctx, state.policyInput(req, v))
+	again, traces, err := evaluator.Explain(ctx, state.policyInput(req, v, req.operation.members()[0]))
 	if err != nil || again.Outcome != v.decision.Outcome || again.Rule != v.decision.Rule ||
 		again.Code != v.decision.Code {
 		return nil

@@ -64,9 +64,10 @@ func stepOf(r reason.Reason) string {
 		return "credential"
 	case reason.TokenRevoked, reason.DPoPProofInvalid, reason.DPoPNonceRequired, reason.BindingUnproven:
 		return "possession"
-	case reason.AudienceMismatch, reason.PolicyError, reason.PolicyDenied, reason.InsufficientScope:
+	case reason.AudienceMismatch, reason.PolicyError, reason.PolicyDenied, reason.InsufficientScope,
+		reason.InsufficientUserAuthentication:
 		return "decide"
-	case reason.Allowed:
+	case reason.Allowed, reason.AllowedAnonymous, reason.OperationMalformed, reason.OperationUnknown:
 		return "strip"
 	default:
 		return "verify"

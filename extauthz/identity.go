@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -15,6 +16,7 @@ const (
 	subjectHeader  = identityPrefix + "subject"
 	clientHeader   = identityPrefix + "client"
 	scopeHeader    = identityPrefix + "scope"
+	expiresHeader  = identityPrefix + "expires" // of resources that ask for it
 )
 
 func identityHeaders() []string {
@@ -22,7 +24,7 @@ func identityHeaders() []string {
 }
 
 // upstreamHeaders are the headers an allowed request carries on: the identity in
-// the token, then what the team's policy adds, sorted by name.
+// the token if there is one, then what the team's policy adds, sorted by name.
 func (v *verdict) upstreamHeaders() [][2]string {
 	var set [][2]string
 	put := func(name, value string) {
@@ -30,14 +32,19 @@ func (v *verdict) upstreamHeaders() [][2]string {
 			set = append(set, [2]string{name, value})
 		}
 	}
-	var scopes []string
-	for _, scope := range v.resource.HeldScopes(v.claims.Scopes) {
-		scopes = append(scopes, percentEncode(scope))
+	if v.claims != nil {
+		var scopes []string
+		for _, scope := range v.resource.HeldScopes(v.claims.Scopes) {
+			scopes = append(scopes, percentEncode(scope))
+		}
+		put(issuerHeader, percentEncode(v.claims.Issuer))
+		put(subjectHeader, percentEncode(v.claims.Subject))
+		put(clientHeader, percentEncode(v.claims.Client))
+		put(scopeHeader, strings.Join(scopes, " "))
+		if v.resource.ExpiresHeader {
+			put(expiresHeader, strconv.FormatInt(v.claims.Expiry.Unix(), 10))
+		}
 	}
-	put(issuerHeader, percentEncode(v.claims.Issuer))
-	put(subjectHeader, percentEncode(v.claims.Subject))
-	put(clientHeader, percentEncode(v.claims.Client))
-	put(scopeHeader, strings.Join(scopes, " "))
 	for _, name := range slices.Sorted(maps.Keys(v.decision.Headers)) {
 		put(name, v.decision.Headers[name])
 	}
@@ -53,7 +60,11 @@ func (v *verdict) removedHeaders(in *request, set [][2]string) []string {
 		return slices.ContainsFunc(set, func(header [2]string) bool { return header[0] == name })
 	}
 	var removed []string
-	for _, name := range slices.Concat(v.decision.Strip.Headers, identityHeaders(), v.policyHeaders) {
+	ours := identityHeaders()
+	if v.resource.ExpiresHeader {
+		ours = append(ours, expiresHeader)
+	}
+	for _, name := range slices.Concat(v.decision.Strip.Headers, ours, v.policyHeaders) {
 		if !isSet(name) && !slices.Contains(removed, name) {
 			removed = append(removed, name)
 		}

@@ -7,7 +7,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/internal/policy"
 )
 
@@ -20,6 +19,7 @@ type metrics struct {
 	denials      *prometheus.CounterVec
 	warnings     *prometheus.CounterVec
 	bound        *prometheus.CounterVec
+	operations   *prometheus.CounterVec
 	rules        ruleLabels
 	queryRemoved *prometheus.CounterVec
 	tokens       tokenRequests
@@ -33,6 +33,8 @@ type counters struct {
 	checks   prometheus.Counter
 	duration prometheus.Observer
 	rules    []prometheus.Counter
+
+	operations prometheus.Counter // nil where no operation was read
 }
 
 // tokenRequests counts how tokens were verified.
@@ -90,6 +92,11 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 			Help: "Decisions by how the token showed that it is for the resource (aud, client, dedicated); " +
 				"a decision that is repeated from the last verdict over the token is counted once.",
 		}, []string{"resource", "by"}),
+		operations: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "doorward_operations_total",
+			Help: "Checks whose operation was read, by its source (headers, body, filter_metadata, none) and fault " +
+				"(none, malformed, unknown).",
+		}, []string{"resource", "source", "fault"}),
 		queryRemoved: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "doorward_query_tokens_removed_total",
 			Help: "Allowed requests from whose query an access_token was removed.",
@@ -130,11 +137,16 @@ func durations() []float64 {
 }
 
 // countersFor looks up the counters of a verdict, which may cache them.
-func (m *metrics) countersFor(resource string, why reason.Reason, decision *policy.Decision) *counters {
-	return &counters{
-		m.checks.WithLabelValues(resource, why.String()), m.duration.WithLabelValues(resource),
-		m.rulesOf(resource, decision),
+func (m *metrics) countersFor(v *verdict, o *operation) *counters {
+	resource := v.name()
+	c := &counters{
+		checks: m.checks.WithLabelValues(resource, v.reason.String()), duration: m.duration.WithLabelValues(resource),
+		rules: m.rulesOf(resource, &v.decision),
 	}
+	if o.isRead {
+		c.operations = m.operations.WithLabelValues(resource, o.Source.String(), o.faultLabel())
+	}
+	return c
 }
 
 // rulesOf are the counters of the rules that denied or warned. Few decisions have
@@ -185,10 +197,13 @@ func (l *ruleLabels) bounded(resource string, note policy.Message) (rule, code s
 func (m *metrics) observe(v *verdict, in *request, took time.Duration) {
 	at := v.counters
 	if at == nil {
-		at = m.countersFor(v.name(), v.reason, &v.decision)
+		at = m.countersFor(v, &in.operation)
 	}
 	at.checks.Inc()
 	at.duration.Observe(took.Seconds())
+	if at.operations != nil {
+		at.operations.Inc()
+	}
 	for _, rule := range at.rules {
 		rule.Inc()
 	}

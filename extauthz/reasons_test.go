@@ -17,6 +17,7 @@ import (
 
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/internal/testenv/jwttest"
 	"github.com/doorward/doorward/rego"
 )
@@ -216,6 +217,39 @@ func wireRows() []wireRow {
 			func(d *testService) clientRequest { return bearer(d.token(map[string]any{"scope": "x"})) }, reason.InsufficientScope, 403,
 			rm + `, scope="mcp:read mcp:admin", error="insufficient_scope", error_description="` + reason.InsufficientScope.Description() + `"`,
 		},
+		{
+			"an operation that needs no token", byOperation(func(s *resource.Spec) { s.Anonymous = []resource.Operation{{Method: "tools/list"}} }),
+			func(*testService) clientRequest { return post("", `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`) }, reason.AllowedAnonymous, 200, "",
+		},
+		{
+			"a body that two readers read in two ways", byOperation(nil), func(d *testService) clientRequest {
+				return post(d.token(), `{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call","params":{"name":"delete_repo"}}`)
+			}, reason.OperationMalformed, 400, "",
+		},
+		{
+			"an operation that no source shows", byOperation(nil), func(d *testService) clientRequest { return post(d.token(), "") },
+			reason.OperationUnknown, 403, "",
+		},
+		{
+			"T-11: headers that nothing checks", byOperation(nil), func(d *testService) clientRequest {
+				return post(d.token(), "").withHeaders("tools/list", "")
+			}, reason.OperationUnknown, 403, "",
+		},
+		{
+			"X-4: an operation that needs a stronger authentication, and a scope", byOperation(nil),
+			func(d *testService) clientRequest { return post(d.token(), call("pay")) }, reason.InsufficientUserAuthentication, 401,
+			rm + `, scope="mcp:read mcp:pay", acr_values="silver gold", max_age="300", error="insufficient_user_authentication", error_description="` +
+				reason.InsufficientUserAuthentication.Description() + `"`,
+		},
+		{
+			"CH-7, CH-8: the scopes of the resource and of the operation", byOperation(nil),
+			func(d *testService) clientRequest { return post(d.token(), call("delete_repo")) }, reason.InsufficientScope, 403,
+			rm + `, scope="mcp:read mcp:admin", error="insufficient_scope", error_description="` + reason.InsufficientScope.Description() + `"`,
+		},
+		{
+			"which an operation without an entry does not need", byOperation(nil),
+			func(d *testService) clientRequest { return post(d.token(), call("search")) }, reason.Allowed, 200, "",
+		},
 	}
 	return append(rows,
 		badToken("Bearer alone", reason.TokenMalformed, func(*testService) string { return "" }),
@@ -241,6 +275,19 @@ func wireRows() []wireRow {
 	)
 }
 
+// byOperation has operations at the resource of most tests.
+func byOperation(change func(*resource.Spec)) func(*plan) {
+	return func(p *plan) {
+		p.resources[0].Operations = []resource.Operation{
+			{Method: "tools/call", Name: "delete_*", Scopes: []string{"mcp:admin"}},
+			{Method: "tools/call", Name: "pay", Scopes: []string{"mcp:pay"}, ACRValues: []string{"silver", "gold"}, MaxAge: 5 * time.Minute},
+		}
+		if change != nil {
+			change(&p.resources[0])
+		}
+	}
+}
+
 func dpop(mode string) func(*plan) {
 	return func(p *plan) {
 		p.resources[0].DPoP, p.resources[0].ProofAlgorithms = mode, []string{"ES256", "EdDSA"}
@@ -257,7 +304,9 @@ func team(rule string) func(*plan) {
 func forgetting(p *plan) {
 	library := fstest.MapFS{"passthrough.rego": &fstest.MapFile{Data: []byte(
 		"package doorward.passthrough\n\nstrip := {\"headers\": [\"authorization\"], \"query\": []}\n\nholds := true\n")}}
-	for _, name := range []string{"audience.rego", "decision.rego", "scope.rego", "team.rego"} {
+	for _, name := range []string{
+		"anonymous.rego", "audience.rego", "authentication.rego", "decision.rego", "scope.rego", "team.rego",
+	} {
 		content, _ := fs.ReadFile(rego.Files, name)
 		library[name] = &fstest.MapFile{Data: content}
 	}
@@ -312,7 +361,14 @@ func TestEveryReasonOnTheWire(t *testing.T) {
 
 func checkBody(t *testing.T, why reason.Reason, got wireAnswer) {
 	t.Helper()
-	if why == reason.Allowed || why == reason.Metadata || why == reason.Preflight {
+	switch why {
+	case reason.Allowed, reason.AllowedAnonymous, reason.Metadata, reason.Preflight:
+		return
+	case reason.OperationMalformed:
+		want := `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"` + why.Description() + `","data":{"reason":"operation_malformed"}}}`
+		if got.body != want {
+			t.Errorf("body %s, want %s", got.body, want)
+		}
 		return
 	}
 	var body struct {
@@ -396,13 +452,20 @@ func TestTheOrderOfReasons(t *testing.T) {
 		{reason.TokenNotYetValid, set("nbf", testTime.Add(time.Hour).Unix())},
 		{reason.BindingUnproven, set("cnf", map[string]any{})},
 		{reason.AudienceMismatch, set("aud", "x")},
+		{reason.OperationMalformed, func(_ *testService, a *clientRequest, _ map[string]any) { a.body = "{" }},
+		{reason.OperationUnknown, func(_ *testService, a *clientRequest, _ map[string]any) {
+			a.headers = append(a.headers, [2]string{"mcp-protocol-version", "2026-07-28"}, [2]string{"mcp-method", "tools/list"})
+		}},
 		{reason.PolicyDenied, set("jti", "denied")},
+		{reason.InsufficientUserAuthentication, set("auth_time", "yesterday")},
 		{reason.InsufficientScope, set("scope", "x")},
 	}
-	d := startService(t, useTempFolder(t, team(`deny contains {"code": "x", "message": "x"} if input.claims.jti == "denied"`))...)
+	rules := team(`deny contains {"code": "x", "message": "x"} if input.claims.jti == "denied"`)
+	d := startService(t, useTempFolder(t, together(rules, byOperation(nil)))...)
 	for i, first := range faults {
 		for _, second := range faults[i+1:] {
-			a, c := clientRequest{}, claims()
+			a := post("", call("pay"))
+			c := claims(map[string]any{"scope": "mcp:read mcp:pay", "acr": "gold", "auth_time": testTime.Unix()})
 			second.apply(d, &a, c)
 			first.apply(d, &a, c)
 			a.headers = append(a.headers, [2]string{"authorization", "Bearer " + d.key.Sign(c)})

@@ -30,6 +30,7 @@ type request struct {
 	hasResource bool
 
 	target     *resource.Resource // what the request is for; nil until it is found
+	operation  operation          // what it asks for, where that is read
 	corsOrigin string             // the origin of a page that may read the answer, where target has CORS; otherwise ""
 
 	sourceAddress     string // IP address of the direct peer, without port

@@ -172,7 +172,7 @@ func (s *scanner) end(t take) {
 		}
 	case takeMetadata: // the last of a name counts
 		if s.name == mcpNamespace {
-			s.mcp, s.hasMCP = s.metadata, true
+			s.mcp = s.metadata
 		}
 	default: // nothing to end
 	}

@@ -12,7 +12,7 @@
 // Each Check ends in exactly one [reason.Reason] and never in a gRPC error,
 // which Envoy takes for an allow under failure_mode_allow. The steps of a Check
 // are: decode, find the resource, read the credential, verify the token, check
-// possession, evaluate the policy, encode the answer. request.go alone reads the
+// possession, read the operation, evaluate the policy, encode the answer. request.go alone reads the
 // decoded request and answer.go alone writes the response.
 //
 // A program without Envoy uses package httpauth.
@@ -30,7 +30,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/doorward/doorward/extauthz/reason"
-	"github.com/doorward/doorward/internal/policy"
 )
 
 // Options are what a [Server] writes to. The zero Options are valid.
@@ -96,7 +95,7 @@ func (s *Server) answerTo(ctx context.Context, in incoming) (answer []byte) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.log.panicked(fault)
-			s.metrics.countersFor("", reason.Internal, &policy.Decision{}).checks.Inc()
+			s.metrics.countersFor(&verdict{}, &operation{}).checks.Inc()
 			answer = bareRefusal()
 			state.logPanic(start)
 		}
@@ -162,6 +161,9 @@ func (s *Server) check(ctx context.Context, state *numberedState, req *request) 
 	}
 	req.steps.enter(stepCredential)
 	presented, why := req.credential(res.TakesDPoP())
+	if why == reason.NoCredentials && len(res.Anonymous) > 0 {
+		return s.decideAnonymous(ctx, state, req)
+	}
 	if why != reason.Allowed {
 		return &verdict{reason: why, resource: res, scheme: presented.scheme}
 	}

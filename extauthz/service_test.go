@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/jwks"
@@ -250,6 +252,43 @@ type clientRequest struct {
 	method, host, path string
 	headers            [][2]string
 	extensions         map[string]string
+	body               string         // as Envoy sends it with with_request_body; "": not at all
+	metadata           map[string]any // of Envoy's mcp filter; nil: none
+}
+
+// post is the request of a client with this token and this body. Without a token there
+// is no Authorization header.
+func post(token, body string) clientRequest {
+	a := clientRequest{body: body, headers: [][2]string{
+		{"content-type", "application/json"}, {"accept", "application/json, text/event-stream"},
+	}}
+	if token != "" {
+		a.headers = append(a.headers, [2]string{"authorization", "Bearer " + token})
+	}
+	return a
+}
+
+// call is the body of a call of a tool.
+func call(tool string) string {
+	return `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + tool + `","arguments":{}}}`
+}
+
+// withHeaders are those of revision 2026-07-28 of the protocol.
+func (a clientRequest) withHeaders(method, name string) clientRequest {
+	a.headers = append(slices.Clone(a.headers), [2]string{"mcp-protocol-version", "2026-07-28"}, [2]string{"mcp-method", method})
+	if name != "" {
+		a.headers = append(a.headers, [2]string{"mcp-name", name})
+	}
+	return a
+}
+
+// withMetadata are those that Envoy's mcp filter writes of a call.
+func (a clientRequest) withMetadata(method, name string) clientRequest {
+	a.metadata = map[string]any{
+		"status": "mcp_ok", "is_mcp_request": true, "jsonrpc": "2.0", "id": 1, "method": method,
+		"params": map[string]any{"name": name},
+	}
+	return a
 }
 
 func bearer(token string) clientRequest {
@@ -261,7 +300,7 @@ func bearer(token string) clientRequest {
 func (a clientRequest) joined() *authv3.CheckRequest {
 	http := a.http()
 	http.Headers = map[string]string{":authority": http.GetHost(), ":path": http.GetPath()}
-	for _, header := range a.headers {
+	for _, header := range a.sent() {
 		if before, repeated := http.Headers[header[0]]; repeated {
 			header[1] = before + "," + header[1]
 		}
@@ -273,7 +312,7 @@ func (a clientRequest) joined() *authv3.CheckRequest {
 func (a clientRequest) apart() *authv3.CheckRequest {
 	http := a.http()
 	http.HeaderMap = &corev3.HeaderMap{}
-	for _, header := range append([][2]string{{":authority", http.GetHost()}, {":path", http.GetPath()}}, a.headers...) {
+	for _, header := range append([][2]string{{":authority", http.GetHost()}, {":path", http.GetPath()}}, a.sent()...) {
 		http.HeaderMap.Headers = append(http.HeaderMap.Headers, &corev3.HeaderValue{Key: header[0], RawValue: []byte(header[1])})
 	}
 	return a.request(http)
@@ -288,12 +327,29 @@ func (a clientRequest) http() *authv3.AttributeContext_HttpRequest {
 	}
 	return &authv3.AttributeContext_HttpRequest{
 		Id: "4711", Method: or(a.method, "POST"), Scheme: "https",
-		Host: or(a.host, "mcp.example.com"), Path: or(a.path, "/mcp"),
+		Host: or(a.host, "mcp.example.com"), Path: or(a.path, "/mcp"), RawBody: []byte(a.body),
 	}
 }
 
+// sent are the headers that Envoy shows.
+func (a clientRequest) sent() [][2]string {
+	if a.body == "" {
+		return a.headers
+	}
+	return append(slices.Clone(a.headers), [2]string{"x-envoy-auth-partial-body", "false"})
+}
+
 func (a clientRequest) request(http *authv3.AttributeContext_HttpRequest) *authv3.CheckRequest {
+	var metadata *corev3.Metadata
+	if a.metadata != nil {
+		filter, err := structpb.NewStruct(a.metadata)
+		if err != nil {
+			panic(err)
+		}
+		metadata = &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{"envoy.filters.http.mcp": filter}}
+	}
 	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
+		MetadataContext:   metadata,
 		Request:           &authv3.AttributeContext_Request{Http: http},
 		ContextExtensions: a.extensions,
 	}}

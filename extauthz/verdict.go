@@ -12,16 +12,17 @@ import (
 // verdict is the one value a Check ends in. The zero verdict denies.
 type verdict struct {
 	reason   reason.Reason
-	resource *resource.Resource // nil before one was found
-	document resource.Document  // with reason Metadata
-	issuer   string             // a configured issuer, "" before one was found
-	claims   *token.Claims      // nil before the token was verified
-	scheme   string             // under which a credential was refused; "" without a credential
-	binding  string             // how the token is bound to its client
-	nonce    string             // for the client's next DPoP proof, or ""
-	boundBy  string             // the way by which the policy checks the audience; "" for no way
-	prevents obstacle           // what prevents the ways after boundBy
-	decision policy.Decision    // zero before a policy was asked
+	resource *resource.Resource  // nil before one was found
+	document resource.Document   // with reason Metadata
+	issuer   string              // a configured issuer, "" before one was found
+	claims   *token.Claims       // nil before the token was verified
+	scheme   string              // under which a credential was refused; "" without a credential
+	binding  string              // how the token is bound to its client
+	nonce    string              // for the client's next DPoP proof, or ""
+	boundBy  string              // the way by which the policy checks the audience; "" for no way
+	prevents obstacle            // what prevents the ways after boundBy
+	decision policy.Decision     // zero before a policy was asked
+	stepUp   *resource.Operation // whose acr_values and max_age are not met; nil otherwise
 
 	policyHeaders []string // every header the team's rules may set; shared
 	cause         string   // for the log alone; holds nothing of the token
@@ -59,9 +60,14 @@ func removesCredentials(d policy.Decision, in *request) bool {
 }
 
 // isBound reports whether the policy found the token to be for the resource.
-func (v *verdict) isBound() bool { return v.decision.Outcome > policy.AudienceMismatch }
+func (v *verdict) isBound() bool {
+	return v.claims != nil && v.decision.Outcome > policy.AudienceMismatch
+}
 
-func (v *verdict) allowed() bool { return v.reason == reason.Allowed }
+// allowed reports the only reasons that let a request through.
+func (v *verdict) allowed() bool {
+	return v.reason == reason.Allowed || v.reason == reason.AllowedAnonymous
+}
 
 // status is the HTTP status of the answer.
 func (v *verdict) status() int {

@@ -1,6 +1,6 @@
 // Package reason is the closed list of what a Check can end in, and what each
 // end means on the wire: the HTTP status, the OAuth error code (RFC 6750,
-// section 3.1) and the fixed words a client and an operator read.
+// section 3.1; RFC 9470, section 3) and the fixed words a client and an operator read.
 //
 // A reason alone picks status and challenge; nothing a token, a request or a
 // policy says can add to the list.
@@ -15,35 +15,39 @@ type Reason uint8
 // The reasons. From [Misconfigured] on the order is that of precedence: where several
 // apply to one request, the first is its answer.
 const (
-	Internal            Reason = iota // a fault of ours, or a request without its parts
-	Allowed                           // the only reason that lets a request through
-	Metadata                          // an RFC 9728 document was the answer
-	Preflight                         // a browser asked whether a page may send a request (CORS)
-	Misconfigured                     // the mesh names a resource that is not configured
-	NoResource                        // authority and path belong to no resource
-	OriginNotAllowed                  // Origin is present and not on the list
-	InvalidRequest                    // more than one credential (RFC 6750, section 3.1)
-	NoCredentials                     // no bearer token in the Authorization header
-	TokenMalformed                    // not a compact JWS by the letter of RFC 7515
-	AlgorithmNotAllowed               // alg is not on the issuer's list, or not its key's
-	TypeNotAllowed                    // typ or claims betray another kind of token
-	IssuerUnknown                     // iss is not trusted for this resource
-	ClaimsMissing                     // a required claim is absent or of the wrong type
-	TokenExpired                      // now is at or past exp, clock skew included
-	TokenNotYetValid                  // nbf or iat lies in the future
-	KeysUnavailable                   // the issuer's keys cannot be had now
-	Overloaded                        // too many signatures are being verified already
-	KeyUnknown                        // the issuer's set has no such key
-	SignatureInvalid                  // the signature does not verify
-	TokenRevoked                      // a revocation names the token, its subject, client or key
-	BindingUnproven                   // cnf demands a proof that is absent
-	DPoPProofInvalid                  // the proof does not show possession of the key (RFC 9449, section 4.3)
-	DPoPNonceRequired                 // the proof carries no nonce of ours that holds (RFC 9449, section 9)
-	AudienceMismatch                  // aud does not name this resource (RFC 8707)
-	Passthrough                       // the decision would leave the credential on the request
-	PolicyError                       // the policy is undefined, failed, or of the wrong shape
-	PolicyDenied                      // a rule of the team denied it
-	InsufficientScope                 // the token lacks a scope of this operation
+	Internal                       Reason = iota // a fault of ours, or a request without its parts
+	Allowed                                      // the only reason that lets a request with a token through
+	Metadata                                     // an RFC 9728 document was the answer
+	Preflight                                    // a browser asked whether a page may send a request (CORS)
+	AllowedAnonymous                             // an operation that needs no token, on a request without one
+	Misconfigured                                // the mesh names a resource that is not configured
+	NoResource                                   // authority and path belong to no resource
+	OriginNotAllowed                             // Origin is present and not on the list
+	InvalidRequest                               // more than one credential (RFC 6750, section 3.1)
+	NoCredentials                                // no bearer token in the Authorization header
+	TokenMalformed                               // not a compact JWS by the letter of RFC 7515
+	AlgorithmNotAllowed                          // alg is not on the issuer's list, or not its key's
+	TypeNotAllowed                               // typ or claims betray another kind of token
+	IssuerUnknown                                // iss is not trusted for this resource
+	ClaimsMissing                                // a required claim is absent or of the wrong type
+	TokenExpired                                 // now is at or past exp, clock skew included
+	TokenNotYetValid                             // nbf or iat lies in the future
+	KeysUnavailable                              // the issuer's keys cannot be had now
+	Overloaded                                   // too many signatures are being verified already
+	KeyUnknown                                   // the issuer's set has no such key
+	SignatureInvalid                             // the signature does not verify
+	TokenRevoked                                 // a revocation names the token, its subject, client or key
+	BindingUnproven                              // cnf demands a proof that is absent
+	DPoPProofInvalid                             // the proof does not show possession of the key (RFC 9449, section 4.3)
+	DPoPNonceRequired                            // the proof carries no nonce of ours that holds (RFC 9449, section 9)
+	AudienceMismatch                             // aud does not name this resource (RFC 8707)
+	Passthrough                                  // the decision would leave the credential on the request
+	OperationMalformed                           // the body is no JSON-RPC message that all readers read alike
+	OperationUnknown                             // no source of the operation can be relied upon, or none is configured for it
+	PolicyError                                  // the policy is undefined, failed, or of the wrong shape
+	PolicyDenied                                 // a rule of the team denied it
+	InsufficientUserAuthentication               // acr or auth_time is not what the operation needs (RFC 9470)
+	InsufficientScope                            // the token lacks a scope of this operation
 	count
 )
 
@@ -62,6 +66,8 @@ const (
 	insufficientScope = "insufficient_scope"
 	invalidDPoPProof  = "invalid_dpop_proof"
 	useDPoPNonce      = "use_dpop_nonce"
+
+	insufficientUserAuthentication = "insufficient_user_authentication" // RFC 9470, section 3
 )
 
 var meanings = [count]meaning{
@@ -79,6 +85,7 @@ var meanings = [count]meaning{
 		"preflight", http.StatusNoContent, "",
 		"", "a browser asked whether a page of an allowed origin may send a request",
 	},
+	AllowedAnonymous: {"allowed_anonymous", http.StatusOK, "", "", ""},
 	Misconfigured: {
 		"misconfigured", http.StatusServiceUnavailable, "",
 		"The request could not be checked",
@@ -194,6 +201,18 @@ var meanings = [count]meaning{
 		"The request was refused",
 		"the decision does not strip the credential: the built-in passthrough rule is missing or was changed",
 	},
+	OperationMalformed: {
+		"operation_malformed", http.StatusBadRequest, "",
+		"The body is not a JSON-RPC message that every reader reads alike",
+		"the body is malformed, too large, encoded, or a batch: see cause; a call that is larger than what Envoy " +
+			"sends needs another source of its operation",
+	},
+	OperationUnknown: {
+		"operation_unknown", http.StatusForbidden, "",
+		"The operation that the request asks for is not known here",
+		"the operation decides here, and no source of it can be relied upon, or no entry of operations is for it: " +
+			"see cause; send the body with with_request_body, or configure a source under mcp",
+	},
 	PolicyError: {
 		"policy_error", http.StatusServiceUnavailable, "",
 		"The request could not be checked",
@@ -203,6 +222,12 @@ var meanings = [count]meaning{
 		"policy_denied", http.StatusForbidden, "",
 		"The request was refused by policy",
 		"a rule of the team's policy denied the request: see rule, and the code and message of a deny",
+	},
+	InsufficientUserAuthentication: {
+		"insufficient_user_authentication", http.StatusUnauthorized, insufficientUserAuthentication,
+		"The operation needs another or a more recent authentication of the user",
+		"acr is none of acr_values, or auth_time is older than max_age: the client should log in with the parameters " +
+			"of the challenge, and the authorization server must put acr and auth_time into access tokens",
 	},
 	InsufficientScope: {
 		"insufficient_scope", http.StatusForbidden, insufficientScope,

@@ -16,7 +16,7 @@ func TestTheListIsWhole(t *testing.T) {
 			t.Errorf("%d has the code %q", r, code)
 		}
 		seen[code] = true
-		answered := r == Allowed || r == Metadata || r == Preflight
+		answered := r == Allowed || r == AllowedAnonymous || r == Metadata || r == Preflight
 		if (r.HTTPStatus() < 400) != answered {
 			t.Errorf("%s is answered with %d", r, r.HTTPStatus())
 		}
@@ -40,7 +40,7 @@ func TestDescriptionsNeedNoEscaping(t *testing.T) {
 
 // TestStatusFollowsTheError is RFC 6750, section 3.1 (CH-5).
 func TestStatusFollowsTheError(t *testing.T) {
-	status := map[string]int{"invalid_request": 400, "invalid_token": 401, "insufficient_scope": 403, "invalid_dpop_proof": 401, "use_dpop_nonce": 401}
+	status := map[string]int{"invalid_request": 400, "invalid_token": 401, "insufficient_scope": 403, "invalid_dpop_proof": 401, "use_dpop_nonce": 401, "insufficient_user_authentication": 401}
 	for _, r := range All() {
 		if code := r.OAuthError(); code != "" && status[code] != r.HTTPStatus() {
 			t.Errorf("%s: %s is answered with %d", r, code, r.HTTPStatus())

@@ -79,11 +79,20 @@ func (r *claimReader) date(name string) time.Time {
 		r.fail(name, "not a number")
 		return time.Time{}
 	}
-	seconds, err := strconv.ParseFloat(string(claim), 64)
-	if err != nil || seconds < yearZero || seconds >= yearTenThousand {
+	date, ok := parseDate(string(claim))
+	if !ok {
 		r.fail(name, "not a date of the years 0 to 9999")
-		return time.Time{}
+	}
+	return date
+}
+
+// parseDate is a NumericDate of the years 0 to 9999; otherwise the zero time, and
+// false.
+func parseDate(number string) (time.Time, bool) {
+	seconds, err := strconv.ParseFloat(number, 64)
+	if err != nil || seconds < yearZero || seconds >= yearTenThousand {
+		return time.Time{}, false
 	}
 	whole, fraction := math.Modf(seconds)
-	return time.Unix(int64(whole), int64(fraction*float64(time.Second)))
+	return time.Unix(int64(whole), int64(fraction*float64(time.Second))), true
 }

@@ -1,7 +1,9 @@
 package token
 
 import (
+	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
 )
@@ -26,6 +28,19 @@ func (v *Verifier) Revalidate(claims *Claims, issuer *Issuer, audienceOptional b
 		return false, nil
 	}
 	return true, v.checkTime(claims, issuer)
+}
+
+// AuthenticatedWithin reports whether the user was authenticated at most maxAge ago,
+// clock skew included (RFC 9470, section 3). Without an auth_time that is a date of
+// the past it is false.
+func (v *Verifier) AuthenticatedWithin(claims *Claims, maxAge time.Duration) bool {
+	number, isNumber := claims.All["auth_time"].(json.Number)
+	if !isNumber {
+		return false
+	}
+	at, ok := parseDate(number.String())
+	now := v.now()
+	return ok && !at.After(now.Add(v.skew)) && now.Before(at.Add(maxAge+v.skew))
 }
 
 // checkTime compares the claims' dates with the clock (RFC 7519, sections 4.1.4 to
