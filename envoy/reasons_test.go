@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	authzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/internal/testenv"
 	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
@@ -97,6 +99,26 @@ func reasonRows(key *jwttest.Key) []row {
 			ask:    token(map[string]any{"scope": "x"}), reason: reason.InsufficientScope, status: 403,
 			challenge: rm + `, scope="mcp:read mcp:admin", error="insufficient_scope", error_description="` + reason.InsufficientScope.Description() + `"`,
 		},
+		{
+			intent: "an operation that needs no token", change: byOperation, ask: message("", `"method":"tools/list"`),
+			reason: reason.AllowedAnonymous, status: 200,
+		},
+		{
+			intent: "a body with a member twice", change: byOperation,
+			ask:    message(key.Sign(claims()), `"method":"tools/list","method":"tools/call","params":{"name":"pay"}`),
+			reason: reason.OperationMalformed, status: 400,
+		},
+		{
+			intent: "an operation that no source shows", change: byOperation, ask: good.by("POST"),
+			reason: reason.OperationUnknown, status: 403,
+		},
+		{
+			intent: "X-4: an operation that needs a stronger authentication", change: byOperation,
+			ask:    message(key.Sign(claims()), `"method":"tools/call","params":{"name":"pay"}`),
+			reason: reason.InsufficientUserAuthentication, status: 401,
+			challenge: rm + `, scope="mcp:read mcp:pay", acr_values="gold", max_age="300", error="insufficient_user_authentication", error_description="` +
+				reason.InsufficientUserAuthentication.Description() + `"`,
+		},
 		{intent: "Bearer alone", ask: clientRequest{}.with("Authorization", "Bearer"), reason: reason.TokenMalformed},
 		{intent: "an opaque token", ask: bearer(strings.Repeat("k", 43)), reason: reason.TokenMalformed},
 		{intent: "J-1: none", ask: bearer(key.SignAs(map[string]any{"alg": "none"}, claims())), reason: reason.AlgorithmNotAllowed},
@@ -130,6 +152,30 @@ func reasonRows(key *jwttest.Key) []row {
 		rows[i].complete()
 	}
 	return rows
+}
+
+func (r *row) allowed() bool {
+	return r.reason == reason.Allowed || r.reason == reason.AllowedAnonymous
+}
+
+// byOperation has operations at the resource of most rows.
+func byOperation(_ *testing.T, p *plan) {
+	p.resources[0].Operations = []resource.Operation{
+		{Method: "tools/call", Name: "pay", Scopes: []string{"mcp:pay"}, ACRValues: []string{"gold"}, MaxAge: 5 * time.Minute},
+	}
+	p.resources[0].Anonymous = []resource.Operation{{Method: "tools/list"}}
+}
+
+// message is a POST of a JSON-RPC message to a route that sends bodies.
+func message(token, members string) clientRequest {
+	a := clientRequest{
+		method: "POST", path: "/mcp/body", body: `{"jsonrpc":"2.0","id":1,` + members + `}`,
+		headers: [][2]string{{"Content-Type", "application/json"}},
+	}
+	if token == "" {
+		return a
+	}
+	return a.with("Authorization", "Bearer "+token)
 }
 
 // complete fills in what follows from the reason.
@@ -219,7 +265,7 @@ func (r row) look(t *testing.T, h *environment, behind *upstream) {
 	}
 	r.lookAtHeaders(t, got)
 	r.lookAtBody(t, got)
-	if n := len(behind.take()); (n > 0) != (r.reason == reason.Allowed) {
+	if n := len(behind.take()); (n > 0) != r.allowed() {
 		t.Errorf("%d requests arrived", n)
 	}
 	r.lookAtLogs(t, h, got)
@@ -227,7 +273,7 @@ func (r row) look(t *testing.T, h *environment, behind *upstream) {
 
 func (r row) lookAtHeaders(t *testing.T, got reply) {
 	t.Helper()
-	if r.reason == reason.Allowed {
+	if r.allowed() {
 		return
 	}
 	want := map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store", "Retry-After": ""}
@@ -248,7 +294,10 @@ func (r row) lookAtBody(t *testing.T, got reply) {
 	t.Helper()
 	refusal := fmt.Sprintf(`{"error":%q,"error_description":%q`, or(r.reason.OAuthError(), r.reason.String()), r.reason.Description())
 	want, special := map[reason.Reason]string{
-		reason.Allowed:      "ok\n",
+		reason.Allowed:          "ok\n",
+		reason.AllowedAnonymous: "ok\n",
+		reason.OperationMalformed: `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"` +
+			reason.OperationMalformed.Description() + `","data":{"reason":"operation_malformed"}}}`,
 		reason.PolicyDenied: refusal + `,"code":"closed"}`,
 		reason.Metadata: `{"resource":"` + weatherURI + `","authorization_servers":["` + issuerURL + `"],` +
 			`"scopes_supported":["mcp:read"],"bearer_methods_supported":["header"]}`,
@@ -268,7 +317,7 @@ func (r row) lookAtLogs(t *testing.T, h *environment, got reply) {
 	t.Helper()
 	access := h.logged(t, got)
 	details := "ext_authz_denied"
-	if r.reason == reason.Allowed {
+	if r.allowed() {
 		details = "via_upstream"
 	}
 	path, _, _ := strings.Cut(or(r.ask.path, "/mcp"), "?")

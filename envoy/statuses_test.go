@@ -11,17 +11,19 @@ import (
 )
 
 // TestStatusesOfRefusals is CH-5 and T-9: clients take a 404 or 405 for an old
-// server, and a 400 without a JSON-RPC error too; so the one 400 is that of two
-// credentials.
+// server, and a 400 without a JSON-RPC error too; so there are two: that of two
+// credentials, and that of a body which is no JSON-RPC message, with such an error.
 func TestStatusesOfRefusals(t *testing.T) {
 	for _, why := range reason.All() {
 		status, oauth := why.HTTPStatus(), why.OAuthError()
 		switch {
-		case why == reason.Allowed, why == reason.Metadata, why == reason.Preflight:
+		case why == reason.Allowed, why == reason.AllowedAnonymous, why == reason.Metadata, why == reason.Preflight:
 			continue
+		case why == reason.OperationMalformed && status == 400 && oauth == "":
 		case (status == 400) != (why == reason.InvalidRequest), (status == 400) != (oauth == "invalid_request"):
 			t.Errorf("%s: %d, %q", why, status, oauth)
-		case oauth == "invalid_token" && status != 401, oauth == "insufficient_scope" && status != 403:
+		case oauth == "invalid_token" && status != 401, oauth == "insufficient_scope" && status != 403,
+			oauth == "insufficient_user_authentication" && status != 401:
 			t.Errorf("%s: %d, %q", why, status, oauth)
 		case !slices.Contains([]int{400, 401, 403, 503}, status):
 			t.Errorf("%s: %d", why, status)

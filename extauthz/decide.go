@@ -85,7 +85,7 @@ func (s *Server) evaluate(ctx context.Context, state *numberedState, req *reques
 		}
 	}
 	if v.allowed() && (v.reason == reason.AllowedAnonymous) != (v.claims == nil) {
-		v.reason, v.cause = reason.PolicyError, "the policy takes a request with a token for one without, or the reverse"
+		v.reason, v.cause = reason.PolicyError, "the policy confuses requests with and without a token"
 	}
 	why, cause := req.operationFault()
 	if why != reason.Allowed && v.reason != reason.AudienceMismatch && v.reason != reason.Passthrough {

@@ -60,14 +60,13 @@ func (v *verdict) removedHeaders(in *request, set [][2]string) []string {
 		return slices.ContainsFunc(set, func(header [2]string) bool { return header[0] == name })
 	}
 	var removed []string
-	ours := identityHeaders()
-	if v.resource.ExpiresHeader {
-		ours = append(ours, expiresHeader)
-	}
-	for _, name := range slices.Concat(v.decision.Strip.Headers, ours, v.policyHeaders) {
+	for _, name := range slices.Concat(v.decision.Strip.Headers, identityHeaders(), v.policyHeaders) {
 		if !isSet(name) && !slices.Contains(removed, name) {
 			removed = append(removed, name)
 		}
+	}
+	if v.resource.ExpiresHeader && !isSet(expiresHeader) {
+		removed = append(removed, expiresHeader)
 	}
 	isForged := func(h header) bool { return isReservedName(h.name, v.policyHeaders) }
 	first := slices.IndexFunc(in.headers, isForged)

@@ -19,7 +19,7 @@ const (
 	Allowed                                      // the only reason that lets a request with a token through
 	Metadata                                     // an RFC 9728 document was the answer
 	Preflight                                    // a browser asked whether a page may send a request (CORS)
-	AllowedAnonymous                             // an operation that needs no token, on a request without one
+	AllowedAnonymous                             // an operation that needs no token, without a token
 	Misconfigured                                // the mesh names a resource that is not configured
 	NoResource                                   // authority and path belong to no resource
 	OriginNotAllowed                             // Origin is present and not on the list
@@ -43,7 +43,7 @@ const (
 	AudienceMismatch                             // aud does not name this resource (RFC 8707)
 	Passthrough                                  // the decision would leave the credential on the request
 	OperationMalformed                           // the body is no JSON-RPC message that all readers read alike
-	OperationUnknown                             // no source of the operation can be relied upon, or none is configured for it
+	OperationUnknown                             // no source of the operation can be relied upon
 	PolicyError                                  // the policy is undefined, failed, or of the wrong shape
 	PolicyDenied                                 // a rule of the team denied it
 	InsufficientUserAuthentication               // acr or auth_time is not what the operation needs (RFC 9470)

@@ -18,11 +18,11 @@ func TestLimits(t *testing.T) {
 	_, deep := s.measure(nestingOf, maxNesting)
 	_, many := s.measure(parametersOf, maxParameters)
 	for limit, above := range map[string][]string{
-		"a line has more than 120 columns":                                             s.wide(),
-		"a function has more than 60 lines":                                            long,
-		"statements are nested more than 3 deep":                                       deep,
-		"a function has more than 5 parameters":                                        many,
-		"more than 102 names are exported (100, and two types of issue 13), the last:": s.exported()[min(maxExported, len(s.exported())):],
+		"a line has more than 120 columns":       s.wide(),
+		"a function has more than 60 lines":      long,
+		"statements are nested more than 3 deep": deep,
+		"a function has more than 5 parameters":  many,
+		"more than 106 names are exported (100, and of issue 13 two types and four reasons), the last:": s.exported()[min(maxExported, len(s.exported())):],
 	} {
 		for _, place := range above {
 			t.Errorf("%s: %s", limit, place)

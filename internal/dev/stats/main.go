@@ -21,7 +21,7 @@ const (
 	maxLines      = 60
 	maxNesting    = 3
 	maxParameters = 5
-	maxExported   = 102
+	maxExported   = 106
 )
 
 func main() {
