@@ -60,6 +60,7 @@ func (v *verdict) jsonRPCError(in *request) []byte {
 		body.Error.Data.Scope = v.challengedScope()
 	case reason.PolicyDenied:
 		body.Error.Data.Code = v.decision.Code
+	default: // nothing more to say
 	}
 	encoded, err := json.Marshal(body)
 	if err != nil {

@@ -370,6 +370,7 @@ func checkBody(t *testing.T, why reason.Reason, got wireAnswer) {
 			t.Errorf("body %s, want %s", got.body, want)
 		}
 		return
+	default:
 	}
 	var body struct {
 		Error       string `json:"error"`
