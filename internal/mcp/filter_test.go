@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -44,6 +45,20 @@ func TestWhatTheFilterDoesNotTell(t *testing.T) {
 		got := Read(Request{Method: http.MethodPost, Headers: headers.Values, Metadata: wire}, Trust{FilterMetadata: true})
 		if got.Fault != row.fault || (got.Fault == NoFault) != got.Trusted || got.Source != FilterMetadata && got.Detail != "no source of the operation" {
 			t.Errorf("%s: %+v", row.intent, got)
+		}
+	}
+}
+
+// TestTheIDInMetadata is repeated in answers only where it is certainly the client's.
+func TestTheIDInMetadata(t *testing.T) {
+	for id, want := range map[string]string{
+		`1`: `1`, `-7`: `-7`, `0`: `0`, `1e3`: `1000`, `9007199254740991`: `9007199254740991`, `"a\"\u0001é"`: `"a\"\u0001é"`,
+		`9007199254740992`: ``, `1e300`: ``, `1.5`: ``, `null`: ``, `true`: ``, `{}`: ``, `""`: `""`,
+		`"` + strings.Repeat("a", 62) + `"`: `"` + strings.Repeat("a", 62) + `"`, `"` + strings.Repeat("a", 63) + `"`: ``,
+	} {
+		got := Read(filtered(`{"method":"tools/list","id":`+id+`}`), Trust{FilterMetadata: true})
+		if string(got.ID) != want || got.Fault != NoFault {
+			t.Errorf("%s is repeated as %s: %+v", id, got.ID, got)
 		}
 	}
 }

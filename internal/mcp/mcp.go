@@ -87,7 +87,7 @@ type Reading struct {
 	Source          Source      // the one that was relied upon or, with a Fault, the best one that the request has
 	Trusted         bool
 	ProtocolVersion string // the only MCP-Protocol-Version header, where it is at most 32 visible ASCII bytes
-	ID              []byte // raw JSON of the id in a body, where it is a string or a number of at most 64 bytes; of no batch
+	ID              []byte // as JSON: of a string or a number of at most 64 bytes; nil of a batch and of headers
 	Fault           Fault
 	Detail          string // which rule the request broke, for a log; "" without a Fault
 }
@@ -175,7 +175,7 @@ func (r Reading) from(c claim, said others) Reading {
 	if detail := said.compare(c.operation, 1); detail != "" {
 		return r.fail(Unknown, detail)
 	}
-	r.Operations = []Operation{c.operation}
+	r.Operations, r.ID = []Operation{c.operation}, c.id
 	return r
 }
 
@@ -183,6 +183,7 @@ func (r Reading) from(c claim, said others) Reading {
 type claim struct {
 	present   bool
 	operation Operation
+	id        []byte // as JSON; nil where the source has none
 	named     bool   // Name is said; false: the source is silent about it
 	unsure    string // why the claim is good for a comparison alone
 	fault     string // why it contradicts itself, and so any other source

@@ -1,8 +1,11 @@
 package mcp
 
 import (
+	"math"
+	"strconv"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -20,7 +23,7 @@ func readMetadata(wire []byte) claim {
 	if len(wire) == 0 {
 		return claim{}
 	}
-	var status, method, isRequest, isTruncated, reason, params value
+	var status, method, isRequest, isTruncated, reason, id, params value
 	ok := eachField(wire, func(name []byte, v value) {
 		switch string(name) {
 		case "status":
@@ -33,6 +36,8 @@ func readMetadata(wire []byte) claim {
 			isTruncated.set(v)
 		case "passthrough_reason":
 			reason.set(v)
+		case "id":
+			id.set(v)
 		case "params":
 			params.set(v)
 		}
@@ -53,9 +58,26 @@ func readMetadata(wire []byte) claim {
 		c.unsure = "the metadata does not tell a response from a call"
 		return c
 	}
-	c.operation.Method = method.text()
+	c.operation.Method, c.id = method.text(), id.asID()
 	c.readName(params)
 	return c
+}
+
+// asID is the id of a request as JSON, nil where the filter, which keeps a number
+// as a double, may have changed it.
+func (v value) asID() []byte {
+	const exact = 1 << 53
+	var id []byte
+	switch {
+	case v.kind == number && v.double == math.Trunc(v.double) && math.Abs(v.double) < exact:
+		id = strconv.AppendInt(nil, int64(v.double), 10)
+	case v.kind == text && len(v.bytes) <= maxID:
+		id, _ = jsontext.AppendQuote(nil, v.bytes) // it is valid UTF-8
+	}
+	if len(id) > maxID {
+		return nil
+	}
+	return id
 }
 
 // readName takes the name of an operation from the filter's params.
@@ -95,6 +117,7 @@ const (
 	structFields = 1
 	entryKey     = 1
 	entryValue   = 2
+	valueNumber  = 2
 	valueString  = 3
 	valueBool    = 4
 	valueStruct  = 5
@@ -107,15 +130,17 @@ const (
 	absent kind = iota
 	other
 	text
+	number
 	boolean
 	object
 )
 
 // value is a google.protobuf.Value, its struct not yet read.
 type value struct {
-	kind  kind
-	bytes []byte
-	truth bool
+	kind   kind
+	bytes  []byte
+	double float64
+	truth  bool
 }
 
 // set takes a value for a key. A key twice is none, since readers differ.
@@ -208,30 +233,33 @@ func eachBytes(wire []byte, each func(number protowire.Number, part []byte) bool
 func readValue(wire []byte) (value, bool) {
 	v := value{}
 	for len(wire) > 0 {
-		number, wireType, size := protowire.ConsumeTag(wire)
+		field, wireType, size := protowire.ConsumeTag(wire)
 		if size < 0 {
 			return v, false
 		}
 		wire = wire[size:]
-		if size = protowire.ConsumeFieldValue(number, wireType, wire); size < 0 {
+		if size = protowire.ConsumeFieldValue(field, wireType, wire); size < 0 {
 			return v, false
 		}
-		field := value{kind: other}
+		read := value{kind: other}
 		switch {
-		case number == valueString && wireType == protowire.BytesType:
-			field.kind = text
-			field.bytes, _ = protowire.ConsumeBytes(wire)
-			if !utf8.Valid(field.bytes) {
+		case field == valueString && wireType == protowire.BytesType:
+			read.kind = text
+			read.bytes, _ = protowire.ConsumeBytes(wire)
+			if !utf8.Valid(read.bytes) {
 				return v, false
 			}
-		case number == valueStruct && wireType == protowire.BytesType:
-			field.kind = object
-			field.bytes, _ = protowire.ConsumeBytes(wire)
-		case number == valueBool && wireType == protowire.VarintType:
+		case field == valueStruct && wireType == protowire.BytesType:
+			read.kind = object
+			read.bytes, _ = protowire.ConsumeBytes(wire)
+		case field == valueNumber && wireType == protowire.Fixed64Type:
+			bits, _ := protowire.ConsumeFixed64(wire)
+			read.kind, read.double = number, math.Float64frombits(bits)
+		case field == valueBool && wireType == protowire.VarintType:
 			truth, _ := protowire.ConsumeVarint(wire)
-			field.kind, field.truth = boolean, protowire.DecodeBool(truth)
+			read.kind, read.truth = boolean, protowire.DecodeBool(truth)
 		}
-		v.set(field)
+		v.set(read)
 		wire = wire[size:]
 	}
 	return v, true
