@@ -1,7 +1,6 @@
 package envoy_test
 
 import (
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -247,9 +246,7 @@ func TestAccessLog(t *testing.T) {
 
 // Readers uncomment the examples: they must be right too.
 func TestCommentedExamples(t *testing.T) {
-	b := parse(t, uncomment(t, append([]string{
-		"# transport_socket:", "# - match: ", "# host_rewrite_literal: ", "# - endpoint: ", withBodies, routeBuffer,
-	}, withFilter...)...))
+	b := parse(t, uncomment(t, "# transport_socket:", "# - match: ", "# host_rewrite_literal: ", "# - endpoint: "))
 	named := b.Host.GetRoutes()[1]
 	settings := unpack(t, named.GetTypedPerFilterConfig()["envoy.filters.http.ext_authz"], &authzv3.ExtAuthzPerRoute{})
 	if got := settings.GetCheckSettings().GetContextExtensions()["resource"]; got != "weather" {
@@ -277,29 +274,12 @@ func tls(listener *listenerv3.Listener) bool {
 	return strings.HasSuffix(socket.GetTypedConfig().GetTypeUrl(), ".DownstreamTlsContext")
 }
 
-// uncomment is the shipped file with the comments that begin so taken as YAML,
-// each up to the end of its block.
+// uncomment is [testenv.Uncomment] of comments that must be there.
 func uncomment(t *testing.T, starts ...string) []byte {
 	t.Helper()
-	comment := regexp.MustCompile(`^( *)# ?(.*)$`)
-	var out []string
-	inside, found := false, 0
-	for line := range strings.Lines(string(envoy.Bootstrap())) {
-		line = strings.TrimSuffix(line, "\n")
-		parts := comment.FindStringSubmatch(line)
-		for _, start := range starts {
-			if strings.HasPrefix(strings.TrimSpace(line), start) {
-				inside = true
-				found++
-			}
-		}
-		if inside = inside && parts != nil; inside {
-			line = parts[1] + parts[2]
-		}
-		out = append(out, line)
+	text, err := testenv.Uncomment(starts...)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if found != len(starts) {
-		t.Fatalf("%d examples found instead of %d", found, len(starts))
-	}
-	return []byte(strings.Join(out, "\n"))
+	return text
 }

@@ -221,8 +221,8 @@ const modernCall = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"nam
 // the file, which refuses nothing, and in strict mode, where Envoy refuses first.
 func TestWhatTheFilterReports(t *testing.T) {
 	testenv.RequireEnvoy(t)
-	shown, learned := startRecorder(t, byFilter(t))
-	strict, strictly := startRecorder(t, byFilter(t), func(b *testenv.Bootstrap) {
+	shown, learned := startRecorder(t, must(t, testenv.WithFilter))
+	strict, strictly := startRecorder(t, must(t, testenv.WithFilter), func(b *testenv.Bootstrap) {
 		filter := unpack(t, filterNamed(b, mcpFilter).GetTypedConfig(), &mcpv3.Mcp{})
 		filter.TrafficMode = mcpv3.Mcp_REJECT_NO_MCP
 		if err := filterNamed(b, mcpFilter).GetTypedConfig().MarshalFrom(filter); err != nil {
@@ -259,8 +259,8 @@ func TestWhichBodiesTravel(t *testing.T) {
 		edits []edit
 		large int // the status of a body of more than 32 KiB
 	}{
-		{"as shown", []edit{byBodies(t)}, 401},
-		{"without the buffer limit", []edit{byBodies(t), withoutBuffer}, 413},
+		{"as shown", []edit{must(t, testenv.WithBodies)}, 401},
+		{"without the buffer limit", []edit{must(t, testenv.WithBodies), withoutBuffer}, 413},
 	} {
 		t.Run(variant.name, func(t *testing.T) {
 			h, learned := startRecorder(t, variant.edits...)
@@ -295,7 +295,7 @@ func TestWhichBodiesTravel(t *testing.T) {
 // metadata and the body agree.
 func TestBothWays(t *testing.T) {
 	testenv.RequireEnvoy(t)
-	h, learned := startRecorder(t, byBoth(t))
+	h, learned := startRecorder(t, must(t, testenv.WithFilterAndBodies))
 	for want, ask := range map[string]clientRequest{
 		fmt.Sprintf("tools/call; echo; %d bytes, cut: false", len(callEcho)):        post(callEcho),
 		fmt.Sprintf("tools/call; echo; %d bytes, cut: false", len(callWith(60000))): post(callWith(60000)).inChunks(),

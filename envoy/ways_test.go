@@ -8,38 +8,19 @@ import (
 	managerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/doorward/doorward/envoy"
 	"github.com/doorward/doorward/internal/testenv"
 )
 
-// The comments of envoy.yaml that make doorward know the operation of a request,
-// as they begin.
-const (
-	withBodies  = "# with_request_body:"
-	routeBuffer = "# request_body_buffer_limit:"
-)
-
-var withFilter = []string{"# - name: envoy.filters.http.mcp", "# metadata_context_namespaces:"}
-
 const mcpFilter = "envoy.filters.http.mcp"
 
-// byFilter and byBodies are the two ways, as a reader uncomments them.
-func byFilter(t *testing.T) edit { t.Helper(); return uncommented(t, withFilter...) }
-
-func byBodies(t *testing.T) edit { t.Helper(); return uncommented(t, withBodies, routeBuffer) }
-
-// byBoth has the same limit in both, as the comments advise.
-func byBoth(t *testing.T) edit {
+// must makes an edit of one that may fail.
+func must(t *testing.T, change func(*testenv.Bootstrap) error) edit {
 	t.Helper()
-	return uncommented(t, append([]string{withBodies, routeBuffer}, withFilter...)...)
-}
-
-// uncommented replaces the parts that the comments concern, and leaves the addresses of the run.
-func uncommented(t *testing.T, starts ...string) edit {
-	t.Helper()
-	from := parse(t, uncomment(t, starts...))
 	return func(b *testenv.Bootstrap) {
-		b.Manager.HttpFilters, b.Authz = from.Manager.GetHttpFilters(), from.Authz
-		b.Host.Routes = from.Host.GetRoutes()
+		if err := change(b); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -54,7 +35,11 @@ func filterNamed(b *testenv.Bootstrap, name string) *managerv3.HttpFilter {
 // TestWaysToTheOperation holds each value that doorward relies on, where the file
 // shows it. Both ways are off as shipped: see TestHardening and TestFilterOrder.
 func TestWaysToTheOperation(t *testing.T) {
-	b := parse(t, uncomment(t, append([]string{withBodies, routeBuffer}, withFilter...)...))
+	b := parse(t, envoy.Bootstrap())
+	must(t, testenv.WithFilterAndBodies)(b)
+	if err := b.Whole.ValidateAll(); err != nil {
+		t.Error(err)
+	}
 	filter := unpack(t, filterNamed(b, mcpFilter).GetTypedConfig(), &mcpv3.Mcp{})
 	body, route := b.Authz.GetWithRequestBody(), b.Host.GetRoutes()[len(b.Host.GetRoutes())-1]
 	var order []string

@@ -35,12 +35,12 @@ func (l login) run(ctx context.Context) (tokens, error) {
 		"nonce": {"n"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(digest[:])}, "code_challenge_method": {"S256"},
 		"resource": {l.resource},
 	}
-	code, err := signIn(ctx, l.authorize+"?"+query.Encode())
+	answer, err := signIn(ctx, l.authorize+"?"+query.Encode())
 	if err != nil {
 		return tokens{}, err
 	}
 	form := []string{
-		"grant_type", "authorization_code", "code", code, "redirect_uri", callback, "code_verifier", verifier,
+		"grant_type", "authorization_code", "code", answer.Get("code"), "redirect_uri", callback, "code_verifier", verifier,
 		"resource", l.resource,
 	}
 	if l.public {
@@ -50,32 +50,33 @@ func (l login) run(ctx context.Context) (tokens, error) {
 }
 
 // signIn follows an authorization request as a browser does: it fills in each form, until the callback has the code.
-func signIn(ctx context.Context, address string) (code string, err error) {
+// It returns the parameters of the callback.
+func signIn(ctx context.Context, address string) (url.Values, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	browser := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	var form url.Values
 	for range 10 {
 		page, next, err := visit(ctx, browser, address, form)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		if strings.HasPrefix(next.String(), callback) {
-			if code = next.Query().Get("code"); code == "" {
-				return "", fmt.Errorf("the authorization request led to %s", next)
+			if next.Query().Get("code") == "" {
+				return nil, fmt.Errorf("the authorization request led to %s", next)
 			}
-			return code, nil
+			return next.Query(), nil
 		}
 		if form = nil; page != "" {
 			if form, next, err = fill(page, next); err != nil {
-				return "", err
+				return nil, err
 			}
 		}
 		address = next.String()
 	}
-	return "", errors.New("the authorization request led to ten pages, and not to the callback")
+	return nil, errors.New("the authorization request led to ten pages, and not to the callback")
 }
 
 // visit gets a page, or posts a form. A redirect has no page, and next is where it leads; otherwise next is the page's.

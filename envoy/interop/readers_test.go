@@ -169,7 +169,7 @@ func (s *readersServer) headers(ctx context.Context) (outcome, error) {
 		}
 		passed++
 	}
-	return outcome{asModelled, fmt.Sprintf("%d bytes pass", passed)}, nil
+	return outcome{got: asModelled, note: fmt.Sprintf("%d bytes pass", passed)}, nil
 }
 
 // parameters asks with each byte in every place of a name, plain and escaped.
@@ -198,5 +198,5 @@ func (s *readersServer) parameters(ctx context.Context) (outcome, error) {
 			return outcome{got: fmt.Sprintf("%q is %q, modelled as %q", spelling, keys, key)}, nil
 		}
 	}
-	return outcome{asModelled, fmt.Sprintf("%d names", len(spellings))}, nil
+	return outcome{got: asModelled, note: fmt.Sprintf("%d names", len(spellings))}, nil
 }

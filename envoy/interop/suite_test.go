@@ -5,15 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
 // suite is what is tried with one authorization server and a doorward of its own,
 // or with other servers and no doorward.
 type suite struct {
-	flag    string // as -only names it
-	name    string // as a person reads it
-	missing string // why it cannot run here; "" if it can
+	flag    string   // as -only names it
+	name    string   // as a person reads it
+	missing string   // why it cannot run here; "" if it can
+	head    []string // of its table in INTEROP.md; nil is none
 	steps   []step
 	service *service
 	stopped bool
@@ -30,8 +32,12 @@ type step struct {
 	do      func(context.Context) (outcome, error)
 }
 
-// outcome is what a step found. The note is for a reader and is not compared.
-type outcome struct{ got, note string }
+// outcome is what a step found. The note is for a reader and is not compared, nor
+// are cells: a line of the suite's table in INTEROP.md.
+type outcome struct {
+	got, note string
+	cells     []string
+}
 
 // run takes the steps in order, and counts the rest as not tried once a vital
 // one failed or ctx has ended.
@@ -49,6 +55,7 @@ func (s *suite) run(ctx context.Context, page *page, results *results) {
 			continue
 		}
 		row := step.take(ctx, s.name, page)
+		row.suite = s.flag
 		results.rows = append(results.rows, row)
 		stuck = ctx.Err() != nil || step.vital && !row.ok()
 	}
@@ -68,7 +75,7 @@ func (s step) take(ctx context.Context, server string, page *page) row {
 		o.got = "error: " + err.Error()
 	}
 	r := row{
-		server: server, feature: s.feature, step: s.name, wanted: s.wanted, got: o.got, note: o.note, took: time.Since(began),
+		server: server, feature: s.feature, step: s.name, wanted: s.wanted, got: o.got, note: o.note, cells: o.cells, took: time.Since(began),
 	}
 	page.end(r)
 	return r
@@ -93,6 +100,7 @@ const (
 	suiteZitadel  = "zitadel"
 	suiteSpring   = "spring"
 	suiteReaders  = "readers"
+	suiteSDKs     = "sdks"
 )
 
 // The servers' names, as a person reads them, with the versions that are installed.
@@ -114,18 +122,34 @@ type options struct {
 
 // suites are those to run, in order.
 func (o options) suites() ([]*suite, error) {
-	if !slices.Contains([]string{"", suiteOIDC, suiteKeycloak, suiteZitadel, suiteSpring, suiteReaders}, o.only) {
-		return nil, fmt.Errorf("-only %s: write oidc, keycloak, zitadel, spring or readers", o.only)
+	all := []struct {
+		flag    string
+		prepare func(options) (*suite, error)
+	}{
+		{suiteReaders, readersSuite},
+		{suiteOIDC, oidcSuite},
+		{suiteKeycloak, keycloakSuite},
+		{suiteZitadel, zitadelSuite},
+		{suiteSpring, springSuite},
+		{suiteSDKs, sdksSuite},
+	}
+	var flags []string
+	for _, one := range all {
+		flags = append(flags, one.flag)
+	}
+	if o.only != "" && !slices.Contains(flags, o.only) {
+		return nil, fmt.Errorf("-only %s: write one of %s", o.only, strings.Join(flags, ", "))
 	}
 	var suites []*suite
-	for _, prepare := range []func(options) (*suite, error){readersSuite, oidcSuite, keycloakSuite, zitadelSuite, springSuite} {
-		s, err := prepare(o)
+	for _, one := range all {
+		if o.only != "" && o.only != one.flag {
+			continue
+		}
+		s, err := one.prepare(o)
 		if err != nil {
 			return nil, err
 		}
-		if o.only == "" || o.only == s.flag {
-			suites = append(suites, s)
-		}
+		suites = append(suites, s)
 	}
 	return suites, nil
 }

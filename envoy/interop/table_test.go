@@ -18,6 +18,8 @@ type results struct {
 // row is one step that was taken.
 type row struct {
 	server, step, wanted, got, note string
+	suite                           string   // its flag
+	cells                           []string // of the table in INTEROP.md
 	feature                         feature
 	took                            time.Duration
 }
