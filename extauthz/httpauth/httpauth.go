@@ -12,6 +12,10 @@
 // or, where it is allowed, the wrapped handler, which finds the verified
 // identity in x-mcp-auth-* headers and no token. TLS, timeouts and limits on
 // sizes stay with the http.Server.
+//
+// Where the resource or a rule needs the operation of a POST, up to 1 MiB of its body
+// is read before the verdict, and the wrapped handler reads the body from its
+// beginning. A longer body is refused.
 package httpauth
 
 import (
@@ -37,7 +41,12 @@ func Handler(server *extauthz.Server, next http.Handler) http.Handler {
 	var requests atomic.Uint64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := strconv.FormatUint(requests.Add(1), 10)
-		answer := server.Check(r.Context(), describe(r, id))
+		check := describe(r, id)
+		path := check.GetAttributes().GetRequest().GetHttp().GetPath()
+		if r.Method == http.MethodPost && server.ReadsOperation(r.Host, path) {
+			describeBody(r, check)
+		}
+		answer := server.Check(r.Context(), check)
 		allowed := answer.GetOkResponse()
 		if allowed == nil || answer.GetStatus().GetCode() != 0 {
 			refuse(w, answer.GetDeniedResponse())
@@ -114,6 +123,9 @@ func describe(r *http.Request, id string) *authv3.CheckRequest {
 		{Key: ":scheme", RawValue: []byte(scheme)},
 	}
 	for name, values := range r.Header {
+		if strings.EqualFold(name, partialBody) {
+			continue // it is for describeBody to say
+		}
 		for _, value := range values {
 			headers = append(headers, &corev3.HeaderValue{Key: strings.ToLower(name), RawValue: []byte(value)})
 		}
