@@ -26,6 +26,7 @@ type explanation struct {
 	paths, headers            []string
 	url, method, source       string
 	tokenFile, insecureClaims string
+	mcpMethod, mcpName        string
 	asJSON                    bool
 	stdin                     io.Reader
 	now                       func() time.Time
@@ -57,6 +58,8 @@ func explainCommand(now func() time.Time) *cobra.Command {
 	f.StringVar(&x.method, "method", "POST", "HTTP method")
 	f.StringArrayVar(&x.headers, "header", nil, "header of the request, 'Name: value'; may be repeated")
 	f.StringVar(&x.source, "source-address", "", "IP address that the request comes from, for rules that read it")
+	f.StringVar(&x.mcpMethod, "mcp-method", "", "MCP method that the body asks for, such as tools/call")
+	f.StringVar(&x.mcpName, "mcp-name", "", "its tool, prompt, URI or reference")
 	f.StringVar(&x.tokenFile, "token-file", "", "file with the access token, - for standard input")
 	f.StringVar(&x.insecureClaims, "insecure-claims", "",
 		"JSON file with claims to use as if a trusted issuer had signed them")
@@ -78,6 +81,9 @@ func (x *explanation) run(cmd *cobra.Command) error {
 		return err
 	}
 	if err := request.SetSource(x.source); err != nil {
+		return err
+	}
+	if err := request.SetOperation(x.mcpMethod, x.mcpName); err != nil {
 		return err
 	}
 	revision, problems := fetched(cmd.Context(), x.paths)

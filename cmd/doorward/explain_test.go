@@ -42,6 +42,18 @@ policy: {paths: [policy]}
 revocation_file: revoked.json
 `
 
+// operationsConfig is weatherConfig with operations.
+var operationsConfig = strings.Replace(weatherConfig, "  dpop: optional\n", `  dpop: optional
+  metadata: {scopes_supported: [mcp:read, mcp:write]}
+  operations:
+  - {method: tools/call, name: pay, scopes: [mcp:write], acr_values: [gold], max_age: 5m}
+  - {method: tools/call, name: "delete_*", scopes: [mcp:write]}
+  - {method: tools/call}
+  - {method: tools/list}
+  operations_default: deny
+  anonymous: [tools/list, {method: tools/call, name: search}]
+`, 1)
+
 const weatherRules = `package authz
 
 require.staff if {
@@ -66,6 +78,8 @@ func weather(t *testing.T) *folder {
 	f := newFolder(t)
 	f.write(t, "keys.json", string(jwttest.JWKS(f.key)))
 	f.write(t, "doorward.yaml", weatherConfig)
+	f.write(t, "operations.yaml", operationsConfig)
+	f.write(t, "no-rules.yaml", strings.Replace(operationsConfig, "policy: {paths: [policy]}\n", "", 1))
 	f.write(t, "policy/team.rego", weatherRules)
 	f.write(t, "revoked.json", `{"serial": 1, "revoked": [{"issuer": "https://as.example.com", "jti": "lost"}]}`)
 	t.Chdir(f.dir)
@@ -128,6 +142,7 @@ func signed(changes map[string]any) func(*folder) string {
 func explainRows() []explainRow {
 	const url = "https://mcp.example.com/mcp"
 	at := func(url string, more ...string) []string { return append([]string{"--url", url}, more...) }
+	tool := func(name string) []string { return at(url, "--mcp-method", "tools/call", "--mcp-name", name) }
 	return []explainRow{
 		{"allowed", 0, signed(nil), at(url)},
 		{"allowed-with-everything", 0, signed(map[string]any{"aud": []string{"x", "api://weather"}}), at(
@@ -156,6 +171,15 @@ func explainRows() []explainRow {
 		{"policy-denied-by-require", 3, signed(map[string]any{"groups": []string{"guests"}}), at(url)},
 		{"insufficient-scope", 3, signed(nil), at(url, "--method", "PUT")},
 		{"policy-error", 1, signed(nil), at(url, "--header", "X-Number: canary-number")},
+		{"operation-allowed", 0, signed(map[string]any{"scope": "mcp:read mcp:write"}), tool("delete_all")},
+		{"operation-scope", 3, signed(nil), tool("delete_all")},
+		{"operation-step-up", 3, signed(map[string]any{"acr": "silver", "auth_time": testTime.Add(-time.Hour).Unix()}), tool("pay")},
+		{"operation-unlisted", 3, signed(nil), at(url, "--mcp-method", "prompts/get", "--mcp-name", "greeting")},
+		{"operation-unknown", 3, signed(nil), at(url)},
+		{"operation-exempt", 0, signed(nil), at(url, "--mcp-method", "initialize")},
+		{"operation-anonymous", 0, nil, tool("search")},
+		{"operation-anonymous-denied", 3, nil, tool("search")},
+		{"operation-without-a-token", 3, nil, tool("delete_all")},
 	}
 }
 
@@ -244,7 +268,14 @@ func TestExplain(t *testing.T) {
 	f := weather(t)
 	for _, row := range explainRows() {
 		t.Run(row.golden, func(t *testing.T) {
-			args := append([]string{"--config", "doorward.yaml"}, row.args...)
+			config := "doorward.yaml"
+			if strings.HasPrefix(row.golden, "operation-") {
+				config = "operations.yaml"
+			}
+			if row.golden == "operation-anonymous" {
+				config = "no-rules.yaml"
+			}
+			args := append([]string{"--config", config}, row.args...)
 			secrets := []string{"canary"}
 			if row.token != nil {
 				token := row.token(f)
@@ -495,6 +526,23 @@ func TestUnsignedClaimsAreNoMark(t *testing.T) {
 			if got.code != codes[i] {
 				t.Errorf("%s, scope %v: exit %d, want %d\n%s%s", profile, scope, got.code, codes[i], got.stdout, got.stderr)
 			}
+		}
+	}
+}
+
+// TestExplainOperations: what --mcp-method and --mcp-name refuse.
+func TestExplainOperations(t *testing.T) {
+	weather(t)
+	for _, row := range []struct {
+		more []string
+		want string
+	}{
+		{[]string{"--mcp-name", "search"}, "--mcp-name without --mcp-method"},
+		{[]string{"--mcp-method", "tools/call", "--mcp-name", "search", "--method", "GET"}, "--mcp-method is of a POST"},
+	} {
+		got := explainAt(t, "", append([]string{"--config", "operations.yaml", "--url", "https://mcp.example.com/mcp"}, row.more...)...)
+		if got.code != 2 || !strings.Contains(got.stderr, row.want) {
+			t.Errorf("%q: %+v", row.more, got)
 		}
 	}
 }

@@ -21,23 +21,26 @@ import (
 // token nor its signature nor any header of the request is in it, but an Origin
 // that was refused; what looks like a credential elsewhere is redacted.
 type Report struct {
-	Version  int            `json:"version"`
-	Insecure bool           `json:"insecure"`               // the claims are not signed: --insecure-claims
-	Outcome  string         `json:"outcome"`                // one of the outcomes below
-	Reason   string         `json:"reason"`                 // from the closed list
-	Cause    string         `json:"cause,omitempty"`        // more about the reason; may be absent
-	Facts    []factReport   `json:"facts"`                  // what a refusal was about
-	Advice   string         `json:"advice,omitempty"`       // what to do about it; may be absent
-	Resource string         `json:"resource,omitempty"`     // its name; may be absent
-	URI      string         `json:"resource_uri,omitempty"` // may be absent
-	Steps    []stepReport   `json:"steps"`                  // those that were taken
-	Token    *tokenReport   `json:"token,omitempty"`        // of a readable token; may be absent
-	Accepted []string       `json:"accepted"`               // what would have matched, where known
-	Rules    []ruleReport   `json:"rules"`                  // the answer of the decision, then its reasons
-	Denial   *denialReport  `json:"denial,omitempty"`       // the team's rule, with policy_denied; may be absent
-	Denials  []denialReport `json:"denials"`                // all that denied, that one first
-	Scopes   *scopeReport   `json:"scopes,omitempty"`       // once the policy was evaluated; may be absent
-	Warnings []noteReport   `json:"warnings"`               // elements of the team's warn rules
+	Version  int          `json:"version"`
+	Insecure bool         `json:"insecure"`               // the claims are not signed: --insecure-claims
+	Outcome  string       `json:"outcome"`                // one of the outcomes below
+	Reason   string       `json:"reason"`                 // from the closed list
+	Cause    string       `json:"cause,omitempty"`        // more about the reason; may be absent
+	Facts    []factReport `json:"facts"`                  // what a refusal was about
+	Advice   string       `json:"advice,omitempty"`       // what to do about it; may be absent
+	Resource string       `json:"resource,omitempty"`     // its name; may be absent
+	URI      string       `json:"resource_uri,omitempty"` // may be absent
+	Steps    []stepReport `json:"steps"`                  // those that were taken
+
+	Operation *operationReport `json:"operation,omitempty"` // of --mcp-method, at a resource; may be absent
+
+	Token    *tokenReport   `json:"token,omitempty"`  // of a readable token; may be absent
+	Accepted []string       `json:"accepted"`         // what would have matched, where known
+	Rules    []ruleReport   `json:"rules"`            // the answer of the decision, then its reasons
+	Denial   *denialReport  `json:"denial,omitempty"` // the team's rule, with policy_denied; may be absent
+	Denials  []denialReport `json:"denials"`          // all that denied, that one first
+	Scopes   *scopeReport   `json:"scopes,omitempty"` // once the policy was evaluated; may be absent
+	Warnings []noteReport   `json:"warnings"`         // elements of the team's warn rules
 	Answer   answerReport   `json:"answer"`
 }
 
@@ -114,6 +117,9 @@ func newReport(
 		Advice:   e.Advice,
 		Resource: e.Document,
 		Steps:    []stepReport{},
+
+		Operation: q.operationReport(e.Resource),
+
 		Token:    q.tokenReport(e, now),
 		Accepted: accepted(e, table),
 		Rules:    rules(e.RuleTraces),
@@ -125,6 +131,10 @@ func newReport(
 	r.Outcome = outcome(r.Answer.Status, e.Answer.GetOkResponse() != nil)
 	if e.Resource != nil {
 		r.Resource, r.URI = e.Resource.Name, e.Resource.URI
+	}
+	if r.Reason == "operation_unknown" && q.body == nil {
+		r.Advice = "this request has no body: write --mcp-method, and --mcp-name, for the operation to explain; " +
+			"of a request through Envoy: " + r.Advice
 	}
 	if r.Reason == "keys_unavailable" && keysProblem != "" {
 		r.Cause = keysProblem
@@ -205,7 +215,7 @@ func RelativePaths(text string) string {
 // scopes is nil where the policy did not evaluate them.
 func scopes(e *extauthz.Explanation) *scopeReport {
 	switch e.Decision.Outcome {
-	case policy.Denied, policy.InsufficientScope, policy.Allowed:
+	case policy.Denied, policy.InsufficientUserAuthentication, policy.InsufficientScope, policy.Allowed:
 	default:
 		return nil
 	}

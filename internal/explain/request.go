@@ -20,6 +20,7 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/mcp"
 )
 
 // Request is the request to explain, as a client would send it.
@@ -32,6 +33,8 @@ type Request struct {
 	source               string           // IP address that the request comes from; "" for none
 	keySet               []byte           // that verifies unsigned claims; nil where token is a real one
 	sign                 func(typ string) // makes token of unsigned claims; nil as keySet
+	operation            mcp.Operation    // what body asks for
+	body                 []byte           // nil for none
 }
 
 // NewRequest reads method, URL and headers. Its errors name the flag that is
@@ -127,6 +130,7 @@ func (q *Request) check() *authv3.CheckRequest {
 	}
 	http := &authv3.AttributeContext_HttpRequest{
 		Id: "explain", Method: q.method, Scheme: q.scheme, Host: q.host, Path: q.path, Headers: headers,
+		RawBody: q.body,
 	}
 	return &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
 		Source: q.peer(), Request: &authv3.AttributeContext_Request{Http: http},

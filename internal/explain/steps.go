@@ -62,6 +62,9 @@ func (r *Report) found(step string, q *Request, e *extauthz.Explanation) string 
 		}
 		return "no Origin header"
 	case "credential":
+		if q.token == "" {
+			return "no token, which the operation does not need"
+		}
 		scheme, _, _ := strings.Cut(q.headers["authorization"], " ")
 		return fmt.Sprintf("a %s token of %s", scheme, bytesOf(q.token))
 	case "verify":
@@ -73,6 +76,9 @@ func (r *Report) found(step string, q *Request, e *extauthz.Explanation) string 
 	case "possession":
 		return "not on a revocation list; binding: " + e.Binding
 	case "decide":
+		if strings.HasPrefix(r.Reason, "operation_") {
+			return "the token is for this resource; no other rule was asked"
+		}
 		return "every rule holds"
 	case "strip":
 		strip := e.Decision.Strip

@@ -80,6 +80,7 @@ func (n *textRenderer) render(r *Report) {
 		n.step(step)
 	}
 	n.outcome(r)
+	n.operation(r.Operation)
 	n.token(r)
 	n.accepted(r.Accepted)
 	n.rules(r)
@@ -102,7 +103,7 @@ func (n *textRenderer) outcome(r *Report) {
 		code = bold + ";" + red
 	}
 	text := r.Outcome + ": " + r.Reason
-	if r.Outcome == Allowed {
+	if r.Reason == r.Outcome {
 		text = r.Outcome
 	}
 	if r.Insecure {
