@@ -90,6 +90,20 @@ func TestRecipes(t *testing.T) {
 	}
 }
 
+// TestTheOperationsPageShowsTheRecipe of consent, whose tests are in the guide.
+func TestTheOperationsPageShowsTheRecipe(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range recipes(t) {
+		if strings.Contains(r.title, "Consent") && strings.Contains(string(page), r.files["authz.rego"]) {
+			return
+		}
+	}
+	t.Error("docs/operations.md does not show the rule of the recipe")
+}
+
 // The failure that the guide shows is what a failure looks like.
 func TestTheGuideShowsARealFailure(t *testing.T) {
 	guide, err := os.ReadFile("README.md")
