@@ -62,6 +62,7 @@ var arrows = map[string][]string{
 	"benchmarks/traffic":         {},
 	"cmd/demo":                   {"envoy", "internal/testenv", "internal/testenv/jwttest"},
 	"envoy":                      {},
+	"envoy/interop/messages":     {},
 	"internal/testenv":           {"envoy", "internal/testenv/jwttest"},
 	"internal/testenv/jwttest":   {},
 	"internal/testenv/providers": {"internal/testenv/jwttest"},

@@ -16,11 +16,12 @@ import (
 )
 
 var (
-	only    = flag.String("only", "", "run one `suite` alone: oidc, keycloak, zitadel, spring or readers")
-	keep    = flag.Bool("keep", false, "leave everything running until Ctrl-C")
-	require = flag.Bool("require", false, "fail where a suite cannot run")
-	write   = flag.Bool("record", false, "write the lines of the servers into the table of docs/providers.md")
-	tools   = flag.String("tools", "../../.tools", "`folder` that envoy/interop/install installed into")
+	only     = flag.String("only", "", "run one `suite` alone: oidc, keycloak, zitadel, spring, readers or messages")
+	keep     = flag.Bool("keep", false, "leave everything running until Ctrl-C")
+	require  = flag.Bool("require", false, "fail where a suite cannot run")
+	write    = flag.Bool("record", false, "write the lines of the servers into the table of docs/providers.md, and the readings of the SDKs")
+	generate = flag.Int("documents", 0, "the `number` of documents that the SDKs read; 0 is 10,000")
+	tools    = flag.String("tools", "../../.tools", "`folder` that envoy/interop/install installed into")
 )
 
 // TestInterop runs the suites one after the other and prints a table of their
@@ -29,7 +30,7 @@ func TestInterop(t *testing.T) {
 	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	began := time.Now()
-	o := options{folder: t.TempDir(), only: *only, require: *require}
+	o := options{folder: t.TempDir(), only: *only, require: *require, record: *write, documents: *generate}
 	programs, err := testenv.Build(ctx, o.folder, "cmd/doorward")
 	if err != nil {
 		t.Fatal(err)

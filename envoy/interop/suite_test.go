@@ -100,6 +100,7 @@ const (
 	suiteZitadel  = "zitadel"
 	suiteSpring   = "spring"
 	suiteReaders  = "readers"
+	suiteMessages = "messages"
 	suiteSDKs     = "sdks"
 )
 
@@ -118,6 +119,9 @@ type options struct {
 	doorward string // path of the program
 	tools    string // where the servers are installed
 	folder   string // for the files of the run
+
+	record    bool // the readings of documents by the SDKs are written
+	documents int  // that are generated for the SDKs; 0 is 10,000
 }
 
 // suites are those to run, in order.
@@ -127,6 +131,7 @@ func (o options) suites() ([]*suite, error) {
 		prepare func(options) (*suite, error)
 	}{
 		{suiteReaders, readersSuite},
+		{suiteMessages, messagesSuite},
 		{suiteOIDC, oidcSuite},
 		{suiteKeycloak, keycloakSuite},
 		{suiteZitadel, zitadelSuite},

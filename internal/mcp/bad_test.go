@@ -92,6 +92,7 @@ func TestReadRefusesText(t *testing.T) {
 		{"an exponent without digits", post(head + `"params":{"name":"a","arguments":1e}}`), all, noUTF8},
 		{"white space of Unicode", post("\u00a0" + call("a")), all, noUTF8},
 		{"a vertical tab", post("\v" + call("a")), all, noUTF8},
+		{"a number of 1,000 digits", post(head + `"params":{"name":"a","arguments":` + strings.Repeat("1", 1000) + "}}"), all, "malformed: a number is too long"},
 		{"65 levels", post(deep(65)), all, "malformed: " + tooDeep},
 		{"100,000 levels", post(head + `"params":` + strings.Repeat("[", 100_000)), all, "malformed: " + tooDeep},
 		{"more than 1 MiB", post(call(strings.Repeat("a", MaxBody))), all, "malformed: the body is larger than 1 MiB"},

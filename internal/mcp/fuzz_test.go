@@ -16,11 +16,11 @@ import (
 
 // lenient is a reader of JSON that accepts what Read refuses: of two members of
 // one name it takes the first or the last, and it may pass over the case of
-// names. It stands for a server.
+// names. It is the model of a server.
 type lenient struct{ first, folds bool }
 
-// readers are one of each kind.
-var readers = []lenient{{false, false}, {true, false}, {false, true}, {true, true}}
+// lenients are one of each kind.
+var lenients = []lenient{{false, false}, {true, false}, {false, true}, {true, true}}
 
 type pair struct {
 	name  string
@@ -127,6 +127,7 @@ func FuzzReadBody(f *testing.F) {
 func checkAgainstReaders(t *testing.T, body []byte, batch bool, got []Operation) {
 	t.Helper()
 	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
 	document, err := tree(d)
 	if _, more := d.Token(); err != nil || !errors.Is(more, io.EOF) {
 		t.Fatalf("accepted, and encoding/json has the errors %v, %v", err, more)
@@ -139,7 +140,7 @@ func checkAgainstReaders(t *testing.T, body []byte, batch bool, got []Operation)
 		t.Fatalf("%d operations of %d messages", len(got), len(messages))
 	}
 	for i, message := range messages {
-		for _, reader := range readers {
+		for _, reader := range lenients {
 			if wanted := reader.operation(message); got[i] != wanted {
 				t.Errorf("%+v is %+v to %+v", got[i], wanted, reader)
 			}

@@ -143,5 +143,6 @@ func isJSON(contentType string) bool {
 		return true
 	}
 	name, value, _ := strings.Cut(strings.Trim(parameter, " \t"), "=")
-	return strings.EqualFold(name, "charset") && (strings.EqualFold(value, "utf-8") || strings.EqualFold(value, `"utf-8"`))
+	isUTF8 := strings.EqualFold(value, "utf-8") || strings.EqualFold(value, `"utf-8"`)
+	return strings.EqualFold(name, "charset") && isUTF8
 }

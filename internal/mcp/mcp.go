@@ -15,8 +15,8 @@ import (
 // Operation is what one JSON-RPC message asks for.
 type Operation struct {
 	Method   string // "" for a response
-	Name     string // the tool, the prompt, the resource's URI, or the completion's reference; "" where the method has none
-	Response bool   // the message is a result or an error from the client
+	Name     string // tool, prompt, resource URI, or the completion's reference; "" where the method has none
+	Response bool   // a result or an error from the client
 }
 
 // IsExempt reports whether the method needs no scopes of its own: it opens a
@@ -60,7 +60,7 @@ type Request struct {
 	Method   string                     // of HTTP
 	Headers  func(name string) []string // every value of a header by its lower-case name, in order
 	Body     []byte                     // nil: Envoy sent none
-	Metadata []byte                     // wire bytes of the google.protobuf.Struct under envoy.filters.http.mcp; nil: none
+	Metadata []byte                     // the google.protobuf.Struct under envoy.filters.http.mcp, encoded; nil: none
 }
 
 // Trust is which sources suffice without a body. The zero value trusts bodies
@@ -99,6 +99,10 @@ const (
 	MaxBatch = 100     // messages
 	MaxName  = 8 << 10 // bytes of a name or a method, decoded
 	maxID    = 64
+
+	// maxNumber is of the bytes of a number with what is before it. Python reads no
+	// integer of more than 4,300 digits.
+	maxNumber = 1000
 )
 
 // partialBody is the header with which Envoy says that it sends a body, and
@@ -117,20 +121,20 @@ func Read(r Request, t Trust) Reading {
 	default:
 		return reading.fail(Unknown, "the HTTP method has no operation")
 	}
-	said := others{readMetadata(r.Metadata), readHeaders(r.Headers)}
+	beside := others{readMetadata(r.Metadata), readHeaders(r.Headers)}
 	if r.Body != nil || len(r.Headers(partialBody)) > 0 {
-		return reading.fromBody(r, t, said)
+		return reading.fromBody(r, t, beside)
 	}
 	switch {
-	case said.metadata.present && (t.FilterMetadata || !said.headers.present):
+	case beside.metadata.present && (t.FilterMetadata || !beside.headers.present):
 		reading.Source, reading.Trusted = FilterMetadata, t.FilterMetadata
 		if detail := metadataHeaders(r.Headers); detail != "" {
 			return reading.fail(Unknown, detail)
 		}
-		return reading.from(said.metadata, said)
-	case said.headers.present:
+		return reading.from(beside.metadata, beside)
+	case beside.headers.present:
 		reading.Source, reading.Trusted = Headers, t.Headers
-		return reading.from(said.headers, said)
+		return reading.from(beside.headers, beside)
 	}
 	return reading.fail(Unknown, "no source of the operation")
 }
@@ -142,7 +146,7 @@ func (r Reading) fail(f Fault, detail string) Reading {
 }
 
 // fromBody reads the body and compares it with what the other sources say.
-func (r Reading) fromBody(request Request, t Trust, said others) Reading {
+func (r Reading) fromBody(request Request, t Trust, beside others) Reading {
 	r.Source, r.Trusted = Body, true
 	detail := bodyHeaders(request.Headers)
 	if detail != "" {
@@ -153,7 +157,7 @@ func (r Reading) fromBody(request Request, t Trust, said others) Reading {
 		return r.fail(fault, detail)
 	}
 	for _, operation := range r.Operations {
-		if detail := said.compare(operation, len(r.Operations)); detail != "" {
+		if detail := beside.compare(operation, len(r.Operations)); detail != "" {
 			return r.fail(Unknown, detail)
 		}
 	}
@@ -161,7 +165,7 @@ func (r Reading) fromBody(request Request, t Trust, said others) Reading {
 }
 
 // from relies on metadata or headers.
-func (r Reading) from(c claim, said others) Reading {
+func (r Reading) from(c claim, beside others) Reading {
 	switch {
 	case !r.Trusted && r.Source == Headers:
 		return r.fail(Unknown, "headers alone are not trusted here")
@@ -172,7 +176,7 @@ func (r Reading) from(c claim, said others) Reading {
 	case c.unsure != "":
 		return r.fail(Unknown, c.unsure)
 	}
-	if detail := said.compare(c.operation, 1); detail != "" {
+	if detail := beside.compare(c.operation, 1); detail != "" {
 		return r.fail(Unknown, detail)
 	}
 	r.Operations, r.ID = []Operation{c.operation}, c.id

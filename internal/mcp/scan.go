@@ -123,6 +123,10 @@ func (s *scanner) token() string {
 		if s.wantsName {
 			return s.name(trimmed(s.doc[begin:s.offset]))
 		}
+	case '0':
+		if s.offset-begin > maxNumber {
+			return "a number is too long"
+		}
 	default:
 	}
 	if s.next == unnamed && !s.batch {

@@ -9,12 +9,12 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// TestReadRefusesHeadersOfBodies is about what is said about a body.
+// TestReadRefusesHeadersOfBodies is about the headers that describe a body.
 func TestReadRefusesHeadersOfBodies(t *testing.T) {
 	const json = "content-type: application/json"
 	checkRows(t, []row{
 		{"part of a body", posted(call("a"), json, "x-envoy-auth-partial-body: true"), all, partial},
-		{"part of a body, said twice", posted(call("a"), json, "x-envoy-auth-partial-body: false", "x-envoy-auth-partial-body: true"), all, partial},
+		{"part of a body, in the second of two headers", posted(call("a"), json, "x-envoy-auth-partial-body: false", "x-envoy-auth-partial-body: true"), all, partial},
 		{"part of a body, in another word", posted(call("a"), json, "x-envoy-auth-partial-body: yes"), all, partial},
 		{"an empty body", Request{Method: "POST", Headers: headersOf(json, "x-envoy-auth-partial-body: false")}, all, "malformed: the body is empty"},
 		{"gzip", post(call("a"), "content-encoding: gzip"), all, encoded},
