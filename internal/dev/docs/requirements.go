@@ -153,8 +153,8 @@ var requirements = []requirement{
 	{
 		"CH-9", "MUST", "A scope hierarchy counts when sufficiency is decided; what is emitted does not change by it.",
 		"MCP 2026-07-28, step-up",
-		nil,
-		"not yet: a token must carry each scope by its own name, which is stricter",
+		[]string{"extauthz/resource:TestImplied"},
+		"the hierarchy is configured: scope_implies",
 	},
 	{
 		"CH-10", "SHOULD NOT", "offline_access is in no challenge and in no scopes_supported.",
@@ -340,8 +340,9 @@ var requirements = []requirement{
 	{
 		"PT-5", "MUST", "Proxies with one client id at the authorization server ask each user for consent, by client.",
 		"MCP, confused deputy",
-		nil,
-		"does not apply: doorward is no OAuth proxy: it has no client id and no callback",
+		[]string{"rego:TestRecipes"},
+		"does not apply: doorward is no OAuth proxy: it has no client id and no callback. A recipe refuses calls " +
+			"without consent, by client and tool",
 	},
 
 	{
@@ -395,20 +396,23 @@ var requirements = []requirement{
 	},
 	{
 		"T-10", "MUST", "A failed header validation is an HTTP error.", "MCP 2026-07-28, server validation",
-		nil,
-		"planned with decisions about MCP methods and tools (T-11)",
+		[]string{"internal/mcp:TestReadRefusesHeaders", "extauthz:TestEachSourceOfTheOperation"},
+		"where the operation decides: 403 operation_unknown",
 	},
 	{
 		"T-11", "SHOULD", "Mcp-Method and Mcp-Name are trusted only where the server checks them against the body.",
 		"MCP 2026-07-28, server validation",
-		nil,
-		"planned; until then no built-in rule reads these headers",
+		[]string{
+			"internal/mcp:TestReadRefusesHeaders", "extauthz:TestEachSourceOfTheOperation",
+			"internal/lint:TestHeadersOfTheOperation",
+		},
+		"headers_checked_by_server, for requests of 2026-07-28 without a session; otherwise another source is needed",
 	},
 	{
 		"T-12", "MUST", "Encoded header values are decoded before they are compared.",
 		"MCP 2026-07-28, header encoding",
-		[]string{upstream + "/T-12: other headers"},
-		"planned with T-11; until then the headers are passed on unchanged",
+		[]string{"internal/mcp:TestReadRefusesHeaders", upstream + "/T-12: other headers"},
+		"Mcp-Name is decoded once; the headers are passed on unchanged",
 	},
 	{
 		"T-13", "note", "A preflight carries no token: the CORS filter comes before ext_authz.", "Fetch; Envoy",
@@ -503,8 +507,8 @@ var requirements = []requirement{
 	},
 	{
 		"X-4", "MAY", "Step-up authentication is asked for with insufficient_user_authentication.", "RFC 9470",
-		nil,
-		"planned: no MCP client knows insufficient_user_authentication yet",
+		[]string{"rego:test_authentication_comes_before_scope", "cmd/doorward:TestExplain"},
+		"operations[].acr_values and max_age; no MCP client is known that acts on it",
 	},
 	{
 		"X-5", "MAY", "Opaque tokens are introspected.", "RFC 7662",
