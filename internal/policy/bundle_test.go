@@ -248,7 +248,7 @@ func TestTry(t *testing.T) {
 func TestTryEnds(t *testing.T) {
 	resource := request().Resource
 	doors := []policy.Target{{Resource: resource}, {Resource: resource}}
-	problems := authz(t, "require.a if count(numbers.range(1, 1000000000)) > 0\n").SelfTest(t.Context(), 10*time.Millisecond, doors)
+	problems := authz(t, "require.a if count(numbers.range(1, 1000000000)) > 0\n").SelfTest(t.Context(), 300*time.Millisecond, doors)
 	if len(problems) != 1 || !strings.Contains(problems[0].Message, "took longer than limits.check_timeout") ||
 		!strings.HasSuffix(problems[0].Message, " in authz.require.a") || problems[0].Line != 3 {
 		t.Errorf("%v", problems)
