@@ -44,27 +44,25 @@ func messagesSuite(o options) (*suite, error) {
 	h := &suite{flag: suiteMessages, name: "the SDKs' readers of messages"}
 	home := filepath.Join(o.tools, "interop-sdks")
 	node, python := nodeOf(home), filepath.Join(home, "venv", "bin", "python")
-	here, err := filepath.Abs("messages")
-	if err != nil {
-		return nil, err
-	}
+	folder := filepath.Join(o.folder, "messages-node")
 	if node == "" || !exists(filepath.Join(home, "complete")) || !exists(python) {
 		h.missing = "the SDKs are not installed; `envoy/interop/install messages` does that"
 		return h, nil
 	}
-	script := filepath.Join(o.folder, "messages-node", "read.mjs")
+	script := filepath.Join(folder, "read.mjs")
 	m := &messages{options: o, number: max(o.documents, 10_000), seed: 1, sdks: []*sdk{
 		{name: "go-sdk 1.8.0"}, // run builds it
 		{name: "TypeScript sdk 1.32.2", command: []string{node, script, "1"}},
 		{name: "TypeScript server 2.4.0", command: []string{node, script, "2"}},
-		{name: "Python mcp 2.3.0, sessions", command: []string{python, filepath.Join(here, "read.py"), "legacy"}},
-		{name: "Python mcp 2.3.0, 2026-07-28", command: []string{python, filepath.Join(here, "read.py"), "modern"}},
+		{name: "Python mcp 2.3.0, sessions", command: []string{python, filepath.Join(folder, "read.py"), "legacy"}},
+		{name: "Python mcp 2.3.0, 2026-07-28", command: []string{python, filepath.Join(folder, "read.py"), "modern"}},
 	}}
 	h.steps = []step{
 		{name: "start", wanted: "up", vital: true, do: m.start},
 		{name: "a table of documents", wanted: asRecorded, do: m.table},
 		{name: "generated documents", wanted: agree, within: time.Hour, do: m.generated},
 		{name: "faults of a reader", wanted: "all found", do: m.faults},
+		{name: "servers that check headers", wanted: asDocumented, do: m.tryHeaders},
 	}
 	h.end = m.stop
 	return h, nil

@@ -188,7 +188,7 @@ type claim struct {
 	present   bool
 	operation Operation
 	id        []byte // as JSON; nil where the source has none
-	named     bool   // Name is said; false: the source is silent about it
+	named     bool   // Name is there; false: the source is silent about it
 	unsure    string // why the claim is good for a comparison alone
 	fault     string // why it contradicts itself, and so any other source
 }

@@ -2,6 +2,8 @@
 // messages of the Go SDK, and writes what it read, one line each: "text" where the
 // bytes are no JSON, "message" where they are no message to the SDK, or the
 // operations. Names are those that a handler of the SDK's server gets.
+//
+// With the name of a file it is a server; see serve.
 package main
 
 import (
@@ -26,7 +28,11 @@ type operation struct {
 }
 
 func main() {
-	if err := run(os.Stdin, os.Stdout); err != nil {
+	do := func() error { return run(os.Stdin, os.Stdout) }
+	if len(os.Args) > 1 {
+		do = func() error { return serve(os.Args[1], os.Stdout) }
+	}
+	if err := do(); err != nil {
 		fmt.Fprintln(os.Stderr, "messages:", err)
 		os.Exit(1)
 	}
