@@ -36,7 +36,7 @@ func (s *Server) decide(
 		return v
 	}
 	v.counters = s.metrics.countersFor(v, &req.operation)
-	if !v.repeatsID(req) {
+	if !v.isJSONRPC() { // that has the id of its request
 		v.encoded = v.answer(req)
 	}
 	known.cacheVerdict(key, v)

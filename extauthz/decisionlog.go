@@ -39,6 +39,11 @@ func (state *numberedState) logDecision(req *request, v *verdict, start time.Tim
 		TokenDigest: v.tokenDigest(req),
 		Issuer:      v.issuer,
 	}
+	if read := &req.operation; read.isRead {
+		event.OperationMethod, event.OperationName = read.names()
+		event.OperationVersion, event.OperationSource = read.ProtocolVersion, read.Source.String()
+		event.OperationTrusted = read.Trusted
+	}
 	if v.isBound() {
 		event.BoundBy = v.boundBy
 	}

@@ -42,10 +42,6 @@ func (v *verdict) isJSONRPC() bool {
 		v.claims != nil && v.resource.MCP.JSONRPCDenials && v.reason.HTTPStatus() == http.StatusForbidden
 }
 
-// repeatsID reports an answer that has the id of its request, so that its bytes are
-// for no other request.
-func (v *verdict) repeatsID(in *request) bool { return v.isJSONRPC() && len(in.operation.ID) > 0 }
-
 func (v *verdict) jsonRPCError(in *request) []byte {
 	body := jsonRPCError{Version: "2.0", ID: json.RawMessage("null")}
 	body.Error.Code, body.Error.Message = deniedJSONRPC, v.reason.Description()

@@ -47,7 +47,8 @@ type State struct {
 // verdict that is kept names the State it was made under.
 type numberedState struct {
 	*State
-	number uint64
+	number          uint64
+	readsOperations bool // for some resource
 }
 
 // Swap activates state for every Check that starts from now on. A state that
@@ -65,8 +66,16 @@ func (s *Server) Swap(state *State) error {
 		own.CheckTimeout = DefaultCheckTimeout
 	}
 	s.tokenCache.tokens.SetMaximum(uint64(own.TokenCache)) //nolint:gosec // validated: not negative
-	s.state.Store(&numberedState{&own, s.states.Add(1)})
+	s.state.Store(&numberedState{State: &own, number: s.states.Add(1), readsOperations: own.readsOperations()})
 	return nil
+}
+
+// readsOperations reports whether the operations of requests for some resource are
+// read.
+func (state *State) readsOperations() bool {
+	return slices.ContainsFunc(state.Resources.All(), func(r *resource.Resource) bool {
+		return r.ReadsOperation() || state.Policy.For(r.Name).ReadsOperation()
+	})
 }
 
 // State returns the active state, or nil before the first Swap. It must not be

@@ -25,7 +25,8 @@ type tokenCache struct {
 // cachedToken is a verified token.
 type cachedToken struct {
 	claims  *token.Claims
-	verdict atomic.Pointer[cachedVerdict] // the last verdict over it; nil before the first
+	others  int                           // how many verdicts are kept beside the last
+	verdict atomic.Pointer[cachedVerdict] // the last verdicts over it, the newest first; nil before the first
 }
 
 func newTokenCache() *tokenCache {
@@ -33,14 +34,23 @@ func newTokenCache() *tokenCache {
 	return &tokenCache{
 		tokens: otter.Must(&otter.Options[[sha256.Size]byte, *cachedToken]{
 			MaximumWeight: 1, // nothing, until Swap sets the maximum
-			Weigher:       func(_ [sha256.Size]byte, k *cachedToken) uint32 { return weight(k.claims) },
+			Weigher:       func(_ [sha256.Size]byte, k *cachedToken) uint32 { return k.weight() },
 			StatsRecorder: evictions,
 		}),
 		evictions: evictions,
 	}
 }
 
-// weight estimates the size of an entry, in bytes. The decoded size of a claim
+// otherVerdicts is how many verdicts are kept beside the last one where operations
+// decide: a client alternates between a few.
+const otherVerdicts = 3
+
+// weight estimates the size of an entry, in bytes.
+func (k *cachedToken) weight() uint32 {
+	return weight(k.claims) + uint32(k.others*maxVerdictEntry) //nolint:gosec // a few
+}
+
+// weight estimates the size of an entry with one verdict, in bytes. The decoded size of a claim
 // does not follow from its length: `{}` is a whole map. A cached verdict is added
 // later, so that its size is counted from the start.
 func weight(claims *token.Claims) uint32 {
@@ -106,6 +116,9 @@ func (s *Server) verify(
 // with a maximum of 0 an entry would still be found for a moment.
 func (s *Server) remember(state *numberedState, digest [sha256.Size]byte, claims *token.Claims) *cachedToken {
 	verified := &cachedToken{claims: claims}
+	if state.readsOperations {
+		verified.others = otherVerdicts
+	}
 	if state.TokenCache > 0 {
 		s.tokenCache.tokens.Set(digest, verified)
 	}

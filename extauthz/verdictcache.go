@@ -9,14 +9,15 @@ import (
 	"github.com/doorward/doorward/internal/policy"
 )
 
-// cachedVerdict is the last verdict over a verified token, with its encoded
-// answer. The next Check with that token gets the same bytes if the key is equal:
-// the active state, the resource, how the token is bound, and each part of the
-// request that the rules for this resource can read. Whether the token is still
+// cachedVerdict is a verdict over a verified token, with its encoded answer. The next
+// Check with that token gets the same bytes if the key is equal: the active state, the
+// resource, how the token is bound, each part of the request that the rules for this
+// resource can read, and the operation where it is read. Whether the token is still
 // valid is checked before, and is not part of the key.
 type cachedVerdict struct {
 	key     string
-	verdict *verdict // with its encoded answer; shared, so never changed
+	verdict *verdict       // with its encoded answer; shared, so never changed
+	before  *cachedVerdict // another one that is kept, older; nil: none
 }
 
 // The limits of a cached verdict, in bytes; a larger answer is encoded each time.
@@ -66,15 +67,28 @@ func isAlphanumeric(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c 
 
 // cachedVerdict returns the verdict that is cached under key, or nil.
 func (k *cachedToken) cachedVerdict(key []byte) *verdict {
-	if last := k.verdict.Load(); last != nil && last.key == string(key) {
-		return last.verdict
+	for one := k.verdict.Load(); one != nil; one = one.before {
+		if one.key == string(key) {
+			return one.verdict
+		}
 	}
 	return nil
 }
 
-// cacheVerdict caches v, with its encoded answer, under key.
+// cacheVerdict caches v, with its encoded answer, under key, in the place of the oldest
+// one.
 func (k *cachedToken) cacheVerdict(key []byte, v *verdict) {
-	if len(v.encoded)+len(key)+v.decision.Size() <= maxVerdictBytes {
-		k.verdict.Store(&cachedVerdict{string(key), v})
+	if len(v.encoded)+len(key)+v.decision.Size() > maxVerdictBytes {
+		return
 	}
+	newest := &cachedVerdict{key: string(key), verdict: v}
+	last, others := newest, 0
+	for one := k.verdict.Load(); one != nil && others < k.others; one = one.before {
+		if one.key != newest.key {
+			last.before = &cachedVerdict{key: one.key, verdict: one.verdict}
+			last = last.before
+			others++
+		}
+	}
+	k.verdict.Store(newest)
 }

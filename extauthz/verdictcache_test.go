@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/doorward/doorward/extauthz/resource"
@@ -156,5 +157,43 @@ func TestLargeAnswersAreNotPinned(t *testing.T) {
 		if got := k.cachedVerdict([]byte("key")) != nil; got != want {
 			t.Errorf("%d bytes: pinned is %v", size, got)
 		}
+	}
+}
+
+// TestAFewVerdictsAreKept where operations decide, the last ones; elsewhere one.
+func TestAFewVerdictsAreKept(t *testing.T) {
+	for _, row := range []struct {
+		others int
+		cached string // one verdict for each letter, in this order
+		kept   string
+	}{
+		{0, "ab", "b"},
+		{otherVerdicts, "abcd", "abcd"},
+		{otherVerdicts, "abcde", "bcde"},
+		{otherVerdicts, "abcdaaaab", "abcd"},
+		{otherVerdicts, "abcdae", "acde"},
+	} {
+		k := &cachedToken{others: row.others}
+		last := map[string]*verdict{}
+		for _, key := range strings.Split(row.cached, "") {
+			last[key] = &verdict{encoded: []byte(key)}
+			k.cacheVerdict([]byte(key), last[key])
+		}
+		for key, want := range last {
+			if got := k.cachedVerdict([]byte(key)); (got == want) != strings.Contains(row.kept, key) || got != nil && got != want {
+				t.Errorf("%d others, %s: under %s there is %v", row.others, row.cached, key, got)
+			}
+		}
+	}
+	k := &cachedToken{claims: &token.Claims{}, others: otherVerdicts}
+	for i := range 100 {
+		k.cacheVerdict([]byte{byte(i)}, &verdict{})
+	}
+	count := 0
+	for one := k.verdict.Load(); one != nil; one = one.before {
+		count++
+	}
+	if plain := (&token.Claims{}); count != 1+otherVerdicts || k.weight()-weight(plain) != otherVerdicts*maxVerdictEntry {
+		t.Errorf("%d verdicts are kept, and %d bytes are counted for them", count, k.weight()-weight(plain))
 	}
 }

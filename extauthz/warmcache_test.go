@@ -173,6 +173,9 @@ func TestEachResourceKeyUnderAWarmCache(t *testing.T) {
 		a.headers = append(a.headers, [2]string{"x-forwarded-client-cert", "Hash=" + strings.Repeat("00", 32)})
 		return a
 	}
+	calling := func(tool string) func(*testService) clientRequest {
+		return func(d *testService) clientRequest { return post(d.token(), call(tool)) }
+	}
 	rows := map[string]warm{
 		"URI":    spec(nil, plain, func(s *resource.Spec) { s.URI = "https://mcp.example.com/mcp2" }),
 		"Name":   spec(nil, plain, func(s *resource.Spec) { s.Name = "climate" }),
@@ -209,10 +212,29 @@ func TestEachResourceKeyUnderAWarmCache(t *testing.T) {
 			s.ProofAlgorithms = []string{"EdDSA"}
 		}),
 		"ClientCertificate": spec(nil, certificate, func(s *resource.Spec) { s.ClientCertificate = "xfcc" }),
+		"Operations": spec(byOperation(nil), calling("search"), func(s *resource.Spec) {
+			s.Operations = []resource.Operation{{Method: "tools/call", Scopes: []string{"mcp:admin"}}}
+		}),
+		"OperationsDefault": spec(byOperation(nil), calling("search"), func(s *resource.Spec) { s.OperationsDefault = "deny" }),
+		"ChallengeScopes": spec(byOperation(func(s *resource.Spec) {
+			s.Operations = append(s.Operations, resource.Operation{Method: "tools/call", Scopes: []string{"mcp:write"}})
+		}), calling("delete_repo"), func(s *resource.Spec) { s.ChallengeScopes = "operation_and_granted" }),
+		"MCP": spec(byOperation(nil), func(d *testService) clientRequest {
+			return post(d.token(), "").withHeaders("tools/call", "search")
+		}, func(s *resource.Spec) { s.MCP.HeadersChecked = true }),
+		"Anonymous": spec(byOperation(nil), func(*testService) clientRequest { return post("", call("search")) }, func(s *resource.Spec) {
+			s.Anonymous = []resource.Operation{{Method: "tools/call", Name: "search"}}
+		}),
+		"AnonymousSessions": spec(byOperation(func(s *resource.Spec) {
+			s.Anonymous = []resource.Operation{{Method: "tools/call", Name: "search"}}
+		}), func(*testService) clientRequest {
+			a := post("", call("search"))
+			a.headers = append(a.headers, [2]string{"mcp-session-id", "1"})
+			return a
+		}, func(s *resource.Spec) { s.AnonymousSessions = true }),
+		"ExpiresHeader": spec(nil, plain, func(s *resource.Spec) { s.ExpiresHeader = true }),
 	}
-	// These have no effect yet.
-	covers(t, reflect.TypeFor[resource.Spec](), rows, "Operations", "OperationsDefault", "ChallengeScopes", "MCP",
-		"Anonymous", "AnonymousSessions", "ExpiresHeader")
+	covers(t, reflect.TypeFor[resource.Spec](), rows)
 	for name, row := range rows {
 		warmCaches(t, name, row)
 	}

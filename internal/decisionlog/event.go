@@ -34,6 +34,12 @@ type Event struct {
 
 	Resource string // its name
 
+	// The operation of MCP that the request asks for. OperationSource is "" where it was
+	// not read: then the event has nothing of it.
+	OperationMethod, OperationName, OperationVersion string
+	OperationSource                                  string
+	OperationTrusted                                 bool
+
 	TokenDigest [sha256.Size]byte // SHA-256 of the whole token; zero without a token
 	Issuer      string            // that is configured, whether or not the token was good
 	Client      string            // of a verified token, as all below
@@ -89,17 +95,20 @@ func (l *Log) keep(e *Event) *entry {
 
 // masks names what is in an event in part, see [form]. Of claims those on the
 // list are kept.
-type masks struct{ claims, host, method, path bool }
+type masks struct{ claims, host, method, path, operationMethod, operationName bool }
 
 // redact takes credentials out of what e holds, wherever a client, a token or a
 // rule that repeats them may have put one.
 func (e *entry) redact(before *Event) {
 	e.Method, e.Host, e.Path = redact.Text(e.Method), redact.Host(e.Host), redact.Path(e.Path)
 	e.Code, e.RequestID = redact.Text(e.Code), redact.ID(e.RequestID)
+	e.OperationMethod, e.OperationName = redact.Text(e.OperationMethod), redact.Text(e.OperationName)
+	e.OperationVersion = redact.Text(e.OperationVersion)
 	e.Client, e.KeyID = redact.ID(e.Client), redact.ID(e.KeyID)
 	e.masked = masks{
 		claims: len(before.Claims) > 0, host: e.Host != before.Host,
 		method: e.Method != before.Method, path: e.Path != before.Path,
+		operationMethod: e.OperationMethod != before.OperationMethod, operationName: e.OperationName != before.OperationName,
 	}
 }
 
@@ -119,6 +128,7 @@ func (e *entry) own() int {
 	single := [...]*string{
 		&e.Reason, &e.Rule, &e.Code, &e.RequestID, &e.Method, &e.Host, &e.Path, &e.SourceAddress,
 		&e.Resource, &e.Issuer, &e.Client, &e.BoundBy, &e.KeyID,
+		&e.OperationMethod, &e.OperationName, &e.OperationVersion, &e.OperationSource,
 	}
 	total := 0
 	for _, s := range single {

@@ -58,6 +58,14 @@ func appendInput(b []byte, e *entry) []byte {
 		b = append(appendName(b, "resource"), '{')
 		b = append(appendText(b, "name", e.Resource), '}')
 	}
+	if e.OperationSource != "" {
+		b = append(appendName(b, "mcp"), '{')
+		b = appendText(b, "method", e.OperationMethod)
+		b = appendText(b, "name", e.OperationName)
+		b = appendText(b, "protocol_version", e.OperationVersion)
+		b = appendText(b, "source", e.OperationSource)
+		b = append(strconv.AppendBool(appendName(b, "trusted"), e.OperationTrusted), '}')
+	}
 	if e.TokenDigest != [len(e.TokenDigest)]byte{} {
 		b = append(appendName(b, "token"), '{')
 		b = append(hex.AppendEncode(append(appendName(b, "digest"), '"'), e.TokenDigest[:]), '"')
@@ -97,6 +105,8 @@ func appendLeftOut(b []byte, e *entry) []byte {
 	}
 	b = append(b, ']')
 	b = appendMasked(b, e.masked.claims, "/input/claims")
+	b = appendMasked(b, e.masked.operationMethod, "/input/mcp/method")
+	b = appendMasked(b, e.masked.operationName, "/input/mcp/name")
 	b = appendMasked(b, e.masked.host, "/input/request/host")
 	b = appendMasked(b, e.masked.method, "/input/request/method")
 	b = appendMasked(b, e.masked.path, "/input/request/path")
