@@ -1,6 +1,7 @@
 package extauthz_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -26,8 +27,8 @@ func TestHTTPAuthAnswersAsCheckDoes(t *testing.T) {
 				d.state.Issuers[issuerURL].Keys.Close()
 			}
 			question := row.ask(d)
-			if question.body != "" || question.metadata != nil {
-				t.Skip("a handler reads no body before its answer")
+			if row.reason == reason.OperationUnknown {
+				t.Skip("a request over plain HTTP always has a body, if an empty one")
 			}
 			if question.extensions != nil {
 				skipped++
@@ -38,7 +39,7 @@ func TestHTTPAuthAnswersAsCheckDoes(t *testing.T) {
 		})
 	}
 	if skipped > namedByMesh ||
-		len(compared) < len(reason.All())-7 { // internal, overloaded, misconfigured, one to come, and three of bodies
+		len(compared) < len(reason.All())-5 { // internal, overloaded, misconfigured, operation_unknown, and one to come
 		t.Errorf("%d reasons compared, %d rows skipped", len(compared), skipped)
 	}
 }
@@ -107,7 +108,7 @@ func (a clientRequest) plain() *http.Request {
 	path, query, _ := strings.Cut(description.GetPath(), "?")
 	r := &http.Request{
 		Method: description.GetMethod(), Host: description.GetHost(), RequestURI: description.GetPath(),
-		URL: &url.URL{Path: path, RawQuery: query}, Header: http.Header{}, Body: http.NoBody,
+		URL: &url.URL{Path: path, RawQuery: query}, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(a.body)), ContentLength: int64(len(a.body)),
 	}
 	for _, header := range a.headers {
 		name := http.CanonicalHeaderKey(header[0])

@@ -8,6 +8,9 @@ import "strings"
 // "true" where the body is longer than what is sent, and otherwise "false". It is
 // false for what belongs to no resource.
 func (s *Server) ReadsOperation(authority, path string) bool {
+	if s == nil {
+		return false
+	}
 	state := s.state.Load()
 	if state == nil {
 		return false
