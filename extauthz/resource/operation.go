@@ -94,6 +94,16 @@ func (s Spec) ConfiguredScopes() []string {
 	return all
 }
 
+// LearntScopes returns those that a client can learn of: from a challenge, which names
+// the configured ones, or from scopes_supported of the document.
+func (s Spec) LearntScopes() []string {
+	all := s.ConfiguredScopes()
+	if supported, ok := s.Metadata["scopes_supported"].([]any); ok {
+		all = append(all, s.HeldScopes(texts(supported))...)
+	}
+	return all
+}
+
 // resourcesRead is the method whose entries cover others of the same URI.
 const resourcesRead = "resources/read"
 

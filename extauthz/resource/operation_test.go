@@ -141,6 +141,17 @@ func TestConfiguredScopes(t *testing.T) {
 	}
 }
 
+// TestLearntScopes: those of the document too, by their names here.
+func TestLearntScopes(t *testing.T) {
+	s := Spec{
+		ScopePrefix: "p/", Scopes: []string{"a"}, Operations: []Operation{{Scopes: []string{"b"}}},
+		Metadata: map[string]any{"scopes_supported": []any{"a", "p/c"}},
+	}
+	if got := s.LearntScopes(); !slices.Equal(got, []string{"a", "b", "a", "c"}) {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestOperationsAreCopied: no later write of the caller reaches a table.
 func TestOperationsAreCopied(t *testing.T) {
 	s := spec("https://h.example")

@@ -22,6 +22,8 @@ type Known struct {
 	Values map[string][]string
 	// Labels are those that every resource has.
 	Labels []string
+	// Scopes are those that a challenge or a document names; nil: not known.
+	Scopes []string
 	// Anonymous are the packages, such as "authz.weather", that decide on requests
 	// without a token.
 	Anonymous []string

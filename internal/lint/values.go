@@ -48,6 +48,9 @@ func (r *reader) member(c call, path ast.Ref, constant ast.Value) {
 			r.warn(c.at, fmt.Sprintf("input.claims.scope is one string, not a list, and %s is never in it", scope),
 				inScopes(scope))
 		}
+		if path.Equal(tokenScopes) {
+			r.unknownScope(c.at, scope)
+		}
 		return
 	}
 	for _, one := range elements(constant) {
@@ -71,6 +74,7 @@ var (
 	methodPath  = ast.MustParseRef("input.request.method")
 	requestPath = ast.MustParseRef("input.request.path")
 	scopeClaim  = ast.MustParseRef("input.claims.scope")
+	tokenScopes = ast.MustParseRef("input.token.scopes")
 	audience    = ast.MustParseRef("input.claims.aud")
 )
 

@@ -87,7 +87,7 @@ func warningAt(at *ast.Location, message, fix string) finding.Finding {
 
 // facts are the values of input that the configuration allows.
 func facts(src Sources) lint.Known {
-	k := lint.Known{Hidden: credential, Values: map[string][]string{
+	k := lint.Known{Hidden: credential, Scopes: src.Scopes, Values: map[string][]string{
 		"input.request.scheme": {"https", "http"},
 		"input.token.profile":  {"standard", "rfc9068"},
 		"input.token.binding":  {"none", "dpop", "mtls"},

@@ -39,6 +39,10 @@ type Sources struct {
 	Resources []Resource
 	Issuers   []string
 
+	// Scopes are those that a challenge or a document of a resource names, to warn
+	// about rules that deny without another; nil: not known.
+	Scopes []string
+
 	// Anonymous are the names of resources with operations that need no token, to
 	// warn about rules that read one.
 	Anonymous []string

@@ -159,8 +159,10 @@ func PolicySources(cfg *config.Config, paths []string, packages config.Packages)
 	if cfg == nil {
 		return src
 	}
+	src.Scopes = []string{}
 	for _, r := range cfg.Resources.All() {
 		src.Resources = append(src.Resources, policyResource(r))
+		src.Scopes = append(src.Scopes, r.LearntScopes()...)
 		if len(r.Anonymous) > 0 {
 			src.Anonymous = append(src.Anonymous, r.Name)
 		}
