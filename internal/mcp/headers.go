@@ -31,7 +31,7 @@ func readHeaders(get func(name string) []string) claim {
 		return claim{}
 	}
 	c := claim{present: true}
-	if len(methods) > 1 || !isPlain(methods[0]) || strings.Contains(methods[0], ",") || !isName(methods[0]) {
+	if len(methods) > 1 || !isText(methods[0]) || !isASCII(methods[0]) || strings.Contains(methods[0], ",") || !isName(methods[0]) {
 		c.fault = "Mcp-Method occurs twice or is no method"
 		return c
 	}
@@ -61,8 +61,11 @@ func readHeaders(get func(name string) []string) claim {
 	if naming == byRef {
 		c.unsure = "no revision has Mcp-Name with a completion"
 	}
-	if strings.Contains(names[0], ",") {
+	switch {
+	case strings.Contains(names[0], ","):
 		c.unsure = "Mcp-Name has a comma, and may be several headers that Envoy joined"
+	case !isASCII(names[0]):
+		c.unsure = "Mcp-Name is beyond ASCII and not encoded" // as the Go SDK sends it
 	}
 	return c
 }
@@ -75,7 +78,7 @@ const (
 // decodeName decodes a value once. It refuses what a server could decode in
 // another way: a prefix in another case, base64 that is not canonical.
 func decodeName(value string) (string, bool) {
-	if len(value) > len(encodedPrefix)+base64.StdEncoding.EncodedLen(MaxName)+len(encodedSuffix) || !isPlain(value) {
+	if len(value) > len(encodedPrefix)+base64.StdEncoding.EncodedLen(MaxName)+len(encodedSuffix) || !isText(value) {
 		return "", false
 	}
 	if len(value) < len(encodedPrefix) || !strings.EqualFold(value[:len(encodedPrefix)], encodedPrefix) {
@@ -92,15 +95,19 @@ func decodeName(value string) (string, bool) {
 	return string(decoded), isName(string(decoded))
 }
 
-// isPlain reports whether a value of a header has visible ASCII and inner spaces
-// alone. Anything else is encoded by clients, and trimmed or refused by servers.
-func isPlain(value string) bool {
+// isText reports whether a value of a header is UTF-8 without control characters,
+// and without spaces at its ends. Servers trim or refuse anything else.
+func isText(value string) bool {
 	for i := range len(value) {
-		if value[i] < ' ' || value[i] > '~' {
+		if value[i] < ' ' || value[i] == 0x7f {
 			return false
 		}
 	}
-	return strings.TrimSpace(value) == value
+	return utf8.ValidString(value) && strings.Trim(value, " ") == value
+}
+
+func isASCII(value string) bool {
+	return !strings.ContainsFunc(value, func(c rune) bool { return c >= utf8.RuneSelf })
 }
 
 // bodyHeaders returns the rule that the headers of a body break.

@@ -165,6 +165,7 @@ func TestReadAccepts(t *testing.T) {
 		{"a body and headers in a session", post(call("a"), "mcp-protocol-version: 2026-07-28", "mcp-session-id: s", "mcp-method: tools/list"), all, "body: tools/call=a"},
 		{"a body and a name that is missing, which the server refuses", post(call("a"), "mcp-protocol-version: 2026-07-28", "mcp-method: tools/call"), all, "body: tools/call=a"},
 		{"a body and a name with a comma", post(call("a,b"), "mcp-protocol-version: 2026-07-28", "mcp-method: tools/call", "mcp-name: a,b"), all, "body: tools/call=a,b"},
+		{"a body and a name beyond ASCII, as the Go SDK sends it", post(call("ä"), "mcp-protocol-version: 2026-07-28", "mcp-method: tools/call", "mcp-name: ä"), all, "body: tools/call=ä"},
 		{"a body and a name in base64", post(call("echo"), "mcp-protocol-version: 2026-07-28", "mcp-method: tools/call", "mcp-name: =?base64?ZWNobw==?="), all, "body: tools/call=echo"},
 		{"a task and its Mcp-Name", post(`{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"t"}}`, "mcp-protocol-version: 2026-07-28", "mcp-method: tasks/get", "mcp-name: t"), all, "body: tasks/get"},
 		{"headers", bare("mcp-method: tools/call", "mcp-name: echo"), byHeaders, "headers: tools/call=echo"},
