@@ -209,6 +209,9 @@ func sdksSuite(o options) (*suite, error) {
 	h := &suite{flag: suiteSDKs, name: "MCP clients through Envoy", head: []string{
 		"Client", "Operation by", "MCP server", "Revision", "Shown", "A refused call, as the client words it", "The same with `denials: json_rpc`",
 	}}
+	h.about = "Each client does it all twice, with plain refusals and with `denials: json_rpc`, which some clients need: go-sdk ends its session at a bare\n" +
+		"403. A step-up is a new login that a 403 for one tool starts. The go-sdk client offers no roots here: behind a server that asks for them\n" +
+		"its answer needs bodies. The TypeScript sdk, with a refresh token, refreshes instead of a step-up, and fails; here it has none."
 	s, missing, err := newSDKs(o, h.flag)
 	if h.missing = missing; missing != "" || err != nil {
 		return h, err
@@ -221,7 +224,9 @@ func sdksSuite(o options) (*suite, error) {
 			for _, c := range clients {
 				h.steps = append(h.steps, step{name: c.name, wanted: c.wanted(), do: func(ctx context.Context) (outcome, error) { return c.try(ctx, s, w, b) }})
 			}
-			h.steps = append(h.steps, step{name: where, wanted: "down", vital: true, do: s.close})
+			h.steps = append(h.steps,
+				step{name: "Inspector 2.12.0", wanted: inspected, do: func(ctx context.Context) (outcome, error) { return s.inspector(ctx, w, b) }},
+				step{name: where, wanted: "down", vital: true, do: s.close})
 		}
 	}
 	h.end = s.end

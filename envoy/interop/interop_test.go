@@ -16,10 +16,10 @@ import (
 )
 
 var (
-	only     = flag.String("only", "", "run one `suite` alone: oidc, keycloak, zitadel, spring, readers or messages")
+	only     = flag.String("only", "", "run one `suite` alone: oidc, keycloak, zitadel, spring, readers, messages, sdks, conformance or browser")
 	keep     = flag.Bool("keep", false, "leave everything running until Ctrl-C")
 	require  = flag.Bool("require", false, "fail where a suite cannot run")
-	write    = flag.Bool("record", false, "write the lines of the servers into the table of docs/providers.md, and the readings of the SDKs")
+	write    = flag.Bool("record", false, "write the lines of the servers into the table of docs/providers.md, the readings of the SDKs, and the picture of the page")
 	generate = flag.Int("documents", 0, "the `number` of documents that the SDKs read; 0 is 10,000")
 	tools    = flag.String("tools", "../../.tools", "`folder` that envoy/interop/install installed into")
 )
@@ -74,6 +74,9 @@ func TestInterop(t *testing.T) {
 		if err := results.record(guide, began.UTC()); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := results.document(document, suites, began.UTC()); err != nil {
+		t.Fatal(err)
 	}
 	if *keep {
 		page.running(suites)

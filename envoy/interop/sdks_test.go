@@ -70,13 +70,7 @@ func everything(ctx context.Context, s *sdks) (string, func() error, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	return addresses[0], process.Stop, process.Until(ctx, func(ctx context.Context) error {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addresses[0])
-		if err == nil {
-			err = conn.Close()
-		}
-		return err
-	})
+	return addresses[0], process.Stop, process.Until(ctx, func(ctx context.Context) error { return dial(ctx, addresses[0]) })
 }
 
 // way is how doorward learns the operation.
@@ -97,6 +91,7 @@ type sdks struct {
 	node, python     string
 	issuer           string
 	as               *testenv.Process
+	origins          []string // of pages that doorward answers; nil is none
 	front            *front
 }
 
@@ -177,13 +172,7 @@ func (s *sdks) startAS(ctx context.Context, redirects ...string) (outcome, error
 	if err != nil {
 		return outcome{}, err
 	}
-	return outcome{got: "up", note: s.issuer}, s.as.Until(ctx, func(ctx context.Context) error {
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addresses[0])
-		if err == nil {
-			err = conn.Close()
-		}
-		return err
-	})
+	return outcome{got: "up", note: s.issuer}, s.as.Until(ctx, func(ctx context.Context) error { return dial(ctx, addresses[0]) })
 }
 
 // open starts a front; the one before it has been closed.
@@ -214,9 +203,13 @@ func (s *sdks) open(ctx context.Context, w way, b backend) (outcome, error) {
 
 func (s *sdks) yaml(w way, f *front) string {
 	text := fmt.Sprintf("issuers:\n- issuer: %q\n  profile: rfc9068\nresources:\n", s.issuer)
+	pages := ""
+	if s.origins != nil {
+		pages = fmt.Sprintf("  cors: true\n  origins: [%q]\n", s.origins[0])
+	}
 	for name, keys := range map[string]string{f.plain: w.yaml, f.json: "denials: json_rpc, " + w.yaml} {
-		text += fmt.Sprintf("- resource: %q\n  scopes: [mcp:read]\n  mcp: {%s}\n  operations:\n"+
-			"  - {method: tools/call, name: %q, scopes: [mcp:write]}\n", name, keys, f.tools.stepUp.Name)
+		text += fmt.Sprintf("- resource: %q\n  scopes: [mcp:read]\n  mcp: {%s}\n%s  operations:\n"+
+			"  - {method: tools/call, name: %q, scopes: [mcp:write]}\n", name, keys, pages, f.tools.stepUp.Name)
 	}
 	return text + "policy: {paths: [policy/]}\ninsecure_http_hosts: [loopback, localhost]\nclock_skew: 1s\ndrain: 0s\n"
 }
@@ -228,9 +221,13 @@ func denying(name string) string {
 }
 
 func (s *sdks) close(context.Context) (outcome, error) {
+	return outcome{got: "down"}, s.closeFront()
+}
+
+func (s *sdks) closeFront() error {
 	f := s.front
 	s.front = nil
-	return outcome{got: "down"}, f.close()
+	return f.close()
 }
 
 func (f *front) close() error {

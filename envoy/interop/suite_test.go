@@ -16,6 +16,7 @@ type suite struct {
 	name    string   // as a person reads it
 	missing string   // why it cannot run here; "" if it can
 	head    []string // of its table in INTEROP.md; nil is none
+	about   string   // what a reader of the table should know
 	steps   []step
 	service *service
 	stopped bool
@@ -102,6 +103,9 @@ const (
 	suiteReaders  = "readers"
 	suiteMessages = "messages"
 	suiteSDKs     = "sdks"
+
+	suiteConformance = "conformance"
+	suiteBrowser     = "browser"
 )
 
 // The servers' names, as a person reads them, with the versions that are installed.
@@ -137,6 +141,8 @@ func (o options) suites() ([]*suite, error) {
 		{suiteZitadel, zitadelSuite},
 		{suiteSpring, springSuite},
 		{suiteSDKs, sdksSuite},
+		{suiteConformance, conformanceSuite},
+		{suiteBrowser, browserSuite},
 	}
 	var flags []string
 	for _, one := range all {
