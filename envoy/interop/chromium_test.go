@@ -35,23 +35,22 @@ func startChromium(ctx context.Context, program, profile string) (*chromium, err
 	// Its sandbox needs a user who is not root, or user namespaces; the page is ours.
 	command := exec.CommandContext(context.WithoutCancel(ctx), program, "--headless", "--remote-debugging-pipe", "--no-sandbox",
 		"--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-		"--user-data-dir="+profile, "--window-size=1100,520", "about:blank")
+		"--user-data-dir="+profile, "--window-size=1000,320", "about:blank")
 	command.ExtraFiles = []*os.File{theirIn, theirOut}
 	err = errors.Join(command.Start(), theirIn.Close(), theirOut.Close())
 	return &chromium{command: command, in: in, out: bufio.NewReader(out)}, err
 }
 
-func (c *chromium) stop() error {
+func (c *chromium) stop() {
 	if c == nil {
-		return nil
+		return
 	}
-	_, err := c.call("Browser.close", nil)
-	if err != nil {
+	c.session = ""
+	if _, err := c.call("Browser.close", nil); err != nil {
 		_ = c.command.Process.Kill()
 	}
 	_ = c.in.Close()
 	_ = c.command.Wait() // how it exits is no matter
-	return nil
 }
 
 // call sends a command and waits for its answer; events are passed over.

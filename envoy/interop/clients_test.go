@@ -171,7 +171,7 @@ func (c client) try(ctx context.Context, s *sdks, w way, b backend) (outcome, er
 
 // worded is a refusal as the client reports it to its user.
 func worded(r report) string {
-	const most = 160
+	const most = 240
 	text := strings.TrimPrefix(r.Refused, "failed: ")
 	return strings.ReplaceAll(text[:min(len(text), most)], "|", "\\|")
 }
@@ -225,7 +225,7 @@ func sdksSuite(o options) (*suite, error) {
 				h.steps = append(h.steps, step{name: c.name, wanted: c.wanted(), do: func(ctx context.Context) (outcome, error) { return c.try(ctx, s, w, b) }})
 			}
 			h.steps = append(h.steps,
-				step{name: "Inspector 2.12.0", wanted: inspected, do: func(ctx context.Context) (outcome, error) { return s.inspector(ctx, w, b) }},
+				step{name: nameInspector, wanted: inspected, do: func(ctx context.Context) (outcome, error) { return s.inspector(ctx, w, b) }},
 				step{name: where, wanted: "down", vital: true, do: s.close})
 		}
 	}

@@ -41,7 +41,7 @@ const asStraight = "as straight"
 var asking = []string{"tools-call-sampling", "tools-call-elicitation", "elicitation-sep1034-defaults", "elicitation-sep1330-enums"}
 
 func conformanceSuite(o options) (*suite, error) {
-	h := &suite{flag: suiteConformance, name: "Conformance suite 0.2.0-alpha.12", head: []string{
+	h := &suite{flag: suiteConformance, name: nameConformance, head: []string{
 		"Revision", "go-sdk 1.8.0 straight", "through the door, operation by filter", "through the door, operation by bodies",
 	}}
 	h.about = "Checks of `@modelcontextprotocol/conformance`, passed of all. A proxy adds a token, since the suite sends none. Every tool call, prompt and\n" +

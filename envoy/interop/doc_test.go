@@ -5,6 +5,10 @@
 // and starts them. Where lighttpd and PHP are installed, it compares how they read
 // names with the models of package readers.
 //
+// It also runs MCP clients of others, the official conformance suite and, where
+// Chromium is installed, a page with the TypeScript client, through Envoy with
+// operations configured, and writes envoy/INTEROP.md.
+//
 // `make interop` installs the servers and runs TestInterop, which takes minutes
 // and has the build tag interop. The other tests here are those of its parts.
 package interop

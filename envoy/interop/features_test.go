@@ -159,3 +159,30 @@ func TestTheNamesHaveTheVersions(t *testing.T) {
 		}
 	}
 }
+
+// TestTheClientsHaveTheVersions that are installed.
+func TestTheClientsHaveTheVersions(t *testing.T) {
+	names := []string{nameInspector, nameConformance, nameEverything}
+	for _, c := range clients {
+		names = append(names, c.name)
+	}
+	for file, pattern := range map[string]string{
+		"sdks/package.json":     `"@modelcontextprotocol/[a-z-]+": "(\S+)"`,
+		"sdks/requirements.txt": `(?m)^mcp==(\S+)`,
+		"../../go.mod":          `modelcontextprotocol/go-sdk v(\S+)`,
+	} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := regexp.MustCompile(pattern).FindAllSubmatch(text, -1)
+		if found == nil {
+			t.Errorf("%s has no version", file)
+		}
+		for _, version := range found {
+			if !slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, " "+string(version[1])) }) {
+				t.Errorf("%s: %s is in none of %q", file, version[0], names)
+			}
+		}
+	}
+}

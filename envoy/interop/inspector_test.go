@@ -9,39 +9,45 @@ import (
 )
 
 // inspected is what the Inspector should show. Its command line logs in at a
-// terminal alone, so that it gets a token; without one it says so with exit 3.
-const inspected = "no token: exit 3, list: ok, call: ok, refused: exit 1, step-up needed: exit 1"
+// terminal alone, so that it gets a token. Its exit 3 asks for a login, which it
+// also does after a 403 that is no JSON-RPC error.
+const inspected = "no token: exit 3, list: ok, call: ok, refused: exit 3, step-up needed: exit 1, refused with json_rpc: exit 3"
 
 // inspector asks with the command line of the MCP Inspector.
 func (s *sdks) inspector(ctx context.Context, w way, b backend) (outcome, error) {
-	user, err := login{
-		authorize: s.issuer + "/auth", token: s.issuer + "/token", client: "app", public: true, scope: "openid mcp:read", resource: s.front.plain,
-	}.run(ctx)
-	if err != nil {
-		return outcome{}, err
+	authorization := map[string]string{}
+	for _, resource := range []string{s.front.plain, s.front.json} {
+		user, err := login{
+			authorize: s.issuer + "/auth", token: s.issuer + "/token", client: "app", public: true, scope: "openid mcp:read", resource: resource,
+		}.run(ctx)
+		if err != nil {
+			return outcome{}, err
+		}
+		authorization[resource] = "Authorization: Bearer " + user.Access
 	}
-	withToken := []string{"--header", "Authorization: Bearer " + user.Access}
-	call := func(t tool) []string {
-		args := append([]string{"--method", "tools/call", "--tool-name", t.Name}, withToken...)
+	call := func(t tool, header string) []string {
+		args := []string{"--method", "tools/call", "--tool-name", t.Name, "--header", header}
 		for name, value := range t.Arguments {
 			args = append(args, "--tool-arg", fmt.Sprint(name, "=", value))
 		}
 		return args
 	}
 	var results []string
-	var words string
+	words := map[string]string{}
+	plain := authorization[s.front.plain]
 	for _, row := range []struct {
-		name string
-		args []string
+		name, url string
+		args      []string
 	}{
-		{"no token", []string{"--method", "tools/list"}},
-		{"list", append([]string{"--method", "tools/list"}, withToken...)},
-		{"call", call(b.tools.call)},
-		{"refused", call(b.tools.refused)},
-		{"step-up needed", call(b.tools.stepUp)},
+		{"no token", s.front.plain, []string{"--method", "tools/list"}},
+		{"list", s.front.plain, []string{"--method", "tools/list", "--header", plain}},
+		{"call", s.front.plain, call(b.tools.call, plain)},
+		{"refused", s.front.plain, call(b.tools.refused, plain)},
+		{"step-up needed", s.front.plain, call(b.tools.stepUp, plain)},
+		{"refused with json_rpc", s.front.json, call(b.tools.refused, authorization[s.front.json])},
 	} {
 		args := append([]string{
-			"node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js", "--cli", s.front.plain,
+			"node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js", "--cli", row.url,
 			"--transport", "http", "--stored-auth-only", "--format", "json", "-q",
 		}, row.args...)
 		_, err := s.run(ctx, s.node, args...)
@@ -51,13 +57,13 @@ func (s *sdks) inspector(ctx context.Context, w way, b backend) (outcome, error)
 			results = append(results, row.name+": ok")
 		case errors.As(err, &exit):
 			results = append(results, fmt.Sprintf("%s: exit %d", row.name, exit.ExitCode()))
-			if row.name == "refused" {
-				words = worded(report{Refused: strings.TrimSpace(string(exit.Stderr))})
-			}
+			words[row.name] = worded(report{Refused: strings.TrimSpace(string(exit.Stderr))})
 		default:
 			return outcome{}, err
 		}
 	}
 	got := strings.Join(results, ", ")
-	return outcome{got: got, note: words, cells: []string{"Inspector 2.12.0", w.name, b.name, "", got, words, ""}}, nil
+	return outcome{got: got, note: words["refused"], cells: []string{
+		nameInspector, w.name, b.name, "", got, words["refused"], words["refused with json_rpc"],
+	}}, nil
 }

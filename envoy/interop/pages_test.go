@@ -59,7 +59,8 @@ func browserSuite(o options) (*suite, error) {
 		)
 	}
 	h.end = func() error {
-		problems := []error{p.browser.stop(), s.end()}
+		p.browser.stop()
+		problems := []error{s.end()}
 		for _, server := range p.servers {
 			problems = append(problems, server.Close())
 		}

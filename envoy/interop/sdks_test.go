@@ -37,7 +37,7 @@ var goTools = toolSet{
 var backends = []backend{
 	{"go-sdk 1.8.0, stateless", goTools, goServer(false)},
 	{"go-sdk 1.8.0, sessions", goTools, goServer(true)},
-	{"server-everything 2026.8.31", toolSet{
+	{nameEverything, toolSet{
 		call:    tool{"echo", map[string]any{"message": "hi"}},
 		refused: tool{"get-env", map[string]any{}},
 		stepUp:  tool{"get-sum", map[string]any{"a": 1, "b": 2}},

@@ -114,6 +114,10 @@ const (
 	nameKeycloak = "Keycloak 26.7.3"
 	nameZitadel  = "zitadel/oidc 3.51.17"
 	nameSpring   = "Spring Authorization Server, Boot 4.1.0"
+
+	nameInspector   = "Inspector 2.12.0"
+	nameConformance = "Conformance suite 0.2.0-alpha.12"
+	nameEverything  = "server-everything 2026.8.31"
 )
 
 // options are the flags of TestInterop and what it made of them.
