@@ -222,10 +222,10 @@ func sdksSuite(o options) (*suite, error) {
 			where := w.name + ", " + b.name
 			h.steps = append(h.steps, step{name: where, wanted: "up", vital: true, do: func(ctx context.Context) (outcome, error) { return s.open(ctx, w, b) }})
 			for _, c := range clients {
-				h.steps = append(h.steps, step{name: c.name, wanted: c.wanted(), do: func(ctx context.Context) (outcome, error) { return c.try(ctx, s, w, b) }})
+				h.steps = append(h.steps, step{name: c.name, wanted: c.wanted(), within: 3 * time.Minute, do: func(ctx context.Context) (outcome, error) { return c.try(ctx, s, w, b) }})
 			}
 			h.steps = append(h.steps,
-				step{name: nameInspector, wanted: inspected, do: func(ctx context.Context) (outcome, error) { return s.inspector(ctx, w, b) }},
+				step{name: nameInspector, wanted: inspected, within: 3 * time.Minute, do: func(ctx context.Context) (outcome, error) { return s.inspector(ctx, w, b) }},
 				step{name: where, wanted: "down", vital: true, do: s.close})
 		}
 	}

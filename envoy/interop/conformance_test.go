@@ -60,7 +60,7 @@ func conformanceSuite(o options) (*suite, error) {
 			return c.straight(ctx, wire.revision, wire.flag)
 		}})
 		for _, w := range ways {
-			h.steps = append(h.steps, step{name: w.name + ", " + wire.revision, wanted: asStraight, do: func(ctx context.Context) (outcome, error) {
+			h.steps = append(h.steps, step{name: w.name + ", " + wire.revision, wanted: asStraight, within: 5 * time.Minute, do: func(ctx context.Context) (outcome, error) {
 				return c.through(ctx, wire.revision, wire.flag, w)
 			}})
 		}
