@@ -19,6 +19,11 @@ func preflight(origin string, more ...[2]string) clientRequest {
 
 func withCORS(p *plan) { p.resources[0].CORS = true }
 
+func withApplications(p *plan) {
+	withCORS(p)
+	p.resources[0].Origins = []string{"vscode-webview://0f1g2h3jk4", "app://obsidian.md", "null"}
+}
+
 // corsOf are the headers of CORS that an answer writes, with what Envoy does where
 // the server wrote the same.
 func corsOf(response *authv3.CheckResponse) map[string]string {
@@ -57,6 +62,9 @@ func TestPreflight(t *testing.T) {
 			preflight("https://app.example.com", [2]string{"access-control-request-headers", "x-evil, Mcp-Param-City,mcp-param-, mcp-param-a\"b, mcp-param-" + strings.Repeat("x", 200)}),
 			"preflight", allowedNames + ", mcp-param-city",
 		},
+		{"an application", withApplications, preflight("vscode-webview://0f1g2h3jk4"), "preflight", allowedNames},
+		{"another application", withApplications, preflight("vscode-webview://evil"), "origin_not_allowed", ""},
+		{"a sandbox", withApplications, preflight("null"), "preflight", allowedNames},
 		{"another origin", withCORS, preflight("https://evil.example.com"), "origin_not_allowed", ""},
 		{"a resource without cors", func(*plan) {}, preflight("https://app.example.com"), "no_credentials", ""},
 		{"no origin", withCORS, clientRequest{method: "OPTIONS", headers: [][2]string{{"access-control-request-method", "POST"}}}, "no_credentials", ""},
