@@ -3,7 +3,8 @@
 // a real Envoy and a real MCP server on loopback. It sends tokens that must pass
 // and tokens that must not; it rotates keys of the first two under load, and stops
 // and starts them. Where lighttpd and PHP are installed, it compares how they read
-// names with the models of package readers.
+// names with the models of package readers. It compares how the MCP SDKs read messages
+// with how package mcp does, and tries which of their servers check the headers.
 //
 // It also runs MCP clients of others, the official conformance suite and, where
 // Chromium is installed, a page with the TypeScript client, through Envoy with

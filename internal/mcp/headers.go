@@ -31,7 +31,7 @@ func readHeaders(get func(name string) []string) claim {
 		return claim{}
 	}
 	c := claim{present: true}
-	if len(methods) > 1 || !isText(methods[0]) || !isASCII(methods[0]) || strings.Contains(methods[0], ",") || !isName(methods[0]) {
+	if len(methods) > 1 || !isMethod(methods[0]) {
 		c.fault = "Mcp-Method occurs twice or is no method"
 		return c
 	}
@@ -93,6 +93,11 @@ func decodeName(value string) (string, bool) {
 		return "", false
 	}
 	return string(decoded), isName(string(decoded))
+}
+
+// isMethod refuses a comma too, which joins two headers.
+func isMethod(value string) bool {
+	return isText(value) && isASCII(value) && !strings.Contains(value, ",") && isName(value)
 }
 
 // isText reports whether a value of a header is UTF-8 without control characters,
