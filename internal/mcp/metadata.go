@@ -20,9 +20,6 @@ const methodOfResponse = "__jsonrpc_response"
 // where the filter refuses nothing, its status is ok also for a second document, a
 // duplicate key or a body that was cut, and passthrough_reason alone says so.
 func readMetadata(wire []byte) claim {
-	if len(wire) == 0 {
-		return claim{}
-	}
 	var status, method, isRequest, isTruncated, reason, id, params value
 	ok := eachField(wire, func(name []byte, v value) {
 		switch string(name) {

@@ -150,6 +150,7 @@ func TestReadRefusesMetadata(t *testing.T) {
 		{"no params", filtered(`{"method":"tools/call"}`), all, noFilter},
 		{"no name", filtered(`{"method":"tools/call","params":{"uri":"a:b"}}`), all, noFilter},
 		{"the name a number", filtered(`{"method":"tools/call","params":{"name":7}}`), all, noFilter},
+		{"the name an object", filtered(`{"method":"tools/call","params":{"name":{"name":"a"}}}`), all, noFilter},
 		{"the name empty", filtered(`{"method":"tools/call","params":{"name":""}}`), all, noFilter},
 		{"the name too long", filtered(`{"method":"tools/call","params":{"name":"` + strings.Repeat("a", MaxName+1) + `"}}`), all, noFilter},
 		{"the name beside params", filtered(`{"method":"tools/call","name":"a"}`), all, noFilter},
