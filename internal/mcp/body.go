@@ -20,7 +20,7 @@ func readBody(body []byte, allowBatch bool) (operations []Operation, id []byte, 
 	if s.unknown != "" {
 		return nil, nil, Unknown, s.unknown
 	}
-	return s.operations, s.id(), NoFault, ""
+	return s.operations, s.message.id(), NoFault, ""
 }
 
 // slot is a member of a message whose value matters.
@@ -163,7 +163,7 @@ func (m *message) named(text string) (Operation, Fault, string) {
 	return operation, NoFault, ""
 }
 
-// id is what a JSON-RPC error may answer to.
+// id is what a JSON-RPC error may answer to. After a batch there is none.
 func (m *message) id() []byte {
 	id := m[identifier]
 	if len(id) > maxID || !id.Is('"') && !id.Is('0') {

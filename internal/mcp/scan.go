@@ -171,9 +171,6 @@ func (s *scanner) open(isObject bool) string {
 	case s.depth == 0 && s.batch:
 		place = inBatch
 	}
-	if !isObject && place != inBatch {
-		place = elsewhere
-	}
 	if detail := s.value(s.doc[s.offset-1 : s.offset]); detail != "" {
 		return detail
 	}
@@ -234,14 +231,6 @@ func (s *scanner) name(quoted []byte) string {
 		}
 	}
 	return ""
-}
-
-// id is that of the only message.
-func (s *scanner) id() []byte {
-	if s.batch {
-		return nil
-	}
-	return s.message.id()
 }
 
 // fault replaces the decoder's words, which may repeat the body.
