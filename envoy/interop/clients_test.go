@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -37,9 +38,12 @@ type report struct {
 // client is an MCP client that is tried.
 type client struct {
 	name  string
+	home  string // its project
 	run   func(context.Context, *sdks, plan) (report, error)
 	plain string // what its session does after a 403 that is no JSON-RPC error
 }
+
+const projects = "https://github.com/modelcontextprotocol/"
 
 const (
 	goesOn = "goes on"
@@ -47,10 +51,10 @@ const (
 )
 
 var clients = []client{
-	{"TypeScript sdk 1.32.2", nodeClient("sdk"), goesOn},
-	{"TypeScript client 2.4.0", nodeClient("client"), goesOn},
-	{"Python mcp 2.3.0", pythonClient, goesOn},
-	{"go-sdk 1.8.0", goClient, ends},
+	{"TypeScript sdk 1.32.2", projects + "typescript-sdk", nodeClient("sdk"), goesOn},
+	{"TypeScript client 2.4.0", projects + "typescript-sdk", nodeClient("client"), goesOn},
+	{"Python mcp 2.3.0", projects + "python-sdk", pythonClient, goesOn},
+	{"go-sdk 1.8.0", projects + "go-sdk", goClient, ends},
 }
 
 func nodeClient(which string) func(context.Context, *sdks, plan) (report, error) {
@@ -165,15 +169,21 @@ func (c client) try(ctx context.Context, s *sdks, w way, b backend) (outcome, er
 	got := shown(reports[0], reports[1], reports[2])
 	return outcome{
 		got: got, note: "revision " + reports[0].Revision,
-		cells: []string{c.name, w.name, b.name, reports[0].Revision, got, worded(reports[0]), worded(reports[1])},
+		cells: []string{linked(c.name, c.home), w.name, b.name, reports[0].Revision, got},
+		words: []string{c.name, worded(reports[0]), worded(reports[1])},
 	}, nil
 }
 
+func linked(name, url string) string { return "[" + name + "](" + url + ")" }
+
+// ids are those of requests, which differ from run to run.
+var ids = regexp.MustCompile(`(\\?"id\\?":) ?\d+`)
+
 // worded is a refusal as the client reports it to its user.
 func worded(r report) string {
-	const most = 240
-	text := strings.TrimPrefix(r.Refused, "failed: ")
-	return strings.ReplaceAll(text[:min(len(text), most)], "|", "\\|")
+	const most = 300
+	text := ids.ReplaceAllString(strings.TrimPrefix(r.Refused, "failed: "), "$1 n")
+	return "`" + text[:min(len(text), most)] + "`"
 }
 
 // shown lists what worked, as in wanted; what did not is in it with the client's words.
@@ -207,8 +217,8 @@ func after(r report) string {
 // sdksSuite prepares every client, both ways, before every MCP server.
 func sdksSuite(o options) (*suite, error) {
 	h := &suite{flag: suiteSDKs, name: "MCP clients through Envoy", head: []string{
-		"Client", "Operation by", "MCP server", "Revision", "Shown", "A refused call, as the client words it", "The same with `denials: json_rpc`",
-	}}
+		"Client", "Operation by", "MCP server", "Revision", "Shown",
+	}, words: []string{"Client", "What it reports of a refused call", "With `denials: json_rpc`"}}
 	h.about = "Each client does it all twice, with plain refusals and with `denials: json_rpc`, which some clients need: go-sdk ends its session at a bare\n" +
 		"403. A step-up is a new login that a 403 for one tool starts. The go-sdk client offers no roots here: behind a server that asks for them\n" +
 		"its answer needs bodies. The TypeScript sdk, with a refresh token, refreshes instead of a step-up, and fails; here it has none."

@@ -27,7 +27,7 @@ type conformance struct {
 	server string // the program
 	proxy  *http.Server
 	alone  map[string]result // by revision: without Envoy
-	cells  []string          // through the door, by way
+	cells  []string          // through Envoy and doorward, by way
 }
 
 // wires are the revisions, and the mode of the server that has them.
@@ -42,7 +42,7 @@ var asking = []string{"tools-call-sampling", "tools-call-elicitation", "elicitat
 
 func conformanceSuite(o options) (*suite, error) {
 	h := &suite{flag: suiteConformance, name: nameConformance, head: []string{
-		"Revision", "go-sdk 1.8.0 straight", "through the door, operation by filter", "through the door, operation by bodies",
+		"Revision", "go-sdk 1.8.0 alone", "through Envoy and doorward, by filter", "through Envoy and doorward, by bodies",
 	}}
 	h.about = "Checks of `@modelcontextprotocol/conformance`, passed of all. A proxy adds a token, since the suite sends none. Every tool call, prompt and\n" +
 		"resource needs `mcp:write`, and what no entry matches is denied."
@@ -215,7 +215,7 @@ func (c *conformance) through(ctx context.Context, revision, flag string, w way)
 	return o, errors.Join(err, c.shut(), c.closeFront())
 }
 
-// compare asks through the door, and makes the line of the revision after the last way.
+// compare asks through Envoy, and makes the line of the revision after the last way.
 func (c *conformance) compare(ctx context.Context, revision string, w way) (o outcome, err error) {
 	wanted := c.alone[revision]
 	var found result

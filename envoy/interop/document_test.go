@@ -29,13 +29,31 @@ func (r *results) section(s *suite, day time.Time) string {
 	if s.about != "" {
 		text.WriteString("\n" + s.about + "\n")
 	}
-	fmt.Fprintf(&text, "\n| %s |\n|%s\n", strings.Join(s.head, " | "), strings.Repeat("---|", len(s.head)))
+	var lines, words []string
 	for _, row := range r.rows {
-		if row.suite == s.flag && row.cells != nil {
-			fmt.Fprintf(&text, "| %s |\n", strings.Join(row.cells, " | "))
+		if row.suite != s.flag {
+			continue
+		}
+		if row.cells != nil {
+			lines = append(lines, strings.Join(row.cells, " | "))
+		}
+		if line := strings.Join(row.words, " | "); row.words != nil && !slices.Contains(words, line) {
+			words = append(words, line)
 		}
 	}
+	text.WriteString(table(s.head, lines))
+	if s.words != nil {
+		text.WriteString(table(s.words, words))
+	}
 	return text.String()
+}
+
+func table(head, lines []string) string {
+	text := fmt.Sprintf("\n| %s |\n|%s\n", strings.Join(head, " | "), strings.Repeat("---|", len(head)))
+	for _, line := range lines {
+		text += "| " + line + " |\n"
+	}
+	return text
 }
 
 // document writes the sections of the suites that were run, and keeps those of others.
@@ -66,15 +84,15 @@ func (r *results) document(file string, suites []*suite, day time.Time) error {
 func TestDocument(t *testing.T) {
 	file := t.TempDir() + "/page.md"
 	day := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
-	first := &suite{flag: "a", name: "First", head: []string{"x", "y"}, about: "Words."}
+	first := &suite{flag: "a", name: "First", head: []string{"x", "y"}, words: []string{"w"}, about: "Words."}
 	second := &suite{flag: "b", name: "Second", head: []string{"z"}}
 	r := &results{rows: []row{
-		{suite: "a", cells: []string{"1", "2"}},
-		{suite: "a"},
+		{suite: "a", cells: []string{"1", "2"}, words: []string{"4"}},
+		{suite: "a", words: []string{"4"}},
 		{suite: "b", cells: []string{"3"}},
 	}}
 	none, missing := &suite{flag: "c", name: "No table"}, &suite{flag: "b", name: "Second", head: []string{"z"}, missing: "Node is missing"}
-	const one, two = "\n## First\n\nRun on 2026-11-26.\n\nWords.\n\n| x | y |\n|---|---|\n| 1 | 2 |\n", "\n## Second\n\nRun on 2026-11-26.\n\n| z |\n|---|\n| 3 |\n"
+	const one, two = "\n## First\n\nRun on 2026-11-26.\n\nWords.\n\n| x | y |\n|---|---|\n| 1 | 2 |\n\n| w |\n|---|\n| 4 |\n", "\n## Second\n\nRun on 2026-11-26.\n\n| z |\n|---|\n| 3 |\n"
 	for i, run := range []struct {
 		suites []*suite
 		want   string

@@ -63,7 +63,8 @@ func (s *sdks) inspector(ctx context.Context, w way, b backend) (outcome, error)
 		}
 	}
 	got := strings.Join(results, ", ")
-	return outcome{got: got, note: words["refused"], cells: []string{
-		nameInspector, w.name, b.name, "", got, words["refused"], words["refused with json_rpc"],
-	}}, nil
+	return outcome{
+		got: got, note: words["refused"], cells: []string{linked(nameInspector, projects+"inspector"), w.name, b.name, "", got},
+		words: []string{nameInspector, words["refused"], words["refused with json_rpc"]},
+	}, nil
 }

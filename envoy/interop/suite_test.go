@@ -16,6 +16,7 @@ type suite struct {
 	name    string   // as a person reads it
 	missing string   // why it cannot run here; "" if it can
 	head    []string // of its table in INTEROP.md; nil is none
+	words   []string // head of the table below it; nil is none
 	about   string   // what a reader of the table should know
 	steps   []step
 	service *service
@@ -34,10 +35,11 @@ type step struct {
 }
 
 // outcome is what a step found. The note is for a reader and is not compared, nor
-// are cells: a line of the suite's table in INTEROP.md.
+// are cells, a line of the suite's table in INTEROP.md, and words, a line of the
+// table below it.
 type outcome struct {
-	got, note string
-	cells     []string
+	got, note    string
+	cells, words []string
 }
 
 // run takes the steps in order, and counts the rest as not tried once a vital
@@ -76,7 +78,7 @@ func (s step) take(ctx context.Context, server string, page *page) row {
 		o.got = "error: " + err.Error()
 	}
 	r := row{
-		server: server, feature: s.feature, step: s.name, wanted: s.wanted, got: o.got, note: o.note, cells: o.cells, took: time.Since(began),
+		server: server, feature: s.feature, step: s.name, wanted: s.wanted, got: o.got, note: o.note, cells: o.cells, words: o.words, took: time.Since(began),
 	}
 	page.end(r)
 	return r

@@ -19,7 +19,7 @@ type results struct {
 type row struct {
 	server, step, wanted, got, note string
 	suite                           string   // its flag
-	cells                           []string // of the table in INTEROP.md
+	cells, words                    []string // of the tables in INTEROP.md
 	feature                         feature
 	took                            time.Duration
 }
