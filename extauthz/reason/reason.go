@@ -38,7 +38,7 @@ const (
 	SignatureInvalid                             // the signature does not verify
 	TokenRevoked                                 // a revocation names the token, its subject, client or key
 	BindingUnproven                              // cnf demands a proof that is absent
-	DPoPProofInvalid                             // the proof does not show possession of the key (RFC 9449, section 4.3)
+	DPoPProofInvalid                             // the proof does not show possession (RFC 9449, section 4.3)
 	DPoPNonceRequired                            // the proof carries no nonce of ours that holds (RFC 9449, section 9)
 	AudienceMismatch                             // aud does not name this resource (RFC 8707)
 	Passthrough                                  // the decision would leave the credential on the request

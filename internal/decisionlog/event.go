@@ -108,7 +108,8 @@ func (e *entry) redact(before *Event) {
 	e.masked = masks{
 		claims: len(before.Claims) > 0, host: e.Host != before.Host,
 		method: e.Method != before.Method, path: e.Path != before.Path,
-		operationMethod: e.OperationMethod != before.OperationMethod, operationName: e.OperationName != before.OperationName,
+		operationMethod: e.OperationMethod != before.OperationMethod,
+		operationName:   e.OperationName != before.OperationName,
 	}
 }
 
