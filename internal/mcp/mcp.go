@@ -171,8 +171,6 @@ func (r Reading) from(c claim, beside others) Reading {
 		return r.fail(Unknown, "headers alone are not trusted here")
 	case !r.Trusted:
 		return r.fail(Unknown, "filter metadata alone is not trusted here")
-	case c.fault != "":
-		return r.fail(Unknown, c.fault)
 	case c.unsure != "":
 		return r.fail(Unknown, c.unsure)
 	}

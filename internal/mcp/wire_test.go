@@ -103,3 +103,14 @@ func TestReadAllocations(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesReset: a scanner in the pool keeps room for ordinary bodies alone.
+func TestNamesReset(t *testing.T) {
+	for size, kept := range map[int]bool{many: true, many + 1: false} {
+		n := names{spans: make([]span, size), table: make([]uint32, size), unquoted: [2][]byte{nil, make([]byte, size)}}
+		n.reset()
+		if len(n.spans) > 0 || cap(n.spans) > 0 != kept || len(n.table) > 0 != kept || n.unquoted[1] != nil != kept {
+			t.Errorf("%d: %d, %d and %d are kept", size, cap(n.spans), len(n.table), len(n.unquoted[1]))
+		}
+	}
+}
