@@ -135,27 +135,46 @@ func rewrite(s string, strict strictness) string {
 
 func inWord(c byte) bool { return isBase64url(c) || strings.IndexByte("~+=%.", c) >= 0 }
 
-// hideIn removes credentials from one word: the whole word where it has a token, or a
-// random part behind escapes, else each random part. What looks like an escape may be
-// none, so the word as it is written is tested too.
+// hideIn removes credentials from one word: the whole word where it has a token, else
+// each random part, and each piece between two of them with a random part behind
+// escapes. What looks like an escape may be none, so the word as it is written is
+// tested too. Its time is linear, since a client writes the word.
 func hideIn(word string, strict strictness) string {
 	if len(word) < shortest {
 		return word
 	}
-	decoded := unescape(word)
 	switch {
-	case isToken(word), isToken(decoded):
+	case isToken(word), isToken(unescape(word)):
 		return Mark
 	case strict == tokens:
 		return word
 	}
-	if begin, end := randomPart(word, strict); begin < end {
-		return hideIn(word[:begin], strict) + Mark + hideIn(word[end:], strict)
+	var clean strings.Builder
+	for {
+		begin, end := randomPart(word, strict)
+		if begin == end {
+			break
+		}
+		clean.WriteString(hideEscaped(word[:begin], strict))
+		clean.WriteString(Mark)
+		word = word[end:]
 	}
-	if begin, end := randomPart(decoded, strict); begin < end {
+	if clean.Len() == 0 {
+		return hideEscaped(word, strict)
+	}
+	clean.WriteString(hideEscaped(word, strict))
+	return clean.String()
+}
+
+// hideEscaped removes a piece of a word that has a random part behind escapes.
+func hideEscaped(piece string, strict strictness) string {
+	if len(piece) < shortest || strings.IndexByte(piece, '%') < 0 {
+		return piece
+	}
+	if begin, end := randomPart(unescape(piece), strict); begin < end {
 		return Mark
 	}
-	return word
+	return piece
 }
 
 // randomPart are the bounds of the first random part of a word; 0, 0 without one.
@@ -182,17 +201,18 @@ func isToken(word string) bool {
 	if strings.Count(word, ".") < 2 {
 		return false
 	}
-	for i := range len(word) {
+	for i := 0; i < len(word); i++ {
 		if word[i] != 'e' || !beginsObject(word[i:]) {
 			continue
 		}
 		part := partEnd(word, i)
-		if part == len(word) || word[part] != '.' {
-			continue
+		if part == len(word) {
+			return false
 		}
-		if next := partEnd(word, part+1); next < len(word) && word[next] == '.' {
+		if next := partEnd(word, part+1); word[part] == '.' && next < len(word) && word[next] == '.' {
 			return true
 		}
+		i = part // the same comes after whatever else begins in this part
 	}
 	return false
 }

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 const (
@@ -161,5 +162,20 @@ func TestWhatIsCleanCostsNothing(t *testing.T) {
 	_, _ = rand.Read(secret)
 	if bytes.Contains([]byte(Text(hex.EncodeToString(secret))), []byte(hex.EncodeToString(secret))) {
 		t.Error("a random string stays")
+	}
+}
+
+// TestTimeIsLinear: a client writes names of 8 KiB, and many of them in one batch, of
+// which each answer shows a redacted form.
+func TestTimeIsLinear(t *testing.T) {
+	for _, unit := range []string{"eeee1e1e1eeeeeeeeeeeeeee.", "eyJhbGciOiJI", "a1a1a1a1a1a1a1a1a1a1a1a.", "e%41", "1e."} {
+		for _, end := range []string{"", ".a=.", "%"} {
+			long := strings.Repeat(unit, (256<<10)/len(unit)) + end
+			start := time.Now()
+			Text(long)
+			if took := time.Since(start); took > 2*time.Second { // some 15 ms; 5 s and more where it is quadratic
+				t.Errorf("%s…%s: %v", unit, end, took)
+			}
+		}
 	}
 }
