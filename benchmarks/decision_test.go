@@ -44,6 +44,7 @@ func decisionInput(n int) policy.Input {
 			"tenant": "acme", "jti": strconv.Itoa(n), "iat": json.Number("1700000000"), "exp": json.Number("1700003600"),
 		},
 		Token: policy.Token{Issuer: issuerURL, Client: "app", Scopes: []string{"mcp:read", "mcp:write"}, Profile: "standard", BoundBy: "aud", Marked: true, Recent: true},
+		Fixed: policy.Fixed{State: 1, Resource: resourceURI, Issuer: issuerURL},
 	}
 }
 

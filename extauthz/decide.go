@@ -102,8 +102,10 @@ func (s *Server) decideMembers(
 	ctx, cancel := context.WithDeadline(ctx, req.until)
 	defer cancel()
 	for i, member := range req.operation.members() {
+		in := state.policyInput(req, v, member)
+		in.Fixed = state.fixed(v)
 		start := time.Now()
-		decision, found, err := evaluator.Decide(ctx, state.policyInput(req, v, member))
+		decision, found, err := evaluator.Decide(ctx, in)
 		s.metrics.countDecision(v.resource.Name, found, time.Since(start))
 		if err != nil {
 			return policy.Decision{}, err

@@ -46,7 +46,6 @@ type Options struct {
 // 503. It may be used by any number of goroutines.
 type Server struct {
 	state      atomic.Pointer[numberedState]
-	states     atomic.Uint64
 	tokenCache *tokenCache
 	metrics    *metrics
 	log        *denialLog

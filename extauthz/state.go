@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
@@ -43,8 +44,11 @@ type State struct {
 	TrustClientAddress bool
 }
 
-// numberedState is a State and its number. No two Swaps have the same, so that a
-// verdict that is kept names the State it was made under.
+// states numbers the States of all Servers, which may share a cache of decisions.
+var states atomic.Uint64
+
+// numberedState is a State and its number. No two Swaps of a process have the same, so
+// that a verdict or a decision that is kept names the State it was made under.
 type numberedState struct {
 	*State
 	number          uint64
@@ -66,8 +70,21 @@ func (s *Server) Swap(state *State) error {
 		own.CheckTimeout = DefaultCheckTimeout
 	}
 	s.tokenCache.tokens.SetMaximum(uint64(own.TokenCache)) //nolint:gosec // validated: not negative
-	s.state.Store(&numberedState{State: &own, number: s.states.Add(1), readsOperations: own.readsOperations()})
+	s.state.Store(&numberedState{State: &own, number: states.Add(1), readsOperations: own.readsOperations()})
 	return nil
+}
+
+// fixed names what the State fixes of the input of a policy: nothing for a pattern,
+// whose values are those of a request.
+func (state *numberedState) fixed(v *verdict) policy.Fixed {
+	if len(v.resource.Values) > 0 {
+		return policy.Fixed{}
+	}
+	of := policy.Fixed{State: state.number, Resource: v.resource.Asked}
+	if v.claims != nil {
+		of.Issuer = v.claims.IssuerID
+	}
+	return of
 }
 
 // readsOperations reports whether the operations of requests for some resource are

@@ -21,6 +21,19 @@ type Input struct {
 	Claims   map[string]any // input.claims: the verified claims; numbers are json.Number
 	Token    Token          // input.token
 	MCP      MCP            // input.mcp
+
+	// Fixed, where it has a State, is in the key of a cached decision in place of all that
+	// the configuration fixes. It is no part of the document.
+	Fixed Fixed
+}
+
+// Fixed names the configuration that an Input is made with. Two inputs with one Fixed
+// must have the same Resource, but for what an operation needs and for Anonymous, and
+// the same rules of the issuer in Token.
+type Fixed struct {
+	State    uint64 // no two configurations of a process have the same; 0: each value is in the key
+	Resource string // the URL that was asked; of no pattern, whose values are those of a request
+	Issuer   string // of the configuration
 }
 
 // MCP is `input.mcp`: the operation that the request asks for. Method, Name and

@@ -117,6 +117,18 @@ var partPaths = [parts][]string{
 	mcpTrusted:              {mcpMember, "trusted"},
 }
 
+// isFixed reports a part that [Fixed] replaces in keys.
+func (p part) isFixed() bool {
+	switch p {
+	case resourceName, resourceURI, resourceAudiences, resourceScopes, resourceLabels, resourceAliases, resourceClients,
+		resourceParameters, resourceScopesAny,
+		tokenNoScopes, tokenDedicated, tokenGenericAudiences, tokenClientIDPattern, tokenSelfAsserted:
+		return true
+	default:
+		return false
+	}
+}
+
 // path is the path of the part below `input`, nil for a container.
 func (p part) path() []string {
 	if p < parts {

@@ -437,3 +437,89 @@ func TestRulesThatReadTheOperation(t *testing.T) {
 		t.Error("the package of one resource")
 	}
 }
+
+// What the configuration fixes is in the key by its Fixed alone, and by nothing else:
+// of two inputs that differ in one value the keys differ, unless Fixed replaces it,
+// and then they differ without it. Each field of Fixed is in the key.
+func TestKeysOfWhatIsFixed(t *testing.T) {
+	deps := everything()
+	of := func(fixed Fixed, change func(*Input)) string {
+		in := full()
+		in.Fixed = fixed
+		change(&in)
+		key, ok := deps.appendKey(nil, &in)
+		if !ok {
+			t.Fatal("no key")
+		}
+		return string(key)
+	}
+	same := func(*Input) {}
+	one := Fixed{State: 1, Resource: "ab", Issuer: "c"}
+	seen := map[string]Fixed{}
+	for _, fixed := range []Fixed{
+		{}, one, {2, "ab", "c"}, {1, "a", "bc"}, {1, "abc", ""}, {1, "", "abc"}, {1 << 32, "ab", "c"},
+	} {
+		key := of(fixed, same)
+		if before, twice := seen[key]; twice {
+			t.Errorf("%+v has the key of %+v", fixed, before)
+		}
+		seen[key] = fixed
+	}
+	fixed := map[string]func(*Input){
+		"name":              func(in *Input) { in.Resource.Name = "x" },
+		"uri":               func(in *Input) { in.Resource.URI = "x" },
+		"audiences":         func(in *Input) { in.Resource.Audiences = nil },
+		"scopes":            func(in *Input) { in.Resource.Scopes = nil },
+		"labels":            func(in *Input) { in.Resource.Labels = nil },
+		"aliases":           func(in *Input) { in.Resource.Aliases = nil },
+		"clients":           func(in *Input) { in.Resource.Clients = nil },
+		"parameters":        func(in *Input) { in.Resource.Parameters = nil },
+		"scopes_any":        func(in *Input) { in.Resource.ScopesAny = nil },
+		"no_scopes":         func(in *Input) { in.Token.NoScopes = false },
+		"dedicated":         func(in *Input) { in.Token.Dedicated = false },
+		"generic_audiences": func(in *Input) { in.Token.GenericAudiences = nil },
+		"client_id_pattern": func(in *Input) { in.Token.ClientIDPattern = "" },
+		"self_asserted":     func(in *Input) { in.Token.SelfAsserted = false },
+	}
+	others := map[string]func(*Input){
+		"method":           func(in *Input) { requestOf(in).Method = "x" },
+		"operation_scopes": func(in *Input) { in.Resource.OperationScopes = nil },
+		"acr_values":       func(in *Input) { in.Resource.ACRValues = nil },
+		"max_age":          func(in *Input) { in.Resource.MaxAge = 0 },
+		"anonymous":        func(in *Input) { in.Resource.Anonymous = true },
+		"claims":           func(in *Input) { in.Claims["own"] = "x" },
+		"issuer":           func(in *Input) { in.Token.Issuer = "x" },
+		"client":           func(in *Input) { in.Token.Client = "x" },
+		"token scopes":     func(in *Input) { in.Token.Scopes = nil },
+		"profile":          func(in *Input) { in.Token.Profile = "x" },
+		"binding":          func(in *Input) { in.Token.Binding = "x" },
+		"tenant":           func(in *Input) { in.Token.Tenant = "x" },
+		"bound_by":         func(in *Input) { in.Token.BoundBy = "x" },
+		"marked":           func(in *Input) { in.Token.Marked = false },
+		"subject_accepted": func(in *Input) { in.Token.SubjectAccepted = false },
+		"recent":           func(in *Input) { in.Token.Recent = false },
+		"operation":        func(in *Input) { in.MCP.Name = "x" },
+	}
+	for name, change := range fixed {
+		if of(Fixed{}, same) == of(Fixed{}, change) {
+			t.Errorf("%s is in no key", name)
+		}
+		if of(one, same) != of(one, change) {
+			t.Errorf("%s is in the key beside Fixed", name)
+		}
+	}
+	for name, change := range others {
+		if of(one, same) == of(one, change) {
+			t.Errorf("%s is not in the key", name)
+		}
+	}
+	count := 0
+	for p := range parts {
+		if p.isFixed() {
+			count++
+		}
+	}
+	if count != len(fixed) {
+		t.Errorf("%d parts are fixed, %d have a row", count, len(fixed))
+	}
+}

@@ -12,7 +12,8 @@ import (
 // length varies, with the length. Missing, null and empty are three kinds. Numbers
 // are kept as they are written, so that 1 and 1.0 have two keys, which costs an
 // evaluation and is never wrong. For a claim below another claim the key has which
-// of the two is missing: a rule can distinguish them.
+// of the two is missing: a rule can distinguish them. What the configuration fixes is
+// there by its [Fixed] alone, so that a key costs little; no value takes its place.
 const (
 	keyMissing = 'm'
 	keyNull    = 'n'
@@ -23,12 +24,21 @@ const (
 	keyList    = '['
 	keyObject  = '{'
 	keyEnd     = '}'
+	keyFixed   = '='
 )
 
 // appendKey adds the key of an input to b. It is false where a claim has a type
 // that no key is made of: evaluation reports what is wrong with it.
 func (f inputDeps) appendKey(b []byte, in *Input) ([]byte, bool) {
+	isFixed := in.Fixed.State != 0
+	if isFixed {
+		b = binary.BigEndian.AppendUint64(append(b, keyFixed), in.Fixed.State)
+		b = appendText(appendText(b, in.Fixed.Resource), in.Fixed.Issuer)
+	}
 	for i := range f {
+		if isFixed && f[i].part.isFixed() {
+			continue
+		}
 		var ok bool
 		if b, ok = f[i].appendKey(b, in); !ok {
 			return b, false
