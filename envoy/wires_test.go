@@ -2,10 +2,14 @@ package envoy_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/http2"
 
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/internal/testenv"
@@ -169,5 +173,60 @@ func (h *environment) streams(t *testing.T, revision, session, token string) {
 	defer func() { _ = response.Body.Close() }()
 	if kind := response.Header.Get("Content-Type"); response.StatusCode != 200 || kind != "text/event-stream" {
 		t.Errorf("the stream: %s, %s", response.Status, kind)
+	}
+}
+
+// TestLargeBodiesOverHTTP2: a body that is larger than the window of a stream, or than
+// the limit of either way, is answered, and the stream does not wait for ever.
+func TestLargeBodiesOverHTTP2(t *testing.T) {
+	testenv.RequireEnvoy(t)
+	key := jwttest.NewKey("ES256", "key-1")
+	token := "Bearer " + key.Sign(claims())
+	client := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, address string, _ *tls.Config) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}}
+	defer client.CloseIdleConnections()
+	behind := startUpstream(t)
+	for _, way := range []struct {
+		name  string
+		edit  edit
+		mcp   resource.MCP
+		large int // the status of a body over the limit, with a token
+	}{
+		{"by filter", must(t, testenv.WithFilter), resource.MCP{FilterMetadata: true}, 403},
+		{"by bodies", must(t, testenv.WithBodies), resource.MCP{}, 400},
+		{"by both", must(t, testenv.WithFilterAndBodies), resource.MCP{FilterMetadata: true}, 400},
+	} {
+		h := startEnvironment(t, behind.address, way.edit)
+		h.activate(t, withOperations(key, way.mcp).state(t))
+		for _, row := range []struct {
+			size   int
+			token  string
+			status int
+		}{
+			{100, token, 200}, {60000, token, 200}, {70000, token, way.large}, {2 << 20, token, way.large},
+			{60000, "", 401}, {70000, "", 401}, {2 << 20, "", 401},
+		} {
+			request, err := http.NewRequestWithContext(withPatience(t), http.MethodPost, h.envoy.URL()+"/mcp", strings.NewReader(callWith(row.size)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Host = "mcp.example.com"
+			for _, header := range post("").headers {
+				request.Header.Set(header[0], header[1])
+			}
+			if row.token != "" {
+				request.Header.Set("Authorization", row.token)
+			}
+			response, err := client.RoundTrip(request)
+			if err != nil {
+				t.Errorf("%s, %d bytes: %v", way.name, row.size, err)
+				continue
+			}
+			_ = response.Body.Close()
+			if response.StatusCode != row.status {
+				t.Errorf("%s, %d bytes, token %.6q: %s, want %d", way.name, row.size, row.token, response.Status, row.status)
+			}
+		}
 	}
 }
