@@ -261,7 +261,7 @@ func TestCommentedExamples(t *testing.T) {
 	if got := b.Host.GetRoutes()[2].GetRoute().GetHostRewriteLiteral(); got == "" {
 		t.Error("the example of another host does nothing")
 	}
-	if !isTLS(b.Listener) {
+	if !tls(b.Listener) {
 		t.Error("the example of TLS does nothing")
 	}
 	if err := b.Whole.ValidateAll(); err != nil {
@@ -269,7 +269,7 @@ func TestCommentedExamples(t *testing.T) {
 	}
 }
 
-func isTLS(listener *listenerv3.Listener) bool {
+func tls(listener *listenerv3.Listener) bool {
 	socket := listener.GetFilterChains()[0].GetTransportSocket()
 	return strings.HasSuffix(socket.GetTypedConfig().GetTypeUrl(), ".DownstreamTlsContext")
 }

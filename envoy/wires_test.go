@@ -2,14 +2,10 @@ package envoy_test
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
-
-	"golang.org/x/net/http2"
 
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/internal/testenv"
@@ -182,9 +178,8 @@ func TestLargeBodiesOverHTTP2(t *testing.T) {
 	testenv.RequireEnvoy(t)
 	key := jwttest.NewKey("ES256", "key-1")
 	token := "Bearer " + key.Sign(claims())
-	client := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, address string, _ *tls.Config) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, address)
-	}}
+	client := &http.Transport{Protocols: new(http.Protocols)}
+	client.Protocols.SetUnencryptedHTTP2(true)
 	defer client.CloseIdleConnections()
 	behind := startUpstream(t)
 	for _, way := range []struct {
@@ -204,8 +199,13 @@ func TestLargeBodiesOverHTTP2(t *testing.T) {
 			token  string
 			status int
 		}{
-			{100, token, 200}, {60000, token, 200}, {70000, token, way.large}, {2 << 20, token, way.large},
-			{60000, "", 401}, {70000, "", 401}, {2 << 20, "", 401},
+			{100, token, 200},
+			{60000, token, 200},
+			{70000, token, way.large},
+			{2 << 20, token, way.large},
+			{60000, "", 401},
+			{70000, "", 401},
+			{2 << 20, "", 401},
 		} {
 			request, err := http.NewRequestWithContext(withPatience(t), http.MethodPost, h.envoy.URL()+"/mcp", strings.NewReader(callWith(row.size)))
 			if err != nil {
@@ -224,7 +224,7 @@ func TestLargeBodiesOverHTTP2(t *testing.T) {
 				continue
 			}
 			_ = response.Body.Close()
-			if response.StatusCode != row.status {
+			if response.StatusCode != row.status || response.ProtoMajor != 2 {
 				t.Errorf("%s, %d bytes, token %.6q: %s, want %d", way.name, row.size, row.token, response.Status, row.status)
 			}
 		}

@@ -204,7 +204,7 @@ func (c *conformance) through(ctx context.Context, revision, flag string, w way)
 	if err != nil {
 		return outcome{}, err
 	}
-	c.front.envoy, err = testenv.StartEnvoy(ctx, testenv.EnvoyOptions{Doorward: c.front.doorward.GRPC, Upstream: upstream, Edit: w.edit})
+	c.front.envoy, err = testenv.StartEnvoy(ctx, testenv.EnvoyOptions{Doorward: c.front.doorward.GRPC, Upstream: upstream, Edit: w.patient})
 	if err != nil {
 		return outcome{}, err
 	}

@@ -64,7 +64,7 @@ func (s *sdks) inspector(ctx context.Context, w way, b backend) (outcome, error)
 	}
 	got := strings.Join(results, ", ")
 	return outcome{
-		got: got, note: words["refused"], cells: []string{linked(nameInspector, projects+"inspector"), w.name, b.name, "", got},
+		got: got, note: strings.TrimSpace(words["call"] + " " + words["refused"]), cells: []string{linked(nameInspector, projects+"inspector"), w.name, b.name, "", got},
 		words: []string{nameInspector, words["refused"], words["refused with json_rpc"]},
 	}, nil
 }

@@ -80,6 +80,9 @@ type way struct {
 	yaml string // further keys of each resource's mcp
 }
 
+// patient is the edit for a machine that is busy.
+func (w way) patient(b *testenv.Bootstrap) error { return errors.Join(w.edit(b), testenv.WithLongTimeouts(b)) }
+
 var ways = []way{
 	{"filter", testenv.WithFilter, "filter_metadata: trusted"},
 	{"bodies", testenv.WithBodies, ""},
@@ -196,7 +199,7 @@ func (s *sdks) open(ctx context.Context, w way, b backend) (outcome, error) {
 		return outcome{}, err
 	}
 	f.envoy, err = testenv.StartEnvoy(ctx, testenv.EnvoyOptions{
-		Listen: addresses[0], Doorward: f.doorward.GRPC, Upstream: upstream, Edit: w.edit,
+		Listen: addresses[0], Doorward: f.doorward.GRPC, Upstream: upstream, Edit: w.patient,
 	})
 	return outcome{got: "up", note: f.plain}, err
 }
