@@ -27,6 +27,9 @@ const (
 	logDead       = "doorward, log to no service"
 	oneProcessor  = "doorward, GOMAXPROCS=1"
 	twoProcessors = "doorward, GOMAXPROCS=2"
+	byMetadata    = "doorward, operation by metadata"
+	byHeaders     = "doorward, operation by headers"
+	byBody        = "doorward, operation by a body of 1 KiB"
 )
 
 // slowRate bounds the requests a second to a service that may be slower.
@@ -47,6 +50,9 @@ var targets = []target{
 	{name: logDead, program: "doorward", extra: []string{"decision_log: {to: 'http://127.0.0.1:1'}"}},
 	{name: oneProcessor, program: "doorward", env: []string{"GOMAXPROCS=1"}},
 	{name: twoProcessors, program: "doorward", env: []string{"GOMAXPROCS=2"}},
+	{name: byMetadata, program: "doorward", operation: traffic.FilterMetadata},
+	{name: byHeaders, program: "doorward", operation: traffic.Headers},
+	{name: byBody, program: "doorward", operation: traffic.Body},
 }
 
 // load is one way to send: at a rate for a time, with random gaps; or, at rate 0,

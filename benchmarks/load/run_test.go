@@ -68,7 +68,7 @@ func TestASmallRun(t *testing.T) {
 	if costs := r.checks.cost(usual, r.plan.loads[1]); costs != nil {
 		t.Errorf("the usual service was asked for more than it may be able to do: %v", costs)
 	}
-	for _, name := range []string{empty, emptyShipped, doorward, doorwardPlain, oneProcessor, twoProcessors} {
+	for _, name := range []string{empty, emptyShipped, doorward, doorwardPlain, oneProcessor, twoProcessors, byMetadata, byHeaders, byBody} {
 		for _, l := range r.plan.loads {
 			if costs := r.checks.cost(name, l); len(costs) != 2 || costs[0] <= 0 || costs[1] <= 0 {
 				t.Errorf("%s at %s: costs %v", name, l, costs)

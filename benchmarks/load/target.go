@@ -26,6 +26,8 @@ type target struct {
 	env     []string
 	extra   []string // lines of doorward's configuration
 
+	operation traffic.Source // that of each request, which the configuration then decides by; "": none
+
 	most      float64 // requests a second at a rate; 0 for no bound
 	shippedGC bool    // with the GC setting that doorward chooses for itself
 
@@ -125,7 +127,7 @@ func (s *testbed) open(ctx context.Context, c target) (*service, error) {
 		return nil, fmt.Errorf("%s: %w", c.name, err)
 	}
 	for n := range requests {
-		opened.encoded = append(opened.encoded, traffic.Encode(s.pool[n%len(s.pool)], c.form, n))
+		opened.encoded = append(opened.encoded, c.encode(s.pool[n%len(s.pool)], n))
 	}
 	patient, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
@@ -140,6 +142,22 @@ func (s *testbed) open(ctx context.Context, c target) (*service, error) {
 	}
 	return opened, nil
 }
+
+// encode returns the n-th request to the target.
+func (c target) encode(token string, n int) []byte {
+	if c.operation != "" {
+		return c.operation.Encode(token, n)
+	}
+	return traffic.Encode(token, c.form, n)
+}
+
+// byOperation are the lines of a resource where the operation decides.
+const byOperation = `  mcp: {headers_checked_by_server: true, filter_metadata: trusted}
+  operations:
+  - {method: tools/call, name: "delete_*", scopes: [mcp:admin]}
+  - {method: resources/read, scopes: [mcp:files]}
+  - {method: tools/call, scopes: [mcp:write]}
+`
 
 // start runs a target.
 func (s *testbed) start(ctx context.Context, c target) (*service, error) {
@@ -179,6 +197,9 @@ func (s *testbed) start(ctx context.Context, c target) (*service, error) {
 
 func (s *testbed) startDoorward(ctx context.Context, c target) (*service, error) {
 	o := scenario.Doorward(s.authority.URL, "", c.extra)
+	if c.operation != "" {
+		o.Config = strings.Replace(o.Config, "policy: ", byOperation+"policy: ", 1)
+	}
 	o.Program, o.Dir = s.programs[doorward], filepath.Join(s.folder, "run", strings.ReplaceAll(c.name, " ", "-"))
 	o.Env, o.CPUs = c.env, s.cpus
 	started, err := testenv.StartDoorward(ctx, o)
