@@ -35,7 +35,10 @@ var measures = []measure{
 		"CPU of a hot Check with two processors over that with one", "×", 1.15, 1.05,
 		cpuOver(twoProcessors, oneProcessor),
 	},
-	{"CPU of a hot Check that decides by the metadata of Envoy's mcp filter", "×", 1.15, 0, cpuOver(byMetadata, doorward)},
+	{
+		"CPU of a hot Check that decides by the metadata of Envoy's mcp filter", "×", 1.15, 0,
+		cpuOver(byMetadata, doorward),
+	},
 	{"the same, by headers", "×", 1.1, 0, cpuOver(byHeaders, doorward)},
 	{"the same, by a body of 1 KiB", "×", 1.8, 0, cpuOver(byBody, doorward)},
 	{
