@@ -80,12 +80,14 @@ type way struct {
 	yaml string // further keys of each resource's mcp
 }
 
-// patient is the edit for a machine that is busy.
-func (w way) patient(b *testenv.Bootstrap) error { return errors.Join(w.edit(b), testenv.WithLongTimeouts(b)) }
-
 var ways = []way{
 	{"filter", testenv.WithFilter, "filter_metadata: trusted"},
 	{"bodies", testenv.WithBodies, ""},
+}
+
+// patient is the edit for a machine that is busy.
+func (w way) patient(b *testenv.Bootstrap) error {
+	return errors.Join(w.edit(b), testenv.WithLongTimeouts(b))
 }
 
 // sdks is what the suites of clients share: programs, and an oidc-provider.
