@@ -59,15 +59,24 @@ func (r *request) operationFault() (why reason.Reason, cause string) {
 	default:
 		return reason.OperationUnknown, r.operation.Detail
 	}
-	if !r.target.RefusesUnlisted() {
-		return reason.Allowed, ""
-	}
 	for _, o := range r.operation.Operations {
-		if !o.Response && !o.IsExempt() && r.target.OperationFor(o.Method, o.Name) == nil {
+		switch {
+		case hasOtherEntry(r.target, o):
+			return reason.OperationUnknown, "a server that decodes the URI could take it for one of another entry"
+		case o.Response, o.IsExempt(), !r.target.RefusesUnlisted():
+		case r.target.OperationFor(o.Method, o.Name) == nil:
 			return reason.OperationUnknown, "no entry of operations is for it, and operations_default is deny"
 		}
 	}
 	return reason.Allowed, ""
+}
+
+// hasOtherEntry reports an operation for which a server could do what another entry of
+// the configuration is for.
+func hasOtherEntry(res *resource.Resource, o mcp.Operation) bool {
+	return len(res.Operations) > 0 && slices.ContainsFunc(o.Readings(), func(name string) bool {
+		return res.OperationFor(o.Method, name) != res.OperationFor(o.Method, o.Name)
+	})
 }
 
 // demands is the entry of the configuration that says what an operation needs beside

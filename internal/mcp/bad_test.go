@@ -116,6 +116,13 @@ func TestReadRefusesText(t *testing.T) {
 		{"the first of 4,000 members again, escaped", post(many(`"n\u0061me0"`)), all, twice},
 		{"a reference's name twice", post(calls("completion/complete", `{"ref":{"type":"ref/prompt","name":"a","name":"b"}}`)), all, twice},
 
+		{"method and NUL", post(head + `"method\u0000":"tools/list","params":{"name":"a"}}`), all, "malformed: " + nulInName},
+		{"NUL in params", post(head + `"params":{"\u0000":1,"name":"a"}}`), all, "malformed: " + nulInName},
+		{"NUL in a reference", post(calls("completion/complete", `{"ref":{"type":"ref/prompt","name\u0000x":"b","name":"a"}}`)), all, "malformed: " + nulInName},
+		{"NUL in the method", post(`{"jsonrpc":"2.0","id":1,"method":"tools/list\u0000"}`), all, "malformed: the method is no text, empty or too long"},
+		{"NUL in the name of a tool", post(head + `"params":{"name":"delete_repo\u0000"}}`), all, "malformed: " + nameless},
+		{"NUL in the name of a tool, in metadata", filtered(`{"method":"tools/call","params":{"name":"delete_repo\u0000"}}`), byFilter, "unknown: the metadata has no name"},
+
 		{"Method", post(head + `"Method":"tools/list","params":{"name":"a"}}`), all, variant},
 		{"METHOD alone", post(`{"jsonrpc":"2.0","id":1,"METHOD":"ping"}`), all, variant},
 		{"Params", post(head + `"Params":{"name":"b"},"params":{"name":"a"}}`), all, variant},

@@ -1,5 +1,7 @@
 package mcp
 
+import "strings"
+
 // naming is where a method keeps its name.
 type naming uint8
 
@@ -28,5 +30,8 @@ const (
 	refResource = "ref/resource"
 )
 
-// isName reports whether a text can be a name or a method.
-func isName(text string) bool { return text != "" && len(text) <= MaxName }
+// isName reports whether a text can be a name or a method. For servers that end texts
+// at NUL, one with it is another name.
+func isName(text string) bool {
+	return text != "" && len(text) <= MaxName && strings.IndexByte(text, 0) < 0
+}

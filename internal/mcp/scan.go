@@ -69,6 +69,7 @@ const (
 	duplicateName = "a member name occurs twice"
 	tooDeep       = "the body is nested too deeply"
 	caseVariant   = "a member name differs from a known one by case alone"
+	nulInName     = "a member name has NUL, which ends it for some readers"
 	notMessage    = "the body is no JSON object"
 	noBatch       = "the body is a batch, and batches are not allowed here"
 	batchSize     = "the batch is empty or has too many messages"
@@ -224,6 +225,9 @@ func (s *scanner) name(quoted []byte) string {
 			s.next = members[i].slot
 			return ""
 		}
+	}
+	if len(members) > 0 && bytes.IndexByte(text, 0) >= 0 {
+		return nulInName
 	}
 	for i := range members {
 		if strings.EqualFold(string(text), members[i].name) {

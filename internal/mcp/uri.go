@@ -1,8 +1,10 @@
 package mcp
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // uriFault returns the rule that a URI breaks. A template, as completions have
@@ -19,14 +21,20 @@ func uriFault(uri string, template bool) string {
 // (sections 6.2.2 and 6.2.3) done, and no empty segments of the path. So there
 // are no dot segments, no escapes of bytes that need none, no upper case in
 // scheme, host or before the digits of an escape, no default ports and no bytes
-// that need an escape. Expressions in braces, as in a template, are allowed.
+// that need an escape; and nothing else that a parser of URLs writes in another way
+// (WHATWG URL Standard): no user information, no address that is not in its shortest
+// form. Escapes hide no dot segments, since servers decode what a template matches,
+// and no control characters. Expressions in braces, as in a template, are allowed.
 func IsCanonicalURI(s string) bool {
 	scheme, rest, hasScheme := strings.Cut(s, ":")
 	if !hasScheme || !isScheme(scheme) || rest == "" || !hasCanonicalBytes(rest) {
 		return false
 	}
 	hierarchy, _, _ := strings.Cut(rest, "#")
-	hierarchy, _, _ = strings.Cut(hierarchy, "?")
+	hierarchy, query, _ := strings.Cut(hierarchy, "?")
+	if hasPath(scheme) && strings.Contains(query, "'") {
+		return false
+	}
 	path := hierarchy
 	if authority, isThere := strings.CutPrefix(hierarchy, "//"); isThere {
 		host := authority
@@ -47,12 +55,17 @@ func IsCanonicalURI(s string) bool {
 // empty last one is the slash at the end.
 func isCanonicalPath(path string) bool {
 	segments := strings.Split(strings.TrimPrefix(path, "/"), "/")
-	for i, segment := range segments {
-		if segment == "." || segment == ".." || segment == "" && i < len(segments)-1 {
-			return false
-		}
+	if slices.Contains(segments[:len(segments)-1], "") {
+		return false
 	}
-	return true
+	decoded := unescape(path)
+	isControl := func(c rune) bool { return c < ' ' || c == 0x7f }
+	if !utf8.ValidString(decoded) || strings.ContainsFunc(decoded, isControl) {
+		return false
+	}
+	return !slices.ContainsFunc(strings.FieldsFunc(decoded, isSeparator), func(segment string) bool {
+		return segment == "." || segment == ".."
+	})
 }
 
 // hasPath reports whether parsers give an empty path of this scheme a slash.
@@ -71,28 +84,52 @@ func isScheme(s string) bool {
 }
 
 func isCanonicalAuthority(scheme, authority string) bool {
-	host := authority[strings.LastIndexByte(authority, '@')+1:]
-	if strings.ContainsFunc(host, func(c rune) bool { return 'A' <= c && c <= 'Z' || c == '%' }) {
+	if strings.ContainsFunc(authority, func(c rune) bool { return 'A' <= c && c <= 'Z' || c == '%' || c == '@' }) {
 		return false
 	}
-	if scheme == "file" {
-		return host != "localhost" // which parsers remove
-	}
-	if port := strings.LastIndexByte(host, ':'); port > strings.LastIndexByte(host, ']') {
-		switch number := host[port+1:]; number {
-		case "":
+	host := authority
+	if port := strings.LastIndexByte(authority, ':'); port > strings.LastIndexByte(authority, ']') {
+		host = authority[:port]
+		if !isCanonicalPort(scheme, authority[port+1:]) {
 			return false
-		case "80":
-			return scheme != "http" && scheme != "ws"
-		case "443":
-			return scheme != "https" && scheme != "wss"
-		case "21":
-			return scheme != "ftp"
-		default:
-			return number[0] != '0'
 		}
 	}
-	return host != "" || !hasPath(scheme)
+	if host == "" && hasPath(scheme) && scheme != "file" || host == "localhost" && scheme == "file" {
+		return false // parsers remove the second
+	}
+	return isCanonicalHost(scheme, host)
+}
+
+func isCanonicalPort(scheme, port string) bool {
+	if port == "" || port[0] == '0' || strings.Trim(port, "0123456789") != "" {
+		return false
+	}
+	switch port {
+	case "80":
+		return scheme != "http" && scheme != "ws"
+	case "443":
+		return scheme != "https" && scheme != "wss"
+	case "21":
+		return scheme != "ftp"
+	}
+	return scheme != "file"
+}
+
+// isCanonicalHost refuses addresses that parsers write in another way, such as 127.1.
+func isCanonicalHost(scheme, host string) bool {
+	if inside, isIPv6 := strings.CutPrefix(host, "["); isIPv6 {
+		inside, isWhole := strings.CutSuffix(inside, "]")
+		address, err := netip.ParseAddr(inside)
+		return isWhole && err == nil && !address.Is4In6() && address.String() == inside
+	}
+	label := strings.TrimSuffix(host, ".")
+	label = label[strings.LastIndexByte(label, '.')+1:]
+	isNumber := label != "" && strings.Trim(label, "0123456789") == "" || strings.HasPrefix(label, "0x")
+	if !isNumber || !hasPath(scheme) {
+		return true
+	}
+	_, err := netip.ParseAddr(host) // leading zeros and missing parts are errors
+	return err == nil
 }
 
 // hasCanonicalBytes looks at all after the scheme.
@@ -126,3 +163,54 @@ func unhex(c byte) byte {
 	}
 	return c - 'A' + 10
 }
+
+// unescape decodes the escapes of a URI whose escapes are whole.
+func unescape(s string) string {
+	if strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	decoded := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c == '%' {
+			c = unhex(s[i+1])<<4 | unhex(s[i+2])
+			i += 2
+		}
+		decoded = append(decoded, c)
+	}
+	return string(decoded)
+}
+
+// Readings are the other texts that servers may take a canonical URI for: with its
+// escapes decoded, as those that match templates do, and with separators of paths
+// that were escaped made one slash. There are none of a name that has no escapes or
+// is no URI.
+func (o Operation) Readings() []string {
+	switch namingOf(o.Method) {
+	case byURI, byRef:
+	default:
+		return nil
+	}
+	if strings.IndexByte(o.Name, '%') < 0 || !IsCanonicalURI(o.Name) {
+		return nil
+	}
+	path, rest := o.Name, ""
+	if end := strings.IndexAny(path, "?#"); end >= 0 {
+		path, rest = unescape(path[:end]), unescape(path[end:])
+	} else {
+		path = unescape(path)
+	}
+	begin := strings.IndexByte(path, ':') + 1
+	begin += len(path[begin:]) - len(strings.TrimPrefix(path[begin:], "//"))
+	segments := strings.FieldsFunc(path[begin:], isSeparator)
+	joined := strings.Join(segments, "/")
+	if strings.IndexFunc(path[begin:], isSeparator) == 0 {
+		joined = "/" + joined
+	}
+	if len(segments) > 0 && strings.LastIndexFunc(path, isSeparator) == len(path)-1 {
+		joined += "/"
+	}
+	return []string{path + rest, path[:begin] + joined + rest}
+}
+
+func isSeparator(c rune) bool { return c == '/' || c == '\\' }
