@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/doorward/doorward/extauthz/resource"
 )
@@ -167,6 +168,30 @@ func TestRulesOnlyTightenTheAnonymous(t *testing.T) {
 		d := startService(t, useTempFolder(t, together(byOperation(lazy), team(rule)))...)
 		if got := readResponse(t, d.check(t, post("", listTools).joined())); got.reason != "no_credentials" || got.status != 401 || got.challenge == "" {
 			t.Errorf("%s: %+v", rule, got)
+		}
+	}
+}
+
+// TestAnAllowIsOfItsKind: a policy that takes a request with a token for one without, or
+// the reverse, allows neither.
+func TestAnAllowIsOfItsKind(t *testing.T) {
+	deciding := func(outcome string) func(*plan) {
+		return func(p *plan) {
+			without("decision.rego")(p)
+			p.library.(fstest.MapFS)["decision.rego"] = &fstest.MapFile{Data: []byte(`package doorward
+
+decision := {"outcome": "` + outcome + `", "strip": data.doorward.passthrough.strip, "team": data.doorward.team.says}
+`)}
+		}
+	}
+	for outcome, want := range map[string][2]string{
+		"allowed": {"allowed", "no_credentials"}, "allowed_anonymous": {"policy_error", "allowed_anonymous"},
+	} {
+		d := startService(t, together(byOperation(lazy), deciding(outcome)))
+		for i, ask := range []clientRequest{post(d.token(), listTools), post("", listTools)} {
+			if got := readResponse(t, d.check(t, ask.joined())).reason; got != want[i] {
+				t.Errorf("%s: %s, want %s", outcome, got, want[i])
+			}
 		}
 	}
 }

@@ -107,7 +107,7 @@ func (r *request) appendOperationKey(key []byte, state *State, claims *token.Cla
 	}
 	one := read.members()[0]
 	key = append(key, byte(read.Source), asByte(read.Trusted), asByte(one.Response))
-	key = append(key, asByte(len(read.Operations) == 0), asByte(state.isRecent(claims, demands(r.target, one))))
+	key = append(key, asByte(state.isRecent(claims, demands(r.target, one))))
 	for _, text := range [...]string{one.Method, one.Name, read.ProtocolVersion} {
 		key = append(binary.AppendUvarint(key, uint64(len(text))), text...)
 	}
