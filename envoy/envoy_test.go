@@ -237,6 +237,12 @@ func TestAccessLog(t *testing.T) {
 			t.Errorf("not logged: %s", line)
 		}
 	}
+	for _, want := range []string{"method", "name"} {
+		line := "mcp_" + want + `: "%DYNAMIC_METADATA(envoy.filters.http.ext_authz:mcp:` + want + `)%"`
+		if !strings.Contains(text, line) {
+			t.Errorf("not logged: %s", line)
+		}
+	}
 	for _, leak := range []string{"REQ(:PATH", "REQ(AUTHORIZATION", "REQ(REFERER", "ORIGINAL-PATH"} {
 		if strings.Contains(strings.ToUpper(text), leak) {
 			t.Errorf("the log format holds %s, which may hold a token", leak)

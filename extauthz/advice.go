@@ -54,6 +54,11 @@ func newDenialAdvice(state *numberedState, req *request, v *verdict) *denialAdvi
 		a.bindingUnproven()
 	case reason.AudienceMismatch:
 		a.audience()
+	case reason.OperationUnknown:
+		a.operationUnknown()
+	case reason.InsufficientUserAuthentication:
+		a.scopes()
+		a.authentication()
 	case reason.InsufficientScope:
 		a.scopes()
 	default:
@@ -109,7 +114,8 @@ func (a *denialAdvice) origin() {
 	case len(origins) > 1, strings.Contains(origins[0], ","):
 		a.advise("the request has more than one Origin, and a browser sends one: look for what adds the others")
 	case origins[0] == "null":
-		a.advise("the page has no origin, as a local file or a sandboxed frame: only origins: [\"*\"] lets those in")
+		a.advise("the page has no origin, as a local file or a sandboxed frame: origins: [\"null\"] lets those " +
+			"in, and any page can open such a frame")
 	}
 }
 
@@ -134,6 +140,9 @@ func (a *denialAdvice) noCredentials() {
 	case !present && len(a.req.tokens) > 0:
 		a.advise("the token is in the query, where it is never read: have the client send it in the Authorization " +
 			"header")
+	case !present && a.v.cause != "":
+		a.advise("anonymous lists operations that need no token, and this request needs one: see cause; the " +
+			"challenge starts the client's login")
 	case !present:
 	case parsed:
 		a.advise("the Authorization header has a token without a scheme: have the client write Bearer before it")

@@ -13,6 +13,7 @@ func accountRows() []accountRow {
 	rows := append(requestAccounts(), boundByAccounts()...)
 	rows = append(rows, tokenAccounts()...)
 	rows = append(rows, keyAccounts()...)
+	rows = append(rows, operationAccounts()...)
 	return append(rows, decisionAccounts()...)
 }
 

@@ -52,6 +52,7 @@ func (s *Server) decideAnonymous(ctx context.Context, state *numberedState, req 
 	evaluator := state.Policy.For(res.Name)
 	req.readOperation(evaluator)
 	if !req.mayBeAnonymous() {
+		refusal.cause = req.whyNotAnonymous()
 		return refusal
 	}
 	req.steps.enter(stepDecide)
@@ -78,8 +79,11 @@ func (s *Server) evaluate(ctx context.Context, state *numberedState, req *reques
 	if v.isBound() {
 		s.metrics.bound.WithLabelValues(v.resource.Name, v.boundBy).Inc()
 	}
+	why, cause := req.operationFault()
 	if v.allowed() {
-		req.steps.enter(stepStrip)
+		if why == reason.Allowed {
+			req.steps.enter(stepStrip)
+		}
 		if !removesCredentials(decision, req) {
 			v.reason = reason.Passthrough
 		}
@@ -87,7 +91,6 @@ func (s *Server) evaluate(ctx context.Context, state *numberedState, req *reques
 	if v.allowed() && (v.reason == reason.AllowedAnonymous) != (v.claims == nil) {
 		v.reason, v.cause = reason.PolicyError, "the policy confuses requests with and without a token"
 	}
-	why, cause := req.operationFault()
 	if why != reason.Allowed && v.reason != reason.AudienceMismatch && v.reason != reason.Passthrough {
 		v.reason, v.cause, v.decision = why, cause, policy.Decision{}
 	}

@@ -192,6 +192,18 @@ func (r *request) mayBeAnonymous() bool {
 	})
 }
 
+// whyNotAnonymous is why a request whose operation may be open to all is not allowed
+// without a token; "" where its operation is known and not open.
+func (r *request) whyNotAnonymous() string {
+	switch {
+	case r.operation.Fault != mcp.NoFault:
+		return r.operation.Detail
+	case len(r.operation.Operations) > 0 && !r.target.AnonymousSessions && r.hasSession():
+		return "it has Mcp-Session-Id, and anonymous_sessions is false"
+	}
+	return ""
+}
+
 // hasSession reports a header that a server may take for Mcp-Session-Id.
 func (r *request) hasSession() bool {
 	return slices.ContainsFunc(r.headers, func(h header) bool { return folding.Header(h.name) == "mcp-session-id" })

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,6 +103,69 @@ func TestTheOperationsPageShowsTheRecipe(t *testing.T) {
 		}
 	}
 	t.Error("docs/operations.md does not show the rule of the recipe")
+}
+
+// TestTheOperationsPageRuleOnGroups decides as the page says, also on what has no name.
+func TestTheOperationsPageRuleOnGroups(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "Where a group decides")
+	_, rest, _ = strings.Cut(rest, "```rego\n")
+	rule, _, shown := strings.Cut(rest, "```")
+	if !shown {
+		t.Fatal("no rule")
+	}
+	const tests = `package authz_test
+
+import data.doorward
+
+outcome(changes) := decision if {
+	decision := doorward.decision.outcome with input as doorward.request(changes)
+}
+
+test_admin if outcome({"mcp": {"name": "admin_drop"}, "claims": {"groups": ["admins"]}}) == "allowed"
+
+test_another_group if outcome({"mcp": {"name": "admin_drop"}, "claims": {"groups": ["staff"]}}) == "policy_denied"
+
+test_no_group if outcome({"mcp": {"name": "admin_drop"}}) == "policy_denied"
+
+test_another_tool if outcome({"mcp": {"name": "search"}}) == "allowed"
+
+test_list if outcome({"mcp": {"method": "tools/list", "name": null}}) == "allowed"
+
+test_stream if outcome({"method": "GET", "mcp": {"method": null, "name": null, "source": "none"}}) == "allowed"
+`
+	helper := "not calls_an_admin_tool"
+	direct := strings.Replace(rule, helper, `not startswith(input.mcp.name, "admin_")`, 1)
+	if got := failures(t, rule, tests); len(got) > 0 || !strings.Contains(rule, helper) {
+		t.Errorf("the rule fails %v", got)
+	}
+	if got := failures(t, direct, tests); !slices.Equal(got, []string{"test_list", "test_stream"}) {
+		t.Errorf("without the helper it fails %v", got)
+	}
+}
+
+// failures are the names of the tests that a rule fails.
+func failures(t *testing.T, rule, tests string) (names []string) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{"authz.rego": rule, "authz_test.rego": tests} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report, problems, err := regotest.Run(t.Context(), policy.Sources{Library: rego.Files, Paths: []string{dir}}, library.Files, false)
+	if err != nil || len(problems) > 0 {
+		t.Fatal(problems, err)
+	}
+	for _, result := range report.Results {
+		if !result.Passed {
+			names = append(names, result.Name[strings.LastIndex(result.Name, ".")+1:])
+		}
+	}
+	return names
 }
 
 // The failure that the guide shows is what a failure looks like.

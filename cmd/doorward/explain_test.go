@@ -538,6 +538,9 @@ func TestExplainOperations(t *testing.T) {
 		want string
 	}{
 		{[]string{"--mcp-name", "search"}, "--mcp-name without --mcp-method"},
+		{[]string{"--mcp-method", "tools/call"}, "--mcp-method tools/call without --mcp-name"},
+		{[]string{"--mcp-method", "completion/complete"}, "--mcp-method completion/complete without --mcp-name"},
+		{[]string{"--mcp-method", "tools/list", "--mcp-name", "search"}, "--mcp-name with --mcp-method tools/list"},
 		{[]string{"--mcp-method", "tools/call", "--mcp-name", "search", "--method", "GET"}, "--mcp-method is of a POST"},
 	} {
 		got := explainAt(t, "", append([]string{"--config", "operations.yaml", "--url", "https://mcp.example.com/mcp"}, row.more...)...)

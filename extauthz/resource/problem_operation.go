@@ -17,6 +17,10 @@ func (c *checker) operationRules(at string, s Spec) {
 	}
 	c.hidden(at+".operations", s)
 	c.anonymous(at+".anonymous", s)
+	if s.RefusesUnlisted() && len(s.Operations) == 0 {
+		c.warning(at+".operations_default", "refuses every operation, since operations has no entry: write "+
+			"operations, such as - {method: tools/list}, or remove it")
+	}
 	c.word(at+".operations_default", s.OperationsDefault, "resource", denyUnlisted)
 	c.word(at+".challenge_scopes", s.ChallengeScopes, "operation", withGranted)
 }
@@ -138,16 +142,20 @@ func (c *checker) anonymous(at string, s Spec) {
 		isSame := func(earlier Operation) bool {
 			return earlier.Method == o.Method && (earlier.Name == "" || earlier.Name == o.Name)
 		}
-		if slices.ContainsFunc(s.Anonymous[:i], isSame) {
+		if o.Method != "" && slices.ContainsFunc(s.Anonymous[:i], isSame) {
 			c.problem(entry, "is open by an earlier entry: leave one out")
 		}
 	}
 }
 
 // anonymousBesideScopes warns of an operation that is open to requests without a
-// token, and closed to tokens without its scopes.
+// token, and closed to tokens without its scopes or to all.
 func (c *checker) anonymousBesideScopes(at string, s Spec, o Operation) {
 	needs := s.OperationFor(o.Method, o.Name)
+	if needs == nil && s.RefusesUnlisted() && len(s.Operations) > 0 && !(mcp.Operation{Method: o.Method}).IsExempt() {
+		c.warning(at, "has no effect, because no entry of operations matches it and operations_default is deny: add "+
+			"the same method and name to operations")
+	}
 	if needs == nil || len(needs.Scopes) == 0 && len(needs.ACRValues) == 0 && needs.MaxAge == 0 {
 		return
 	}

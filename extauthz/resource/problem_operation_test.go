@@ -84,6 +84,15 @@ func TestOperationProblems(t *testing.T) {
 		{"open and closed", func(s *Spec) {
 			s.Anonymous, s.Operations = []Operation{{Method: call, Name: "a"}}, []Operation{{Method: "*", Scopes: []string{"x"}}}
 		}, "anonymous[0]", "warning: is open without a token, and resources[0].operations[0] asks for more"},
+		{"open and closed to all", func(s *Spec) {
+			s.Anonymous, s.Operations = []Operation{{Method: "tools/list"}}, []Operation{{Method: call}}
+			s.OperationsDefault = "deny"
+		}, "anonymous[0]", "warning: has no effect, because no entry of operations matches it"},
+		{"open and exempt", func(s *Spec) {
+			s.Anonymous, s.Operations = []Operation{{Method: "initialize"}}, []Operation{{Method: call}}
+			s.OperationsDefault = "deny"
+		}, "", ""},
+		{"everything closed", func(s *Spec) { s.OperationsDefault = "deny" }, "operations_default", "warning: refuses every operation"},
 		{"open to any page", func(s *Spec) { s.Anonymous, s.Origins = []Operation{{Method: "ping"}}, []string{"*"} }, "origins[0]", "lets any web page call"},
 		{"open to sandboxes", func(s *Spec) { s.Anonymous, s.Origins = []Operation{{Method: "ping"}}, []string{"null"} }, "origins[0]", "lets any web page call"},
 		{"sandboxes", func(s *Spec) { s.Origins = []string{"null"} }, "origins[0]", "warning: is what every sandboxed page sends"},

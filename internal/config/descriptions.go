@@ -90,17 +90,21 @@ var descriptions = map[string]string{ //nolint:gosec // descriptions of files wi
 	"resources.operations.scopes":     "the scopes that it needs, besides the resource's",
 	"resources.operations.acr_values": "how the user must have logged in: one of these values of acr (RFC 9470)",
 	"resources.operations.max_age":    "how long ago the user may have logged in, by auth_time (RFC 9470)",
-	"resources.operations_default":    "deny refuses what no entry of operations matches",
+	"resources.operations_default": "what no entry of operations matches: resource needs its scopes alone, " +
+		"deny refuses it",
 	"resources.challenge_scopes": "operation_and_granted also names the token's scopes in a challenge, for clients " +
 		"that replace theirs",
 	"resources.mcp": "how the operation of a request is read and refused",
 	"resources.mcp.headers_checked_by_server": "trust Mcp-Method and Mcp-Name: the server compares them with the body",
 	"resources.mcp.filter_metadata":           "trust Envoy's mcp filter, under the conditions of docs/operations.md",
 	"resources.mcp.allow_batch":               "accept JSON-RPC batches, whose members must all be allowed",
-	"resources.mcp.denials":                   "json_rpc: a 403 has a JSON-RPC error as its body",
-	"resources.anonymous":                     "operations that need no token: a method, or {method, name}",
-	"resources.anonymous_sessions":            "anonymous holds for requests with Mcp-Session-Id too",
-	"resources.expires_header":                "send exp to the server: x-mcp-auth-expires, in Unix seconds",
+	"resources.mcp.denials": "json_rpc: the body of a 403 is a JSON-RPC error as well, with the reason in " +
+		"error.data",
+	"resources.anonymous": "operations that need no token: a method, or {method, name}; " +
+		"tools/call needs a name",
+	"resources.anonymous_sessions": "anonymous holds for requests with Mcp-Session-Id too, " +
+		"which clients of 2025-11-25 and before send",
+	"resources.expires_header": "send exp to the server: x-mcp-auth-expires, in Unix seconds",
 
 	"resources.authorization_servers": "what the RFC 9728 document names, instead of the issuers",
 

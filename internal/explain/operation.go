@@ -47,11 +47,26 @@ func (q *Request) SetOperation(method, name string) error {
 	if err != nil {
 		return fmt.Errorf("--mcp-method and --mcp-name: %w", err)
 	}
+	read := mcp.Read(mcp.Request{Method: http.MethodPost, Headers: onlyJSON, Body: body}, mcp.Trust{})
+	switch {
+	case read.Fault == mcp.Malformed && name == "":
+		return fmt.Errorf("--mcp-method %s without --mcp-name: write the tool, prompt, URI or reference", method)
+	case name != "" && len(read.Operations) == 1 && read.Operations[0].Name == "":
+		return fmt.Errorf("--mcp-name with --mcp-method %s, which has no name: leave it out", method)
+	}
 	q.operation, q.body = mcp.Operation{Method: method, Name: name}, body
 	if _, present := q.headers["content-type"]; !present {
 		q.headers["content-type"] = "application/json"
 	}
 	q.headers["x-envoy-auth-partial-body"] = "false"
+	return nil
+}
+
+// onlyJSON are the headers of a request that has its content type alone.
+func onlyJSON(name string) []string {
+	if name == "content-type" {
+		return []string{"application/json"}
+	}
 	return nil
 }
 
@@ -85,7 +100,7 @@ func (q *Request) operationReport(res *resource.Resource) *operationReport {
 	case o.IsExempt():
 		r.Matches = "no entry: it needs what every request needs"
 	case entry == nil && res.RefusesUnlisted():
-		r.Matches = "no entry, and operations_default: deny refuses it"
+		r.Matches, r.Anonymous = "no entry, and operations_default: deny refuses it", false
 	case entry == nil:
 		r.Matches = "no entry: it needs what every request needs"
 	default:

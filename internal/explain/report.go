@@ -134,7 +134,7 @@ func newReport(
 	}
 	if r.Reason == "operation_unknown" && q.body == nil {
 		r.Advice = "this request has no body: write --mcp-method, and --mcp-name, for the operation to explain; " +
-			"of a request through Envoy: " + r.Advice
+			"where a request through Envoy is refused so: " + r.Advice
 	}
 	if r.Reason == "keys_unavailable" && keysProblem != "" {
 		r.Cause = keysProblem

@@ -76,9 +76,6 @@ func (r *Report) found(step string, q *Request, e *extauthz.Explanation) string 
 	case "possession":
 		return "not on a revocation list; binding: " + e.Binding
 	case "decide":
-		if strings.HasPrefix(r.Reason, "operation_") {
-			return "the token is for this resource; no other rule was asked"
-		}
 		return "every rule holds"
 	case "strip":
 		strip := e.Decision.Strip

@@ -92,6 +92,12 @@ type Reading struct {
 	Detail          string // which rule the request broke, for a log; "" without a Fault
 }
 
+// Details that an operator should act on in a way of their own.
+const (
+	SourcesDisagree = "the sources of the operation disagree"
+	ResponseOrCall  = "the metadata does not tell a response from a call"
+)
+
 // Bounds of what is read.
 const (
 	MaxBody  = 1 << 20 // bytes
@@ -205,7 +211,7 @@ func (o others) compare(operation Operation, messages int) string {
 			return c.fault
 		case messages > 1, c.operation.Method != operation.Method, c.operation.Response != operation.Response,
 			c.named && c.operation.Name != operation.Name:
-			return "the sources of the operation disagree"
+			return SourcesDisagree
 		}
 	}
 	return ""

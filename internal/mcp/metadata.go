@@ -52,7 +52,7 @@ func readMetadata(wire []byte) claim {
 	if method.text() == methodOfResponse {
 		c.operation.Response = true
 		// The filter writes this for every body with a result or an error, also beside a method, which servers run.
-		c.unsure = "the metadata does not tell a response from a call"
+		c.unsure = ResponseOrCall
 		return c
 	}
 	c.operation.Method, c.id = method.text(), id.asID()
