@@ -65,9 +65,9 @@ func stepOf(r reason.Reason) string {
 	case reason.TokenRevoked, reason.DPoPProofInvalid, reason.DPoPNonceRequired, reason.BindingUnproven:
 		return "possession"
 	case reason.AudienceMismatch, reason.PolicyError, reason.PolicyDenied, reason.InsufficientScope,
-		reason.InsufficientUserAuthentication:
+		reason.InsufficientUserAuthentication, reason.OperationMalformed, reason.OperationUnknown:
 		return "decide"
-	case reason.Allowed, reason.AllowedAnonymous, reason.OperationMalformed, reason.OperationUnknown:
+	case reason.Allowed, reason.AllowedAnonymous:
 		return "strip"
 	default:
 		return "verify"
