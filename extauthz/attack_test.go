@@ -42,3 +42,45 @@ func TestNoSpellingOfAURIPassesAnEntry(t *testing.T) {
 		}
 	}
 }
+
+// TestNewsOfAResourceNeedsItsEntry: subscriptions/listen of revision 2026-07-28 takes
+// the place of resources/subscribe.
+func TestNewsOfAResourceNeedsItsEntry(t *testing.T) {
+	listen := func(uris string) string {
+		return `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"resourceSubscriptions":[` + uris + `]}}}`
+	}
+	secret := resource.Operation{Method: "resources/read", Name: "memo:secret", Scopes: []string{"mcp:admin"}}
+	own := resource.Operation{Method: "subscriptions/listen"}
+	any := resource.Operation{Method: "*"}
+	listed := []resource.Operation{{Method: "subscriptions/listen"}, {Method: "resources/subscribe", Name: "memo:open"}}
+	for _, row := range []struct {
+		intent     string
+		operations []resource.Operation
+		isOpen     bool // without a token
+		ask        func(token string) clientRequest
+		want       string
+	}{
+		{"none", []resource.Operation{secret}, false, func(c string) clientRequest { return post(c, listen("")) }, "allowed"},
+		{"of an open one", []resource.Operation{secret}, false, func(c string) clientRequest { return post(c, listen(`"memo:open"`)) }, "allowed"},
+		{"of a secret one", []resource.Operation{secret}, false, func(c string) clientRequest { return post(c, listen(`"memo:open","memo:secret"`)) }, "insufficient_scope"},
+		{"of a secret one, with an own entry", []resource.Operation{own, secret}, false, func(c string) clientRequest { return post(c, listen(`"memo:secret"`)) }, "insufficient_scope"},
+		{"of unknown ones, by headers", []resource.Operation{secret, any}, false, func(c string) clientRequest { return post(c, "").withHeaders("subscriptions/listen", "") }, "operation_unknown"},
+		{"of unknown ones, by metadata", []resource.Operation{secret}, false, func(c string) clientRequest { return post(c, "").withMetadata("subscriptions/listen", "") }, "operation_unknown"},
+		{"by headers, with an own entry", []resource.Operation{secret, own}, false, func(c string) clientRequest { return post(c, "").withHeaders("subscriptions/listen", "") }, "allowed"},
+		{"by headers, where no resource needs more", []resource.Operation{any}, false, func(c string) clientRequest { return post(c, "").withHeaders("subscriptions/listen", "") }, "allowed"},
+		{"open to all", []resource.Operation{secret}, true, func(string) clientRequest { return post("", listen(`"memo:open"`)) }, "allowed_anonymous"},
+		{"one that is not open to all", []resource.Operation{secret}, true, func(string) clientRequest { return post("", listen(`"memo:open","memo:other"`)) }, "no_credentials"},
+	} {
+		d := startService(t, remember, rememberDecisions, byOperation(func(s *resource.Spec) {
+			s.Operations, s.MCP = row.operations, resource.MCP{HeadersChecked: true, FilterMetadata: true}
+			if row.isOpen {
+				s.Anonymous = listed
+			}
+		}))
+		for range 2 {
+			if got := readResponse(t, d.check(t, row.ask(d.token()).joined())).reason; got != row.want {
+				t.Errorf("%s: %s, want %s", row.intent, got, row.want)
+			}
+		}
+	}
+}

@@ -61,6 +61,9 @@ func (r *request) operationFault() (why reason.Reason, cause string) {
 	}
 	for _, o := range r.operation.Operations {
 		switch {
+		case o.Listens() && r.operation.Source != mcp.Body && hidesEntry(r.target, o):
+			return reason.OperationUnknown, "only a body says which resources it subscribes to: " +
+				"have bodies sent, or write an entry for it"
 		case hasOtherEntry(r.target, o):
 			return reason.OperationUnknown, "a server that decodes the URI could take it for one of another entry"
 		case o.Response, o.IsExempt(), !r.target.RefusesUnlisted():
@@ -69,6 +72,18 @@ func (r *request) operationFault() (why reason.Reason, cause string) {
 		}
 	}
 	return reason.Allowed, ""
+}
+
+// hidesEntry reports a method without an entry of its own that could subscribe to
+// resources that need more than it.
+func hidesEntry(res *resource.Resource, o mcp.Operation) bool {
+	own := res.OperationFor(o.Method, "")
+	if own != nil && own.Method == o.Method {
+		return false
+	}
+	return slices.ContainsFunc(res.Operations, func(e resource.Operation) bool {
+		return strings.HasPrefix(e.Method, "resources/") && (len(e.Scopes) > 0 || len(e.ACRValues) > 0 || e.MaxAge > 0)
+	})
 }
 
 // hasOtherEntry reports an operation for which a server could do what another entry of

@@ -1,26 +1,35 @@
 package mcp
 
-import "github.com/doorward/doorward/internal/strictjson"
+import (
+	"slices"
 
-// readBody returns the operations of a message or, where that is allowed, of a
-// batch, and the raw id of a message.
-func readBody(body []byte, allowBatch bool) (operations []Operation, id []byte, f Fault, detail string) {
+	"github.com/doorward/doorward/internal/strictjson"
+)
+
+// content is what a body says.
+type content struct {
+	operations    []Operation // of a message or, where that is allowed, of each message of a batch
+	subscriptions []Operation // what those ask for beside that, in their parameters
+	id            []byte      // of a message, as JSON
+}
+
+func readBody(body []byte, allowBatch bool) (c content, f Fault, detail string) {
 	switch {
 	case len(body) == 0:
-		return nil, nil, Malformed, "the body is empty"
+		return c, Malformed, "the body is empty"
 	case len(body) > MaxBody:
-		return nil, nil, Malformed, "the body is larger than 1 MiB"
+		return c, Malformed, "the body is larger than 1 MiB"
 	}
 	s := acquire(body)
 	defer s.release()
 	s.allowBatch = allowBatch
 	if malformed := s.read(); malformed != "" {
-		return nil, nil, Malformed, malformed
+		return c, Malformed, malformed
 	}
 	if s.unknown != "" {
-		return nil, nil, Unknown, s.unknown
+		return c, Unknown, s.unknown
 	}
-	return s.operations, s.message.id(), NoFault, ""
+	return content{s.operations, s.subscriptions, s.message.id()}, NoFault, ""
 }
 
 // slot is a member of a message whose value matters.
@@ -41,6 +50,8 @@ const (
 	refType
 	refName
 	refURI
+	filter
+	subscribed
 	slots
 )
 
@@ -53,6 +64,8 @@ const (
 	inMessage
 	inParams
 	inRef
+	inFilter
+	inSubscribed
 )
 
 // inside is the place that the value of a slot is.
@@ -62,6 +75,10 @@ func (p place) inside(s slot) place {
 		return inParams
 	case p == inParams && s == ref:
 		return inRef
+	case p == inParams && s == filter:
+		return inFilter
+	case p == inFilter && s == subscribed:
+		return inSubscribed
 	}
 	return elsewhere
 }
@@ -89,16 +106,19 @@ var members = [...][]knownMember{
 		{"arguments", known},
 		{"argument", known},
 		{"_meta", known},
+		{"notifications", filter},
 	},
-	inRef: {{"type", refType}, {"name", refName}, {"uri", refURI}},
+	inRef:    {{"type", refType}, {"name", refName}, {"uri", refURI}},
+	inFilter: {{"resourceSubscriptions", subscribed}},
 }
 
 // message has the undecoded values of its members, of objects and arrays the
-// first byte alone.
+// first byte alone; the list of subscriptions is whole.
 type message [slots]strictjson.Member
 
 const (
 	notJSONRPC = "the message is no JSON-RPC 2.0 request, notification or response"
+	noURIs     = "the subscriptions are no list of at most 100 texts"
 	nameless   = "the method needs a name and has none, or one that is no text, empty or too long"
 )
 
@@ -161,6 +181,35 @@ func (m *message) named(text string) (Operation, Fault, string) {
 		}
 	}
 	return operation, NoFault, ""
+}
+
+// subscriptions are the operations of which subscriptions/listen is made, beside
+// itself: it replaces resources/subscribe in revision 2026-07-28.
+func (m *message) subscriptions() (all []Operation, f Fault, detail string) {
+	in, list := m[filter], m[subscribed]
+	switch {
+	case in.Present() && !in.Is('{') && !in.Is('n'):
+		return nil, Malformed, noURIs
+	case !list.Present() || list.Is('n'):
+		return nil, NoFault, ""
+	}
+	isList := list.EachString(func(uri string) {
+		if len(all) > MaxBatch {
+			return
+		}
+		if detail == "" {
+			detail = uriFault(uri, false)
+		}
+		all = append(all, Operation{Method: subscribe, Name: uri})
+	})
+	isLong := func(o Operation) bool { return !isName(o.Name) }
+	switch {
+	case !isList, len(all) > MaxBatch, slices.ContainsFunc(all, isLong):
+		return nil, Malformed, noURIs
+	case detail != "":
+		return nil, Unknown, detail
+	}
+	return all, NoFault, ""
 }
 
 // id is what a JSON-RPC error may answer to. After a batch there is none.

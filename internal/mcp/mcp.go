@@ -83,7 +83,7 @@ const (
 
 // Reading is what the sources of a request say together.
 type Reading struct {
-	Operations      []Operation // several of a batch; none where the HTTP method has no operation, or with a Fault
+	Operations      []Operation // several of a batch and of subscriptions; none of a GET and such, or with a Fault
 	Source          Source      // the one that was relied upon or, with a Fault, the best one that the request has
 	Trusted         bool
 	ProtocolVersion string // the only MCP-Protocol-Version header, where it is at most 32 visible ASCII bytes
@@ -158,15 +158,16 @@ func (r Reading) fromBody(request Request, t Trust, beside others) Reading {
 	if detail != "" {
 		return r.fail(Malformed, detail)
 	}
-	var fault Fault
-	if r.Operations, r.ID, fault, detail = readBody(request.Body, t.Batch); fault != NoFault {
+	read, fault, detail := readBody(request.Body, t.Batch)
+	if fault != NoFault {
 		return r.fail(fault, detail)
 	}
-	for _, operation := range r.Operations {
-		if detail := beside.compare(operation, len(r.Operations)); detail != "" {
+	for _, operation := range read.operations {
+		if detail := beside.compare(operation, len(read.operations)); detail != "" {
 			return r.fail(Unknown, detail)
 		}
 	}
+	r.Operations, r.ID = append(read.operations, read.subscriptions...), read.id
 	return r
 }
 

@@ -16,13 +16,23 @@ func namingOf(method string) naming {
 	switch method {
 	case "tools/call", "prompts/get":
 		return byName
-	case "resources/read", "resources/subscribe", "resources/unsubscribe":
+	case "resources/read", subscribe, "resources/unsubscribe":
 		return byURI
 	case "completion/complete":
 		return byRef
 	}
 	return noName
 }
+
+// Methods that say which resources to send news of.
+const (
+	listen    = "subscriptions/listen"
+	subscribe = "resources/subscribe"
+)
+
+// Listens reports the method that has any number of subscriptions, which a body alone
+// names.
+func (o Operation) Listens() bool { return o.Method == listen }
 
 // The types of a completion's reference.
 const (

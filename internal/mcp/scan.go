@@ -19,17 +19,19 @@ type scanner struct {
 	doc        []byte
 	allowBatch bool
 
-	operations []Operation // of the messages that have ended
-	unknown    string      // why one of them has none
-	malformed  string      // the rule that one of them breaks
-	message    message
-	batch      bool
-	offset     int  // where the last token ended
-	wantsName  bool // a string that comes next is the name of a member
-	next       slot // of the member whose value comes next
-	objects    [MaxDepth]opened
-	depth      int
-	names      names
+	operations    []Operation // of the messages that have ended
+	subscriptions []Operation // theirs
+	unknown       string      // why one of them has none
+	malformed     string      // the rule that one of them breaks
+	message       message
+	batch         bool
+	offset        int  // where the last token ended
+	list          int  // where the list of subscriptions begins
+	wantsName     bool // a string that comes next is the name of a member
+	next          slot // of the member whose value comes next
+	objects       [MaxDepth]opened
+	depth         int
+	names         names
 }
 
 // opened is an object or array that has not ended.
@@ -58,7 +60,7 @@ func (s *scanner) release() {
 		s.json.Reset(&s.input)
 	}
 	s.doc, s.message = nil, message{}
-	s.operations, s.unknown, s.malformed = nil, "", ""
+	s.operations, s.subscriptions, s.unknown, s.malformed = nil, nil, "", ""
 	s.batch, s.offset, s.wantsName, s.next, s.depth = false, 0, false, unnamed, 0
 	s.names.reset()
 	scanners.Put(s)
@@ -172,6 +174,12 @@ func (s *scanner) open(isObject bool) string {
 	case s.depth == 0 && s.batch:
 		place = inBatch
 	}
+	if place == inSubscribed {
+		s.list = s.offset - 1
+		if isObject {
+			place = elsewhere
+		}
+	}
 	if detail := s.value(s.doc[s.offset-1 : s.offset]); detail != "" {
 		return detail
 	}
@@ -189,8 +197,12 @@ func (s *scanner) shut() string {
 	if ended.isObject && s.names.duplicate(s.doc, ended.names) {
 		return duplicateName
 	}
-	if ended.place == inMessage {
+	switch ended.place {
+	case inMessage:
 		return s.end()
+	case inSubscribed:
+		s.message[subscribed] = s.doc[s.list:s.offset]
+	default: // nothing to keep
 	}
 	return ""
 }
@@ -198,10 +210,15 @@ func (s *scanner) shut() string {
 // end reads the message that has ended. Its faults do not stop the reading,
 // since the body as a whole may break a rule that comes first.
 func (s *scanner) end() string {
-	if len(s.operations) == MaxBatch {
+	if len(s.operations)+len(s.subscriptions) >= MaxBatch {
 		return batchSize
 	}
 	operation, f, detail := s.message.operation()
+	if f == NoFault && operation.Listens() {
+		var more []Operation
+		more, f, detail = s.message.subscriptions()
+		s.subscriptions = append(s.subscriptions, more...)
+	}
 	switch {
 	case f == Malformed && s.malformed == "":
 		s.malformed = detail
