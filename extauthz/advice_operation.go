@@ -17,7 +17,7 @@ func (a *denialAdvice) operationUnknown() {
 	read, trust := &a.req.operation, a.v.resource.MCP
 	switch {
 	case read.Fault == mcp.NoFault:
-		a.advise("add an entry for this method and name to operations, if tokens with its scopes may ask for it: " +
+		a.advise("add an entry for this method and name to operations, if tokens of this resource may ask for it: " +
 			"operations_default: deny refuses what no entry matches")
 	case a.req.method != http.MethodPost:
 		a.advise("MCP uses POST, GET and DELETE: have the client use one of them")

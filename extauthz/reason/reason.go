@@ -203,7 +203,7 @@ var meanings = [count]meaning{
 	},
 	OperationMalformed: {
 		"operation_malformed", http.StatusBadRequest, "",
-		"The body is not a JSON-RPC message that every reader reads alike",
+		"The body is too large, or not a JSON-RPC message that every reader reads alike",
 		"the body is malformed, too large, encoded, or a batch: see cause; a call that is larger than what Envoy " +
 			"sends needs another source of its operation",
 	},

@@ -36,10 +36,11 @@ func TestBuiltInputsFitTheSchema(t *testing.T) {
 		`{"resource": {"uri": "https://other.example.com:8443/a/b", "scopes": [], "labels": {"a": "b"}}}`:             true,
 		`{"claims": {"client_id": null, "sub": null, "scope": null, "scp": ["a"], "own": {"a": [1]}}}`:                true,
 		`{"token": {"profile": "rfc9068", "binding": "dpop"}, "id": null}`:                                            true,
-		`{"token": {"profile": "other"}}`:  false,
-		`{"claims": {"aud": null}}`:        true,
-		`{"claims": {"exp": null}}`:        false,
-		`{"token": {"bound_by": "other"}}`: false,
+		`{"resource": {"anonymous": true}}`: true,
+		`{"token": {"profile": "other"}}`:   false,
+		`{"claims": {"aud": null}}`:         true,
+		`{"claims": {"exp": null}}`:         false,
+		`{"token": {"bound_by": "other"}}`:  false,
 		`{"token": {"bound_by": "client", "tenant": "a", "client_id_pattern": "c"}, "resource": {"clients": ["c"], "parameters": {"a": "b"}, "scopes_any": [["a"]]}}`: true,
 	} {
 		results, err := opa.New(opa.Query("data.doorward.request("+given+")"), opa.Compiler(suite.Compiler), opa.Store(suite.Store)).Eval(t.Context())

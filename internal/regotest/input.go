@@ -30,10 +30,15 @@ func describe(ctx context.Context, suite *policy.Suite, input ast.Value) string 
 	}
 	plain, _ := results[0].Expressions[0].Value.(map[string]any)
 	changed, ok := argument.(map[string]any)
+	var parts []string
+	if _, present := changed["token"]; ok && !present && changed["claims"] == nil {
+		parts = append(parts, "no token")
+		delete(plain, "token")
+		delete(plain, "claims")
+	}
 	if !ok || len(changed) != len(plain) {
 		return compact(argument)
 	}
-	var parts []string
 	for _, section := range slices.Sorted(maps.Keys(plain)) {
 		parts = append(parts, differences(section, plain[section], changed[section])...)
 	}

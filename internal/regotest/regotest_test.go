@@ -132,6 +132,17 @@ func TestRun(t *testing.T) {
 			},
 		},
 		{
+			"a request without a token", `test_open if doorward.decision.outcome == "allowed_anonymous" with input as doorward.request({"resource": {"anonymous": true}})`,
+			[]string{
+				"FAIL a_test.rego:6 authz_test.test_open",
+				`false:    authz.rego:6: input.request.method == "DELETE"  ["POST" == "DELETE"]`,
+				"false:    authz.rego:3: input.claims.tenant",
+				`false:    a_test.rego:6: doorward.decision.outcome == "allowed_anonymous" with input as doorward.request({"resource": {"anonymous": true}})`,
+				`input:    no token, resource.anonymous true` + rest,
+				`decision: {"outcome":"policy_denied","team":{"unmet":["tenant"]}}`,
+			},
+		},
+		{
 			"a line after the one with an input", "test_later if {\n\tgot := doorward.decision with input as doorward.request({\"claims\": {\"sub\": null}})\n\tgot.outcome == \"allowed\"\n}",
 			[]string{
 				"FAIL a_test.rego:6 authz_test.test_later",

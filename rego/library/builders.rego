@@ -1,21 +1,27 @@
 # doorward.request completes an input as doorward itself does.
 package doorward.builders
 
-input_of(changes) := {
-	"version": 1,
-	"request": asked,
-	"resource": resource,
-	"claims": claims,
-	"token": token,
-	"mcp": operation,
-} if {
+input_of(changes) := object.remove(made, of_no_token(resource)) if {
 	known(changes)
 	resource := merged(example_resource, object.get(changes, "resource", {}))
 	asked := tidy(merged(merged(request_for(resource.uri), object.get(changes, "request", {})), at_the_top(changes)))
 	claims := merged(claims_for(resource), object.get(changes, "claims", {}))
 	token := merged(token_for(claims), object.get(changes, "token", {}))
 	operation := merged(example_operation, object.get(changes, "mcp", {}))
+	made := {
+		"version": 1,
+		"request": asked,
+		"resource": resource,
+		"claims": claims,
+		"token": token,
+		"mcp": operation,
+	}
 }
+
+# What a request without a token does not have.
+of_no_token(resource) := ["claims", "token"] if resource.anonymous == true
+
+else := []
 
 sections := {"version", "request", "resource", "claims", "token", "mcp"}
 

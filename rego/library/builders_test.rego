@@ -13,6 +13,13 @@ test_another_resource_is_asked_with_its_own_audience if decided({"resource": {"u
 
 test_scopes_follow_the_claim if decided({"claims": {"scope": "a"}}) == "insufficient_scope"
 
+test_without_a_token if {
+	open := {"resource": {"anonymous": true}, "mcp": {"method": "tools/list", "name": null}}
+	decided(open) == "allowed_anonymous"
+	object.keys(doorward.request(open)) == {"version", "request", "resource", "mcp"}
+	object.keys(doorward.request({"resource": {"anonymous": false}})) == object.keys(doorward.request({}))
+}
+
 test_audience if decided({"claims": {"aud": "https://other.example.com"}}) == "audience_mismatch"
 
 test_defaults if doorward.request({}).request == {
