@@ -2,6 +2,7 @@ package extauthz_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/doorward/doorward/extauthz/resource"
 )
@@ -81,6 +82,39 @@ func TestNewsOfAResourceNeedsItsEntry(t *testing.T) {
 			if got := readResponse(t, d.check(t, row.ask(d.token()).joined())).reason; got != row.want {
 				t.Errorf("%s: %s, want %s", row.intent, got, row.want)
 			}
+		}
+	}
+}
+
+// TestWhatIsOpenByMethodAloneOpensNoNamedEntry: an entry for some resources closes them
+// also where all the others need no token.
+func TestWhatIsOpenByMethodAloneOpensNoNamedEntry(t *testing.T) {
+	read := func(method, uri string) string {
+		return `{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":{"uri":"` + uri + `"}}`
+	}
+	d := startService(t, remember, rememberDecisions, byOperation(func(s *resource.Spec) {
+		s.Operations = []resource.Operation{
+			{Method: "resources/read", Name: "memo:secret/*", Scopes: []string{"mcp:admin"}},
+			{Method: "resources/read", Name: "memo:old", MaxAge: time.Minute},
+			{Method: "resources/read", Name: "memo:listed"},
+			{Method: "resources/read", Name: "memo:named", Scopes: []string{"mcp:admin"}},
+		}
+		s.Anonymous = []resource.Operation{
+			{Method: "resources/read", Name: "memo:named"}, {Method: "resources/read"}, {Method: "resources/subscribe"},
+		}
+	}))
+	for body, want := range map[string]string{
+		read("resources/read", "memo:open"):            "allowed_anonymous",
+		read("resources/read", "memo:listed"):          "allowed_anonymous",
+		read("resources/read", "memo:named"):           "allowed_anonymous", // check warns
+		read("resources/read", "memo:secret/key"):      "no_credentials",
+		read("resources/read", "memo:secret%2Fkey"):    "no_credentials",
+		read("resources/read", "memo:old"):             "no_credentials",
+		read("resources/subscribe", "memo:secret/key"): "no_credentials",
+		read("resources/subscribe", "memo:open"):       "allowed_anonymous",
+	} {
+		if got := readResponse(t, d.check(t, post("", body).joined())).reason; got != want {
+			t.Errorf("%s: %s, want %s", body, got, want)
 		}
 	}
 }

@@ -66,11 +66,20 @@ func (s Spec) OperationFor(method, name string) *Operation {
 	return nil
 }
 
-// AllowsAnonymous reports whether an operation needs no token.
+// AllowsAnonymous reports whether an operation needs no token. An entry of Anonymous
+// without a name opens no operation for which a named entry of Operations needs more
+// than the resource.
 func (s Spec) AllowsAnonymous(method, name string) bool {
+	needs := s.OperationFor(method, name)
+	isClosed := needs != nil && needs.Name != "" && needs.needsMore()
 	return method != "" && slices.ContainsFunc(s.Anonymous, func(o Operation) bool {
-		return o.Method == method && o.matchesName(name)
+		return o.Method == method && o.matchesName(name) && (o.Name != "" || !isClosed)
 	})
+}
+
+// needsMore reports an entry that asks for more than the resource does.
+func (o *Operation) needsMore() bool {
+	return len(o.Scopes) > 0 || len(o.ACRValues) > 0 || o.MaxAge > 0
 }
 
 // ConfiguredScopes returns every scope that the resource, its alternatives and its

@@ -156,7 +156,7 @@ func (c *checker) anonymousBesideScopes(at string, s Spec, o Operation) {
 		c.warning(at, "has no effect, because no entry of operations matches it and operations_default is deny: add "+
 			"the same method and name to operations")
 	}
-	if needs == nil || len(needs.Scopes) == 0 && len(needs.ACRValues) == 0 && needs.MaxAge == 0 {
+	if needs == nil || !needs.needsMore() {
 		return
 	}
 	i := slices.IndexFunc(s.Operations, func(other Operation) bool {
