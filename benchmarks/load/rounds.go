@@ -105,7 +105,7 @@ func (r *results) measureRounds(ctx context.Context, s *testbed, progress io.Wri
 	r.checks = cells{}
 	for round := range r.plan.rounds {
 		if err := around(r.plan.loads, services, round, func(l load, service *service) error {
-			if service.most > 0 && l.rate > service.most {
+			if !service.takes(l) {
 				return nil
 			}
 			return r.checks.measure(ctx, service.name, l, service.client.Cycle(service.encoded), service.use)

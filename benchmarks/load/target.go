@@ -143,6 +143,12 @@ func (s *testbed) open(ctx context.Context, c target) (*service, error) {
 	return opened, nil
 }
 
+// takes reports whether the target is measured under a load: not where it may be too
+// slow for the rate, and where it decides by operation at saturation alone.
+func (c target) takes(l load) bool {
+	return l.rate == 0 || c.operation == "" && (c.most == 0 || l.rate <= c.most)
+}
+
 // encode returns the n-th request to the target.
 func (c target) encode(token string, n int) []byte {
 	if c.operation != "" {
