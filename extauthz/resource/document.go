@@ -166,7 +166,7 @@ func (r *Resource) metadata() []byte {
 }
 
 // servers are the authorization servers that a document names.
-func (s Spec) servers() []string {
+func (s *Spec) servers() []string {
 	if s.AuthorizationServers != nil {
 		return s.AuthorizationServers
 	}

@@ -35,24 +35,24 @@ const (
 
 // ReadsOperation reports whether the operation of each request must be known:
 // Operations, OperationsDefault "deny" or Anonymous are configured.
-func (s Spec) ReadsOperation() bool {
+func (s *Spec) ReadsOperation() bool {
 	return len(s.Operations) > 0 || len(s.Anonymous) > 0 || s.RefusesUnlisted()
 }
 
 // RefusesUnlisted reports whether an operation without an entry in Operations is
 // refused.
-func (s Spec) RefusesUnlisted() bool { return s.OperationsDefault == denyUnlisted }
+func (s *Spec) RefusesUnlisted() bool { return s.OperationsDefault == denyUnlisted }
 
 // ChallengesWithGranted reports whether a challenge of insufficient_scope also names
 // the configured scopes that the token has, for clients that replace their scopes
 // with those of the challenge.
-func (s Spec) ChallengesWithGranted() bool { return s.ChallengeScopes == withGranted }
+func (s *Spec) ChallengesWithGranted() bool { return s.ChallengeScopes == withGranted }
 
 // OperationFor returns the first entry of Operations for a method and its name, byte
 // for byte, or nil. An entry for resources/read is also one for resources/subscribe,
 // resources/unsubscribe and completion/complete of the same URI, unless these have an
 // entry of their own. The empty method, of a response, has none.
-func (s Spec) OperationFor(method, name string) *Operation {
+func (s *Spec) OperationFor(method, name string) *Operation {
 	if method == "" {
 		return nil
 	}
@@ -69,7 +69,7 @@ func (s Spec) OperationFor(method, name string) *Operation {
 // AllowsAnonymous reports whether an operation needs no token. An entry of Anonymous
 // without a name opens no operation for which a named entry of Operations needs more
 // than the resource.
-func (s Spec) AllowsAnonymous(method, name string) bool {
+func (s *Spec) AllowsAnonymous(method, name string) bool {
 	needs := s.OperationFor(method, name)
 	isClosed := needs != nil && needs.Name != "" && needs.needsMore()
 	return method != "" && slices.ContainsFunc(s.Anonymous, func(o Operation) bool {
@@ -84,7 +84,7 @@ func (o *Operation) needsMore() bool {
 
 // ConfiguredScopes returns every scope that the resource, its alternatives and its
 // operations name, each once, in this order.
-func (s Spec) ConfiguredScopes() []string {
+func (s *Spec) ConfiguredScopes() []string {
 	var all []string
 	add := func(scopes []string) {
 		for _, scope := range scopes {
@@ -105,7 +105,7 @@ func (s Spec) ConfiguredScopes() []string {
 
 // LearntScopes returns those that a client can learn of: from a challenge, which names
 // the configured ones, or from scopes_supported of the document.
-func (s Spec) LearntScopes() []string {
+func (s *Spec) LearntScopes() []string {
 	all := s.ConfiguredScopes()
 	if supported, ok := s.Metadata["scopes_supported"].([]any); ok {
 		all = append(all, s.HeldScopes(texts(supported))...)
@@ -117,7 +117,7 @@ func (s Spec) LearntScopes() []string {
 const resourcesRead = "resources/read"
 
 // alsoCovers reports whether entries for resources/read are for this method too.
-func (s Spec) alsoCovers(method, name string) bool {
+func (s *Spec) alsoCovers(method, name string) bool {
 	switch method {
 	case "resources/subscribe", "resources/unsubscribe":
 	case "completion/complete":

@@ -100,7 +100,7 @@ func TestAllowsAnonymous(t *testing.T) {
 			t.Errorf("%s %s: %t", row.method, row.name, got)
 		}
 	}
-	if (Spec{Anonymous: []Operation{{Method: "*"}}}).AllowsAnonymous("tools/call", "delete") {
+	if (&Spec{Anonymous: []Operation{{Method: "*"}}}).AllowsAnonymous("tools/call", "delete") {
 		t.Error("* is every method")
 	}
 }

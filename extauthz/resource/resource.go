@@ -59,14 +59,14 @@ type Spec struct {
 }
 
 // TakesDPoP reports whether the resource accepts the DPoP scheme.
-func (s Spec) TakesDPoP() bool { return s.DPoP == "optional" || s.RequiresDPoP() }
+func (s *Spec) TakesDPoP() bool { return s.DPoP == "optional" || s.RequiresDPoP() }
 
 // RequiresDPoP reports whether every token must be bound to a DPoP key.
-func (s Spec) RequiresDPoP() bool { return s.DPoP == "required" }
+func (s *Spec) RequiresDPoP() bool { return s.DPoP == "required" }
 
 // ReadsXFCC reports whether the client's certificate is read from
 // x-forwarded-client-cert, because another proxy terminates TLS.
-func (s Spec) ReadsXFCC() bool { return s.ClientCertificate == "xfcc" }
+func (s *Spec) ReadsXFCC() bool { return s.ClientCertificate == "xfcc" }
 
 // Resource is one checked resource, as a request finds it. It comes from a [Table]
 // and must not be changed. Where the Spec is a pattern, its URLs and audiences are
@@ -300,7 +300,7 @@ func (s Spec) clone() Spec {
 }
 
 // isPattern reports whether the URL of a resource has placeholders.
-func (s Spec) isPattern() bool { return strings.Contains(s.URI, "{") }
+func (s *Spec) isPattern() bool { return strings.Contains(s.URI, "{") }
 
 // Owns reports whether an aud value names one of the resources: it is the URI, an
 // alias or one of the audiences of a resource, in any spelling that is equal, or

@@ -12,7 +12,7 @@ var serverScopes = []string{offlineAccess, "openid", "profile", "email"}
 // AskedScopes returns scopes as a client must write them to ask for them: with
 // ScopePrefix, unless they have it already. With no prefix the result is the slice
 // itself.
-func (s Spec) AskedScopes(scopes []string) []string {
+func (s *Spec) AskedScopes(scopes []string) []string {
 	if s.ScopePrefix == "" {
 		return scopes
 	}
@@ -29,7 +29,7 @@ func (s Spec) AskedScopes(scopes []string) []string {
 // HeldScopes returns a token's scopes by the names of the configuration: without
 // ScopePrefix, each once, in the token's order. With no prefix the result is the
 // slice itself.
-func (s Spec) HeldScopes(scopes []string) []string {
+func (s *Spec) HeldScopes(scopes []string) []string {
 	if s.ScopePrefix == "" {
 		return scopes
 	}
@@ -46,7 +46,7 @@ func (s Spec) HeldScopes(scopes []string) []string {
 // WithImplied returns scopes and those that they include by ScopeImplies, directly
 // or through others, each once. Where there is nothing to include, the result is
 // the slice itself.
-func (s Spec) WithImplied(scopes []string) []string {
+func (s *Spec) WithImplied(scopes []string) []string {
 	if len(s.ScopeImplies) == 0 {
 		return scopes
 	}
@@ -63,7 +63,7 @@ func (s Spec) WithImplied(scopes []string) []string {
 
 // NeededScopes returns what a challenge asks for before a policy is evaluated:
 // Scopes and the first alternative of ScopesAny.
-func (s Spec) NeededScopes() []string {
+func (s *Spec) NeededScopes() []string {
 	if len(s.ScopesAny) == 0 {
 		return s.Scopes
 	}

@@ -6,12 +6,12 @@ import (
 )
 
 // MatchesSubject reports whether sub is one of Subjects.
-func (s Spec) MatchesSubject(sub string) bool {
+func (s *Spec) MatchesSubject(sub string) bool {
 	return slices.ContainsFunc(s.Subjects, func(accepted string) bool { return matchesSegments(accepted, sub) })
 }
 
 // MatchesClaim reports whether the value of a claim is one that Claims accepts.
-func (s Spec) MatchesClaim(name, value string) bool {
+func (s *Spec) MatchesClaim(name, value string) bool {
 	return slices.ContainsFunc(s.Claims[name], func(accepted string) bool { return matchesSegments(accepted, value) })
 }
 

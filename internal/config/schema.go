@@ -162,7 +162,7 @@ type metadata struct {
 	MaxAge time.Duration `yaml:"max_age"`
 }
 
-func (e entry) takesDPoP() bool { return resource.Spec{DPoP: e.DPoP}.TakesDPoP() }
+func (e entry) takesDPoP() bool { return (&resource.Spec{DPoP: e.DPoP}).TakesDPoP() }
 
 // The values of document.DPoPNonce.
 const (
