@@ -80,6 +80,7 @@ func (w *world) input(claims *token.Claims) policy.Input {
 	}
 	resource := w.server.State().Resources.Find(traffic.Host, traffic.Path)
 	return policy.Input{
+		Fixed:    policy.Fixed{State: 1, Resource: resource.Asked, Issuer: claims.IssuerID},
 		Request:  &policy.RequestValues{Method: "POST", Scheme: "https", Host: traffic.Host, Path: traffic.Path, Headers: headers},
 		Resource: policy.Resource{Name: resource.Name, URI: resource.URI, Scopes: resource.Scopes},
 		Claims:   claims.All,

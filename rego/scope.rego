@@ -3,19 +3,24 @@ package doorward.scope
 
 import data.doorward.anonymous
 
-needed := of_the_resource | (of_the_operation | data.doorward.team.scopes)
-
-of_the_resource := {scope | some scope in input.resource.scopes}
-
-of_the_operation := {scope | some scope in input.resource.operation_scopes}
+needed := {scope | some scope in input.resource.scopes} | data.doorward.team.scopes
 
 granted := {scope | some scope in input.token.scopes}
 
 suffices if {
 	input.resource.scopes
-	input.resource.operation_scopes
 	count(needed - granted) == 0
+	has_those_of_the_operation
 	has_an_alternative
+}
+
+# An operation without scopes of its own.
+has_those_of_the_operation if count(input.resource.operation_scopes) == 0
+
+has_those_of_the_operation if {
+	scopes := {scope | some scope in input.resource.operation_scopes}
+	count(scopes) > 0
+	count(scopes - granted) == 0
 }
 
 # No alternatives are needed.
