@@ -38,7 +38,7 @@ func TestGrounds(t *testing.T) {
 			"scope", "", func(in *policy.Input) { in.Token.Scopes = nil },
 			[]string{
 				"doorward.decision at doorward:decision.rego:26",
-				"doorward.scope.suffices at doorward:scope.rego:17: count(needed - granted) == 0",
+				"doorward.scope.suffices at doorward:scope.rego:12: count(needed - granted) == 0",
 			},
 		},
 		{
@@ -168,11 +168,11 @@ func TestGroundsOfAnOwnPackage(t *testing.T) {
 		},
 		"scopes": {
 			own + ".decision at doorward:decision.rego:26",
-			own + ".scope.suffices at doorward:scope.rego:17: count(needed - granted) == 0",
+			own + ".scope.suffices at doorward:scope.rego:12: count(needed - granted) == 0",
 		},
 		"strict": {
 			"doorward.decision at doorward:decision.rego:26",
-			"doorward.scope.suffices at doorward:scope.rego:17: count(needed - granted) == 0",
+			"doorward.scope.suffices at doorward:scope.rego:12: count(needed - granted) == 0",
 		},
 		"acme": {
 			"doorward.decision at doorward:decision.rego:29",
