@@ -17,5 +17,5 @@ func (s *Server) ReadsOperation(authority, path string) bool {
 	}
 	path, _, _ = strings.Cut(path, "?")
 	res := state.Resources.Find(authority, path)
-	return res != nil && (res.ReadsOperation() || state.Policy.For(res.Name).ReadsOperation())
+	return res != nil && state.readsOperation(res)
 }

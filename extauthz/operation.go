@@ -82,7 +82,7 @@ func hidesEntry(res *resource.Resource, o mcp.Operation) bool {
 		return false
 	}
 	return slices.ContainsFunc(res.Operations, func(e resource.Operation) bool {
-		return strings.HasPrefix(e.Method, "resources/") && (len(e.Scopes) > 0 || len(e.ACRValues) > 0 || e.MaxAge > 0)
+		return strings.HasPrefix(e.Method, "resources/") && e.NeedsMore()
 	})
 }
 

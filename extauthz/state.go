@@ -90,9 +90,13 @@ func (state *numberedState) fixed(v *verdict) policy.Fixed {
 // readsOperations reports whether the operations of requests for some resource are
 // read.
 func (state *State) readsOperations() bool {
-	return slices.ContainsFunc(state.Resources.All(), func(r *resource.Resource) bool {
-		return r.ReadsOperation() || state.Policy.For(r.Name).ReadsOperation()
-	})
+	return slices.ContainsFunc(state.Resources.All(), state.readsOperation)
+}
+
+// readsOperation reports whether the operation of requests for a resource is read: its
+// configuration or one of its rules needs it.
+func (state *State) readsOperation(res *resource.Resource) bool {
+	return res.ReadsOperation() || state.Policy.For(res.Name).ReadsOperation()
 }
 
 // State returns the active state, or nil before the first Swap. It must not be

@@ -71,14 +71,14 @@ func (s *Spec) OperationFor(method, name string) *Operation {
 // than the resource.
 func (s *Spec) AllowsAnonymous(method, name string) bool {
 	needs := s.OperationFor(method, name)
-	isClosed := needs != nil && needs.Name != "" && needs.needsMore()
+	isClosed := needs != nil && needs.Name != "" && needs.NeedsMore()
 	return method != "" && slices.ContainsFunc(s.Anonymous, func(o Operation) bool {
 		return o.Method == method && o.matchesName(name) && (o.Name != "" || !isClosed)
 	})
 }
 
-// needsMore reports an entry that asks for more than the resource does.
-func (o *Operation) needsMore() bool {
+// NeedsMore reports an entry that asks for more than its resource does.
+func (o *Operation) NeedsMore() bool {
 	return len(o.Scopes) > 0 || len(o.ACRValues) > 0 || o.MaxAge > 0
 }
 

@@ -156,7 +156,7 @@ func (c *checker) anonymousBesideScopes(at string, s Spec, o Operation) {
 		c.warning(at, "has no effect, because no entry of operations matches it and operations_default is deny: add "+
 			"the same method and name to operations")
 	}
-	if needs == nil || !needs.needsMore() {
+	if needs == nil || !needs.NeedsMore() {
 		return
 	}
 	i := slices.IndexFunc(s.Operations, func(other Operation) bool {

@@ -179,18 +179,19 @@ func (t *trial) all(ctx context.Context, numbers []int, done func(m mutant, v ve
 	queue := make(chan int)
 	var workers sync.WaitGroup
 	var lock sync.Mutex
-	for range runtime.NumCPU() {
-		workers.Go(func() {
-			for number := range queue {
-				v := t.try(ctx, number)
-				if ctx.Err() != nil {
-					v = notTried
-				}
-				lock.Lock()
-				done(t.mutants[number], v)
-				lock.Unlock()
+	work := func() {
+		for number := range queue {
+			v := t.try(ctx, number)
+			if ctx.Err() != nil {
+				v = notTried
 			}
-		})
+			lock.Lock()
+			done(t.mutants[number], v)
+			lock.Unlock()
+		}
+	}
+	for range runtime.NumCPU() {
+		workers.Go(work)
 	}
 	for _, number := range numbers {
 		queue <- number
