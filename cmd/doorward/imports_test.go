@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"extauthz/resource":    {"extauthz/finding", "internal/mcp"},
 	"extauthz/revocation":  {"internal/strictjson"},
 	"internal/clientcert":  {},
+	"internal/exchange":    {"extauthz/finding", "extauthz/jwks", "extauthz/token", "internal/outbound", "internal/strictjson"},
 	"internal/outbound":    {},
 	"internal/policy":      {"extauthz/finding", "internal/lint", "internal/folding"},
 	"internal/bundles":     {"extauthz/finding", "internal/outbound", "internal/policy"},
