@@ -14,7 +14,9 @@ import (
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/revocation"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/assertion"
 	"github.com/doorward/doorward/internal/decisionlog"
+	"github.com/doorward/doorward/internal/handle"
 	"github.com/doorward/doorward/internal/policy"
 )
 
@@ -35,6 +37,15 @@ type State struct {
 
 	Revocations *revocation.Source // nil: no token is revoked; with one, set ReadsID of the Verifier's Options
 	Decisions   *decisionlog.Log   // nil: decisions are not logged
+
+	// Assertions are what signs x-mcp-auth-assertion, by the name of the resource. A
+	// resource that is not in it gets none.
+	Assertions map[string]*assertion.Signer
+	// Handles seals x-mcp-auth-handle for the resources that HandleResources names.
+	// With HandleBaggage the handle is a member of baggage instead.
+	Handles         *handle.Sealer
+	HandleResources map[string]bool
+	HandleBaggage   bool
 
 	TokenCache      int64         // bytes that cached tokens may take; 0 turns the cache off
 	CheckTimeout    time.Duration // bounds a Check that has no deadline or a longer one; 0: DefaultCheckTimeout
