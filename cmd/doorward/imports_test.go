@@ -47,6 +47,7 @@ var arrows = map[string][]string{
 	"internal/redact":      {},
 	"internal/regotest":    {"extauthz/finding", "internal/policy"},
 	"internal/strictjson":  {},
+	"internal/tokensearch": {},
 	"policy":               {"internal/policy", "rego"},
 	"rego":                 {},
 	"rego/library":         {},
