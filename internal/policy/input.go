@@ -22,6 +22,10 @@ type Input struct {
 	Token    Token          // input.token
 	MCP      MCP            // input.mcp
 
+	// Destination is where a server of the resource sends its own request
+	// (input.destination). Nil: the request comes in. It decides what input.direction is.
+	Destination *Destination
+
 	// Fixed, where it has a State, is in the key of a cached decision in place of all that
 	// the configuration fixes. It is no part of the document.
 	Fixed Fixed
@@ -46,7 +50,15 @@ type MCP struct {
 	Trusted         bool   // trusted: the configuration trusts the source, or it is the body
 }
 
-// Resource is `input.resource`: the resource that the request is for.
+// Destination is `input.destination`: where the request of a server goes.
+type Destination struct {
+	Host  string // host: as it is configured
+	Path  string // path: the one that is configured for it; absent: all paths of the host
+	Token string // token: what it gets of the configuration: "none", "keep", "exchange" or "client_credentials"
+}
+
+// Resource is `input.resource`: the resource that the request is for. Of a request that
+// goes out, it is the one whose server makes it.
 type Resource struct {
 	Name      string            // name: its short name in the configuration
 	URI       string            // uri: its canonical URI (RFC 8707)

@@ -30,6 +30,9 @@ type Sources struct {
 	Packages map[string]string // by resource name, the package evaluated for it besides authz, such as "authz.weather"
 	Cache    *DecisionCache    // of decisions; nil: none is cached
 
+	// Egress prepares [Engine.Ours] and [Evaluator.DecideEgress].
+	Egress bool
+
 	// DataRead are the paths of data that something other than rules reads, such
 	// as "security/revocations": [Compile] does not warn that no rule reads them.
 	DataRead []string
