@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/doorward/doorward/internal/hostpath"
 )
 
 // wellKnown is where metadata documents are (RFC 9728, section 3).
@@ -67,7 +69,7 @@ func mirrored(path string) string {
 
 // isHost reports whether a resource is on an authority.
 func (t *Table) isHost(of string) bool {
-	a, ok := parseAuthority(of)
+	a, ok := hostpath.ParseAuthority(of)
 	if !ok {
 		return false
 	}
@@ -110,7 +112,7 @@ func (t *Table) Document(method, authority, path string) Document {
 
 // described finds the resource whose document a path below prefix asks for.
 func (t *Table) described(of, path, prefix string) *Resource {
-	a, ok := parseAuthority(of)
+	a, ok := hostpath.ParseAuthority(of)
 	if !ok || !isUnder(path, prefix) {
 		return nil
 	}
@@ -131,7 +133,7 @@ func (t *Table) described(of, path, prefix string) *Resource {
 // describedPattern finds what a pattern becomes where the whole path, with or
 // without one slash at its end, is that of the pattern, or where the path is empty
 // and the host alone fills the only pattern on it.
-func (t *Table) describedPattern(a authority, path string) *Resource {
+func (t *Table) describedPattern(a hostpath.Authority, path string) *Resource {
 	var only *pattern
 	hosts := 0
 	for i := range t.patterns {
@@ -212,8 +214,8 @@ func (t *Table) publish() {
 // the two have the same resources: nearly always, and there may be many.
 func (t *Table) shareSites() {
 	for a, s := range t.sites {
-		bare := t.sites[authority{host: a.host}]
-		if a.port != 0 && bare != nil && maps.Equal(s.places, bare.places) && maps.Equal(s.documents, bare.documents) {
+		bare := t.sites[hostpath.Authority{Host: a.Host}]
+		if a.Port != 0 && bare != nil && maps.Equal(s.All(), bare.All()) && maps.Equal(s.documents, bare.documents) {
 			t.sites[a] = bare
 		}
 	}
@@ -224,7 +226,7 @@ func (t *Table) shareSites() {
 // rewrites the host and not the path asks so.
 func (s *site) publishCanonical() {
 	wanted := map[string]*Resource{}
-	for _, r := range s.places {
+	for _, r := range s.All() {
 		path := r.locations[0].prefix()
 		if other, ok := wanted[path]; ok && other != r {
 			wanted[path] = nil
@@ -247,8 +249,8 @@ func (s *site) publishBare() {
 		return
 	}
 	var only *Resource
-	for _, path := range slices.Sorted(maps.Keys(s.places)) {
-		r := s.places[path]
+	for _, path := range slices.Sorted(maps.Keys(s.All())) {
+		r := s.All()[path]
 		switch {
 		case only == nil, r.Name == only.Name && r.Asked == r.URI:
 			only = r

@@ -2,11 +2,10 @@ package resource
 
 import (
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 
-	"golang.org/x/net/idna"
+	"github.com/doorward/doorward/internal/hostpath"
 )
 
 const (
@@ -17,7 +16,7 @@ const (
 // location is one URL under which a resource is reached, in canonical spelling.
 type location struct {
 	scheme string // schemeHTTP or schemeHTTPS
-	host   string // as authority.host
+	host   string // as in hostpath.Authority
 	port   uint16 // never 0
 	path   string // as written
 }
@@ -49,17 +48,17 @@ func (l location) prefix() string {
 }
 
 // authorities are the keys under which requests for l arrive.
-func (l location) authorities() []authority {
-	keys := []authority{{l.host, l.port}}
+func (l location) authorities() []hostpath.Authority {
+	keys := []hostpath.Authority{{Host: l.host, Port: l.port}}
 	if l.port == l.defaultPort() {
-		keys = append(keys, authority{l.host, 0})
+		keys = append(keys, hostpath.Authority{Host: l.host})
 	}
 	return keys
 }
 
 // at reports whether a is one of the authorities.
-func (l location) at(a authority) bool {
-	return a.host == l.host && (a.port == l.port || a.port == 0 && l.port == l.defaultPort())
+func (l location) at(a hostpath.Authority) bool {
+	return a.Host == l.host && (a.Port == l.port || a.Port == 0 && l.port == l.defaultPort())
 }
 
 // sharesAuthority reports whether a request can be for the ports of both: an
@@ -78,7 +77,7 @@ func parseLocation(raw string) (location, []string) {
 	if !ok {
 		return location{}, []string{"is not an absolute URL: write https://host/path"}
 	}
-	l := location{scheme: lowerASCII(scheme)}
+	l := location{scheme: hostpath.LowerASCII(scheme)}
 	if l.scheme != schemeHTTP && l.scheme != schemeHTTPS {
 		return location{}, []string{"has a scheme other than https: write https://host/path"}
 	}
@@ -113,9 +112,9 @@ func (l *location) readAuthority(s string) (spelling, broken []string) {
 		spelling = append(spelling, "carries user information")
 		s = s[i+1:]
 	}
-	host, port, hasPort := splitPort(s)
+	host, port, hasPort := hostpath.SplitPort(s)
 	l.port = l.defaultPort()
-	switch number, ok := parsePort(port); {
+	switch number, ok := hostpath.ParsePort(port); {
 	case !hasPort:
 	case port == "":
 		spelling = append(spelling, "has a colon without a port")
@@ -126,7 +125,7 @@ func (l *location) readAuthority(s string) (spelling, broken []string) {
 	default:
 		l.port = number
 	}
-	fault, canonical, ok := readHost(host)
+	fault, canonical, ok := hostpath.ReadHost(host)
 	switch {
 	case !ok:
 		broken = append(broken, fault)
@@ -135,52 +134,6 @@ func (l *location) readAuthority(s string) (spelling, broken []string) {
 	}
 	l.host = canonical
 	return spelling, broken
-}
-
-// readHost returns the canonical spelling of a configured host. If ok is false,
-// fault is a whole message; otherwise it is how the spelling differs from the
-// canonical one, or "".
-func readHost(host string) (fault, canonical string, ok bool) {
-	if host == "" {
-		return "has no host: write https://host/path", "", false
-	}
-	name := strings.TrimSuffix(host, ".")
-	international := !isASCII(name)
-	if international {
-		label, err := idna.Lookup.ToASCII(name)
-		if err != nil {
-			return "has a host that is no valid international name: write its A-label (xn--…)", "", false
-		}
-		name = label
-	}
-	canonical, ok = canonicalHost(name)
-	switch {
-	case !ok || !isName(canonical):
-		return "has a host that is neither a DNS name nor an IP address: write a name of letters, digits, - and " +
-			"dots, or an address (IPv6 in brackets)", "", false
-	case international:
-		return "has an international host name that is not an A-label", canonical, true
-	case name != host:
-		return "has a host with a trailing dot", canonical, true
-	case canonical == lowerASCII(name) && canonical != name:
-		return "has a host that is not in lower case", canonical, true
-	case canonical != name:
-		return "has an IPv6 address that is not in its shortest form", canonical, true
-	}
-	return "", canonical, true
-}
-
-// isName refuses a name that resolvers and browsers read as an IPv4 address in
-// another spelling, such as 127.1: what ends in a number must be four numbers.
-func isName(host string) bool {
-	last := host[strings.LastIndexByte(host, '.')+1:]
-	hex, isHex := strings.CutPrefix(last, "0x")
-	isNumber := strings.Trim(last, "0123456789") == "" || isHex && strings.Trim(hex, "0123456789abcdef") == ""
-	if !isNumber {
-		return true
-	}
-	_, err := netip.ParseAddr(host)
-	return err == nil
 }
 
 // readTail fills in the path.
@@ -206,24 +159,9 @@ func (l *location) readTail(s string) (spelling, broken []string) {
 			"%%%02X", path[i], path[i]))
 	}
 	for _, prefix := range append([]string{wellKnown}, discovery...) {
-		if isUnder(fold(path), prefix) {
+		if isUnder(hostpath.Fold(path), prefix) {
 			broken = append(broken, "lies under "+prefix+", where metadata is asked for: choose another path")
 		}
 	}
 	return spelling, broken
-}
-
-func isASCII(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r > 0x7E }) < 0
-}
-
-// lowerASCII lower-cases ASCII letters and nothing else: under Unicode rules
-// the Kelvin sign would become a k.
-func lowerASCII(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' {
-			return r + ('a' - 'A')
-		}
-		return r
-	}, s)
 }

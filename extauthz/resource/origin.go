@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/doorward/doorward/internal/hostpath"
 )
 
 // AllowsOrigin reports whether a request to authority with this Origin header may
@@ -21,7 +23,7 @@ func (r *Resource) AllowsOrigin(origin, authority string) bool {
 	case i < 0:
 		return false
 	}
-	a, ok := parseAuthority(authority)
+	a, ok := hostpath.ParseAuthority(authority)
 	return ok && slices.ContainsFunc(r.locations[1:], func(l location) bool { return l.at(a) && l.origin() == origin })
 }
 
@@ -91,12 +93,12 @@ func originFault(origin string) string {
 		_, faults := parseLocation(origin)
 		return strings.Join(faults, "; ")
 	}
-	a, ok := parseAuthority(rest)
+	a, ok := hostpath.ParseAuthority(rest)
 	switch {
 	case !ok:
 		return "has no valid host or port" + advice
-	case lowerASCII(rest) != rest || a.host == "":
-		return "is not in lower case: write " + lowerASCII(origin)
+	case hostpath.LowerASCII(rest) != rest || a.Host == "":
+		return "is not in lower case: write " + hostpath.LowerASCII(origin)
 	}
 	return ""
 }

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/doorward/doorward/extauthz/finding"
+	"github.com/doorward/doorward/internal/hostpath"
 )
 
 // names checks that a name means one resource, since the mesh may select by
@@ -38,7 +39,7 @@ func (c *checker) names(resources []*Resource) {
 
 // address is what a request shows of a location: everything but the scheme.
 type address struct {
-	authority authority
+	authority hostpath.Authority
 	folded    string
 }
 
@@ -106,7 +107,7 @@ func (c *checker) patterns(resources []*Resource) {
 func (c *checker) claim(taken map[address]claimed, mine claimed) {
 	reported := false
 	for _, a := range mine.location.authorities() {
-		key := address{a, fold(mine.location.prefix())}
+		key := address{a, hostpath.Fold(mine.location.prefix())}
 		other, found := taken[key]
 		if !found {
 			taken[key] = mine

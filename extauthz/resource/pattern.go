@@ -3,6 +3,8 @@ package resource
 import (
 	"slices"
 	"strings"
+
+	"github.com/doorward/doorward/internal/hostpath"
 )
 
 // A resource is a pattern where its URL has a placeholder in the place of a
@@ -36,15 +38,15 @@ func newPattern(r *Resource, l location, asked int, at string) pattern {
 
 // matchHost returns the values of the placeholders in the host. It allocates nothing
 // for a host that does not match.
-func (p *pattern) matchHost(a authority) (map[string]string, bool) {
-	if a.port != p.location.port && (a.port != 0 || p.location.port != p.location.defaultPort()) {
+func (p *pattern) matchHost(a hostpath.Authority) (map[string]string, bool) {
+	if a.Port != p.location.port && (a.Port != 0 || p.location.port != p.location.defaultPort()) {
 		return nil, false
 	}
-	if !p.eachLabel(a.host, func(string, string) {}) {
+	if !p.eachLabel(a.Host, func(string, string) {}) {
 		return nil, false
 	}
 	values := map[string]string{}
-	p.eachLabel(a.host, func(name, value string) { values[name] = value })
+	p.eachLabel(a.Host, func(name, value string) { values[name] = value })
 	return values, true
 }
 
@@ -107,7 +109,7 @@ func (p *pattern) hasPathPlaceholder() bool {
 }
 
 // findPattern returns the resource that the one matching pattern becomes, or nil.
-func (t *Table) findPattern(a authority, path string) *Resource {
+func (t *Table) findPattern(a hostpath.Authority, path string) *Resource {
 	for i := range t.patterns {
 		p := &t.patterns[i]
 		values, ok := p.matchHost(a)
@@ -167,7 +169,7 @@ func (r *Resource) askedAt(url int) *Resource {
 func (t *Table) literalAt(filled *Resource) *Resource {
 	own := filled.locations[0]
 	if s := t.sites[own.authorities()[0]]; s != nil {
-		if r, unambiguous := s.find(own.prefix()); r != nil || !unambiguous {
+		if r, unambiguous := s.Find(own.prefix()); r != nil || !unambiguous {
 			return r
 		}
 	}
@@ -182,7 +184,7 @@ func (t *Table) namedPattern(nameOrURI, authority string) *Resource {
 		if p.asked > 0 || p.resource.Name != nameOrURI || p.hasPathPlaceholder() {
 			continue
 		}
-		a, ok := parseAuthority(authority)
+		a, ok := hostpath.ParseAuthority(authority)
 		if values, matches := p.matchHost(a); ok && matches {
 			return t.literalAt(p.fill(values))
 		}
@@ -235,11 +237,11 @@ func unify(a, b string, isValue func(string) bool) bool {
 	case aIsPlaceholder && bIsPlaceholder, a == "" || b == "": // "": a pattern that ends in a slash
 		return true
 	case aIsPlaceholder:
-		return isValue(fold(b))
+		return isValue(hostpath.Fold(b))
 	case bIsPlaceholder:
-		return isValue(fold(a))
+		return isValue(hostpath.Fold(a))
 	}
-	return fold(a) == fold(b)
+	return hostpath.Fold(a) == hostpath.Fold(b)
 }
 
 // hides reports whether every request that the pattern matches is one of a literal
@@ -249,5 +251,5 @@ func (l location) hides(p *pattern) bool {
 		return false
 	}
 	prefix := l.prefix()
-	return covers(prefix, p.location.prefix())
+	return hostpath.Covers(prefix, p.location.prefix())
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/doorward/doorward/internal/hostpath"
 )
 
 // The bounds of a value, in bytes.
@@ -29,7 +31,7 @@ func isSegmentValue(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		if c := s[i]; !isAlphanumeric(c) && c != '-' && c != '_' {
+		if c := s[i]; !hostpath.IsAlphanumeric(c) && c != '-' && c != '_' {
 			return false
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/doorward/doorward/extauthz/finding"
+	"github.com/doorward/doorward/internal/hostpath"
 )
 
 // checker collects the problems of a list of specs.
@@ -141,12 +142,12 @@ func isLoopback(host string) bool {
 }
 
 // insecureHost brings an entry of the configuration into the spelling of
-// authority.host. An IPv6 address may come without brackets.
+// [hostpath.Authority]. An IPv6 address may come without brackets.
 func insecureHost(s string) string {
 	if strings.Contains(s, ":") && !strings.HasPrefix(s, "[") {
 		s = "[" + s + "]"
 	}
-	host, _ := canonicalHost(s)
+	host, _ := hostpath.CanonicalHost(s)
 	return host
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/extauthz/finding"
+	"github.com/doorward/doorward/internal/hostpath"
 )
 
 // Spec is one resource as configured. [NewTable] checks it.
@@ -86,8 +87,8 @@ type Resource struct {
 // is empty.
 type Table struct {
 	resources []*Resource
-	named     map[string]*Resource // literal ones, by name, URI and alias
-	sites     map[authority]*site  // of literal ones
+	named     map[string]*Resource         // literal ones, by name, URI and alias
+	sites     map[hostpath.Authority]*site // of literal ones
 	patterns  []pattern
 	audiences map[string]bool  // URIs, aliases and audiences of literal resources, by audienceKey
 	asPattern []*regexp.Regexp // the same of patterns
@@ -95,17 +96,8 @@ type Table struct {
 
 // site has the resources of one authority.
 type site struct {
-	places    map[string]*Resource // by path; "" for the whole authority
-	folded    map[string]bool      // folded paths of places
-	slashes   int                  // the most in a path of places
-	only      place                // the one of places, where there is no other: most hosts have one
+	hostpath.Paths[Resource]
 	documents map[string]*Resource // by what follows the well-known prefix
-}
-
-// place is one path of a site. The zero place has no resource.
-type place struct {
-	path, folded string
-	resource     *Resource
 }
 
 // NewTable checks specs and builds their table. All problems come at once; the
@@ -120,7 +112,7 @@ func NewTable(specs []Spec, insecureHTTPHosts []string) (*Table, finding.List) {
 	t := &Table{
 		resources: resources,
 		named:     map[string]*Resource{},
-		sites:     map[authority]*site{},
+		sites:     map[hostpath.Authority]*site{},
 		patterns:  patternsOf(resources),
 		audiences: map[string]bool{},
 	}
@@ -167,19 +159,10 @@ func (t *Table) place(r *Resource, l location) {
 	for _, a := range l.authorities() {
 		s := t.sites[a]
 		if s == nil {
-			s = &site{places: map[string]*Resource{}, folded: map[string]bool{}, documents: map[string]*Resource{}}
+			s = &site{documents: map[string]*Resource{}}
 			t.sites[a] = s
 		}
-		if s.places[path] == nil {
-			s.places[path] = r
-		}
-		s.folded[fold(path)] = true
-		s.slashes = max(s.slashes, strings.Count(path, "/"))
-		s.documents[path] = s.places[path]
-		s.only = place{}
-		if len(s.places) == 1 {
-			s.only = place{path, fold(path), s.places[path]}
-		}
+		s.documents[path] = s.Add(path, r)
 	}
 }
 
@@ -204,63 +187,21 @@ func (t *Table) Named(nameOrURI, authority string) *Resource {
 // for a path that is not safe ([PathFault]), and for one that a server which
 // decodes escapes and ignores case would give to another resource.
 func (t *Table) Find(authority, path string) *Resource {
-	a, ok := parseAuthority(authority)
+	a, ok := hostpath.ParseAuthority(authority)
 	if !ok || PathFault(path) != "" {
 		return nil
 	}
 	if s := t.sites[a]; s != nil {
-		if r, unambiguous := s.find(path); r != nil || !unambiguous {
+		if r, unambiguous := s.Find(path); r != nil || !unambiguous {
 			return r
 		}
 	}
 	return t.findPattern(a, path)
 }
 
-// find returns the resource of the longest path that covers path. It is nil and
-// false where the folded path is one of a longer path.
-func (s *site) find(path string) (r *Resource, unambiguous bool) {
-	if s.only.resource != nil {
-		if covers(s.only.path, path) {
-			return s.only.resource, true
-		}
-		return nil, !covers(s.only.folded, fold(path))
-	}
-	r, match := longest(s.places, path, s.slashes)
-	folded := fold(path)
-	if _, longer := longest(s.folded, folded, s.slashes); len(longer) > len(fold(match)) {
-		return nil, false
-	}
-	return r, true
-}
-
-// longest returns the value of the longest key that covers path, and that key.
-// slashes are the most that a key has.
-func longest[V any](places map[string]V, path string, slashes int) (value V, key string) {
-	value = places[""]
-	for i := range len(path) {
-		if path[i] != '/' {
-			continue
-		}
-		if v, ok := places[path[:i]]; ok {
-			value, key = v, path[:i]
-		}
-		if slashes == 0 {
-			return value, key
-		}
-		slashes--
-		if v, ok := places[path[:i+1]]; ok {
-			value, key = v, path[:i+1]
-		}
-	}
-	if v, ok := places[path]; ok {
-		value, key = v, path
-	}
-	return value, key
-}
-
 // At reports whether authority is one of this resource's, whatever the path.
 func (r *Resource) At(authority string) bool {
-	a, ok := parseAuthority(authority)
+	a, ok := hostpath.ParseAuthority(authority)
 	return ok && slices.ContainsFunc(r.locations, func(l location) bool { return l.at(a) })
 }
 

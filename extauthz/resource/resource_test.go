@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/doorward/doorward/internal/hostpath"
 )
 
 const issuer = "https://as.example.com"
@@ -378,7 +380,7 @@ func FuzzFind(f *testing.F) {
 		}
 		reached := ""
 		longest := ""
-		a, _ := parseAuthority(authority)
+		a, _ := hostpath.ParseAuthority(authority)
 		for _, other := range tb.All() {
 			for _, l := range other.locations {
 				if !l.at(a) {
@@ -388,13 +390,13 @@ func FuzzFind(f *testing.F) {
 				if other == r && (path == l.path || strings.HasPrefix(path, prefix+"/")) && len(l.path) >= len(reached) {
 					reached = l.path
 				}
-				folded := fold(path)
-				if (folded == fold(l.path) || strings.HasPrefix(folded, fold(prefix)+"/")) && len(fold(l.path)) > len(longest) {
-					longest = fold(l.path)
+				folded := hostpath.Fold(path)
+				if (folded == hostpath.Fold(l.path) || strings.HasPrefix(folded, hostpath.Fold(prefix)+"/")) && len(hostpath.Fold(l.path)) > len(longest) {
+					longest = hostpath.Fold(l.path)
 				}
 			}
 		}
-		if len(fold(reached)) != len(longest) {
+		if len(hostpath.Fold(reached)) != len(longest) {
 			t.Fatalf("Find(%q, %q) = %s by %q, but %q is longer once folded", authority, path, r.URI, reached, longest)
 		}
 	})
@@ -409,7 +411,7 @@ func TestOneSiteForAHostWithAndWithoutItsPort(t *testing.T) {
 	if tb == nil {
 		t.Fatal(problems)
 	}
-	if tb.sites[authority{"a.example", 0}] != tb.sites[authority{"a.example", 443}] {
+	if tb.sites[hostpath.Authority{Host: "a.example"}] != tb.sites[hostpath.Authority{Host: "a.example", Port: 443}] {
 		t.Error("two sites where one would do")
 	}
 	for _, row := range []struct{ authority, path, want string }{

@@ -1,4 +1,4 @@
-package resource
+package hostpath
 
 import (
 	"net/url"
@@ -89,8 +89,8 @@ func TestCovers(t *testing.T) {
 		{"/mcp/", "/mcp", false},
 	}
 	for _, tt := range tests {
-		if got := covers(tt.prefix, tt.path); got != tt.want {
-			t.Errorf("covers(%q, %q) = %v, want %v", tt.prefix, tt.path, got, tt.want)
+		if got := Covers(tt.prefix, tt.path); got != tt.want {
+			t.Errorf("Covers(%q, %q) = %v, want %v", tt.prefix, tt.path, got, tt.want)
 		}
 	}
 }
@@ -106,8 +106,8 @@ func TestFold(t *testing.T) {
 		{"/A%4", "/a%4"},
 	}
 	for _, tt := range tests {
-		if got := fold(tt.path); got != tt.want {
-			t.Errorf("fold(%q) = %q, want %q", tt.path, got, tt.want)
+		if got := Fold(tt.path); got != tt.want {
+			t.Errorf("Fold(%q) = %q, want %q", tt.path, got, tt.want)
 		}
 	}
 }
@@ -136,8 +136,8 @@ func FuzzPathFault(f *testing.F) {
 		if strings.Count(decoded, "/") != strings.Count(p, "/") || strings.ContainsAny(decoded, `;\%?#`) {
 			t.Fatalf("safe path %q means %q once decoded", p, decoded)
 		}
-		if lowerASCII(strings.ToValidUTF8(decoded, "?")) != strings.ToValidUTF8(fold(p), "?") {
-			t.Fatalf("fold(%q) = %q, want %q in lower case", p, fold(p), decoded)
+		if LowerASCII(strings.ToValidUTF8(decoded, "?")) != strings.ToValidUTF8(Fold(p), "?") {
+			t.Fatalf("Fold(%q) = %q, want %q in lower case", p, Fold(p), decoded)
 		}
 	})
 }
