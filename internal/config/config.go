@@ -58,6 +58,8 @@ type Config struct {
 	JWKSCacheDir string
 	// RevocationFile is a revocation list that was readable, or "".
 	RevocationFile string
+	// Egress is the check of what leaves the servers; nil without one.
+	Egress *Egress
 	// DecisionLog is the destination and content of the decision log.
 	DecisionLog DecisionLog
 	// InsecureHTTPHosts are the only hosts to which connections without TLS are allowed.
