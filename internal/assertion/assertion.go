@@ -19,11 +19,12 @@ type Options struct {
 	Lifetime time.Duration // an assertion of a token that ends earlier ends with it
 	Key      []byte        // a private key in PEM: RSA, EC or Ed25519; it decides alg
 	Publish  [][]byte      // further keys of the JWK Set in PEM, private or public
-	Random   io.Reader     // nil: crypto/rand
+	Random   io.Reader     // of jti; nil: crypto/rand
 }
 
 // Claims are those of the verified token that an assertion repeats.
 type Claims struct {
+	Issuer  string // of the token; beside the subject in sub_id
 	Subject string
 	Client  string
 	Scopes  []string

@@ -1,21 +1,158 @@
 package assertion
 
 import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"strings"
 	"time"
+
+	"github.com/lestrrat-go/jwx/v2/jwa"
+	"github.com/lestrrat-go/jwx/v2/jwk"
+	"github.com/lestrrat-go/jwx/v2/jws"
 )
 
 // Signer signs assertions. It may be used by any number of goroutines.
-type Signer struct{ options Options }
-
-// New makes a Signer.
-func New(options Options) (*Signer, error) { return &Signer{options}, nil }
-
-// Sign makes an assertion at the time now. With an audience of "", aud is that of the
-// options. It ends at ends.
-func (s *Signer) Sign(claims Claims, audience string, now time.Time) (compact string, ends time.Time, err error) {
-	return "", now, errors.New("not yet")
+type Signer struct {
+	issuer, audience string
+	lifetime         time.Duration
+	sign             jws.SignOption
+	published        []jwk.Key
+	random           io.Reader
 }
 
-// KeySet is the JWK Set of all keys of the Signers, each once.
-func KeySet(signers ...*Signer) []byte { return []byte(`{"keys":[]}`) }
+// New makes a Signer. The error of a key says what is wrong with it and holds no part
+// of it.
+func New(options Options) (*Signer, error) {
+	switch {
+	case options.Issuer == "" || options.Audience == "":
+		return nil, errors.New("an assertion needs an issuer and an audience")
+	case options.Lifetime < time.Second:
+		return nil, errors.New("the lifetime of an assertion must be a second or more")
+	}
+	key, err := readKey(options.Key)
+	if err != nil {
+		return nil, err
+	}
+	if !isPrivate(key) {
+		return nil, errors.New("the key is public: write the private key that signs")
+	}
+	s := &Signer{issuer: options.Issuer, audience: options.Audience, lifetime: options.Lifetime, random: options.Random}
+	if s.random == nil {
+		s.random = rand.Reader
+	}
+	if s.sign, err = signOption(key); err != nil {
+		return nil, err
+	}
+	if err := s.publish(key); err != nil {
+		return nil, err
+	}
+	for i, text := range options.Publish {
+		other, err := readKey(text)
+		if err == nil {
+			err = s.publish(other)
+		}
+		if err != nil {
+			return nil, &PublishError{Index: i, Err: err}
+		}
+	}
+	return s, nil
+}
+
+// PublishError is a fault of one element of [Options].Publish.
+type PublishError struct {
+	Index int
+	Err   error
+}
+
+// Error implements error.
+func (e *PublishError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the fault without its place.
+func (e *PublishError) Unwrap() error { return e.Err }
+
+// signOption fixes key and header. jwx adds alg and kid to the header.
+func signOption(key jwk.Key) (jws.SignOption, error) {
+	header := jws.NewHeaders()
+	if err := header.Set(jws.TypeKey, Type); err != nil {
+		return nil, fmt.Errorf("the header of an assertion: %w", err)
+	}
+	var private any
+	if err := key.Raw(&private); err != nil {
+		return nil, errors.New("the key cannot be used for signatures")
+	}
+	if err := header.Set(jws.KeyIDKey, key.KeyID()); err != nil {
+		return nil, fmt.Errorf("the header of an assertion: %w", err)
+	}
+	return jws.WithKey(jwa.SignatureAlgorithm(key.Algorithm().String()), private, jws.WithProtectedHeaders(header)), nil
+}
+
+func (s *Signer) publish(key jwk.Key) error {
+	public, err := jwk.PublicKeyOf(key)
+	if err != nil {
+		return errors.New("the key has no public part")
+	}
+	s.published = append(s.published, public)
+	return nil
+}
+
+// Lifetime is the longest time for which an assertion is valid.
+func (s *Signer) Lifetime() time.Duration { return s.lifetime }
+
+// payload is what is signed. Sub alone would not name a user where a server has users
+// of several issuers: sub_id does (RFC 9493, section 3.2.3).
+type payload struct {
+	Issuer    string         `json:"iss"`
+	Audience  string         `json:"aud"`
+	Subject   string         `json:"sub,omitempty"`
+	SubjectID *subjectID     `json:"sub_id,omitempty"`
+	Client    string         `json:"client_id,omitempty"`
+	Scope     string         `json:"scope,omitempty"`
+	Actor     map[string]any `json:"act,omitempty"`
+	IssuedAt  int64          `json:"iat"`
+	Expiry    int64          `json:"exp"`
+	ID        string         `json:"jti"`
+}
+
+type subjectID struct {
+	Format  string `json:"format"`
+	Issuer  string `json:"iss"`
+	Subject string `json:"sub"`
+}
+
+// Sign makes an assertion at the time now, which is valid until expires. With an
+// audience of "", aud is that of the options.
+func (s *Signer) Sign(claims Claims, audience string, now time.Time) (compact string, expires time.Time, err error) {
+	if audience == "" {
+		audience = s.audience
+	}
+	expires = now.Add(s.lifetime)
+	if claims.Expiry.Before(expires) {
+		expires = claims.Expiry
+	}
+	expires = time.Unix(expires.Unix(), 0)
+	var id [16]byte
+	if _, err := io.ReadFull(s.random, id[:]); err != nil {
+		return "", time.Time{}, fmt.Errorf("no randomness for a jti: %w", err)
+	}
+	body := payload{
+		Issuer: s.issuer, Audience: audience, Subject: claims.Subject, Client: claims.Client,
+		Scope: strings.Join(claims.Scopes, " "), Actor: claims.Actor,
+		IssuedAt: now.Unix(), Expiry: expires.Unix(), ID: base64.RawURLEncoding.EncodeToString(id[:]),
+	}
+	if claims.Subject != "" && claims.Issuer != "" {
+		body.SubjectID = &subjectID{"iss_sub", claims.Issuer, claims.Subject}
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("writing an assertion: %w", err)
+	}
+	signed, err := jws.Sign(text, s.sign)
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("signing an assertion: %w", err)
+	}
+	return string(signed), expires, nil
+}
