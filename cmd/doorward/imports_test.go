@@ -23,7 +23,7 @@ var arrows = map[string][]string{
 	"internal/explain":     {"extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/token", "internal/mcp", "internal/policy", "internal/config", "internal/redact", "internal/service"},
 	"internal/service":     {"internal/snapshot", "extauthz/finding", "internal/config", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/bundles", "internal/decisionlog", "rego"},
 	"internal/config":      {"internal/snapshot", "extauthz/finding", "extauthz/jwks", "extauthz/resource", "extauthz/token", "internal/mcp", "internal/outbound", "internal/bundles", "internal/destination"},
-	"internal/destination": {"extauthz/finding", "internal/exchange"},
+	"internal/destination": {"extauthz/finding", "internal/exchange", "internal/hostpath", "internal/outbound"},
 	"internal/mcp":         {"internal/strictjson"},
 	"internal/online":      {"extauthz/finding", "internal/config", "extauthz/jwks", "internal/bundles"},
 	"extauthz":             {"extauthz/reason", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/assertion", "internal/clientcert", "internal/decisionlog", "internal/folding", "internal/handle", "internal/mcp", "internal/redact"},
