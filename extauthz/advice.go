@@ -35,7 +35,7 @@ func newDenialAdvice(state *numberedState, req *request, v *verdict) *denialAdvi
 	if state == nil || v.allowed() {
 		return a
 	}
-	value, _, _ := req.headers.only("authorization")
+	value, _, _ := req.headers.Only("authorization")
 	var rest string
 	a.scheme, rest, _ = strings.Cut(value, " ")
 	a.compact = strings.TrimLeft(rest, " ")
@@ -108,7 +108,7 @@ func (a *denialAdvice) authorityKnown() bool {
 }
 
 func (a *denialAdvice) origin() {
-	origins := a.req.headers.values("origin")
+	origins := a.req.headers.Values("origin")
 	a.addFact("origin", redact.Text(strings.Join(origins, ", ")))
 	switch {
 	case len(origins) > 1, strings.Contains(origins[0], ","):
@@ -120,11 +120,11 @@ func (a *denialAdvice) origin() {
 }
 
 func (a *denialAdvice) invalidRequest() {
-	value, _, more := a.req.headers.only("authorization")
+	value, _, more := a.req.headers.Only("authorization")
 	switch {
 	case more:
 		a.advise("the request has %d Authorization headers: have the client send one",
-			len(a.req.headers.values("authorization")))
+			len(a.req.headers.Values("authorization")))
 	case twoCredentials(value):
 		a.advise("the Authorization header holds two credentials, or was sent twice: have the client send one")
 	default:
@@ -134,7 +134,7 @@ func (a *denialAdvice) invalidRequest() {
 }
 
 func (a *denialAdvice) noCredentials() {
-	_, present, _ := a.req.headers.only("authorization")
+	_, present, _ := a.req.headers.Only("authorization")
 	_, parsed := token.ReadUnverified(a.scheme)
 	switch {
 	case !present && len(a.req.tokens) > 0:

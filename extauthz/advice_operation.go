@@ -34,7 +34,7 @@ func (a *denialAdvice) operationUnknown() {
 	case !trust.FilterMetadata:
 		a.advise("Envoy sends neither the body nor metadata of its mcp filter: configure one of them as envoy.yaml " +
 			"shows, and for the filter mcp: {filter_metadata: trusted}")
-	case len(a.req.attributes.mcp) == 0:
+	case len(a.req.attributes.MCP) == 0:
 		a.advise("Envoy sends no metadata of its mcp filter: put the filter before ext_authz, and write " +
 			"metadata_context_namespaces: [envoy.filters.http.mcp] there; it sends none for a body without JSON-RPC")
 	default:

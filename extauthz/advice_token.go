@@ -260,7 +260,7 @@ func (a *denialAdvice) certificate() {
 	shown := a.req.sourceCertificate != ""
 	if a.v.resource.ReadsXFCC() {
 		where = "have the proxy before it write x-forwarded-client-cert"
-		shown = len(a.req.headers.values("x-forwarded-client-cert")) > 0
+		shown = len(a.req.headers.Values("x-forwarded-client-cert")) > 0
 	}
 	if shown {
 		a.advise("the token is bound to a certificate, and another one or an unreadable one was shown: the client " +

@@ -14,7 +14,7 @@ const externalAddress = "x-envoy-external-address"
 func (r *request) clientAddress() string {
 	spelled := r.sourceAddress
 	if r.trustsClientAddress {
-		value, present, more := r.headers.only(externalAddress)
+		value, present, more := r.headers.Only(externalAddress)
 		if !present || more {
 			return ""
 		}

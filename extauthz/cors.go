@@ -29,7 +29,7 @@ const (
 // isPreflight reports a CORS-preflight request (Fetch Standard, section 3.2.2).
 // Its origin was allowed before.
 func (r *request) isPreflight() bool {
-	_, present, more := r.headers.only(requestMethod)
+	_, present, more := r.headers.Only(requestMethod)
 	return r.corsOrigin != "" && r.method == http.MethodOptions && present && !more
 }
 
@@ -39,7 +39,7 @@ func (r *request) preflightHeaders(takesDPoP bool) [][2]string {
 	if takesDPoP {
 		names += ", dpop"
 	}
-	requested, _, _ := r.headers.only(requestHeaders)
+	requested, _, _ := r.headers.Only(requestHeaders)
 	for name := range strings.SplitSeq(strings.ToLower(requested), ",") {
 		if name = strings.TrimSpace(name); isParameterHeader(name) {
 			names += ", " + name
@@ -63,22 +63,11 @@ func isParameterHeader(name string) bool {
 		strings.Trim(rest, "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
 }
 
-// corsHeaders are those of an answer of ours to a page that may read it.
+// corsHeaders are those of an answer to a page that may read it: of ours, and of the
+// server's, over those that the server writes itself, so that no browser sees two.
 func (r *request) corsHeaders() [][2]string {
 	if r.corsOrigin == "" {
 		return nil
 	}
 	return [][2]string{{allowOrigin, r.corsOrigin}, {exposeHeaders, exposed}, {"vary", "origin"}}
-}
-
-// exposeTo has Envoy write them into the answer of the server: over those that the
-// server writes itself, so that no browser sees two, and vary beside its own.
-func (m *message) exposeTo(r *request) {
-	for _, header := range r.corsHeaders() {
-		action := overwrite
-		if header[0] == "vary" {
-			action = 0
-		}
-		writeOption(m, okResponseHeaders, header, action)
-	}
 }

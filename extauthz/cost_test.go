@@ -7,6 +7,7 @@ import (
 
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/checkwire"
 	"github.com/doorward/doorward/internal/policy"
 )
 
@@ -43,7 +44,7 @@ func TestCostFollowsTheBytes(t *testing.T) {
 func TestManyForgedNamesCostTheirBytes(t *testing.T) {
 	in := new(request)
 	for i := range 5000 {
-		in.headers = append(in.headers, header{fmt.Sprintf("x-mcp-auth-%d", i), "forged"})
+		in.headers = append(in.headers, checkwire.Header{Name: fmt.Sprintf("x-mcp-auth-%d", i), Value: "forged"})
 	}
 	v := &verdict{resource: &resource.Resource{}, claims: &token.Claims{}, decision: policy.Decision{Strip: policy.Strip{Headers: []string{"authorization"}}}}
 	if got := len(v.removedHeaders(in, nil)); got != 5000+1+len(identityHeaders()) {

@@ -19,7 +19,7 @@ type credential struct {
 // the credential that there is. The scheme is compared without case (RFC
 // 9110, section 11.1); the token itself is left to the verifier.
 func (r *request) credential(takesDPoP bool) (credential, reason.Reason) {
-	value, present, more := r.headers.only("authorization")
+	value, present, more := r.headers.Only("authorization")
 	word, rest, spaced := strings.Cut(value, " ")
 	scheme := ""
 	switch {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/internal/checkwire"
 	"github.com/doorward/doorward/internal/testenv/readers"
 )
 
@@ -43,15 +44,15 @@ func TestCredential(t *testing.T) {
 		{"an empty value", "", "", reason.NoCredentials},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
-			in := &request{headers: headers{{"authorization", row.value}}}
+			in := &request{headers: checkwire.Headers{{Name: "authorization", Value: row.value}}}
 			got, why := in.credential(false)
 			if got.token != row.token || why != row.want || got.scheme == "DPoP" {
 				t.Errorf("%q: got %+v, %s; want %q, %s", row.value, got, why, row.token, row.want)
 			}
 		})
 	}
-	repeated := &request{headers: headers{{"authorization", "Bearer a"}, {"authorization", ""}}}
-	dpop := &request{headers: headers{{"authorization", "dPoP abc"}}}
+	repeated := &request{headers: checkwire.Headers{{Name: "authorization", Value: "Bearer a"}, {Name: "authorization", Value: ""}}}
+	dpop := &request{headers: checkwire.Headers{{Name: "authorization", Value: "dPoP abc"}}}
 	if got, why := dpop.credential(true); why != reason.Allowed || got != (credential{"DPoP", "abc"}) {
 		t.Errorf("DPoP, where it is enabled: %+v, %s", got, why)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/checkwire"
 	"github.com/doorward/doorward/internal/policy"
 )
 
@@ -87,7 +88,7 @@ func (s *Server) Explain(
 	}()
 	taken.enter(stepRead)
 	state := s.state.Load()
-	req, v := s.decodeAndCheck(ctx, state, incoming{attributes: describe(check), steps: taken}, time.Now())
+	req, v := s.decodeAndCheck(ctx, state, incoming{attributes: checkwire.Describe(check), steps: taken}, time.Now())
 	explained.Ended = taken.last()
 	taken.enter(stepAnswer)
 	answer = v.answer(req)

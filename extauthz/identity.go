@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/doorward/doorward/internal/checkwire"
 )
 
 // The identity headers an upstream may rely on: on an allowed request they are
@@ -68,7 +70,7 @@ func (v *verdict) removedHeaders(in *request, set [][2]string) []string {
 	if v.resource.ExpiresHeader && !isSet(expiresHeader) {
 		removed = append(removed, expiresHeader)
 	}
-	isForged := func(h header) bool { return isReservedName(h.name, v.policyHeaders) }
+	isForged := func(h checkwire.Header) bool { return isReservedName(h.Name, v.policyHeaders) }
 	first := slices.IndexFunc(in.headers, isForged)
 	if first < 0 {
 		return removed
@@ -76,8 +78,8 @@ func (v *verdict) removedHeaders(in *request, set [][2]string) []string {
 	named := slices.Clip(removed)
 	forged := make([]string, 0, len(in.headers)-first) // once: a client may write very many
 	for _, header := range in.headers[first:] {
-		if isForged(header) && !isSet(header.name) && !slices.Contains(named, header.name) {
-			forged = append(forged, header.name)
+		if isForged(header) && !isSet(header.Name) && !slices.Contains(named, header.Name) {
+			forged = append(forged, header.Name)
 		}
 	}
 	slices.Sort(forged)

@@ -6,11 +6,10 @@ import (
 	"strings"
 	"unsafe"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/checkwire"
 	"github.com/doorward/doorward/internal/folding"
 	"github.com/doorward/doorward/internal/mcp"
 	"github.com/doorward/doorward/internal/policy"
@@ -31,8 +30,8 @@ func (r *request) readOperation(evaluator *policy.Evaluator) {
 	if r.operation.isRead || !res.ReadsOperation() && !evaluator.ReadsOperation() {
 		return
 	}
-	sources := mcp.Request{Method: r.method, Headers: r.headers.values, Metadata: r.attributes.mcp}
-	if body := r.attributes.body; body != "" {
+	sources := mcp.Request{Method: r.method, Headers: r.headers.Values, Metadata: r.attributes.MCP}
+	if body := r.attributes.Body; body != "" {
 		sources.Body = unsafe.Slice(unsafe.StringData(body), len(body)) //nolint:gosec // read alone
 	}
 	r.operation = operation{isRead: true, Reading: mcp.Read(sources, mcp.Trust{
@@ -158,29 +157,18 @@ func (o *operation) names() (methods, names string) {
 const longestName = 1 << 10
 
 // metadata writes the operation into dynamic metadata, if it was read.
-func (o *operation) metadata(m *message) {
+func (o *operation) metadata(m *checkwire.Message) {
 	if !o.isRead {
 		return
 	}
 	methods, names := o.names()
-	entry := m.open(structFields)
-	m.text(entryName, "mcp")
-	value := m.open(entryValue)
-	all := m.open(valueStruct)
-	m.member("method", truncateTo(longestName, redact.Text(methods)))
-	m.member("name", truncateTo(longestName, redact.Text(names)))
-	m.member("protocol_version", redact.Text(o.ProtocolVersion))
-	m.member("source", o.Source.String())
-	trusted := m.open(structFields)
-	m.text(entryName, "trusted")
-	flag := m.open(entryValue)
-	m.wire = protowire.AppendTag(m.wire, valueBool, protowire.VarintType)
-	m.wire = append(m.wire, asByte(o.Trusted))
-	m.close(flag)
-	m.close(trusted)
-	m.close(all)
-	m.close(value)
-	m.close(entry)
+	m.Struct("mcp", func() {
+		m.Member("method", truncateTo(longestName, redact.Text(methods)))
+		m.Member("name", truncateTo(longestName, redact.Text(names)))
+		m.Member("protocol_version", redact.Text(o.ProtocolVersion))
+		m.Member("source", o.Source.String())
+		m.Flag("trusted", o.Trusted)
+	})
 }
 
 // faultLabel is a word of a closed list.
@@ -221,5 +209,7 @@ func (r *request) whyNotAnonymous() string {
 
 // hasSession reports a header that a server may take for Mcp-Session-Id.
 func (r *request) hasSession() bool {
-	return slices.ContainsFunc(r.headers, func(h header) bool { return folding.Header(h.name) == "mcp-session-id" })
+	return slices.ContainsFunc(r.headers, func(h checkwire.Header) bool {
+		return folding.Header(h.Name) == "mcp-session-id"
+	})
 }

@@ -37,9 +37,9 @@ func (r *request) Header(name string) (value string, ok bool) {
 	if isPseudoHeader(name) {
 		return "", false
 	}
-	value, ok, repeated := r.headers.only(name)
+	value, ok, repeated := r.headers.Only(name)
 	if repeated {
-		return strings.Join(r.headers.values(name), ","), true
+		return strings.Join(r.headers.Values(name), ","), true
 	}
 	return value, ok
 }
@@ -51,8 +51,8 @@ func (r *request) AllHeaders(most int) (map[string]string, bool) {
 	}
 	values := map[string][]string{}
 	for _, header := range r.headers {
-		if !isPseudoHeader(header.name) {
-			values[header.name] = append(values[header.name], header.value)
+		if !isPseudoHeader(header.Name) {
+			values[header.Name] = append(values[header.Name], header.Value)
 		}
 	}
 	all := make(map[string]string, len(values))

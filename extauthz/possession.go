@@ -57,13 +57,13 @@ func presentation(req *request, presented credential, demanded token.Confirmatio
 		Method:  req.method,
 	}
 	if demanded.Thumbprint != "" {
-		shown.Proofs, shown.Attempt = req.headers.values("dpop"), req.attempt.name()
+		shown.Proofs, shown.Attempt = req.headers.Values("dpop"), req.attempt.name()
 		shown.URLs = req.target.Targets(req.path)
 	}
 	switch {
 	case demanded.Certificate == "":
 	case req.target.ReadsXFCC():
-		forwarded := req.headers.values("x-forwarded-client-cert")
+		forwarded := req.headers.Values("x-forwarded-client-cert")
 		shown.CertificateSHA256, shown.HasCertificate = clientcert.ReadXFCC(forwarded)
 	default:
 		shown.CertificateSHA256, shown.HasCertificate = clientcert.ReadSource(req.sourceCertificate)

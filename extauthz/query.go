@@ -5,8 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
+	"github.com/doorward/doorward/internal/checkwire"
 	"github.com/doorward/doorward/internal/folding"
 )
 
@@ -64,22 +64,5 @@ func unescape(s string) string {
 	if err != nil {
 		decoded = s
 	}
-	return replaceInvalidUTF8(decoded)
-}
-
-func replaceInvalidUTF8(raw string) string {
-	if utf8.ValidString(raw) {
-		return raw
-	}
-	var clean strings.Builder
-	for len(raw) > 0 {
-		r, size := utf8.DecodeRuneInString(raw)
-		if r == utf8.RuneError && size == 1 {
-			clean.WriteByte('!')
-		} else {
-			clean.WriteString(raw[:size])
-		}
-		raw = raw[size:]
-	}
-	return clean.String()
+	return checkwire.ReplaceInvalidUTF8(decoded)
 }

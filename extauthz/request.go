@@ -7,13 +7,13 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/extauthz/resource"
-	"github.com/doorward/doorward/internal/redact"
+	"github.com/doorward/doorward/internal/checkwire"
 )
 
 // request is the HTTP request that a Check is about. After read and open, no code
 // uses the protobuf.
 type request struct {
-	attributes *attributes
+	attributes *checkwire.Attributes
 	id         string // the client's x-request-id, else Envoy's stream id
 	method     string
 	scheme     string
@@ -22,7 +22,7 @@ type request struct {
 	rawQuery   string
 
 	// Set by open: most requests of a flood are for no resource.
-	headers     headers
+	headers     checkwire.Headers
 	tokens      []string // the spellings of access_token in the query
 	hidesTokens bool     // behind a ';' of the query
 
@@ -51,42 +51,42 @@ type request struct {
 // attempt.
 type attempt struct {
 	stream string
-	peer   peer
+	peer   checkwire.Peer
 }
 
 // name returns "" where the stream or the peer is unknown.
 func (a attempt) name() string {
-	if a.stream == "" || a.peer.address == "" {
+	if a.stream == "" || a.peer.Address == "" {
 		return ""
 	}
-	return a.stream + " " + a.peer.address + " " + strconv.FormatUint(uint64(a.peer.port), 10)
+	return a.stream + " " + a.peer.Address + " " + strconv.FormatUint(uint64(a.peer.Port), 10)
 }
 
 // read makes a request of the attributes of a Check. It is false where they hold
 // no HTTP request. It does not split, copy or sort.
-func read(a *attributes) (*request, bool) {
-	if !a.hasHTTP {
+func read(a *checkwire.Attributes) (*request, bool) {
+	if !a.HasHTTP {
 		return nil, false
 	}
 	path, rawQuery, _ := strings.Cut(readPath(a), "?")
 	in := &request{
 		attributes:  a,
-		id:          a.joinKey(),
-		method:      a.method,
-		scheme:      a.scheme,
-		authority:   a.host,
+		id:          a.JoinKey(),
+		method:      a.Method,
+		scheme:      a.Scheme,
+		authority:   a.Host,
 		path:        path,
 		rawQuery:    rawQuery,
-		resource:    a.resource,
-		hasResource: a.hasResource,
+		resource:    a.Resource,
+		hasResource: a.HasResource,
 
-		sourceAddress:     a.peer.address,
-		sourcePrincipal:   a.principal,
-		sourceCertificate: a.certificate,
-		attempt:           attempt{a.id, a.peer},
+		sourceAddress:     a.Peer.Address,
+		sourcePrincipal:   a.Principal,
+		sourceCertificate: a.Certificate,
+		attempt:           attempt{a.ID, a.Peer},
 	}
-	if a.peer.pipe {
-		in.sourceAddress = a.peer.path
+	if a.Peer.Pipe {
+		in.sourceAddress = a.Peer.Path
 	}
 	return in, true
 }
@@ -94,7 +94,7 @@ func read(a *attributes) (*request, bool) {
 // open reads the headers of a request for a configured resource, and the tokens
 // in its query.
 func (r *request) open() {
-	r.headers = r.attributes.headers()
+	r.headers = r.attributes.Headers()
 	if r.rawQuery != "" {
 		r.tokens, r.hidesTokens = queryTokens(r.rawQuery), hidesToken(r.rawQuery)
 	}
@@ -102,44 +102,9 @@ func (r *request) open() {
 
 // readPath prefers the raw bytes: where Envoy does not normalise, the other
 // form shows a byte that is no UTF-8 as '!', which is a path of its own.
-func readPath(a *attributes) string {
-	if a.rawPath != "" {
-		return a.rawPath
+func readPath(a *checkwire.Attributes) string {
+	if a.RawPath != "" {
+		return a.RawPath
 	}
-	return a.path
-}
-
-// joinKey returns the id that joins the log line to Envoy's: the x-request-id, else the id
-// of the stream. The first comes from the client, so only a short value of
-// visible ASCII is taken, which is no token. Envoy joins what a client repeats
-// with a comma in `headers` and keeps it apart in `header_map`; joining both
-// makes them one.
-func (a *attributes) joinKey() string {
-	const longest = 128
-	visible := func(r rune) bool { return r > 0x20 && r < 0x7f }
-	key, found := "", false
-	for i := range a.mapped {
-		if a.mapped[i].name == "x-request-id" {
-			key, found = a.mapped[i].value, true
-		}
-	}
-	for i := range a.listed {
-		switch {
-		case a.listed[i].name != "x-request-id":
-			continue
-		case found && len(key)+1+len(a.listed[i].value) > longest:
-			return a.id
-		case found:
-			key += "," + a.listed[i].value
-		default:
-			key, found = a.listed[i].value, true
-		}
-	}
-	if len(key) > longest {
-		return a.id
-	}
-	if key == "" || redact.ID(key) != key || strings.ContainsFunc(key, func(r rune) bool { return !visible(r) }) {
-		return a.id
-	}
-	return key
+	return a.Path
 }

@@ -30,6 +30,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/internal/checkgrpc"
+	"github.com/doorward/doorward/internal/checkwire"
 )
 
 // Options are what a [Server] writes to. The zero Options are valid.
@@ -73,13 +75,13 @@ func New(options Options) (*Server, error) {
 // Neither may be changed afterwards: parts of both may be cached. The answer
 // always has a status; a failure of any kind is a refusal.
 func (s *Server) Answer(ctx context.Context, wire []byte) []byte {
-	return s.answerTo(ctx, incoming{wire: wire})
+	return s.answerTo(ctx, incoming{Incoming: checkgrpc.Incoming{Wire: wire}})
 }
 
 // Check is [Server.Answer] for a caller that has the message, not its bytes.
 func (s *Server) Check(ctx context.Context, check *authv3.CheckRequest) *authv3.CheckResponse {
 	answer := new(authv3.CheckResponse)
-	if proto.Unmarshal(s.answerTo(ctx, incoming{attributes: describe(check)}), answer) != nil {
+	if proto.Unmarshal(s.answerTo(ctx, incoming{attributes: checkwire.Describe(check)}), answer) != nil {
 		return nil // cannot be: the bytes are ours
 	}
 	return answer
@@ -115,8 +117,8 @@ func (s *Server) answerTo(ctx context.Context, in incoming) (answer []byte) {
 func (s *Server) decodeAndCheck(
 	ctx context.Context, state *numberedState, in incoming, start time.Time,
 ) (*request, *verdict) {
-	if in.fault != "" {
-		return &request{}, refuse(reason.Internal, in.fault)
+	if in.Fault != "" {
+		return &request{}, refuse(reason.Internal, in.Fault)
 	}
 	message, ok := in.decode()
 	if !ok {
@@ -148,7 +150,7 @@ func (s *Server) check(ctx context.Context, state *numberedState, req *request) 
 	req.target = res
 	req.open()
 	req.steps.enter(stepOrigin)
-	origin, present, more := req.headers.only("origin")
+	origin, present, more := req.headers.Only("origin")
 	if present && (more || !res.AllowsOrigin(origin, req.authority)) {
 		return &verdict{reason: reason.OriginNotAllowed, resource: res}
 	}

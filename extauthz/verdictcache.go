@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/doorward/doorward/internal/checkwire"
 	"github.com/doorward/doorward/internal/folding"
 	"github.com/doorward/doorward/internal/policy"
 )
@@ -48,7 +49,9 @@ func (r *request) verdictKey(
 // hasForgedHeader reports a header whose name a server may take for an identity
 // header or a header of the policy.
 func (r *request) hasForgedHeader(policyHeaders []string) bool {
-	return slices.ContainsFunc(r.headers, func(h header) bool { return isReservedName(h.name, policyHeaders) })
+	return slices.ContainsFunc(r.headers, func(h checkwire.Header) bool {
+		return isReservedName(h.Name, policyHeaders)
+	})
 }
 
 // isReservedName reports every spelling that a server may take for an identity

@@ -10,6 +10,7 @@ import (
 
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/checkwire"
 	"github.com/doorward/doorward/internal/policy"
 	"github.com/doorward/doorward/rego"
 )
@@ -45,12 +46,12 @@ func TestVerdictKeyHasAllThatIsRead(t *testing.T) {
 		{"principal", `require.a if input.request.source_principal`, func(r *request) { r.sourcePrincipal = "spiffe://b" }},
 		{"client", `require.a if input.request.client_address`, func(r *request) { r.sourceAddress = "10.0.0.8" }},
 		{"client behind Envoy", `require.a if input.request.client_address`, func(r *request) {
-			r.trustsClientAddress, r.headers = true, headers{{externalAddress, "203.0.113.7"}, {externalAddress, "203.0.113.7"}}
+			r.trustsClientAddress, r.headers = true, checkwire.Headers{{Name: externalAddress, Value: "203.0.113.7"}, {Name: externalAddress, Value: "203.0.113.7"}}
 		}},
-		{"a header", `require.a if input.request.headers["x-a"]`, func(r *request) { r.headers = headers{{"x-a", "2"}} }},
+		{"a header", `require.a if input.request.headers["x-a"]`, func(r *request) { r.headers = checkwire.Headers{{Name: "x-a", Value: "2"}} }},
 		{"a header that is not there", `require.a if input.request.headers["x-a"]`, func(r *request) { r.headers = nil }},
-		{"a header that is there twice", `require.a if input.request.headers["x-a"]`, func(r *request) { r.headers = headers{{"x-a", "1"}, {"x-a", "1"}} }},
-		{"which header has the value", `require.a if { input.request.headers["x-a"]; input.request.headers["x-b"] }`, func(r *request) { r.headers = headers{{"x-b", "1"}} }},
+		{"a header that is there twice", `require.a if input.request.headers["x-a"]`, func(r *request) { r.headers = checkwire.Headers{{Name: "x-a", Value: "1"}, {Name: "x-a", Value: "1"}} }},
+		{"which header has the value", `require.a if { input.request.headers["x-a"]; input.request.headers["x-b"] }`, func(r *request) { r.headers = checkwire.Headers{{Name: "x-b", Value: "1"}} }},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
 			evaluator := evaluatorOf(t, row.rule)
@@ -68,7 +69,7 @@ func aRequest(change func(*request)) *request {
 	r := &request{
 		method: "POST", scheme: "https", authority: "mcp.example.com", path: "/mcp", rawQuery: "q=1",
 		target:        &resource.Resource{Asked: "weather"},
-		sourceAddress: "10.0.0.7", sourcePrincipal: "spiffe://a", headers: headers{{"x-a", "1"}},
+		sourceAddress: "10.0.0.7", sourcePrincipal: "spiffe://a", headers: checkwire.Headers{{Name: "x-a", Value: "1"}},
 	}
 	change(r)
 	return r
@@ -119,11 +120,11 @@ func TestWhatIsNotCached(t *testing.T) {
 		{"the rules read a header whose name is no UTF-8, which may be any", `require.a if input.request.headers["x-\ufffd"]`, plain},
 		{"the rules read the clock", `require.a if time.now_ns() > 0`, plain},
 		{"the query carries a token", ``, func(r *request) { r.tokens = []string{"access_token"} }},
-		{"a header passes for ours", ``, func(r *request) { r.headers = headers{{"x-mcp-auth-subject", "eve"}} }},
-		{"a header passes for ours in another spelling", ``, func(r *request) { r.headers = headers{{"x_mcp-auth_subject", "eve"}} }},
-		{"a header passes for ours to PHP", ``, func(r *request) { r.headers = headers{{"x.mcp-auth.subject", "eve"}} }},
-		{"a header passes for the team's", `headers["x-team"] := "a"`, func(r *request) { r.headers = headers{{"x_team", "eve"}} }},
-		{"a header passes for the team's to PHP", `headers["x-team"] := "a"`, func(r *request) { r.headers = headers{{"x~team", "eve"}} }},
+		{"a header passes for ours", ``, func(r *request) { r.headers = checkwire.Headers{{Name: "x-mcp-auth-subject", Value: "eve"}} }},
+		{"a header passes for ours in another spelling", ``, func(r *request) { r.headers = checkwire.Headers{{Name: "x_mcp-auth_subject", Value: "eve"}} }},
+		{"a header passes for ours to PHP", ``, func(r *request) { r.headers = checkwire.Headers{{Name: "x.mcp-auth.subject", Value: "eve"}} }},
+		{"a header passes for the team's", `headers["x-team"] := "a"`, func(r *request) { r.headers = checkwire.Headers{{Name: "x_team", Value: "eve"}} }},
+		{"a header passes for the team's to PHP", `headers["x-team"] := "a"`, func(r *request) { r.headers = checkwire.Headers{{Name: "x~team", Value: "eve"}} }},
 		{"what is read is long", `require.a if input.request.path`, func(r *request) { r.path = "/" + string(make([]byte, maxVerdictBytes)) }},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
@@ -140,7 +141,7 @@ func TestEverySpellingOfATeamsHeaderIsRemoved(t *testing.T) {
 	set := map[string]string{"x-tenant_id": "acme"}
 	v := &verdict{resource: &resource.Resource{}, claims: &token.Claims{}, decision: policy.Decision{Strip: policy.Strip{Headers: []string{"authorization"}}, Headers: set}, policyHeaders: []string{"x-tenant_id"}}
 	for _, name := range []string{"x-tenant-id", "x_tenant_id", "x_tenant-id"} {
-		in := &request{headers: headers{{name, "victim"}}}
+		in := &request{headers: checkwire.Headers{{Name: name, Value: "victim"}}}
 		if removed := v.removedHeaders(in, v.upstreamHeaders()); !slices.Contains(removed, name) || !in.hasForgedHeader(v.policyHeaders) {
 			t.Errorf("%s reaches the server beside ours: %q is removed, forged: %v", name, removed, in.hasForgedHeader(v.policyHeaders))
 		}

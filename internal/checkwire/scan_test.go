@@ -1,4 +1,4 @@
-package extauthz
+package checkwire
 
 import (
 	"bytes"
@@ -163,6 +163,7 @@ func mergeRules(t testing.TB) map[string][]byte {
 		"a header in two parts is two":         inHTTPOf(put(text("a", 1), inHeaderMap, 1), put(text("b", 3), inHeaderMap, 1)),
 		"a header_map in two parts":            inHTTPOf(put(join(text("a", 1), text("1", 2)), inHeaderMap, 1), put(join(text("a", 1), text("2", 3)), inHeaderMap, 1)),
 		"an extension twice":                   put(join(put(join(text("resource", 1), text("a", 2)), inExtensions), put(join(text("resource", 1), text("b", 2)), inExtensions)), inAttributes),
+		"a destination":                        put(join(put(join(text("destination", 1), text("a", 2)), inExtensions), put(join(text("resource", 1), text("b", 2)), inExtensions)), inAttributes),
 		"an unknown field":                     join(varint(99, 7), inHTTPOf(text("GET", 2), text("x", 1000))),
 		"an unknown group":                     inHTTPOf(group(77, varint(1, 2)), text("GET", 2)),
 		"a group where a string is known":      inHTTPOf(group(2, text("x", 1)), text("/", 4)),
@@ -227,10 +228,10 @@ func TestScanReadsWhatTheGeneratedDecoderReads(t *testing.T) {
 	if accepted < 45 || accepted > 62 {
 		t.Errorf("%d rules are about bytes that are accepted", accepted)
 	}
-	if _, deepest := scan(nestedLists(4996)); !deepest {
+	if _, deepest := Scan(nestedLists(4996)); !deepest {
 		t.Error("the row of the deepest message is not at the border")
 	}
-	if _, deeper := scan(nestedLists(4997)); deeper {
+	if _, deeper := Scan(nestedLists(4997)); deeper {
 		t.Error("the row beyond the deepest message is not beyond the border")
 	}
 }
@@ -240,20 +241,20 @@ func TestScanReadsWhatTheGeneratedDecoderReads(t *testing.T) {
 func agree(t *testing.T, wire []byte) bool {
 	t.Helper()
 	want, wantOK := generated(wire)
-	got, ok := scan(wire)
+	got, ok := Scan(wire)
 	if ok != wantOK {
 		t.Fatalf("scan: %v, generated: %v", ok, wantOK)
 	}
 	if !ok {
 		return false
 	}
-	sameMetadata(t, want.mcp, got.mcp)
-	want.mcp, got.mcp = nil, nil
-	for _, a := range []*attributes{want, got} {
+	sameMetadata(t, want.MCP, got.MCP)
+	want.MCP, got.MCP = nil, nil
+	for _, a := range []*Attributes{want, got} {
 		a.settle()
-		slices.SortStableFunc(a.mapped, func(a, b header) int { return strings.Compare(a.name, b.name) })
+		slices.SortStableFunc(a.mapped, func(a, b Header) int { return strings.Compare(a.Name, b.Name) })
 	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(attributes{}, header{}, peer{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Attributes{}, Header{}, Peer{})); diff != "" {
 		t.Fatalf("generated (-), scan (+):\n%s", diff)
 	}
 	return true
@@ -292,7 +293,7 @@ func FuzzScan(f *testing.F) {
 	f.Fuzz(func(t *testing.T, wire []byte) { agree(t, wire) })
 }
 
-// mutations is how many changed messages are tried: `go test ./extauthz -run
+// mutations is how many changed messages are tried: `go test ./internal/checkwire -run
 // Mutations -mutations 10000000` takes minutes.
 var mutations = flag.Int("mutations", 100_000, "changed messages to try both decoders on")
 
@@ -410,10 +411,10 @@ func TestEveryTakenFieldExists(t *testing.T) {
 
 // generated is the reference: it decodes with the generated protobuf code, and is
 // false where the bytes are no CheckRequest.
-func generated(wire []byte) (*attributes, bool) {
+func generated(wire []byte) (*Attributes, bool) {
 	check := new(authv3.CheckRequest)
 	if proto.Unmarshal(wire, check) != nil {
 		return nil, false
 	}
-	return describe(check), true
+	return Describe(check), true
 }

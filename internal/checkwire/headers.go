@@ -1,17 +1,17 @@
-package extauthz
+package checkwire
 
 import (
 	"slices"
 	"strings"
 )
 
-// headers are those of a request, one element per occurrence and the
+// Headers are those of a request, one element per occurrence and the
 // occurrences of one name in their order. A request has about twenty, which
 // are looked through faster than a map of them is made.
-type headers []header
+type Headers []Header
 
-// header has its name in lower case, once a request is open.
-type header struct{ name, value string }
+// Header has its name in lower case, once a request is open.
+type Header struct{ Name, Value string }
 
 // lowerCase leaves letters outside ASCII alone: no name of a header has any.
 func lowerCase(name string) string {
@@ -38,9 +38,9 @@ func capital(name string) int {
 	return -1
 }
 
-// headers are both forms in which Envoy sends them: the map, and the list that
+// Headers are both forms in which Envoy sends them: the map, and the list that
 // encode_raw_headers asks for. Where both are filled, both count.
-func (a *attributes) headers() headers {
+func (a *Attributes) Headers() Headers {
 	a.settle()
 	if len(a.mapped) == 0 {
 		return a.listed
@@ -54,46 +54,46 @@ func (a *attributes) headers() headers {
 // settle keeps the last value of each name of `headers`, where there are too
 // many to have been compared when they were read, and brings them into an order
 // where it matters: of names that are one in lower case.
-func (a *attributes) settle() {
-	byName := func(a, b header) int { return strings.Compare(a.name, b.name) }
+func (a *Attributes) settle() {
+	byName := func(a, b Header) int { return strings.Compare(a.Name, b.Name) }
 	if len(a.mapped) > maxComparedNames {
 		slices.Reverse(a.mapped)
 		slices.SortStableFunc(a.mapped, byName)
-		a.mapped = slices.CompactFunc(a.mapped, func(a, b header) bool { return a.name == b.name })
+		a.mapped = slices.CompactFunc(a.mapped, func(a, b Header) bool { return a.Name == b.Name })
 	}
-	if !slices.ContainsFunc(a.mapped, header.isCapital) {
+	if !slices.ContainsFunc(a.mapped, Header.isCapital) {
 		return
 	}
 	slices.SortFunc(a.mapped, byName)
 	for i := range a.mapped {
-		a.mapped[i].name = lowerCase(a.mapped[i].name)
+		a.mapped[i].Name = lowerCase(a.mapped[i].Name)
 	}
 }
 
 // isCapital reports a name that is not in lower case.
-func (h header) isCapital() bool { return capital(h.name) >= 0 }
+func (h Header) isCapital() bool { return capital(h.Name) >= 0 }
 
-// values are those of one name, or nil.
-func (h headers) values(name string) []string {
+// Values are those of one name, or nil.
+func (h Headers) Values(name string) []string {
 	var values []string
 	for i := range h {
-		if h[i].name == name {
-			values = append(values, h[i].value)
+		if h[i].Name == name {
+			values = append(values, h[i].Value)
 		}
 	}
 	return values
 }
 
-// only is the value of a name that occurs once; more reports further values.
-func (h headers) only(name string) (value string, present, more bool) {
+// Only is the value of a name that occurs once; more reports further values.
+func (h Headers) Only(name string) (value string, present, more bool) {
 	for i := range h {
-		if h[i].name != name {
+		if h[i].Name != name {
 			continue
 		}
 		if present {
 			return value, true, true
 		}
-		value, present = h[i].value, true
+		value, present = h[i].Value, true
 	}
 	return value, present, false
 }

@@ -1,4 +1,4 @@
-package extauthz
+package checkwire
 
 import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -6,7 +6,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// shape is what [scan] knows of one protobuf message: as much as it takes to
+// shape is what [Scan] knows of one protobuf message: as much as it takes to
 // refuse the bytes that the generated decoder refuses. It is read off the
 // generated descriptors, so that a field that a new version of the API adds is
 // checked without a change here.
@@ -26,7 +26,7 @@ type field struct {
 // unknownField has a wire type that no field has.
 var unknownField = field{wire: -1}
 
-// take is what scan does with a field besides checking its bytes.
+// take is what Scan does with a field besides checking its bytes.
 type take uint8
 
 const (

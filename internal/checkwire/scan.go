@@ -1,4 +1,4 @@
-package extauthz
+package checkwire
 
 import (
 	"slices"
@@ -8,30 +8,30 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// maxComparedNames is how many entries of `headers` scan compares with those before
+// maxComparedNames is how many entries of `headers` Scan compares with those before
 // it. Envoy lets 100 through. The names of more are compared once the resource
-// is known, in [attributes.settle].
+// is known, in [Attributes.settle].
 const maxComparedNames = 256
 
 // initialHeaders is the capacity before the headers are counted.
 const initialHeaders = 24
 
-// scan decodes a CheckRequest without building the hundred objects that the
+// Scan decodes a CheckRequest without building the hundred objects that the
 // generated decoder does, of which a Check reads a few. It refuses what that one
 // refuses. The strings in the result are parts of wire, which must never change.
-func scan(wire []byte) (*attributes, bool) {
+func Scan(wire []byte) (*Attributes, bool) {
 	s := new(scanner)
 	ok := s.message(checkRequestShape, wire, protowire.DefaultRecursionLimit)
 	if s.rawBody != "" {
-		s.body = s.rawBody
+		s.Body = s.rawBody
 	}
-	return &s.attributes, ok
+	return &s.Attributes, ok
 }
 
 // scanner holds what was found so far. As protobuf requires, the last of two
 // equal fields counts, and a message that comes in two parts is one.
 type scanner struct {
-	attributes
+	Attributes
 	name, text, raw string // of the map entry or header being read
 	holder          string // the bytes of the message that holds it
 	metadata        []byte // the Struct of the namespace being read
@@ -118,7 +118,7 @@ func (s *scanner) other(f *field, number protowire.Number, wireType protowire.Ty
 	}
 	if f.take == takePort && wireType == protowire.VarintType {
 		port, n := protowire.ConsumeVarint(wire)
-		s.peer.port = uint32(port) //nolint:gosec // cut off as the generated decoder does
+		s.Peer.Port = uint32(port) //nolint:gosec // cut off as the generated decoder does
 		return n
 	}
 	return protowire.ConsumeFieldValue(number, wireType, wire)
@@ -128,7 +128,7 @@ func (s *scanner) begin(t take, message []byte) {
 	switch t {
 	case takeHTTP:
 		//nolint:gosec // wire never changes
-		s.hasHTTP, s.holder = true, unsafe.String(unsafe.SliceData(message), len(message))
+		s.HasHTTP, s.holder = true, unsafe.String(unsafe.SliceData(message), len(message))
 	case takeHeaderMap:
 		s.holder = unsafe.String(unsafe.SliceData(message), len(message)) //nolint:gosec // the same
 	case takeMapped, takeListed, takeExtension:
@@ -142,15 +142,15 @@ func (s *scanner) begin(t take, message []byte) {
 			s.metadata = append(s.metadata, message...)
 		}
 	case takeSocket: // of a oneof the last member counts, and begins anew
-		if !s.peer.socket {
-			s.peer = peer{socket: true}
+		if !s.Peer.Socket {
+			s.Peer = Peer{Socket: true}
 		}
 	case takePipe:
-		if !s.peer.pipe {
-			s.peer = peer{pipe: true}
+		if !s.Peer.Pipe {
+			s.Peer = Peer{Pipe: true}
 		}
 	case takeInternal:
-		s.peer = peer{}
+		s.Peer = Peer{}
 	default: // nothing to begin
 	}
 }
@@ -159,7 +159,7 @@ func (s *scanner) end(t take) {
 	switch t {
 	case takeMapped:
 		if s.name != "" {
-			s.put(header{s.name, s.text})
+			s.put(Header{s.name, s.text})
 		}
 	case takeListed:
 		if s.name != "" { // every header has a name
@@ -167,23 +167,26 @@ func (s *scanner) end(t take) {
 			s.list(s.name, s.text, s.raw)
 		}
 	case takeExtension:
-		if s.name == "resource" {
-			s.resource, s.hasResource = s.text, true
+		switch s.name {
+		case "resource":
+			s.Resource, s.HasResource = s.text, true
+		case "destination":
+			s.Destination, s.HasDestination = s.text, true
 		}
 	case takeMetadata: // the last of a name counts
 		if s.name == mcpNamespace {
-			s.mcp = s.metadata
+			s.MCP = s.metadata
 		}
 	default: // nothing to end
 	}
 }
 
 // put keeps the last value of each name, as far as it compares them.
-func (s *scanner) put(h header) {
+func (s *scanner) put(h Header) {
 	if len(s.mapped) <= maxComparedNames {
 		for i := range s.mapped {
-			if s.mapped[i].name == h.name {
-				s.mapped[i].value = h.value
+			if s.mapped[i].Name == h.Name {
+				s.mapped[i].Value = h.Value
 				return
 			}
 		}
@@ -194,12 +197,12 @@ func (s *scanner) put(h header) {
 // room returns all with space for one more header. Where the space for few is
 // used up, the headers of the message are counted: growth in steps would take
 // several times the memory.
-func room(all []header, holder string, number protowire.Number) []header {
+func room(all []Header, holder string, number protowire.Number) []Header {
 	switch {
 	case len(all) < cap(all):
 		return all
 	case all == nil:
-		return make([]header, 0, initialHeaders)
+		return make([]Header, 0, initialHeaders)
 	}
 	message := unsafe.Slice(unsafe.StringData(holder), len(holder)) //nolint:gosec // read alone
 	return slices.Grow(all, max(count(message, number)-len(all), 1))
@@ -232,27 +235,27 @@ func (s *scanner) value(t take, text string) {
 	case takeValue:
 		s.text = text
 	case takeID:
-		s.id = text
+		s.ID = text
 	case takeMethod:
-		s.method = text
+		s.Method = text
 	case takeScheme:
-		s.scheme = text
+		s.Scheme = text
 	case takeHost:
-		s.host = text
+		s.Host = text
 	case takePath:
-		s.path = text
+		s.Path = text
 	case takeAddress:
-		s.peer.address = text
+		s.Peer.Address = text
 	case takePipePath:
-		s.peer.path = text
+		s.Peer.Path = text
 	case takeNamedPort:
-		s.peer.port = 0
+		s.Peer.Port = 0
 	case takePrincipal:
-		s.principal = text
+		s.Principal = text
 	case takeCertificate:
-		s.certificate = text
+		s.Certificate = text
 	case takeBody:
-		s.body = text
+		s.Body = text
 	case takeRawBody:
 		s.rawBody = text
 	default: // a message
