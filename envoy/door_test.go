@@ -64,6 +64,12 @@ type edit func(*testenv.Bootstrap)
 // startEnvironment runs the shipped envoy.yaml with these edits before an upstream.
 func startEnvironment(t *testing.T, upstream string, edits ...edit) *environment {
 	t.Helper()
+	return startEnvironmentOf(t, nil, upstream, edits...)
+}
+
+// startEnvironmentOf runs a configuration instead of the shipped one; nil is that.
+func startEnvironmentOf(t *testing.T, configuration []byte, upstream string, edits ...edit) *environment {
+	t.Helper()
 	testenv.RequireEnvoy(t)
 	h := &environment{log: &testenv.LogBuffer{}}
 	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -83,6 +89,7 @@ func startEnvironment(t *testing.T, upstream string, edits ...edit) *environment
 	h.leave = server.Stop
 	t.Cleanup(server.Stop)
 	h.envoy, err = testenv.StartEnvoy(t.Context(), testenv.EnvoyOptions{
+		Config:   configuration,
 		Doorward: listener.Addr().String(),
 		Upstream: upstream,
 		Edit: func(b *testenv.Bootstrap) error {

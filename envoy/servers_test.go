@@ -132,6 +132,11 @@ func secondServer(t *testing.T, routes, address string) edit {
 // stateOf is what serve makes of a configuration whose issuer has this key.
 func stateOf(t *testing.T, configuration string, key *jwttest.Key) *extauthz.State {
 	t.Helper()
+	return stateAt(t, configuration, key, func() time.Time { return testTime })
+}
+
+func stateAt(t *testing.T, configuration string, key *jwttest.Key, now func() time.Time) *extauthz.State {
+	t.Helper()
 	folder := t.TempDir()
 	file := filepath.Join(folder, "doorward.yaml")
 	found := strings.Replace(configuration, "\n  profile:", "\n  jwks_file: keys.json\n  profile:", 1)
@@ -149,7 +154,7 @@ func stateOf(t *testing.T, configuration string, key *jwttest.Key) *extauthz.Sta
 	if revision == nil {
 		t.Fatal(problems)
 	}
-	server, err := service.Offline(t.Context(), revision, func() time.Time { return testTime })
+	server, err := service.Offline(t.Context(), revision, now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ const module = "github.com/doorward/doorward"
 // arrows are the only imports of ours that production code may have. They go
 // one way; a new one is a change of the architecture.
 var arrows = map[string][]string{
-	"cmd/doorward":         {"internal/snapshot", "internal/explain", "extauthz/finding", "internal/config", "internal/service", "internal/online", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/bundles", "internal/redact", "internal/regotest", "rego/library", "rego"},
+	"cmd/doorward":         {"internal/snapshot", "internal/explain", "extauthz/finding", "internal/config", "internal/routes", "internal/service", "internal/online", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/bundles", "internal/redact", "internal/regotest", "rego/library", "rego"},
 	"internal/explain":     {"extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/token", "internal/mcp", "internal/policy", "internal/config", "internal/redact", "internal/service"},
 	"internal/service":     {"internal/snapshot", "extauthz/finding", "internal/config", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/bundles", "internal/decisionlog", "rego"},
 	"internal/config":      {"internal/snapshot", "extauthz/finding", "extauthz/jwks", "extauthz/resource", "extauthz/token", "internal/mcp", "internal/outbound", "internal/bundles", "internal/destination"},
@@ -45,6 +45,7 @@ var arrows = map[string][]string{
 	"internal/assertion":   {},
 	"internal/folding":     {},
 	"internal/handle":      {},
+	"internal/routes":      {"extauthz/resource"},
 	"internal/snapshot":    {},
 	"internal/hostpath":    {},
 	"internal/lint":        {"extauthz/finding", "internal/folding"},

@@ -3,6 +3,7 @@ package testenv
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
@@ -32,7 +33,8 @@ const (
 	authzFilter   = "envoy.filters.http.ext_authz"
 )
 
-// Bootstrap is an Envoy configuration of the shape of envoy.yaml, taken apart:
+// Bootstrap is an Envoy configuration of the shape of envoy.yaml, or one that a
+// mesh made, taken apart:
 // the parts that tests look at or change are beside the whole that they came
 // from. Manager and Authz are copies until [Bootstrap.JSON] puts them back.
 type Bootstrap struct {
@@ -105,7 +107,8 @@ func (b *Bootstrap) managerConfig() (*anypb.Any, error) {
 
 func (b *Bootstrap) authzConfig() (*anypb.Any, error) {
 	for _, filter := range b.Manager.GetHttpFilters() {
-		if filter.GetName() == authzFilter {
+		// By its type: a mesh may name the filter after a policy.
+		if filter.GetTypedConfig().MessageIs(&authzv3.ExtAuthz{}) {
 			return filter.GetTypedConfig(), nil
 		}
 	}
@@ -141,6 +144,21 @@ func (b *Bootstrap) Cluster(name string) *clusterv3.Cluster {
 	return nil
 }
 
+// DoorwardCluster is the name of the cluster that ext_authz calls.
+func (b *Bootstrap) DoorwardCluster() string {
+	return b.Authz.GetGrpcService().GetEnvoyGrpc().GetClusterName()
+}
+
+// ServerCluster is the name of the cluster of the last route that leads to one.
+func (b *Bootstrap) ServerCluster() string {
+	for _, route := range slices.Backward(b.Host.GetRoutes()) {
+		if name := route.GetRoute().GetCluster(); name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
 // Endpoint is where a cluster of one endpoint leads, inside Whole; nil if
 // there is no such cluster.
 func (b *Bootstrap) Endpoint(cluster string) *corev3.SocketAddress {
@@ -156,7 +174,7 @@ func (b *Bootstrap) Endpoint(cluster string) *corev3.SocketAddress {
 // envoy.yaml shows it.
 func (b *Bootstrap) addReplicas(addresses []string) error {
 	for _, address := range addresses {
-		locality := b.Cluster("doorward").GetLoadAssignment().GetEndpoints()[0]
+		locality := b.Cluster(b.DoorwardCluster()).GetLoadAssignment().GetEndpoints()[0]
 		next := proto.CloneOf(locality.GetLbEndpoints()[0])
 		if err := point(next.GetEndpoint().GetAddress().GetSocketAddress(), address); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -26,7 +27,11 @@ type EnvoyOptions struct {
 	// Replicas are further doorwards, host:port each, beside the first.
 	Replicas []string
 
-	// Edit changes the shipped configuration, after the addresses above were
+	// Config is a configuration of the shape of the shipped one, as a mesh makes
+	// it; nil is the shipped one.
+	Config []byte
+
+	// Edit changes the configuration, after the addresses above were
 	// put in; nil runs it as it is. What it returns is why Envoy did not start.
 	Edit func(*Bootstrap) error
 }
@@ -72,11 +77,20 @@ func StartEnvoy(ctx context.Context, o EnvoyOptions) (*Envoy, error) {
 	return e, nil
 }
 
-// config is the shipped configuration with the addresses of this run.
+// config is the configuration with the addresses of this run.
 func (o EnvoyOptions) config() ([]byte, error) {
-	b, err := ParseBootstrap(envoy.Bootstrap())
+	text := o.Config
+	if text == nil {
+		text = envoy.Bootstrap()
+	}
+	b, err := ParseBootstrap(text)
 	if err != nil {
 		return nil, err
+	}
+	if b.Whole.GetAdmin() == nil { // a mesh's own is not part of what it makes of resources
+		b.Whole.Admin = &bootstrapv3.Admin{Address: &corev3.Address{
+			Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{}},
+		}}
 	}
 	for _, place := range []struct {
 		socket  *corev3.SocketAddress
@@ -84,8 +98,8 @@ func (o EnvoyOptions) config() ([]byte, error) {
 	}{
 		{b.Listener.GetAddress().GetSocketAddress(), orAnyPort(o.Listen)},
 		{b.Whole.GetAdmin().GetAddress().GetSocketAddress(), orAnyPort(o.Admin)},
-		{b.Endpoint("doorward"), o.Doorward},
-		{b.Endpoint("mcp-server"), o.Upstream},
+		{b.Endpoint(b.DoorwardCluster()), o.Doorward},
+		{b.Endpoint(b.ServerCluster()), o.Upstream},
 	} {
 		if err := point(place.socket, place.address); err != nil {
 			return nil, err
