@@ -3,7 +3,9 @@ package jwks
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -22,7 +24,11 @@ func (f *fetcher) uri(ctx context.Context) (string, *failure) {
 	if f.discoveredURI != "" && time.Since(f.discoveredAt) < f.defaultLifetime {
 		return f.discoveredURI, nil
 	}
-	uri, failed := f.discover(ctx)
+	var uri string
+	failed := f.discover(ctx, func(place string, document []byte) (failed *failure) {
+		uri, failed = f.readMetadata(place, document)
+		return failed
+	})
 	if failed != nil {
 		return "", failed
 	}
@@ -30,19 +36,18 @@ func (f *fetcher) uri(ctx context.Context) (string, *failure) {
 	return uri, nil
 }
 
-// discover tries the well-known places one after the other. It continues after
-// another status or another issuer's document, and stops at a host that does not
-// answer. Of several failures it returns the one that an operator can mend: a
-// wrong document, before an absent one.
-func (f *fetcher) discover(ctx context.Context) (string, *failure) {
+// discover tries the well-known places one after the other until read accepts a
+// document. It continues after another status or another issuer's document, and
+// stops at a host that does not answer. Of several failures it returns the one that
+// an operator can mend: a wrong document, before an absent one.
+func (f *fetcher) discover(ctx context.Context, read func(place string, document []byte) *failure) *failure {
 	var worst *failure
 	for _, place := range (Options{Issuer: f.issuer, DiscoveryURL: f.discoveryURL}).DiscoveryURLs() {
 		answer, failed := f.get(ctx, place, "")
 		if failed == nil {
-			var uri string
-			if uri, failed = f.readMetadata(place, answer.body); failed == nil {
+			if failed = read(place, answer.body); failed == nil {
 				f.discovered = answer.body
-				return uri, nil
+				return nil
 			}
 		}
 		if worst == nil || worst.result != resultInvalid {
@@ -52,7 +57,30 @@ func (f *fetcher) discover(ctx context.Context) (string, *failure) {
 			break
 		}
 	}
-	return "", worst
+	return worst
+}
+
+// FetchMetadata fetches the issuer's metadata once, by [Options.DiscoveryURLs], and
+// checks that it is the issuer's. Private reports that it came from an address that
+// is not public. An error is a sentence that may be logged. Transport is as in
+// [Environment].
+func (o Options) FetchMetadata(
+	ctx context.Context, transport http.RoundTripper,
+) (document []byte, private bool, err error) {
+	if len(o.DiscoveryURLs()) == 0 {
+		return nil, false, errors.New("the issuer is no URL, so its metadata cannot be found")
+	}
+	o.JWKSURI = ""
+	f := newFetcher(o, transport)
+	defer f.client.CloseIdle()
+	failed := f.discover(ctx, func(place string, document []byte) *failure {
+		_, failed := f.readIssuer(place, document)
+		return failed
+	})
+	if failed != nil {
+		return nil, false, errors.New(failed.problem)
+	}
+	return f.discovered, f.client.Private(), nil
 }
 
 // DiscoveryURLs returns the URLs at which a [Source] looks for the issuer's
@@ -84,35 +112,45 @@ func discoveryURLs(issuer string) []string {
 	return places
 }
 
-// readMetadata returns the jwks_uri of a metadata document, whose issuer must be
-// the configured one byte for byte (RFC 8414, section 3.3), unless the document
-// is at the configured discovery URL.
+// readMetadata returns the jwks_uri of a metadata document of the issuer.
 func (f *fetcher) readMetadata(at string, body []byte) (string, *failure) {
-	document, err := strictjson.ReadMembers(body, "issuer", "jwks_uri")
-	if err != nil && !json.Valid(body) {
-		return "", notJSON(at)
-	}
-	bad := func(what string) (string, *failure) {
-		return "", invalid(causeMetadata, "the metadata at %s %s", place(at), what)
-	}
-	if err != nil {
-		return bad("is refused: " + err.Error())
-	}
-	issuer, present, err := text(document, "issuer")
-	if err != nil || !present {
-		return bad("names no issuer")
-	}
-	if issuer != f.issuer && f.discoveryURL == "" {
-		return "", wrongIssuer(place(at), issuer, f.issuer)
+	document, failed := f.readIssuer(at, body)
+	if failed != nil {
+		return "", failed
 	}
 	uri, _, err := text(document, "jwks_uri")
 	if err != nil || uri == "" {
-		return bad("has no jwks_uri: write jwks_uri: the URL of the key set")
+		return "", badMetadata(at, "has no jwks_uri: write jwks_uri: the URL of the key set")
 	}
-	if _, err := secureURL(uri, f.insecureHosts); err != nil {
-		return bad(fmt.Sprintf("has a jwks_uri that %v", err))
+	if _, err := outbound.SecureURL(uri, f.insecureHosts); err != nil {
+		return "", badMetadata(at, fmt.Sprintf("has a jwks_uri that %v", err))
 	}
 	return uri, nil
+}
+
+// readIssuer reads a metadata document, whose issuer must be the configured one byte
+// for byte (RFC 8414, section 3.3), unless the document is at the configured
+// discovery URL.
+func (f *fetcher) readIssuer(at string, body []byte) (strictjson.Members, *failure) {
+	document, err := strictjson.ReadMembers(body, "issuer", "jwks_uri")
+	if err != nil && !json.Valid(body) {
+		return document, notJSON(at)
+	}
+	if err != nil {
+		return document, badMetadata(at, "is refused: "+err.Error())
+	}
+	issuer, present, err := text(document, "issuer")
+	if err != nil || !present {
+		return document, badMetadata(at, "names no issuer")
+	}
+	if issuer != f.issuer && f.discoveryURL == "" {
+		return document, wrongIssuer(place(at), issuer, f.issuer)
+	}
+	return document, nil
+}
+
+func badMetadata(at, what string) *failure {
+	return invalid(causeMetadata, "the metadata at %s %s", place(at), what)
 }
 
 // wrongIssuer names both issuers, since only the operator knows the right one.

@@ -230,3 +230,27 @@ func TestRediscovery(t *testing.T) {
 		})
 	})
 }
+
+// TestFetchMetadata: the document of the issuer as it came, which needs no jwks_uri,
+// and a sentence where there is none.
+func TestFetchMetadata(t *testing.T) {
+	for intent, row := range map[string]struct {
+		o        Options
+		metadata string
+		words    string
+	}{
+		"found":                    {Options{Issuer: issuerID}, `{"issuer":"` + issuerID + `","token_endpoint":"x"}`, ""},
+		"whatever jwks_uri says":   {Options{Issuer: issuerID, JWKSURI: keysURI}, `{"issuer":"` + issuerID + `"}`, ""},
+		"another issuer's":         {Options{Issuer: issuerID}, `{"issuer":"https://other.example"}`, "is of the issuer"},
+		"absent":                   {Options{Issuer: issuerID}, "", "answered with status 404"},
+		"an issuer that is a name": {Options{Issuer: "kubernetes/serviceaccount"}, "", "is no URL"},
+	} {
+		document, private, err := row.o.FetchMetadata(t.Context(), &issuer{metadata: row.metadata})
+		switch {
+		case row.words == "" && (err != nil || string(document) != row.metadata || private):
+			t.Errorf("%s: %s, %v, %v", intent, document, private, err)
+		case row.words != "" && (err == nil || document != nil || !strings.Contains(err.Error(), row.words)):
+			t.Errorf("%s: %s, %v", intent, document, err)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package jwks
 import (
 	"cmp"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/url"
 	"reflect"
@@ -119,7 +118,7 @@ func (o Options) Check() finding.List {
 func (o Options) checkURLs() finding.List {
 	var problems finding.List
 	check := func(path, value string) *url.URL {
-		u, err := secureURL(value, o.InsecureHTTPHosts)
+		u, err := outbound.SecureURL(value, o.InsecureHTTPHosts)
 		switch {
 		case err != nil:
 			problems = append(problems, finding.Finding{Path: path, Message: err.Error()})
@@ -235,21 +234,4 @@ func (o Options) checkRefresh() finding.List {
 		})
 	}
 	return problems
-}
-
-// secureURL parses a URL that keys may come from: absolute, with https, or with
-// http for a host in insecureHosts (J-8). Errors are fixed words.
-func secureURL(value string, insecureHosts []string) (*url.URL, error) {
-	u, err := url.Parse(value)
-	switch {
-	case err != nil || u.Hostname() == "" || u.Opaque != "":
-		return nil, errors.New("is no absolute URL: write https://host/path")
-	case u.User != nil:
-		return nil, errors.New("holds user information: leave it out")
-	case u.Fragment != "" || strings.Contains(value, "#"):
-		return nil, errors.New("has a fragment: leave it out")
-	case outbound.Secure(u, insecureHosts):
-		return u, nil
-	}
-	return nil, errors.New("is not https: use https, or name its host in insecure_http_hosts")
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/pem"
 	"reflect"
 	"slices"
+
+	"github.com/doorward/doorward/internal/outbound"
 )
 
 // trust is everything on which the trust in a fetched key set depends. A set that
@@ -41,7 +43,7 @@ func (o Options) accepts(then trust) bool {
 		}
 	}
 	now.CAs = then.CAs
-	_, err := secureURL(then.From, o.InsecureHTTPHosts)
+	_, err := outbound.SecureURL(then.From, o.InsecureHTTPHosts)
 	return err == nil && o.Static == nil && reflect.DeepEqual(now, then)
 }
 

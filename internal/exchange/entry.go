@@ -51,6 +51,14 @@ type Entry struct {
 	InsecureHTTPHosts []string // hosts that may be asked without TLS
 }
 
+// server is the issuer identifier of the authorization server that is asked.
+func (e Entry) server() string {
+	if e.Subject == SubjectAssertion {
+		return e.AuthorizationServer
+	}
+	return e.Issuer
+}
+
 // Format hides an entry from package fmt.
 func (e Entry) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "exchange for "+e.Issuer) }
 

@@ -84,6 +84,10 @@ func TestRoute(t *testing.T) {
 	if _, err := c.route(request, true, 0); err != nil {
 		t.Errorf("what is configured: %v", err)
 	}
+	named := New(Rules{URL: "https://127.0.0.1", Public: true})
+	if _, err := named.route(request, true, 0); err == nil {
+		t.Error("the document of a public host leads to loopback")
+	}
 }
 
 // TestWatched: that the configured host, whatever its name, is in a network of

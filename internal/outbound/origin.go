@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"net/url"
@@ -24,6 +25,23 @@ func originOf(u *url.URL) origin {
 
 // SameOrigin reports whether two URLs have one scheme, host and port.
 func SameOrigin(a, b *url.URL) bool { return originOf(a) == originOf(b) }
+
+// SecureURL parses a URL that may be asked: absolute, with https, or with http for a
+// host in insecureHosts (J-8). Errors are fixed words.
+func SecureURL(value string, insecureHosts []string) (*url.URL, error) {
+	u, err := url.Parse(value)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Opaque != "":
+		return nil, errors.New("is no absolute URL: write https://host/path")
+	case u.User != nil:
+		return nil, errors.New("holds user information: leave it out")
+	case u.Fragment != "" || strings.Contains(value, "#"):
+		return nil, errors.New("has a fragment: leave it out")
+	case Secure(u, insecureHosts):
+		return u, nil
+	}
+	return nil, errors.New("is not https: use https, or name its host in insecure_http_hosts")
+}
 
 // Secure reports whether a URL is https, or http where [MayBePlain] allows it.
 func Secure(u *url.URL, insecureHosts []string) bool {

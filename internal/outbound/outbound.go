@@ -30,6 +30,9 @@ import (
 type Rules struct {
 	// URL is the configured one. Its origin alone gets credentials.
 	URL string
+	// Public means that URL is not configured: the document of a public host names
+	// it, and it must lead to a public address as any other such URL.
+	Public bool
 	// InsecureHTTPHosts are the hosts that may be spoken to without TLS; see [MayBePlain].
 	InsecureHTTPHosts []string
 	// Redirects is how many are followed for one request.
@@ -44,8 +47,10 @@ type Rules struct {
 	// Trust is whose certificates are accepted.
 	Trust Trust
 	// CertFile and KeyFile are our own certificate for the configured origin,
-	// in PEM, read at every handshake, or "".
+	// in PEM, read at every handshake, or "". CertPEM and KeyPEM are their content,
+	// where they are not read from a file.
 	CertFile, KeyFile string
+	CertPEM, KeyPEM   []byte
 
 	// Base takes the place of the network, for tests. Nil: the network.
 	Base http.RoundTripper
@@ -78,8 +83,11 @@ func New(r Rules) *Client {
 	}
 	own, other := c.transport(), c.transport()
 	other.DialContext = dialPublic
-	if r.CertFile != "" {
-		own.TLSClientConfig.GetClientCertificate = certificateFrom(r.CertFile, r.KeyFile)
+	if r.Public {
+		own.DialContext = dialPublic
+	}
+	if r.CertFile != "" || len(r.CertPEM) > 0 {
+		own.TLSClientConfig.GetClientCertificate = r.certificate
 	}
 	c.own, c.other = own, other
 	c.close = func() { own.CloseIdleConnections(); other.CloseIdleConnections() }
@@ -92,6 +100,10 @@ func (c *Client) HTTP() *http.Client {
 		return nil // RoundTrip counts them
 	}}
 }
+
+// Private reports whether the configured origin is at an address that is not
+// public, as far as that is known: by its name, and then by the last connection.
+func (c *Client) Private() bool { return c.private.Load() }
 
 // CloseIdle closes the connections that no request uses.
 func (c *Client) CloseIdle() { c.close() }
@@ -142,7 +154,7 @@ func (c *Client) route(request *http.Request, own bool, hops int) (route, error)
 	if err != nil {
 		return route{}, refuse("cannot be asked: the proxy of the environment is no URL")
 	}
-	r := route{proxy: proxy, public: !own && !c.private.Load()}
+	r := route{proxy: proxy, public: c.rules.Public || !own && !c.private.Load()}
 	if r.public && namesPrivate(to.Hostname()) {
 		return route{}, refusePrivate(to.Hostname())
 	}

@@ -3,11 +3,13 @@ package outbound_test
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
 
+	"github.com/doorward/doorward/internal/exchange"
 	"github.com/doorward/doorward/internal/outbound"
 )
 
@@ -173,6 +175,50 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+// TestTokenEndpoint: where the document of a public host names it, it is at a public
+// address, and gets our credentials; of a host of our own network it is anywhere.
+func TestTokenEndpoint(t *testing.T) {
+	t.Cleanup(outbound.SetPrivate(func(a netip.Addr) bool { return a == netip.MustParseAddr("127.0.0.2") }))
+	w := newWorld(t)
+	for _, row := range []struct {
+		from, to string
+		leads    bool
+	}{
+		{"127.0.0.1", "127.0.0.2", false},
+		{"127.0.0.1", "127.0.0.1", true},
+		{"127.0.0.2", "127.0.0.2", true},
+		{"127.0.0.2", "127.0.0.1", true},
+	} {
+		for _, pair := range []string{"", w.pair(t)} {
+			first, second := w.server(t, row.from, true), w.server(t, row.to, true)
+			first.handle = func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = fmt.Fprintf(w, `{"issuer":"https://%s","token_endpoint":"https://nowhere.invalid",`+
+					`"mtls_endpoint_aliases":{"token_endpoint":"https://%s/token"}}`, first.host, second.host)
+			}
+			if pair == "" {
+				first.handle = func(w http.ResponseWriter, _ *http.Request) {
+					_, _ = fmt.Fprintf(w, `{"issuer":"https://%s","token_endpoint":"https://%s/token"}`, first.host, second.host)
+				}
+			}
+			said := tryExchange(t, place{host: first.host, scheme: "https", caFile: w.caFile, tokenFile: tokenFile(t), pair: pair}, exchange.Entry{})
+			asked := second.requests()
+			if row.leads != (len(asked) == 1) || row.leads == strings.Contains(said, "leads to 127.0.0.2, which is at an address that is not public") {
+				t.Errorf("%s to %s: asked %d times, said %s", row.from, row.to, len(asked), said)
+			}
+			for _, r := range asked {
+				if (r.Header.Get("Authorization") != "") != (pair == "") || (len(r.TLS.PeerCertificates) > 0) != (pair != "") {
+					t.Errorf("%s to %s: %v, %d certificates", row.from, row.to, r.Header, len(r.TLS.PeerCertificates))
+				}
+			}
+			for _, r := range first.requests() {
+				if r.Header.Get("Authorization") != "" || len(r.TLS.PeerCertificates) > 0 {
+					t.Errorf("credentials went to the metadata: %v", r.Header)
+				}
+			}
+		}
+	}
+}
+
 // TestSizes: an answer that would fill the memory is refused, as it comes and
 // once it is unpacked, and headers are too.
 func TestSizes(t *testing.T) {
@@ -210,7 +256,7 @@ func TestSizes(t *testing.T) {
 					return
 				}
 				// A registry is asked for a header first; package bundles sees to its layers.
-				if !strings.Contains(said, "sent more than 1 MiB") && !strings.Contains(said, "is larger than 64 MiB") &&
+				if !strings.Contains(said, "sent more than 1 MiB") && !strings.Contains(said, "sent more than 64 KiB") && !strings.Contains(said, "is larger than 64 MiB") &&
 					!strings.Contains(said, "response headers exceeded") && (user.name != "a bundle in a registry" || said == "") {
 					t.Errorf("said %q", said)
 				}

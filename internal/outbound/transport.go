@@ -67,14 +67,16 @@ func (t Trust) pool() *x509.CertPool {
 	return roots
 }
 
-func certificateFrom(certFile, keyFile string) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	return func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-		if err != nil {
-			return nil, refuse("is not asked, because cert_file and key_file cannot be used: %v", err)
-		}
-		return &pair, nil
+func (r Rules) certificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	load := func() (tls.Certificate, error) { return tls.LoadX509KeyPair(r.CertFile, r.KeyFile) }
+	if r.CertFile == "" {
+		load = func() (tls.Certificate, error) { return tls.X509KeyPair(r.CertPEM, r.KeyPEM) }
 	}
+	pair, err := load()
+	if err != nil {
+		return nil, refuse("is not asked, because cert_file and key_file cannot be used: %v", err)
+	}
+	return &pair, nil
 }
 
 // watched keeps, of a request to the configured origin, whether that is at an

@@ -18,6 +18,7 @@ import (
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/internal/bundles"
 	"github.com/doorward/doorward/internal/decisionlog"
+	"github.com/doorward/doorward/internal/exchange"
 )
 
 // place is what a user is configured with.
@@ -62,6 +63,28 @@ var users = []struct {
 		return fetchBundle(t, p, bundles.Options{URL: "oci://" + p.host + "/start:latest", TokenFile: p.tokenFile})
 	}},
 	{"the decision log", true, false, sendDecision},
+	{"an exchange", true, false, func(t *testing.T, p place) string {
+		return tryExchange(t, p, exchange.Entry{TokenEndpoint: p.scheme + "://" + p.host + "/start?secret=1"})
+	}},
+}
+
+// tryExchange proves who we are by the token of p as a secret, or by its certificate.
+func tryExchange(t *testing.T, p place, e exchange.Entry) string {
+	e.Issuer, e.ClientID, e.Resource = p.scheme+"://"+p.host, "doorward", "https://api.example.com"
+	e.InsecureHTTPHosts, e.CAPEM = p.insecure, read(t, p.caFile)
+	switch {
+	case p.pair != "":
+		e.ClientCertificate, e.ClientKey = read(t, p.pair+".crt"), read(t, p.pair+".key")
+	case p.tokenFile != "":
+		e.ClientSecret = read(t, p.tokenFile)
+	}
+	source := exchange.NewSource(e, exchange.Environment{})
+	defer source.Close()
+	_, err := source.ClientCredentials(t.Context(), "weather")
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 func read(t *testing.T, name string) []byte {
@@ -111,7 +134,7 @@ func sendDecision(t *testing.T, p place) string {
 func TestNoOtherClient(t *testing.T) {
 	clients := map[string]bool{} // files that make a client of ours
 	for _, folder := range []string{
-		"cmd/doorward", "extauthz", "internal/bundles", "internal/config", "internal/decisionlog", "internal/folding",
+		"cmd/doorward", "extauthz", "internal/bundles", "internal/config", "internal/decisionlog", "internal/exchange", "internal/folding",
 		"internal/lint", "internal/redact", "internal/regotest", "internal/policy", "rego",
 	} {
 		err := filepath.WalkDir(filepath.Join("..", "..", folder), func(name string, entry fs.DirEntry, err error) error {
@@ -136,7 +159,7 @@ func TestNoOtherClient(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, known := range []string{"../../extauthz/jwks/fetch.go", "../../internal/bundles/client.go", "../../internal/decisionlog/service.go"} {
+	for _, known := range []string{"../../extauthz/jwks/fetch.go", "../../internal/bundles/client.go", "../../internal/decisionlog/service.go", "../../internal/exchange/finder.go"} {
 		if !clients[known] {
 			t.Errorf("%s makes no client: take it out", known)
 		}
