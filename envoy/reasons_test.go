@@ -212,6 +212,8 @@ func TestEveryReasonThroughEnvoy(t *testing.T) {
 			states[r.intent] = changed.state(t)
 		}
 	}
+	// See TestEgress.
+	asked[reason.NoDestination], asked[reason.ExchangeRefused], asked[reason.ExchangeUnavailable] = true, true, true
 	asked[reason.Preflight] = true // see TestCORSThroughEnvoy: the sample's own filter comes first
 	for _, why := range reason.All() {
 		if !asked[why] {

@@ -352,6 +352,8 @@ func TestEveryReasonOnTheWire(t *testing.T) {
 	// These two cannot be asked for with a request of a client; see
 	// TestBytesThatAreNoCheckRequest and TestOverload.
 	seen[reason.Internal], seen[reason.Overloaded] = true, true
+	// Of requests that a server makes; see internal/egress:TestEveryReason.
+	seen[reason.NoDestination], seen[reason.ExchangeRefused], seen[reason.ExchangeUnavailable] = true, true, true
 	for _, r := range reason.All() {
 		if !seen[r] {
 			t.Errorf("no row asks for %s", r)

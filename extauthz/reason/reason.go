@@ -42,12 +42,15 @@ const (
 	DPoPNonceRequired                            // the proof carries no nonce of ours that holds (RFC 9449, section 9)
 	AudienceMismatch                             // aud does not name this resource (RFC 8707)
 	Passthrough                                  // the decision would leave the credential on the request
+	NoDestination                                // egress: no destination is configured for authority and path
 	OperationMalformed                           // the body is no JSON-RPC message that all readers read alike
 	OperationUnknown                             // no source of the operation can be relied upon
 	PolicyError                                  // the policy is undefined, failed, or of the wrong shape
 	PolicyDenied                                 // a rule of the team denied it
 	InsufficientUserAuthentication               // acr or auth_time is not what the operation needs (RFC 9470)
 	InsufficientScope                            // the token lacks a scope of this operation
+	ExchangeRefused                              // egress: there is no token for the destination, and will be none
+	ExchangeUnavailable                          // egress: the authorization server gives no answer at the moment
 	count
 )
 
@@ -201,6 +204,12 @@ var meanings = [count]meaning{
 		"The request was refused",
 		"the decision does not strip the credential: the built-in passthrough rule is missing or was changed",
 	},
+	NoDestination: {
+		"no_destination", http.StatusForbidden, "",
+		"Requests to this destination are not configured",
+		"authority and path match no destination that this server may call: add it to egress.destinations, " +
+			"or have the server not call it",
+	},
 	OperationMalformed: {
 		"operation_malformed", http.StatusBadRequest, "",
 		"The body is too large, or not a JSON-RPC message that every reader reads alike",
@@ -233,6 +242,18 @@ var meanings = [count]meaning{
 		"insufficient_scope", http.StatusForbidden, insufficientScope,
 		"The access token lacks a scope that this operation needs",
 		"the client should ask for the scopes in the challenge, and the authorization server must grant them",
+	},
+	ExchangeRefused: {
+		"exchange_refused", http.StatusForbidden, "",
+		"No token for this destination could be obtained: the request needs the x-mcp-auth-handle of the " +
+			"request that caused it",
+		"the handle is missing or not valid here, its token is no longer valid, no exchange is configured for its " +
+			"issuer, or the authorization server refused: see cause",
+	},
+	ExchangeUnavailable: {
+		"exchange_unavailable", http.StatusServiceUnavailable, "",
+		"No token for this destination can be obtained at the moment",
+		"the authorization server of the destination did not answer, or its answer cannot be used: see cause",
 	},
 }
 

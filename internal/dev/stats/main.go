@@ -21,7 +21,7 @@ const (
 	maxLines      = 60
 	maxNesting    = 3
 	maxParameters = 5
-	maxExported   = 108
+	maxExported   = 111
 )
 
 func main() {
