@@ -80,6 +80,7 @@ var arrows = map[string][]string{
 	"internal/dev/api":           {},
 	"internal/dev/docs":          {"extauthz/reason"},
 	"internal/dev/mutate":        {},
+	"internal/dev/schemas":       {},
 	"internal/dev/stats":         {},
 }
 
