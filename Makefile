@@ -6,11 +6,11 @@ LINT     := $(TOOLS)/bin/golangci-lint-2.15.0
 FUZZTIME ?= 10s
 BENCHCOUNT ?= 6
 
-.PHONY: help demo test interop bench compare load stats lint release build fuzz clean docs api mutate fairness scale
+.PHONY: help demo test interop bench compare load stats lint release build fuzz clean docs api mutate fairness scale deploy-test manifests
 
 help: ## this list
 	@echo "A newcomer needs make demo and make test. All targets:"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## runs a real Envoy, doorward, an MCP server and a client (ONCE=1 ends by itself)
 	@./envoy/install
@@ -48,8 +48,9 @@ load: ## twenty minutes: what a Check costs, beside other services, through Envo
 	@./envoy/install
 	@go run ./benchmarks/load $(if $(QUICK),-quick) $(if $(ONLY),-only $(ONLY)) $(LOAD_FLAGS)
 
-docs: ## writes the pages of docs/ that are generated from the code
+docs: ## writes the pages of docs/ that are generated from the code, and the configuration's part of the chart's schema
 	@go run ./internal/dev/docs
+	@go test -count 1 -run TestTheSchemaKnowsTheConfiguration ./deploy/helm -update
 
 api: ## writes the lists of exported declarations in internal/dev/api/testdata
 	@go run ./internal/dev/api
@@ -65,6 +66,14 @@ fairness: ## two minutes: p99 of one issuer's new tokens during a flood of forge
 
 scale: ## five minutes: check, start, reload, memory and a Check against the number of resources (SCALE_FLAGS="-numbers 1,20000")
 	@go run ./benchmarks/scale $(SCALE_FLAGS)
+
+deploy-test: ## the chart, its manifests and the systemd unit: helm, kubeconform with schemas of Kubernetes and of CRDs
+	@./deploy/install
+	DOORWARD_REQUIRE_DEPLOY_TOOLS=1 go test -count 1 ./deploy/helm ./deploy/systemd ./internal/dev/schemas
+
+manifests: ## writes deploy/kubernetes from the chart
+	@./deploy/install
+	@go test -count 1 -run TestManifestsAreCurrent ./deploy/helm -update
 
 release: ## archives, image, bill of materials, checksums into bin/release (VERSION=v1.0.0; DRY=1: one of each, not kept)
 	@cd deploy/release && go run . -root ../.. -out ../../bin/release $(if $(DRY),-dry) $(if $(VERSION),-version $(VERSION))

@@ -14,6 +14,7 @@ func handWritten(t *testing.T) []string {
 	t.Helper()
 	documents := []string{
 		"ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "SECURITY.md", "examples/README.md", "rego/README.md",
+		"docs/kubernetes.md",
 	}
 	records, err := filepath.Glob(filepath.Join(root, "docs", "adr", "*.md"))
 	if err != nil || len(records) < 12 {
@@ -101,7 +102,7 @@ func TestCommandsExist(t *testing.T) {
 	makefile, reference := readDocument(t, "Makefile"), readDocument(t, "docs/reference.md")
 	for _, name := range handWritten(t) {
 		document := readDocument(t, name)
-		for _, match := range regexp.MustCompile("(?m)(?:^ +|`)make ([a-z]+)").FindAllStringSubmatch(document, -1) {
+		for _, match := range regexp.MustCompile("(?m)(?:^ +|`)make ([a-z-]+)").FindAllStringSubmatch(document, -1) {
 			if !strings.Contains(makefile, "\n"+match[1]+":") {
 				t.Errorf("%s: no target %q in Makefile", name, match[1])
 			}
