@@ -42,7 +42,7 @@ var arrows = map[string][]string{
 	"internal/policy":      {"extauthz/finding", "internal/lint", "internal/folding"},
 	"internal/bundles":     {"extauthz/finding", "internal/outbound", "internal/policy"},
 	"internal/decisionlog": {"internal/outbound", "internal/redact"},
-	"internal/assertion":   {},
+	"internal/assertion":   {"internal/signing"},
 	"internal/folding":     {},
 	"internal/handle":      {},
 	"internal/routes":      {"extauthz/resource"},

@@ -3,24 +3,21 @@ package assertion
 import (
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
-	"github.com/lestrrat-go/jwx/v2/jwa"
-	"github.com/lestrrat-go/jwx/v2/jwk"
-	"github.com/lestrrat-go/jwx/v2/jws"
+	"github.com/doorward/doorward/internal/signing"
 )
 
 // Signer signs assertions. It may be used by any number of goroutines.
 type Signer struct {
 	issuer, audience string
 	lifetime         time.Duration
-	sign             jws.SignOption
-	published        []jwk.Key
+	key              *signing.Key
+	published        []*signing.Key // key is one of them
 	random           io.Reader
 }
 
@@ -33,31 +30,23 @@ func New(options Options) (*Signer, error) {
 	case options.Lifetime < time.Second:
 		return nil, errors.New("the lifetime of an assertion must be a second or more")
 	}
-	key, err := readKey(options.Key)
+	key, err := signing.ReadPrivate(options.Key, "")
 	if err != nil {
 		return nil, err
 	}
-	if !isPrivate(key) {
-		return nil, errors.New("the key is public: write the private key that signs")
+	s := &Signer{
+		issuer: options.Issuer, audience: options.Audience, lifetime: options.Lifetime,
+		key: key, published: []*signing.Key{key}, random: options.Random,
 	}
-	s := &Signer{issuer: options.Issuer, audience: options.Audience, lifetime: options.Lifetime, random: options.Random}
 	if s.random == nil {
 		s.random = rand.Reader
 	}
-	if s.sign, err = signOption(key); err != nil {
-		return nil, err
-	}
-	if err := s.publish(key); err != nil {
-		return nil, err
-	}
 	for i, text := range options.Publish {
-		other, err := readKey(text)
-		if err == nil {
-			err = s.publish(other)
-		}
+		other, err := signing.Read(text)
 		if err != nil {
 			return nil, &PublishError{Index: i, Err: err}
 		}
+		s.published = append(s.published, other)
 	}
 	return s, nil
 }
@@ -73,31 +62,6 @@ func (e *PublishError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the fault without its place.
 func (e *PublishError) Unwrap() error { return e.Err }
-
-// signOption fixes key and header. jwx adds alg and kid to the header.
-func signOption(key jwk.Key) (jws.SignOption, error) {
-	header := jws.NewHeaders()
-	if err := header.Set(jws.TypeKey, Type); err != nil {
-		return nil, fmt.Errorf("the header of an assertion: %w", err)
-	}
-	var private any
-	if err := key.Raw(&private); err != nil {
-		return nil, errors.New("the key cannot be used for signatures")
-	}
-	if err := header.Set(jws.KeyIDKey, key.KeyID()); err != nil {
-		return nil, fmt.Errorf("the header of an assertion: %w", err)
-	}
-	return jws.WithKey(jwa.SignatureAlgorithm(key.Algorithm().String()), private, jws.WithProtectedHeaders(header)), nil
-}
-
-func (s *Signer) publish(key jwk.Key) error {
-	public, err := jwk.PublicKeyOf(key)
-	if err != nil {
-		return errors.New("the key has no public part")
-	}
-	s.published = append(s.published, public)
-	return nil
-}
 
 // Lifetime is the longest time for which an assertion is valid.
 func (s *Signer) Lifetime() time.Duration { return s.lifetime }
@@ -146,13 +110,9 @@ func (s *Signer) Sign(claims Claims, audience string, now time.Time) (compact st
 	if claims.Subject != "" && claims.Issuer != "" {
 		body.SubjectID = &subjectID{"iss_sub", claims.Issuer, claims.Subject}
 	}
-	text, err := json.Marshal(body)
-	if err != nil {
-		return "", time.Time{}, fmt.Errorf("writing an assertion: %w", err)
-	}
-	signed, err := jws.Sign(text, s.sign)
+	signed, err := s.key.Sign(Type, s.key.ID, body)
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("signing an assertion: %w", err)
 	}
-	return string(signed), expires, nil
+	return signed, expires, nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/base64"
-	"errors"
 	"net/url"
 	"time"
 
@@ -59,9 +58,5 @@ func (e Entry) clientAssertion(now time.Time) (string, error) {
 }
 
 func (e Entry) signingKey() (*signing.Key, error) {
-	key, err := signing.Read(e.PrivateKey, e.PrivateKeyAlg)
-	if err == nil && !key.IsPrivate() {
-		return nil, errors.New("the key is public: write the private key that signs")
-	}
-	return key, err
+	return signing.ReadPrivate(e.PrivateKey, e.PrivateKeyAlg)
 }

@@ -36,9 +36,20 @@ type Key struct {
 }
 
 // Read reads the one key of a PEM file: RSA of 2048 bits or more, EC on P-256, P-384
-// or P-521, or Ed25519, private or public. With an algorithm of "" it is the usual
-// one of the key.
-func Read(text []byte, algorithm string) (*Key, error) {
+// or P-521, or Ed25519, private or public.
+func Read(text []byte) (*Key, error) { return read(text, "") }
+
+// ReadPrivate is [Read] for a private key that signs with this algorithm, or with the
+// usual one of the key where that is "".
+func ReadPrivate(text []byte, algorithm string) (*Key, error) {
+	key, err := read(text, algorithm)
+	if err == nil && key.private == nil {
+		return nil, errors.New("the key is public: write the private key that signs")
+	}
+	return key, err
+}
+
+func read(text []byte, algorithm string) (*Key, error) {
 	block, err := oneBlock(text)
 	if err != nil {
 		return nil, err
@@ -46,7 +57,7 @@ func Read(text []byte, algorithm string) (*Key, error) {
 	parsed, err := jwk.ParseKey(block, jwk.WithPEM(true))
 	if err != nil { // its text may quote the file
 		return nil, errors.New("the PEM block is no key that can be read: " +
-			"write an unencrypted RSA, EC or Ed25519 key (`openssl genpkey`)")
+			"write an unencrypted one: RSA, EC on P-256, P-384 or P-521, or Ed25519 (`openssl genpkey`)")
 	}
 	k := &Key{}
 	if k.Algorithm, err = algorithmOf(parsed, algorithm); err != nil {
@@ -142,9 +153,6 @@ func algorithmsOf(key jwk.Key) ([]string, error) {
 	}
 	return nil, errors.New("the key is neither RSA, nor EC on P-256, P-384 or P-521, nor Ed25519")
 }
-
-// IsPrivate reports whether the key signs, and not only verifies.
-func (k *Key) IsPrivate() bool { return k.private != nil }
 
 // JWK returns the public part as a JWK (RFC 7517), with kid, alg and use.
 func (k *Key) JWK() json.RawMessage {

@@ -50,8 +50,8 @@ func TestKeys(t *testing.T) {
 		{"P-521", private(ec(elliptic.P521())), "", "ES512"},
 		{"Ed25519", private(edKey), "", "EdDSA"},
 	} {
-		key, err := Read(row.pem, row.asked)
-		if err != nil || key.Algorithm != row.alg || !key.IsPrivate() {
+		key, err := ReadPrivate(row.pem, row.asked)
+		if err != nil || key.Algorithm != row.alg {
 			t.Errorf("%s: %+v, %v", row.intent, key, err)
 			continue
 		}
@@ -76,12 +76,16 @@ func TestKeys(t *testing.T) {
 // TestPublicKey is published, and signs nothing.
 func TestPublicKey(t *testing.T) {
 	own := ec(elliptic.P256())
-	key, err := Read(block("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(own.Public()))), "")
-	if err != nil || key.IsPrivate() || key.ID != must(Read(private(own), "")).ID {
+	text := block("PUBLIC KEY", must(x509.MarshalPKIXPublicKey(own.Public())))
+	key, err := Read(text)
+	if err != nil || key.ID != must(Read(private(own))).ID {
 		t.Fatalf("%+v, %v", key, err)
 	}
 	if signed, err := key.Sign("", "", map[string]string{}); err == nil {
 		t.Errorf("a public key signs: %s", signed)
+	}
+	if key, err := ReadPrivate(text, ""); err == nil || !strings.Contains(err.Error(), "is public") {
+		t.Errorf("%+v, %v", key, err)
 	}
 }
 
@@ -99,11 +103,11 @@ func TestRefusedKeys(t *testing.T) {
 		{"two keys", append(good, good...), "", "more than one PEM block"},
 		{"a broken key", block("PRIVATE KEY", []byte("s3cr3t")), "", "no key that can be read"},
 		{"a short key", private(short), "", "shorter than 2048 bits"},
-		{"another curve", private(ec(elliptic.P224())), "", "key"},
+		{"another curve", private(ec(elliptic.P224())), "", "EC on P-256"},
 		{"the algorithm of another key", good, "RS256", `does not sign with "RS256": its algorithms are ES256`},
 		{"no signature", good, "none", "does not sign with"},
 	} {
-		key, err := Read(row.pem, row.asked)
+		key, err := ReadPrivate(row.pem, row.asked)
 		if err == nil || !strings.Contains(err.Error(), row.words) || strings.Contains(err.Error(), "s3cr3t") {
 			t.Errorf("%s: %+v, %v", row.intent, key, err)
 		}
