@@ -54,6 +54,7 @@ func claims(changes ...map[string]any) map[string]any {
 type environment struct {
 	envoy    *testenv.Envoy
 	doorward *extauthz.Server
+	address  string             // of doorward
 	log      *testenv.LogBuffer // doorward's own
 	leave    func()             // stops doorward, as a crash would
 }
@@ -70,6 +71,23 @@ func startEnvironment(t *testing.T, upstream string, edits ...edit) *environment
 // startEnvironmentOf runs a configuration instead of the shipped one; nil is that.
 func startEnvironmentOf(t *testing.T, configuration []byte, upstream string, edits ...edit) *environment {
 	t.Helper()
+	h := startDoorward(t)
+	h.startEnvoy(t, testenv.EnvoyOptions{
+		Config:   configuration,
+		Upstream: upstream,
+		Edit: func(b *testenv.Bootstrap) error {
+			for _, change := range edits {
+				change(b)
+			}
+			return testenv.WithLongTimeouts(b)
+		},
+	})
+	return h
+}
+
+// startDoorward is an environment without an Envoy.
+func startDoorward(t *testing.T) *environment {
+	t.Helper()
 	testenv.RequireEnvoy(t)
 	h := &environment{log: &testenv.LogBuffer{}}
 	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -81,6 +99,7 @@ func startEnvironmentOf(t *testing.T, configuration []byte, upstream string, edi
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.address = listener.Addr().String()
 	server := extauthz.NewGRPCServer(h.doorward, receiveMax)
 	well := health.NewServer()
 	well.SetServingStatus(extauthz.ServiceName, grpc_health_v1.HealthCheckResponse_SERVING)
@@ -88,18 +107,15 @@ func startEnvironmentOf(t *testing.T, configuration []byte, upstream string, edi
 	go func() { _ = server.Serve(listener) }()
 	h.leave = server.Stop
 	t.Cleanup(server.Stop)
-	h.envoy, err = testenv.StartEnvoy(t.Context(), testenv.EnvoyOptions{
-		Config:   configuration,
-		Doorward: listener.Addr().String(),
-		Upstream: upstream,
-		Edit: func(b *testenv.Bootstrap) error {
-			for _, change := range edits {
-				change(b)
-			}
-			return testenv.WithLongTimeouts(b)
-		},
-	})
-	if err != nil {
+	return h
+}
+
+// startEnvoy starts an Envoy that calls the environment's doorward.
+func (h *environment) startEnvoy(t *testing.T, options testenv.EnvoyOptions) {
+	t.Helper()
+	options.Doorward = h.address
+	var err error
+	if h.envoy, err = testenv.StartEnvoy(t.Context(), options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -107,7 +123,6 @@ func startEnvironmentOf(t *testing.T, configuration []byte, upstream string, edi
 			t.Error(err)
 		}
 	})
-	return h
 }
 
 func (h *environment) activate(t *testing.T, state *extauthz.State) {

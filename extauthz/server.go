@@ -51,6 +51,7 @@ type Server struct {
 	tokenCache *tokenCache
 	metrics    *metrics
 	log        *denialLog
+	headerList headerList
 }
 
 // New makes a Server. It fails where options.Registry refuses the metrics, as
@@ -108,6 +109,9 @@ func (s *Server) answerTo(ctx context.Context, in incoming) (answer []byte) {
 	}
 	s.metrics.observe(v, req, time.Since(start))
 	s.log.write(state, req, v)
+	if in.attributes == nil && s.headerList.sees(req, v) {
+		s.log.warnOfHeaderList(v)
+	}
 	state.logDecision(req, v, start)
 	return answer
 }
