@@ -9,10 +9,10 @@ import (
 	"github.com/open-policy-agent/opa/v1/tester"
 )
 
-// Each rule, and each condition of each rule, about audience, scopes, authentication
-// and requests without a token is held by a test: without it a test fails, or the module does not compile.
+// Each rule, and each condition of each rule, about audience, scopes, authentication,
+// requests without a token and what leaves is held by a test: without it a test fails, or the module does not compile.
 func TestEachConditionIsTested(t *testing.T) {
-	for _, file := range []string{"audience.rego", "scope.rego", "authentication.rego", "anonymous.rego"} {
+	for _, file := range []string{"audience.rego", "scope.rego", "authentication.rego", "anonymous.rego", "egress.rego"} {
 		for i, rule := range parse(t, []string{file})[file].Rules {
 			t.Run(fmt.Sprintf("%s/%d/without %s", file, i, rule.Head), func(t *testing.T) {
 				dies(t, file, func(m *ast.Module) { m.Rules = slices.Delete(m.Rules, i, i+1) })

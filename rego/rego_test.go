@@ -72,7 +72,7 @@ func TestRego(t *testing.T) {
 			}
 		})
 	}
-	for _, name := range []string{"audience", "passthrough", "scope", "team", "authentication", "anonymous", "decision", "builders"} {
+	for _, name := range []string{"audience", "passthrough", "scope", "team", "authentication", "anonymous", "egress", "decision", "builders"} {
 		if ran["data.doorward."+name+"_test"] == 0 {
 			t.Errorf("no test of %s ran; ran: %v", name, ran)
 		}

@@ -108,6 +108,9 @@ func build(ctx context.Context, src Sources, t team, c contract) (*Engine, findi
 		}
 		maps.Copy(modules, built)
 	}
+	if !src.Egress {
+		maps.DeleteFunc(modules, func(file string, _ *ast.Module) bool { return strings.HasPrefix(file, egressFile) })
+	}
 	compiler := ast.NewCompiler().
 		SetErrorLimit(0).
 		WithCapabilities(capabilities()).
@@ -130,22 +133,32 @@ func build(ctx context.Context, src Sources, t team, c contract) (*Engine, findi
 // evaluatedPackages prepares the evaluators: the common one, and one for each
 // package of a resource.
 func (e *Engine) evaluatedPackages(ctx context.Context, store storage.Store, src Sources, c contract) finding.List {
-	authz := evaluatedPackagesOf(e.compiler, c, teamPackage)
+	authz := evaluatedPackagesOf(e.compiler, c, teamPackage, decisionRule)
 	problems := warnings(authz.conflicts)
 	var err error
 	if e.common, err = e.prepare(ctx, store, authz); err != nil {
 		return append(problems, unprepared(err))
 	}
+	if src.Egress {
+		if err = e.prepareOurs(ctx, store); err != nil {
+			return append(problems, unprepared(err))
+		}
+	}
 	own := map[string]*Evaluator{teamPackage: e.common, "": e.common}
 	for resource, pkg := range src.Packages {
 		if own[pkg] == nil {
-			team := evaluatedPackagesOf(e.compiler, c, pkg)
+			team := evaluatedPackagesOf(e.compiler, c, pkg, decisionRule)
 			problems = append(problems, warnings(team.conflicts)...)
 			if own[pkg], err = e.prepare(ctx, store, authz, team); err != nil {
 				return append(problems, unprepared(err))
 			}
 		}
 		e.evaluators[resource] = own[pkg]
+	}
+	if src.Egress {
+		if err = e.prepareEgress(ctx, store, c, own); err != nil {
+			return append(problems, unprepared(err))
+		}
 	}
 	return problems
 }

@@ -16,9 +16,8 @@ import (
 
 // evaluate evaluates the rules, without the cache.
 func (e *Evaluator) evaluate(ctx context.Context, in *Input, more ...rego.EvalOption) (Decision, error) {
-	if missing := e.engine.missing; len(missing) > 0 {
-		return Decision{}, fmt.Errorf("policy: not in force yet, "+
-			"waiting for a bundle that can be used: %s: see /readyz", strings.Join(missing, ", "))
+	if err := e.engine.notInForce(); err != nil {
+		return Decision{}, err
 	}
 	input, err := e.deps.term(in)
 	if err != nil {
@@ -42,6 +41,15 @@ func (e *Evaluator) evaluate(ctx context.Context, in *Input, more ...rego.EvalOp
 		}
 	}
 	return all.decide(in.Resource.needed()), nil
+}
+
+// notInForce is the error of every decision while a bundle is missing, or nil.
+func (e *Engine) notInForce() error {
+	if len(e.missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("policy: not in force yet, "+
+		"waiting for a bundle that can be used: %s: see /readyz", strings.Join(e.missing, ", "))
 }
 
 // run evaluates the query, whose expressions are the decisions of the evaluated

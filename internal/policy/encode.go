@@ -72,8 +72,12 @@ func (f inputDeps) object(in *Input, names int) (*ast.Term, error) {
 // isOfToken reports a dependency that only a request with a token has.
 func (l *dependency) isOfToken() bool { return l.path[0] == "claims" || l.path[0] == "token" }
 
-// isThere is false for a missing claim above the dependency.
+// isThere is false for a missing claim above the dependency, and for a destination of a
+// request that comes in.
 func (l *dependency) isThere(in *Input, names int) bool {
+	if l.path[0] == destinationMember {
+		return in.Destination != nil
+	}
 	if l.part != claims {
 		return true
 	}
@@ -117,11 +121,11 @@ func (l *dependency) term(in *Input) (*ast.Term, error) {
 			return nil, nil
 		}
 		return ast.NumberTerm(in.maxAge()), nil
-	case tokenMarked, tokenSubjectAccepted, tokenNoScopes, tokenDedicated, tokenSelfAsserted, tokenRecent,
+	case tokenMarked, tokenSubjectAccepted, tokenNoScopes, tokenDedicated, tokenSelfAsserted, tokenRecent, tokenTrusted,
 		resourceAnonymous, mcpTrusted:
 		return ast.InternedTerm(in.flag(l.part)), nil
 	case requestID, requestSourceAddress, requestSourcePrincipal, requestClientAddress,
-		tokenClient, tokenTenant, tokenBoundBy, tokenClientIDPattern, mcpMethod, mcpName, mcpProtocolVersion:
+		tokenClient, tokenTenant, tokenBoundBy, tokenClientIDPattern, mcpMethod, mcpName, mcpProtocolVersion, destinationPath:
 		if in.text(l.part) == "" { // not known, and so left out
 			return nil, nil
 		}
@@ -176,9 +180,12 @@ func mapping[T any](all map[string]T, encode func(T) *ast.Term) *ast.Term {
 }
 
 // credential reports the headers that no policy sees, in every spelling that a
-// server takes for one of them.
+// server takes for one of them. The last two are what a server gets in place of a token.
 func credential(header string) bool {
-	credentials := []string{"authorization", "proxy-authorization", "dpop", "cookie", "access-token"}
+	credentials := []string{
+		"authorization", "proxy-authorization", "dpop", "cookie", "access-token",
+		"x-mcp-auth-handle", "x-mcp-auth-assertion",
+	}
 	return slices.Contains(credentials, folding.Header(header))
 }
 

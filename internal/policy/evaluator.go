@@ -33,7 +33,8 @@ type Evaluator struct {
 	headers    []string
 	operation  bool // a rule reads input.mcp
 	cacheable  bool
-	prefix     []byte // of every key: no other evaluator of this engine has it
+	prefix     []byte     // of every key: no other evaluator of this engine has it
+	egress     *Evaluator // for what goes out; nil without Sources.Egress
 }
 
 // teamRules is one evaluated package, and what its decisions depend on.
@@ -59,11 +60,12 @@ func (v teamRules) label(code string) string {
 	return ""
 }
 
-// evaluatedPackagesOf reads the rules that make the decisions of a package.
-func evaluatedPackagesOf(compiler *ast.Compiler, c contract, pkg string) teamRules {
-	v := teamRules{
-		pkg: pkg, headers: c.packages[pkg].headers,
-		decision: append(packageFolder(pkg), ast.InternedTerm("decision")),
+// evaluatedPackagesOf reads the rules that make the decisions of a package, at these
+// names below its folder.
+func evaluatedPackagesOf(compiler *ast.Compiler, c contract, pkg string, decision ...string) teamRules {
+	v := teamRules{pkg: pkg, headers: c.packages[pkg].headers, decision: packageFolder(pkg)}
+	for _, name := range decision {
+		v.decision = append(v.decision, ast.InternedTerm(name))
 	}
 	rules := reached(compiler, v.decision)
 	isLibrary := func(rule *ast.Rule) bool { return strings.HasPrefix(rule.Location.File, libraryFile) }

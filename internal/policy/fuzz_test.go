@@ -26,7 +26,7 @@ func document(in Input) map[string]any {
 	token := map[string]any{
 		"issuer": in.Token.Issuer, "scopes": in.Token.Scopes, "profile": in.Token.Profile, "binding": "none",
 		"marked": in.Token.Marked, "subject_accepted": in.Token.SubjectAccepted, "no_scopes": in.Token.NoScopes,
-		"recent": in.Token.Recent, "dedicated": in.Token.Dedicated, "self_asserted": in.Token.SelfAsserted, "generic_audiences": in.Token.GenericAudiences,
+		"trusted": in.Token.Trusted, "recent": in.Token.Recent, "dedicated": in.Token.Dedicated, "self_asserted": in.Token.SelfAsserted, "generic_audiences": in.Token.GenericAudiences,
 	}
 	for name, value := range map[string]string{
 		"client": in.Token.Client, "tenant": in.Token.Tenant, "bound_by": in.Token.BoundBy, "client_id_pattern": in.Token.ClientIDPattern,
@@ -50,8 +50,8 @@ func document(in Input) map[string]any {
 			operation[name] = value
 		}
 	}
-	return map[string]any{
-		"version": 1, "request": request, "claims": in.Claims, "token": token, "mcp": operation,
+	all := map[string]any{
+		"version": 1, "direction": "inbound", "request": request, "claims": in.Claims, "token": token, "mcp": operation,
 		"resource": map[string]any{
 			"operation_scopes": in.Resource.OperationScopes, "acr_values": in.Resource.ACRValues,
 			"max_age": int(in.Resource.MaxAge / time.Second), "anonymous": in.Resource.Anonymous,
@@ -60,6 +60,14 @@ func document(in Input) map[string]any {
 			"clients": in.Resource.Clients, "parameters": in.Resource.Parameters, "scopes_any": in.Resource.ScopesAny,
 		},
 	}
+	if to := in.Destination; to != nil {
+		destination := map[string]any{"host": to.Host, "token": to.Token}
+		if to.Path != "" {
+			destination["path"] = to.Path
+		}
+		all["direction"], all["destination"] = "egress", destination
+	}
+	return all
 }
 
 // everything are the dependencies of a policy that reads all of input.
@@ -111,8 +119,11 @@ func FuzzInput(f *testing.F) {
 				Issuer: host, Client: client, Scopes: []string{value, client}, Profile: "standard", Tenant: value, BoundBy: name,
 				Marked: len(name)%2 == 0, SubjectAccepted: len(host)%2 == 0, NoScopes: len(value)%2 == 0, Dedicated: len(client)%2 == 0,
 				SelfAsserted: len(method)%2 == 0, GenericAudiences: []string{name}, ClientIDPattern: host,
-				Recent: len(host)%2 == 0,
+				Recent: len(host)%2 == 0, Trusted: len(method)%3 == 0,
 			},
+		}
+		if len(value)%2 == 0 {
+			in.Destination = &Destination{Host: host, Path: value, Token: name}
 		}
 		got, err := everything().term(&in)
 		if err != nil {

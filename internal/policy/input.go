@@ -99,6 +99,10 @@ type Token struct {
 	// (recent).
 	Recent bool
 
+	// Trusted is whether its issuer is one of the resource's, which every verified token's
+	// is (trusted): for [Engine.Ours].
+	Trusted bool
+
 	// The rules of its issuer.
 	NoScopes         bool     // no_scopes: its access tokens carry no scopes
 	Dedicated        bool     // dedicated: all its tokens are for one resource
@@ -146,9 +150,27 @@ func (in *Input) text(p part) string {
 		return in.MCP.ProtocolVersion
 	case mcpSource:
 		return cmp.Or(in.MCP.Source, "none")
+	case direction:
+		if in.Destination != nil {
+			return "egress"
+		}
+		return "inbound"
+	case destinationHost:
+		return in.destination().Host
+	case destinationPath:
+		return in.destination().Path
+	case destinationToken:
+		return in.destination().Token
 	default:
 		return in.request().Attribute(partPaths[p][1])
 	}
+}
+
+func (in *Input) destination() Destination {
+	if in.Destination == nil {
+		return Destination{}
+	}
+	return *in.Destination
 }
 
 // list is the value of a part that is a list of strings.
@@ -188,6 +210,8 @@ func (in *Input) flag(p part) bool {
 		return in.Token.Dedicated
 	case tokenRecent:
 		return in.Token.Recent
+	case tokenTrusted:
+		return in.Token.Trusted
 	case resourceAnonymous:
 		return in.Resource.Anonymous
 	case mcpTrusted:

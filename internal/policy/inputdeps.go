@@ -17,6 +17,10 @@ type part uint8
 // each name that is read, or one without a name on the whole.
 const (
 	version part = iota
+	direction
+	destinationHost
+	destinationPath
+	destinationToken
 	requestID
 	requestMethod
 	requestScheme
@@ -56,6 +60,7 @@ const (
 	tokenClientIDPattern
 	tokenSelfAsserted
 	tokenRecent
+	tokenTrusted
 	mcpMethod
 	mcpName
 	mcpProtocolVersion
@@ -65,12 +70,20 @@ const (
 	container = parts // no part: an object that holds some, and that every input has
 )
 
-// mcpMember is the member of input that describes the operation.
-const mcpMember = "mcp"
+// mcpMember is the member of input that describes the operation, destinationMember the
+// one that only a request which goes out has.
+const (
+	mcpMember         = "mcp"
+	destinationMember = "destination"
+)
 
 // partPaths are the paths of the parts below `input`.
 var partPaths = [parts][]string{
 	version:                 {"version"},
+	direction:               {"direction"},
+	destinationHost:         {destinationMember, "host"},
+	destinationPath:         {destinationMember, "path"},
+	destinationToken:        {destinationMember, "token"},
 	requestID:               {"request", "id"},
 	requestMethod:           {"request", "method"},
 	requestScheme:           {"request", "scheme"},
@@ -110,6 +123,7 @@ var partPaths = [parts][]string{
 	tokenClientIDPattern:    {"token", "client_id_pattern"},
 	tokenSelfAsserted:       {"token", "self_asserted"},
 	tokenRecent:             {"token", "recent"},
+	tokenTrusted:            {"token", "trusted"},
 	mcpMethod:               {mcpMember, "method"},
 	mcpName:                 {mcpMember, "name"},
 	mcpProtocolVersion:      {mcpMember, "protocol_version"},

@@ -264,6 +264,9 @@ func TestKeysDiffer(t *testing.T) {
 		{"resource", "max_age"},
 		{"resource", "anonymous"},
 		{"token", "recent"},
+		{"token", "trusted"},
+		{"direction"},
+		{"destination"},
 		{"mcp"},
 	})
 	clear(keys)
@@ -301,6 +304,13 @@ func TestKeysDiffer(t *testing.T) {
 		{MCP: MCP{Source: "a"}},
 		{MCP: MCP{Trusted: true}},
 		{Token: Token{Recent: true}},
+		{Token: Token{Trusted: true}},
+		{Destination: &Destination{}},
+		{Destination: &Destination{Host: "a"}},
+		{Destination: &Destination{Path: "a"}},
+		{Destination: &Destination{Token: "a"}},
+		{Destination: &Destination{Host: "as", Path: "b"}},
+		{Destination: &Destination{Host: "a", Path: "sb"}},
 		{Token: Token{Marked: true}},
 		{Token: Token{NoScopes: true}},
 		{Token: Token{Dedicated: true}},
@@ -338,6 +348,8 @@ func FuzzKey(f *testing.F) {
 			{{"token"}, {"resource", "labels", "a"}},
 			{{"mcp"}, {"resource", "operation_scopes"}, {"resource", "acr_values"}, {"resource", "max_age"}, {"token", "recent"}},
 			{{"resource", "parameters"}, {"resource", "scopes_any"}, {"resource", "clients"}},
+			{{"direction"}, {"destination"}},
+			{{"destination", "path"}, {"claims", "a"}},
 			{{"resource", "parameters", "x-a"}, {"token", "marked"}, {"token", "bound_by"}, {"token", "generic_audiences"}},
 		} {
 			deps := newInputDeps(paths)
@@ -369,7 +381,7 @@ func fuzzed(claims, name, value string) Input {
 	if decoder.Decode(&all) != nil {
 		all = nil
 	}
-	return Input{
+	in := Input{
 		Claims: all,
 		Request: &RequestValues{
 			Host: value, ID: name,
@@ -386,6 +398,10 @@ func fuzzed(claims, name, value string) Input {
 			Recent: value == "x-a",
 		},
 	}
+	if name != value {
+		in.Destination = &Destination{Host: name, Path: value, Token: name}
+	}
+	return in
 }
 
 // The rules that no team has a part in are compiled once for all.
@@ -498,6 +514,9 @@ func TestKeysOfWhatIsFixed(t *testing.T) {
 		"marked":           func(in *Input) { in.Token.Marked = false },
 		"subject_accepted": func(in *Input) { in.Token.SubjectAccepted = false },
 		"recent":           func(in *Input) { in.Token.Recent = false },
+		"trusted":          func(in *Input) { in.Token.Trusted = false },
+		"direction":        func(in *Input) { in.Destination = nil },
+		"destination":      func(in *Input) { in.Destination = &Destination{Host: "x"} },
 		"operation":        func(in *Input) { in.MCP.Name = "x" },
 	}
 	for name, change := range fixed {

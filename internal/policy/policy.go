@@ -57,6 +57,7 @@ type Engine struct {
 	compiler    *ast.Compiler
 	transaction storage.Transaction // a read transaction that is never closed: the store has no writer
 	common      *Evaluator
+	ours        *Evaluator            // of data.doorward.egress.ours; nil without Sources.Egress
 	evaluators  map[string]*Evaluator // by resource name, those with a package of their own
 	cache       *DecisionCache        // nil: none
 	snapshot    uint64                // the number of this policy in cache

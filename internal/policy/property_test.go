@@ -45,6 +45,7 @@ func (w writer) read() string {
 		"input.resource.labels.team", "input.resource.labels[input.request.method]", "input.resource.name", "input.resource.audiences[0]",
 		"input.token.scopes", "input.token.scopes[0]", "input.token.issuer", "input.token.client", "input.token.binding",
 		"input.version", "input[input.request.method]",
+		"input.direction", "input.destination.host", "input.destination.path", "input.destination", "input.token.trusted",
 	)
 }
 
@@ -172,6 +173,9 @@ func (w writer) input() Input {
 			GenericAudiences: [][]string{nil, {resourceOf}}[w.IntN(2)], ClientIDPattern: w.pick("", "a|b"), Recent: w.IntN(5) > 0,
 		},
 	}
+	if w.IntN(4) == 0 {
+		in.Destination = &Destination{Host: w.pick("a", "mcp.example.com"), Path: w.pick("", "a"), Token: w.pick("keep", "none")}
+	}
 	if w.IntN(6) == 0 {
 		in.Resource.OperationScopes, in.Resource.ACRValues = w.texts(), w.texts()
 		in.Resource.MaxAge = time.Duration(w.IntN(2)) * time.Minute
@@ -235,6 +239,7 @@ func compileFor(t testing.TB, files map[string]string) *Engine {
 	memory.SetMaximum(64 << 20)
 	e, problems := Compile(context.Background(), Sources{
 		Library: rego.Files, Paths: []string{written(t, files)}, Packages: map[string]string{"weather": "authz.weather"}, Cache: memory,
+		Egress: true,
 	})
 	if e == nil && len(problems) == 0 {
 		t.Fatal("neither engine nor problem")
@@ -283,8 +288,13 @@ func TestCachedDecisionEqualsUncached(t *testing.T) {
 			}
 			before = append(before, in)
 			name := w.pick("weather", "plain")
-			got, from, err := with.For(name).Decide(t.Context(), in)
-			want, wantErr := wholeInput(t.Context(), with.For(name), in)
+			decides := with.For(name)
+			got, from, err := decides.Decide(t.Context(), in)
+			if in.Destination != nil && w.IntN(2) == 0 {
+				got, from, err = decides.DecideEgress(t.Context(), in)
+				decides = decides.egress
+			}
+			want, wantErr := wholeInput(t.Context(), decides, in)
 			if from == Remembered {
 				remembered++
 			}

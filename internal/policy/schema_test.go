@@ -49,8 +49,9 @@ func full() Input {
 		Token: Token{
 			Issuer: "https://as.example.com", Client: "a", Scopes: []string{"a", "b"}, Profile: "rfc9068", Binding: "dpop", Tenant: "acme",
 			BoundBy: "dedicated", Marked: true, SubjectAccepted: true, NoScopes: true, Dedicated: true,
-			GenericAudiences: []string{"account"}, ClientIDPattern: "c-.*", SelfAsserted: true, Recent: true,
+			GenericAudiences: []string{"account"}, ClientIDPattern: "c-.*", SelfAsserted: true, Recent: true, Trusted: true,
 		},
+		Destination: &Destination{Host: "api.example.com", Path: "/v1", Token: "exchange"},
 	}
 }
 
@@ -72,7 +73,10 @@ func asJSON(t testing.TB, in Input) map[string]any {
 // the emptiest that can be (verification leaves exp in place).
 func TestEncoderFollowsTheSchema(t *testing.T) {
 	least := Input{Claims: map[string]any{"exp": json.Number("1")}, Token: Token{Profile: "standard"}}
-	for intent, in := range map[string]Input{"full": full(), "least": least, "anonymous": {Resource: Resource{Anonymous: true}}} {
+	for intent, in := range map[string]Input{
+		"full": full(), "least": least, "anonymous": {Resource: Resource{Anonymous: true}},
+		"every path of a host": {Resource: Resource{Anonymous: true}, Destination: &Destination{Host: "a", Token: "keep"}},
+	} {
 		if err := resolved(t).Validate(asJSON(t, in)); err != nil {
 			t.Errorf("%s: %v", intent, err)
 		}
@@ -82,6 +86,10 @@ func TestEncoderFollowsTheSchema(t *testing.T) {
 // The schema is no formality: each of these is refused.
 func TestSchemaRefuses(t *testing.T) {
 	for intent, change := range map[string]func(map[string]any){
+		"another direction":         func(d map[string]any) { d["direction"] = "out" },
+		"no direction":              func(d map[string]any) { delete(d, "direction") },
+		"no host":                   func(d map[string]any) { delete(d["destination"].(map[string]any), "host") },
+		"another token":             func(d map[string]any) { d["destination"].(map[string]any)["token"] = "" },
 		"an unknown member":         func(d map[string]any) { d["other"] = 1 },
 		"an unknown request member": func(d map[string]any) { d["request"].(map[string]any)["methd"] = "GET" },
 		"no method":                 func(d map[string]any) { delete(d["request"].(map[string]any), "method") },
@@ -117,7 +125,7 @@ func TestTypesFollowTheSchema(t *testing.T) {
 	}
 	for name, of := range map[string]reflect.Type{
 		"request": reflect.TypeFor[RequestValues](), "resource": reflect.TypeFor[Resource](), "token": reflect.TypeFor[Token](),
-		"mcp": reflect.TypeFor[MCP](),
+		"mcp": reflect.TypeFor[MCP](), "destination": reflect.TypeFor[Destination](),
 	} {
 		var fields []string
 		for i := range of.NumField() {

@@ -227,8 +227,8 @@ func TestRun(t *testing.T) {
 		{"no test", "helps := 1", nil},
 
 		{"a member misspelt", `test_a if authz.require.tenant with input as doorward.request({"methd": "GET", "token": {"bound": 1}, "claims": {"any": 1}})`, []string{
-			`problem a_test.rego:6:64: doorward.request does not know "methd": write one of claims, client_address, headers, host, id, mcp, method, path, query, request, resource, scheme, source_address, source_principal, token, version`,
-			`problem a_test.rego:6:90: doorward.request does not know "bound": write one of binding, bound_by, client, client_id_pattern, dedicated, generic_audiences, issuer, marked, no_scopes, profile, recent, scopes, self_asserted, subject_accepted, tenant`,
+			`problem a_test.rego:6:64: doorward.request does not know "methd": write one of claims, client_address, destination, direction, headers, host, id, mcp, method, path, query, request, resource, scheme, source_address, source_principal, token, version`,
+			`problem a_test.rego:6:90: doorward.request does not know "bound": write one of binding, bound_by, client, client_id_pattern, dedicated, generic_audiences, issuer, marked, no_scopes, profile, recent, scopes, self_asserted, subject_accepted, tenant, trusted`,
 		}},
 		{"a set is never false", "test_a if {\n\tauthz.deny with input as doorward.request({})\n\tnot authz.scopes with input as doorward.request({})\n}", []string{
 			"warning a_test.rego:7:2: authz.deny is a set, and an empty set is not false, so this line always holds: write count(authz.deny) > 0",

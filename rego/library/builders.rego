@@ -4,26 +4,46 @@ package doorward.builders
 input_of(changes) := object.remove(made, of_no_token(resource)) if {
 	known(changes)
 	resource := merged(example_resource, object.get(changes, "resource", {}))
-	asked := tidy(merged(merged(request_for(resource.uri), object.get(changes, "request", {})), at_the_top(changes)))
+	way := way_of(changes)
+	asked := tidy(merged(merged(request_for(url_of(way, resource)), object.get(changes, "request", {})), at_the_top(changes)))
 	claims := merged(claims_for(resource), object.get(changes, "claims", {}))
 	token := merged(token_for(claims), object.get(changes, "token", {}))
-	operation := merged(example_operation, object.get(changes, "mcp", {}))
-	made := {
+	operation := merged(operation_for(way), object.get(changes, "mcp", {}))
+	made := object.union(way, {
 		"version": 1,
 		"request": asked,
 		"resource": resource,
 		"claims": claims,
 		"token": token,
 		"mcp": operation,
-	}
+	})
 }
+
+# A request that the server makes has a destination, and is no operation of MCP.
+way_of(changes) := {"direction": "egress", "destination": merged(example_destination, object.get(changes, "destination", {}))} if {
+	goes_out(changes)
+} else := {"direction": "inbound"}
+
+goes_out(changes) if is_object(changes.destination)
+
+goes_out(changes) if changes.direction == "egress"
+
+example_destination := {"host": "api.example.com", "token": "none"}
+
+url_of(way, resource) := resource.uri if way.direction == "inbound"
+
+url_of(way, _) := sprintf("https://%s%s", [way.destination.host, object.get(way.destination, "path", "/v1")])
+
+operation_for(way) := example_operation if way.direction == "inbound"
+
+operation_for(way) := {"source": "none", "trusted": false} if way.direction == "egress"
 
 # What a request without a token does not have.
 of_no_token(resource) := ["claims", "token"] if resource.anonymous == true
 
 else := []
 
-sections := {"version", "request", "resource", "claims", "token", "mcp"}
+sections := {"version", "direction", "destination", "request", "resource", "claims", "token", "mcp"}
 
 request_members := {
 	"id", "method", "scheme", "host", "path", "query", "headers",
@@ -37,8 +57,10 @@ resource_members := {
 
 token_members := {
 	"issuer", "client", "scopes", "profile", "binding", "tenant", "bound_by", "marked", "subject_accepted",
-	"no_scopes", "dedicated", "generic_audiences", "client_id_pattern", "self_asserted", "recent",
+	"no_scopes", "dedicated", "generic_audiences", "client_id_pattern", "self_asserted", "recent", "trusted",
 }
+
+destination_members := {"host", "path", "token"}
 
 mcp_members := {"method", "name", "protocol_version", "source", "trusted"}
 
@@ -49,6 +71,7 @@ known(changes) if {
 	count(object.keys(object.get(changes, "resource", {})) - resource_members) == 0
 	count(object.keys(object.get(changes, "token", {})) - token_members) == 0
 	count(object.keys(object.get(changes, "mcp", {})) - mcp_members) == 0
+	count(object.keys(object.get(changes, "destination", {})) - destination_members) == 0
 }
 
 at_the_top(changes) := object.remove(changes, sections)
@@ -146,6 +169,7 @@ token_for(claims) := {
 	"generic_audiences": [],
 	"self_asserted": false,
 	"recent": true,
+	"trusted": true,
 }
 
 # null where the claims name no client.

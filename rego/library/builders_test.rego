@@ -16,7 +16,7 @@ test_scopes_follow_the_claim if decided({"claims": {"scope": "a"}}) == "insuffic
 test_without_a_token if {
 	open := {"resource": {"anonymous": true}, "mcp": {"method": "tools/list", "name": null}}
 	decided(open) == "allowed_anonymous"
-	object.keys(doorward.request(open)) == {"version", "request", "resource", "mcp"}
+	object.keys(doorward.request(open)) == {"version", "direction", "request", "resource", "mcp"}
 	object.keys(doorward.request({"resource": {"anonymous": false}})) == object.keys(doorward.request({}))
 }
 
@@ -88,7 +88,29 @@ test_other_ways_to_be_bound if {
 	decided({"claims": {"aud": null}, "token": {"bound_by": null, "dedicated": true}}) == "audience_mismatch"
 }
 
+test_a_request_that_the_server_makes if {
+	made := doorward.request({"destination": {"host": "api.example.net", "path": "/v2", "token": "exchange"}})
+	made.direction == "egress"
+	made.destination == {"host": "api.example.net", "path": "/v2", "token": "exchange"}
+	made.request.host == "api.example.net"
+	made.request.path == "/v2"
+	made.mcp == {"source": "none", "trusted": false}
+	made.claims.aud == made.resource.uri
+	doorward.request({"destination": {}}).destination == {"host": "api.example.com", "token": "none"}
+	doorward.request({"destination": {}}).request.path == "/v1"
+	doorward.request({"direction": "egress"}) == doorward.request({"destination": {}})
+	doorward.request({}).direction == "inbound"
+	not doorward.request({}).destination
+}
+
+test_the_decision_on_a_request_that_the_server_makes if {
+	decided({"destination": {}}) == "allowed"
+	decided({"destination": {}, "claims": {"scope": "a"}}) == "insufficient_scope"
+	decided({"destination": {}, "resource": {"anonymous": true}}) == "allowed_anonymous"
+}
+
 test_misspelt_members_are_undefined if {
+	not doorward.request({"destination": {"hsot": "a"}})
 	not doorward.request({"methd": "GET"})
 	not doorward.request({"request": {"methd": "GET"}})
 	not doorward.request({"token": {"bound": "dpop"}})

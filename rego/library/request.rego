@@ -12,4 +12,9 @@ import data.doorward.builders
 # request. A member that is not named has a default, which may depend on the others:
 # the audience is the resource, and the scopes are those of the claim. null leaves a
 # member out. The function is undefined where the name of a member is misspelt.
+#
+# With a destination it is a request that the server of the resource makes, with the
+# token of its handle; add {"resource": {"anonymous": true}} for one without a token:
+#
+#   authz.deny with input as doorward.request({"destination": {"host": "api.example.com"}})
 request(changes) := builders.input_of(changes)
