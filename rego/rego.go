@@ -8,5 +8,6 @@ import "embed"
 
 // Files are the built-in modules without their tests, at the top of the tree.
 //
-//go:embed anonymous.rego audience.rego authentication.rego decision.rego egress.rego passthrough.rego scope.rego team.rego
+//go:embed anonymous.rego audience.rego authentication.rego decision.rego egress.rego
+//go:embed passthrough.rego scope.rego team.rego
 var Files embed.FS

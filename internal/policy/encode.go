@@ -121,8 +121,8 @@ func (l *dependency) term(in *Input) (*ast.Term, error) {
 			return nil, nil
 		}
 		return ast.NumberTerm(in.maxAge()), nil
-	case tokenMarked, tokenSubjectAccepted, tokenNoScopes, tokenDedicated, tokenSelfAsserted, tokenRecent, tokenTrusted,
-		resourceAnonymous, mcpTrusted:
+	case tokenMarked, tokenSubjectAccepted, tokenNoScopes, tokenDedicated, tokenSelfAsserted, tokenRecent,
+		tokenTrusted, resourceAnonymous, mcpTrusted:
 		return ast.InternedTerm(in.flag(l.part)), nil
 	case requestID, requestSourceAddress, requestSourcePrincipal, requestClientAddress,
 		tokenClient, tokenTenant, tokenBoundBy, tokenClientIDPattern, mcpMethod, mcpName, mcpProtocolVersion, destinationPath:

@@ -74,8 +74,8 @@ func (l *dependency) appendKey(b []byte, in *Input) ([]byte, bool) {
 		return b, true
 	case resourceMaxAge:
 		return appendValue(b, in.maxAge())
-	case tokenMarked, tokenSubjectAccepted, tokenNoScopes, tokenDedicated, tokenSelfAsserted, tokenRecent, tokenTrusted,
-		resourceAnonymous, mcpTrusted:
+	case tokenMarked, tokenSubjectAccepted, tokenNoScopes, tokenDedicated, tokenSelfAsserted, tokenRecent,
+		tokenTrusted, resourceAnonymous, mcpTrusted:
 		return appendValue(b, in.flag(l.part))
 	case destinationHost, destinationPath, destinationToken:
 		if in.Destination == nil {
