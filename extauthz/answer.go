@@ -37,7 +37,7 @@ func (v *verdict) answer(in *request) []byte {
 func (v *verdict) allow(m *checkwire.Message, in *request) {
 	set := v.upstreamHeaders()
 	allow := checkwire.Allow{Set: set, Remove: v.removedHeaders(in, set), Expose: in.corsHeaders()}
-	if slices.Contains(v.decision.Strip.Query, queryToken) {
+	if slices.Contains(v.decision.Strip.Query, checkwire.QueryToken) {
 		allow.Query = in.tokens
 	}
 	m.Allow(&allow)

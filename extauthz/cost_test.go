@@ -17,8 +17,8 @@ import (
 func TestCostFollowsTheBytes(t *testing.T) {
 	const many = 60 << 10
 	for intent, look := range map[string]func(){
-		"a query of nothing but &": func() { _ = queryTokens(strings.Repeat("&", many)) },
-		"no semicolon":             func() { _ = hidesToken(strings.Repeat("a&", many/2)) },
+		"a query of nothing but &": func() { _ = checkwire.QueryTokens(strings.Repeat("&", many)) },
+		"no semicolon":             func() { _ = checkwire.HidesToken(strings.Repeat("a&", many/2)) },
 	} {
 		if allocations := testing.AllocsPerRun(3, look); allocations > 40 {
 			t.Errorf("%s: %v allocations", intent, allocations)

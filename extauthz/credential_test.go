@@ -95,13 +95,13 @@ func TestQueryTokens(t *testing.T) {
 		{"a semicolon before a pair, not in it", "a;b&access_token=x", []string{"access_token"}, false},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
-			if got := queryTokens(row.query); !slices.Equal(got, row.tokens) {
+			if got := checkwire.QueryTokens(row.query); !slices.Equal(got, row.tokens) {
 				t.Errorf("tokens %q, want %q", got, row.tokens)
 			}
-			if got := hidesToken(row.query); got != row.hidden {
+			if got := checkwire.HidesToken(row.query); got != row.hidden {
 				t.Errorf("hidden: %t", got)
 			}
-			if _, leaked := allParameters(row.query)[queryToken]; leaked {
+			if _, leaked := allParameters(row.query)[checkwire.QueryToken]; leaked {
 				t.Error("a policy sees the token")
 			}
 		})
@@ -178,20 +178,20 @@ func FuzzQuery(f *testing.F) {
 				continue
 			}
 			for server, read := range map[string]func(string) (string, bool){"PHP": readers.PHP, "Rack 2": readers.Rack2, "qs": readers.QS} {
-				if key, found := read(name); found && key == queryToken {
+				if key, found := read(name); found && key == checkwire.QueryToken {
 					t.Errorf("%s finds a token under %q", server, name)
 				}
 			}
 		}
 		slices.Sort(tokens)
-		if got, want := queryTokens(raw), slices.Compact(tokens); !slices.Equal(got, want) {
+		if got, want := checkwire.QueryTokens(raw), slices.Compact(tokens); !slices.Equal(got, want) {
 			t.Errorf("removed: %q, want %q", got, want)
 		}
-		if got := hidesToken(raw); got != hidden {
+		if got := checkwire.HidesToken(raw); got != hidden {
 			t.Errorf("hidden: %v, want %v", got, hidden)
 		}
 		for name, want := range allParameters(raw) {
-			if name == queryToken {
+			if name == checkwire.QueryToken {
 				t.Error("a policy sees the token")
 			}
 			if got := parametersNamed(raw, name); !slices.Equal(got, want) {

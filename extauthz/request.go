@@ -96,7 +96,7 @@ func read(a *checkwire.Attributes) (*request, bool) {
 func (r *request) open() {
 	r.headers = r.attributes.Headers()
 	if r.rawQuery != "" {
-		r.tokens, r.hidesTokens = queryTokens(r.rawQuery), hidesToken(r.rawQuery)
+		r.tokens, r.hidesTokens = checkwire.QueryTokens(r.rawQuery), checkwire.HidesToken(r.rawQuery)
 	}
 }
 

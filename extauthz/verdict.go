@@ -6,6 +6,7 @@ import (
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/checkwire"
 	"github.com/doorward/doorward/internal/policy"
 )
 
@@ -56,7 +57,7 @@ func (v *verdict) name() string {
 // decision that does not is no allow (PT-1).
 func removesCredentials(d policy.Decision, in *request) bool {
 	return slices.Contains(d.Strip.Headers, "authorization") &&
-		(len(in.tokens) == 0 || slices.Contains(d.Strip.Query, queryToken))
+		(len(in.tokens) == 0 || slices.Contains(d.Strip.Query, checkwire.QueryToken))
 }
 
 // isBound reports whether the policy found the token to be for the resource.

@@ -3,6 +3,7 @@ package extauthz
 import (
 	"testing"
 
+	"github.com/doorward/doorward/internal/checkwire"
 	"github.com/doorward/doorward/internal/policy"
 )
 
@@ -18,9 +19,9 @@ func TestRemovesCredentials(t *testing.T) {
 	}{
 		{"no removals", policy.Strip{}, nil, false},
 		{"the header", policy.Strip{Headers: []string{header}}, nil, true},
-		{"another header", policy.Strip{Headers: []string{"dpop"}, Query: []string{queryToken}}, nil, false},
-		{"the header, not the query's token", policy.Strip{Headers: []string{header}}, []string{queryToken}, false},
-		{"both", policy.Strip{Headers: []string{header}, Query: []string{queryToken}}, []string{"access%5Ftoken"}, true},
+		{"another header", policy.Strip{Headers: []string{"dpop"}, Query: []string{checkwire.QueryToken}}, nil, false},
+		{"the header, not the query's token", policy.Strip{Headers: []string{header}}, []string{checkwire.QueryToken}, false},
+		{"both", policy.Strip{Headers: []string{header}, Query: []string{checkwire.QueryToken}}, []string{"access%5Ftoken"}, true},
 	} {
 		if got := removesCredentials(policy.Decision{Strip: row.strip}, &request{tokens: row.tokens}); got != row.want {
 			t.Errorf("%s: %v, not %v", row.intent, got, row.want)

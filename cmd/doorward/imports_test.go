@@ -35,7 +35,7 @@ var arrows = map[string][]string{
 	"extauthz/resource":    {"extauthz/finding", "internal/hostpath", "internal/mcp"},
 	"extauthz/revocation":  {"internal/strictjson"},
 	"internal/checkgrpc":   {},
-	"internal/checkwire":   {"internal/redact"},
+	"internal/checkwire":   {"internal/folding", "internal/redact"},
 	"internal/clientcert":  {},
 	"internal/exchange":    {"extauthz/finding", "extauthz/jwks", "extauthz/token", "internal/outbound", "internal/signing", "internal/strictjson"},
 	"internal/outbound":    {},

@@ -97,3 +97,40 @@ func (h Headers) Only(name string) (value string, present, more bool) {
 	}
 	return value, present, false
 }
+
+// Joined is the value of a header, by its lower-case name. Both forms in which Envoy sends
+// headers have one result: it joins the values of a repeated header in `headers`, and
+// keeps them apart in `header_map`. A pseudo-header is no header here.
+func (h Headers) Joined(name string) (value string, ok bool) {
+	if isPseudoHeader(name) {
+		return "", false
+	}
+	value, ok, repeated := h.Only(name)
+	if repeated {
+		return strings.Join(h.Values(name), ","), true
+	}
+	return value, ok
+}
+
+// All are the values that Joined returns, by name. It is false where there are more than
+// this many headers, each occurrence counted.
+func (h Headers) All(most int) (map[string]string, bool) {
+	if len(h) > most {
+		return nil, false
+	}
+	values := map[string][]string{}
+	for _, header := range h {
+		if !isPseudoHeader(header.Name) {
+			values[header.Name] = append(values[header.Name], header.Value)
+		}
+	}
+	all := make(map[string]string, len(values))
+	for name, several := range values {
+		all[name] = strings.Join(several, ",")
+	}
+	return all, true
+}
+
+// isPseudoHeader reports a header of HTTP/2 such as ":path", which Envoy lists
+// among the others.
+func isPseudoHeader(name string) bool { return strings.HasPrefix(name, ":") }
