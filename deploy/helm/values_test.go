@@ -296,6 +296,7 @@ func TestWhatTheSchemaCannotSay(t *testing.T) {
 		"no Envoy may call":           {"networkPolicy: {envoy: []}", "list the pods of Envoy, or write networkPolicy.enabled: false"},
 		"nobody may read metrics":     {"serviceMonitor: {enabled: true}", "list the pods of Prometheus"},
 		"fewer at most than at least": {"autoscaling: {enabled: true, min: 5, max: 3}", "autoscaling.max is 3, which is less than autoscaling.min: write 5 or more"},
+		"a share of no processor":     {"autoscaling: {enabled: true}\nresources: {requests: {cpu: null}}", "resources.requests.cpu, which is missing"},
 		"a certificate without TLS":   {"tls: {certManager: {enabled: true, issuerRef: {name: a}}}", "write tls.enabled: true"},
 		"a certificate of no issuer":  {"tls: {enabled: true, certManager: {enabled: true}}", "write the name of an Issuer"},
 		"an unknown key of doorward":  {"config: {clock_scew: 1s}", "additional properties 'clock_scew' not allowed"},

@@ -25,7 +25,7 @@ import (
 
 // format names the schemas that this version of the command makes. Another format, or
 // another list, makes all of them anew.
-const format = "2"
+const format = "3"
 
 func main() {
 	list := flag.String("list", "deploy/schemas.txt", "file that lists the sources")

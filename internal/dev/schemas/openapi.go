@@ -124,11 +124,27 @@ func closed(schema object) object {
 	if hasProperties && !hasMore && schema["x-kubernetes-preserve-unknown-fields"] != true {
 		next["additionalProperties"] = false
 	}
+	exclude(next, "exclusiveMinimum", "minimum")
+	exclude(next, "exclusiveMaximum", "maximum")
 	if t, ok := next["type"].(string); ok && schema["nullable"] == true {
 		next["type"] = []any{t, "null"}
 	}
 	delete(next, "nullable")
 	return next
+}
+
+// exclude turns the boolean beside a limit, as OpenAPI has it, into the limit of draft 7.
+// kubeconform reports a schema that is not valid as one that is missing.
+func exclude(schema object, keyword, limit string) {
+	excluded, ok := schema[keyword].(bool)
+	if !ok {
+		return
+	}
+	delete(schema, keyword)
+	if excluded {
+		schema[keyword] = schema[limit]
+		delete(schema, limit)
+	}
 }
 
 func closedAll(properties any) any {

@@ -45,6 +45,7 @@ spec:
               list: {type: array, items: {type: object, properties: {a: {type: string}}, oneOf: [{required: [a]}, {properties: {a: {enum: [x]}}}]}}
               labels: {type: object, additionalProperties: {type: string}}
               port: {anyOf: [{type: integer}, {type: string}], x-kubernetes-int-or-string: true}
+              below: {type: integer, minimum: 1, exclusiveMinimum: false, maximum: 9, exclusiveMaximum: true}
               maybe: {type: string, nullable: true, default: x}
 `
 
@@ -79,6 +80,7 @@ func TestSchemas(t *testing.T) {
 	          "oneOf": [{"required": ["a"]}, {"properties": {"a": {"enum": ["x"]}}}]}},
 	        "labels": {"type": "object", "additionalProperties": {"type": "string"}},
 	        "port": {"type": ["integer", "string"], "anyOf": [{"type": "integer"}, {"type": "string"}]},
+	        "below": {"type": "integer", "minimum": 1, "exclusiveMaximum": 9},
 	        "maybe": {"type": ["string", "null"]}}}},
 	    "definitions": {"io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta": {"type": "object", "additionalProperties": false, "properties": {"name": {"type": "string"}}}}}
 	}`)
