@@ -279,7 +279,7 @@ func (t token) missed() []Row {
 			body("compressed, and no header says so", "application/octet-stream", zipped(t.compact)),
 			body("encrypted", "application/octet-stream", string(masked))),
 		because(Missed, "Envoy writes names in lower case: what arrives is no token",
-			header("the name of a header", strings.ToLower(t.compact), "1")),
+			header("the name of a header", strings.ReplaceAll(strings.ToLower(t.compact), "_", "-"), "1")),
 		because(Missed, "no JWT, which no server accepts as a credential",
 			header("claims without a signature", "x-jwt-payload", t.payload)))
 }
