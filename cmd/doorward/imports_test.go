@@ -22,7 +22,7 @@ var arrows = map[string][]string{
 	"cmd/doorward":         {"internal/snapshot", "internal/explain", "extauthz/finding", "internal/config", "internal/routes", "internal/service", "internal/online", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/bundles", "internal/redact", "internal/regotest", "rego/library", "rego"},
 	"internal/explain":     {"extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/token", "internal/mcp", "internal/policy", "internal/config", "internal/redact", "internal/service"},
 	"internal/service":     {"internal/snapshot", "extauthz/finding", "internal/config", "extauthz", "extauthz/jwks", "extauthz/resource", "extauthz/revocation", "extauthz/token", "internal/policy", "internal/bundles", "internal/decisionlog", "rego"},
-	"internal/config":      {"internal/snapshot", "extauthz/finding", "extauthz/jwks", "extauthz/resource", "extauthz/token", "internal/mcp", "internal/outbound", "internal/bundles", "internal/destination"},
+	"internal/config":      {"internal/snapshot", "extauthz/finding", "extauthz/jwks", "extauthz/resource", "extauthz/token", "internal/mcp", "internal/outbound", "internal/assertion", "internal/bundles", "internal/destination", "internal/exchange", "internal/handle"},
 	"internal/destination": {"extauthz/finding", "internal/exchange", "internal/hostpath", "internal/outbound"},
 	"internal/mcp":         {"internal/strictjson"},
 	"internal/online":      {"extauthz/finding", "internal/config", "extauthz/jwks", "internal/bundles"},

@@ -30,6 +30,8 @@ func (r *reader) config() (*Config, finding.List) {
 	proofs := r.checkProofs()
 	issuers := r.checkIssuers()
 	table := r.checkResources()
+	assertions := r.checkAssertions(issuers)
+	leaving := r.checkEgress(issuers)
 	r.warnOfLoosening()
 	problems := r.problems.Sorted()
 	if len(problems.Errors()) > 0 {
@@ -45,6 +47,8 @@ func (r *reader) config() (*Config, finding.List) {
 		PolicyPaths:     r.doc.Policy.Paths,
 		Packages:        r.packages(),
 		Bundles:         sources,
+		Assertions:      assertions,
+		Egress:          leaving,
 		ClockSkew:       r.doc.ClockSkew,
 		Proofs:          proofs,
 		JWKSCacheDir:    r.doc.JWKSCacheDir,

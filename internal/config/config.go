@@ -24,6 +24,7 @@ import (
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/assertion"
 	"github.com/doorward/doorward/internal/bundles"
 	"github.com/doorward/doorward/internal/snapshot"
 )
@@ -58,6 +59,9 @@ type Config struct {
 	JWKSCacheDir string
 	// RevocationFile is a revocation list that was readable, or "".
 	RevocationFile string
+	// Assertions sign what the servers get instead of a token, by the name of the
+	// resource.
+	Assertions map[string]*assertion.Signer
 	// Egress is the check of what leaves the servers; nil without one.
 	Egress *Egress
 	// DecisionLog is the destination and content of the decision log.

@@ -78,7 +78,8 @@ func TestSchemaRefuses(t *testing.T) {
 		"unknown-key", "misspelt-in-element", "profile", "duration-bare", "duration-days", "duration-words", "duration-negative", "size-bare",
 		"size-decimal", "mode-words", "log-format", "log-level", "dpop-value", "client-certificate-value", "issuers-as-text",
 		"listen-not-a-mapping", "not-a-list-of-scopes", "number-for-text", "number-in-labels", "empty-text", "issuer-missing", "resource-missing",
-		"jwks-a-list", "policy-path-text", "not-a-mapping", "list-where-one-value",
+		"jwks-a-list", "policy-path-text", "not-a-mapping", "list-where-one-value", "egress-listen-missing", "egress-host-missing", "egress-mode-word", "egress-token-word",
+		"egress-exchange-subject-word", "assertion-issuer-missing", "assertion-audience-missing",
 	} {
 		file := filepath.Join("testdata", "bad", name+".yaml")
 		document, ok := shapeOf(t, file)

@@ -92,6 +92,15 @@ var changesOfKeys = map[string][2]string{
 	".resources.anonymous_sessions":    {"anonymous_sessions: true", "anonymous_sessions: false"},
 	".resources.expires_header":        {"expires_header: true", "expires_header: false"},
 
+	".resources.assertion": {
+		"assertion: {issuer: https://doorward.example.com, audience: machines, key_file: sign.pem, lifetime: 30s, publish_files: [next.pem]}", "",
+	},
+	".resources.assertion.issuer":        {"issuer: https://doorward.example.com", "issuer: https://other.example.com"},
+	".resources.assertion.audience":      {"audience: machines", "audience: others"},
+	".resources.assertion.key_file":      {"key_file: sign.pem", "key_file: next.pem"},
+	".resources.assertion.lifetime":      {"lifetime: 30s", "lifetime: 40s"},
+	".resources.assertion.publish_files": {"publish_files: [next.pem]", "publish_files: []"},
+
 	".resources.mcp": {"  mcp: {headers_checked_by_server: true,", "  mcp: {"},
 	".resources.mcp.headers_checked_by_server": {"headers_checked_by_server: true", "headers_checked_by_server: false"},
 	".resources.mcp.filter_metadata":           {"filter_metadata: trusted", "filter_metadata: untrusted"},
@@ -164,6 +173,8 @@ resources:
   anonymous: [tools/list]
   anonymous_sessions: true
   expires_header: true
+  assertion: {issuer: https://doorward.example.com, audience: machines, key_file: sign.pem, lifetime: 30s, publish_files: [next.pem]}
+listen: {http: 0.0.0.0:9190}
 scope_implies: {all: [read]}
 metadata: {max_age: 2h}
 `
@@ -180,6 +191,7 @@ func TestAKeyIsDeclaredOnce(t *testing.T) {
 	}
 	keys := string(jwttest.JWKS(jwttest.NewKey("ES256", "key-1")))
 	files := map[string]string{
+		"sign.pem": privateKey(t), "next.pem": privateKey(t),
 		"keys.json": keys, "ca.pem": string(writePair(t, t.TempDir())), "other.pem": string(writePair(t, t.TempDir())),
 	}
 	found := map[string]bool{}
@@ -228,6 +240,18 @@ func checkReload(t *testing.T, files map[string]string, change [2]string) {
 	}
 }
 
+// privateKey is a new private key in PEM.
+func privateKey(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	writePair(t, dir)
+	key, err := os.ReadFile(filepath.Join(dir, "key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(key)
+}
+
 // same reports whether a reload keeps everything that depends on issuers and
 // resources: the sources of keys, the rules for tokens and the table.
 func same(a, b *config.Config) bool {
@@ -238,7 +262,7 @@ func same(a, b *config.Config) bool {
 		}
 		return keys && reflect.DeepEqual(a, b)
 	}) && reflect.DeepEqual(a.Resources.All(), b.Resources.All()) &&
-		reflect.DeepEqual(a.Packages.ByResource(), b.Packages.ByResource())
+		reflect.DeepEqual(a.Assertions, b.Assertions) && reflect.DeepEqual(a.Packages.ByResource(), b.Packages.ByResource())
 }
 
 // loadKeys loads a configuration that names the files of dir.

@@ -39,7 +39,7 @@ func (r *reader) checkListen() {
 	case network == "":
 		r.problem("listen.grpc", `cannot be "off"`, "write host:port or unix:///absolute/path")
 	case network == "unix":
-		r.checkSocket(address)
+		r.checkSocket("listen.grpc", address)
 	case fault != "":
 		r.problem("listen.grpc", fault, "write host:port or unix:///absolute/path")
 	case !isLoopback(address) && !r.written("listen.tls"):
@@ -59,15 +59,15 @@ func (r *reader) checkListen() {
 		r.problem("listen.debug", "would show memory and keys to other hosts", useLoopback)
 	}
 	r.checkShared()
-	r.checkTLS()
+	r.checkTLS("listen.tls", l.TLS)
 }
 
-func (r *reader) checkSocket(path string) {
+func (r *reader) checkSocket(at, path string) {
 	switch {
 	case !filepath.IsAbs(path) || strings.HasSuffix(path, "/") || strings.ContainsRune(path, 0):
-		r.problem("listen.grpc", "is not the absolute path of a socket", "write unix:///absolute/path")
+		r.problem(at, "is not the absolute path of a socket", "write unix:///absolute/path")
 	case len(path) > longestSocket:
-		r.problem("listen.grpc", fmt.Sprintf("has a path of %d bytes, which is too long for a socket", len(path)),
+		r.problem(at, fmt.Sprintf("has a path of %d bytes, which is too long for a socket", len(path)),
 			fmt.Sprintf("use at most %d", longestSocket))
 	}
 }
@@ -75,12 +75,17 @@ func (r *reader) checkSocket(path string) {
 // checkShared refuses one address for two listeners. Port 0 is another port for each.
 func (r *reader) checkShared() {
 	first := map[string]string{}
-	for _, l := range []struct{ path, address string }{
+	type listener struct{ path, address string }
+	all := []listener{
 		{"listen.grpc", r.doc.Listen.GRPC},
 		{"listen.http", r.doc.Listen.HTTP},
 		{"listen.debug", r.doc.Listen.Debug},
-	} {
-		if l.address == Off || strings.HasSuffix(l.address, ":0") {
+	}
+	for i, l := range r.doc.Egress.Listeners {
+		all = append(all, listener{element("egress.listeners", i) + ".listen", l.Listen})
+	}
+	for _, l := range all {
+		if l.address == Off || l.address == "" || strings.HasSuffix(l.address, ":0") {
 			continue
 		}
 		if other, taken := first[l.address]; taken {
@@ -119,21 +124,20 @@ func isLoopback(address string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// checkTLS checks the certificate, the key and the client authorities.
-func (r *reader) checkTLS() {
-	t := r.doc.Listen.TLS
-	hasCert, hasKey := r.written("listen.tls.cert_file"), r.written("listen.tls.key_file")
+// checkTLS checks the certificate, the key and the client authorities at a path.
+func (r *reader) checkTLS(at string, t TLS) {
+	hasCert, hasKey := r.written(at+".cert_file"), r.written(at+".key_file")
 	switch {
 	case hasCert && hasKey:
-		r.checkPair("listen.tls", t.CertFile, t.KeyFile)
+		r.checkPair(at, t.CertFile, t.KeyFile)
 	case hasCert:
-		r.problem("listen.tls", "has a cert_file without its key_file", "add key_file")
+		r.problem(at, "has a cert_file without its key_file", "add key_file")
 	case hasKey:
-		r.problem("listen.tls", "has a key_file without its cert_file", "add cert_file")
-	case r.written("listen.tls"):
-		r.problem("listen.tls", "has no certificate", "add cert_file and key_file, or remove it")
+		r.problem(at, "has a key_file without its cert_file", "add cert_file")
+	case r.written(at):
+		r.problem(at, "has no certificate", "add cert_file and key_file, or remove it")
 	}
-	r.certificates("listen.tls.client_ca_file", t.ClientCAFile)
+	r.certificates(at+".client_ca_file", t.ClientCAFile)
 }
 
 // checkPair reads the cert_file and the key_file of a mapping.

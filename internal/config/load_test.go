@@ -21,6 +21,8 @@ import (
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/bundles"
 	"github.com/doorward/doorward/internal/config"
+	"github.com/doorward/doorward/internal/destination"
+	"github.com/doorward/doorward/internal/exchange"
 )
 
 const (
@@ -178,13 +180,39 @@ func TestEveryKey(t *testing.T) {
 		TrustClientAddress: true,
 		InsecureHTTPHosts:  hosts,
 		Drain:              5 * time.Second,
-		Files:              []string{at("bundle.pem"), at("doorward.yaml"), at("nonce.key"), at("tls/cert.pem"), at("tls/key.pem"), at("two.json")},
-		Sources:            []string{at("doorward.yaml")},
+		Egress: &config.Egress{
+			Listeners: []config.EgressListener{
+				{Listen: "unix:///run/doorward/example.sock", Resource: "example"},
+				{
+					Listen:  "0.0.0.0:9193",
+					TLS:     config.TLS{CertFile: at("tls/cert.pem"), KeyFile: at("tls/key.pem"), ClientCAFile: at("tls/cert.pem")},
+					Peers:   []string{"spiffe://example.org/ns/mesh/sa/egress"},
+					Callers: map[string]string{"spiffe://example.org/ns/machines/sa/server": "https://machines.example.com/mcp"},
+				},
+			},
+			Observe: true, AllowUnknown: true, AllowUnreadBody: true, CheckTimeout: 3 * time.Second,
+			Handle: &config.Handle{
+				Keys:    [][]byte{[]byte("0123456789abcdef0123456789abcdef"), []byte("fedcba9876543210fedcba9876543210")},
+				Baggage: true, Lifetime: 2 * time.Minute, MaxBytes: 3 << 10,
+			},
+		},
+		Files: []string{
+			at("actor.token"), at("bundle.pem"), at("client.secret"), at("doorward.yaml"), at("handle.key"), at("handle.old.key"),
+			at("nonce.key"), at("tls/cert.pem"), at("tls/key.pem"), at("two.json"),
+		},
+		Sources: []string{at("doorward.yaml")},
 	}
 	got := mustLoad(t, dir)
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(config.Config{}, "Resources"), anywhere); diff != "" {
+	apart := []cmp.Option{
+		cmpopts.IgnoreFields(config.Config{}, "Resources", "Assertions"), cmpopts.IgnoreFields(config.Egress{}, "Destinations"),
+	}
+	if diff := cmp.Diff(want, got, append(apart, anywhere)...); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	if len(got.Assertions) != 1 || got.Assertions["https://machines.example.com/mcp"] == nil {
+		t.Errorf("assertions of %v", got.Assertions)
+	}
+	checkDestinations(t, got.Egress.Destinations, dir, hosts, cert)
 	everywhere := map[string][]string{"mcp:write": {"mcp:read"}, "mcp:admin": {"mcp:read"}}
 	wantSpecs := []resource.Spec{
 		{
@@ -240,6 +268,70 @@ func TestEveryKey(t *testing.T) {
 	}
 	if diff := cmp.Diff(wantSpecs, specs(got), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("resources (-want +got):\n%s", diff)
+	}
+}
+
+func checkDestinations(t *testing.T, table *destination.Table, dir string, hosts []string, cert []byte) {
+	t.Helper()
+	key, err := os.ReadFile(filepath.Join(dir, "tls/key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := []byte("secret-of-doorward\n")
+	server := func(e exchange.Entry) exchange.Entry {
+		e.Issuer, e.ClientID, e.InsecureHTTPHosts = "https://as.example.net", "doorward", hosts
+		return e
+	}
+	want := []destination.Spec{
+		{
+			Host: "api.example.com", Paths: []string{"/v1"}, From: []string{"example"}, Token: "exchange", BoundSubject: true,
+			Exchange: []exchange.Entry{
+				{
+					Issuer: "https://as.example.com", TokenEndpoint: "https://as.example.com/token",
+					Resource: "https://api.example.com", Audience: "api", Scope: []string{"read"},
+					RequestedTokenType: "urn:ietf:params:oauth:token-type:access_token",
+					ActorToken:         []byte("actor.token.x\n"), ActorTokenType: "urn:ietf:params:oauth:token-type:jwt",
+					ClientID: "doorward", ClientSecret: secret, CAPEM: cert, InsecureHTTPHosts: hosts,
+				},
+				{
+					Issuer: "https://two.example.com", Audience: "api", ClientID: "doorward",
+					PrivateKey: key, PrivateKeyID: "one", PrivateKeyAlg: "EdDSA", CAPEM: cert, InsecureHTTPHosts: hosts,
+				},
+			},
+		},
+		{
+			Host: "partner.example.net", From: []string{"https://machines.example.com/mcp"}, Token: "exchange",
+			Exchange: []exchange.Entry{{
+				Issuer: "https://spiffe.example.com", Subject: "assertion", AuthorizationServer: "https://as.example.net",
+				Audience: "partner", ClientID: "doorward", ClientCertificate: cert, ClientKey: key, InsecureHTTPHosts: hosts,
+			}},
+		},
+		{
+			Host: "files.example.com:8443", Token: "client_credentials", UnreadBody: true,
+			ClientCredentials: server(exchange.Entry{
+				TokenEndpoint: "https://as.example.net/token", Resource: "https://files.example.com", Audience: "files",
+				Scope: []string{"read"}, ClientSecret: secret, CAPEM: cert,
+			}),
+		},
+		{
+			Host: "keys.example.com", Token: "client_credentials",
+			ClientCredentials: server(exchange.Entry{PrivateKey: key, PrivateKeyID: "one", PrivateKeyAlg: "EdDSA"}),
+		},
+		{
+			Host: "mutual.example.com", Token: "client_credentials",
+			ClientCredentials: server(exchange.Entry{ClientCertificate: cert, ClientKey: key}),
+		},
+		{
+			Host: "as.example.com", Token: "keep",
+			TokenEndpoint: "https://as.example.com/token", TokenIssuer: "https://as.example.com",
+		},
+	}
+	var got []destination.Spec
+	for _, d := range table.All() {
+		got = append(got, d.Spec)
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("destinations (-want +got):\n%s", diff)
 	}
 }
 

@@ -27,6 +27,41 @@ func (r *reader) warnOfLoosening() {
 		at := element("issuers", i)
 		r.warnOfIssuer(at, is)
 	}
+	r.warnOfEgress()
+}
+
+// warnOfEgress warns of each key by which a token of ours could leave, or more than its
+// destination could get a token.
+func (r *reader) warnOfEgress() {
+	e := r.doc.Egress
+	if e.Mode == observe {
+		r.warn("egress.mode", "logs and counts what it would refuse, and lets it pass: tokens of ours leave",
+			"write enforce once the log shows no request that should pass")
+	}
+	if e.Unknown == allow {
+		r.warn("egress.unknown", "lets servers call every host that Envoy routes",
+			"name each host in destinations, and write deny")
+	}
+	const unread = "lets bodies pass that cannot be searched: encoded, longer than Envoy sends, or not sent"
+	if e.UnreadBody == allow {
+		r.warn("egress.unread_body", unread, "write deny, and unread_body: allow in the destinations that need it")
+	}
+	for i, d := range e.Destinations {
+		at := element("egress.destinations", i)
+		if d.UnreadBody == allow {
+			r.warn(at+".unread_body", unread,
+				"write deny, or be sure that the destination needs streams or large bodies")
+		}
+		if d.BoundSubject == allow {
+			r.warn(at+".bound_subject", "lets a token that is bound to a key be exchanged by a server without that key",
+				"write deny, or be sure that the authorization server binds or shortens what it issues")
+		}
+	}
+	if e.Handle.Carry == carryBaggage {
+		r.warn("egress.handle.carry",
+			"is baggage, which libraries send to every peer and trace backend, the handle in it",
+			"write header, and copy x-mcp-auth-handle in the server")
+	}
 }
 
 func (r *reader) warnOfIssuer(at string, is issuer) {

@@ -1,6 +1,9 @@
 package config
 
-import "reflect"
+import (
+	"reflect"
+	"slices"
+)
 
 // RestartKeys returns the keys in which next differs from c and which take effect
 // only at a start, in the order of docs/reference.md. Their fields have the tag
@@ -18,7 +21,25 @@ func (c *Config) RestartKeys(next *Config) []string {
 			}
 		}
 	}
+	if !c.Egress.sameListeners(next.Egress) {
+		keys = append(keys, "egress.listeners")
+	}
 	return keys
+}
+
+// sameListeners reports whether two configurations listen at the same addresses, with
+// TLS or without. What holds at a listener is in force at a reload.
+func (e *Egress) sameListeners(next *Egress) bool {
+	var now, then []EgressListener
+	if e != nil {
+		now = e.Listeners
+	}
+	if next != nil {
+		then = next.Listeners
+	}
+	return slices.EqualFunc(now, then, func(a, b EgressListener) bool {
+		return a.Listen == b.Listen && (a.TLS == TLS{}) == (b.TLS == TLS{})
+	})
 }
 
 // needsRestart compares two values. For TLS it compares only whether there is one:

@@ -39,6 +39,7 @@ type document struct {
 	DPoPNonceKeyFile   string        `yaml:"dpop_nonce_key_file,path"`
 	DecisionLog        DecisionLog   `yaml:"decision_log"`
 	InsecureHTTPHosts  []string      `yaml:"insecure_http_hosts"`
+	Egress             egress        `yaml:"egress"`
 }
 
 // issuer is one element of `issuers`.
@@ -118,6 +119,7 @@ type entry struct {
 	Anonymous         []operationName `yaml:"anonymous"`
 	AnonymousSessions bool            `yaml:"anonymous_sessions"`
 	ExpiresHeader     bool            `yaml:"expires_header"`
+	Assertion         assertionKeys   `yaml:"assertion"`
 }
 
 // operation is one element of `resources[].operations`.
@@ -244,6 +246,7 @@ func defaults() document {
 		ClockSkew:   30 * time.Second,
 		DPoPNonce:   nonceAfterStart,
 		Drain:       3 * time.Second,
+		Egress:      defaultEgress(),
 	}
 }
 
@@ -255,6 +258,8 @@ func defaultsOf(v reflect.Value) {
 	case *bundleEntry:
 		v.Verification.Algorithm = "RS256"
 		v.Polling = polling{Min: time.Minute, Max: 2 * time.Minute}
+	case *entry:
+		v.Assertion.Lifetime = time.Minute
 	}
 }
 

@@ -261,15 +261,20 @@ func (c *checker) overlaps(all []*Destination) {
 				mine.at = element(element("destinations", i)+".paths", j)
 			}
 			key := address{d.Host, hostpath.Fold(path)}
-			for _, other := range taken[key] {
-				if message, fix := conflict(mine, other); message != "" {
-					c.problems = append(c.problems, finding.Finding{
-						Path: mine.at, Message: fmt.Sprintf(message, other.at), Fix: fix, Other: other.at,
-					})
-					break
-				}
-			}
+			c.claim(mine, taken[key])
 			taken[key] = append(taken[key], mine)
+		}
+	}
+}
+
+// claim reports the first conflict with others on the same address.
+func (c *checker) claim(mine claimed, others []claimed) {
+	for _, other := range others {
+		if message, fix := conflict(mine, other); message != "" {
+			c.problems = append(c.problems, finding.Finding{
+				Path: mine.at, Message: fmt.Sprintf(message, other.at), Fix: fix, Other: other.at,
+			})
+			return
 		}
 	}
 }

@@ -99,8 +99,9 @@ func TestProblems(t *testing.T) {
 		}), []string{"destinations[0].token_issuer: is \"https://x.example.com\""}},
 		{"a token issuer without endpoint", one(func(s *Spec) { s.TokenIssuer = known.Issuers[0] }), []string{"destinations[0].token_issuer: has no effect"}},
 
-		{"one host twice", []Spec{{Host: "a.example", Token: Keep}, {Host: "a.example", Token: None, From: []string{"weather"}}},
-			[]string{"destinations[1].host: is the same host and path as destinations[0].host"}},
+		{"one host twice", []Spec{
+			{Host: "a.example", Token: Keep}, {Host: "a.example", Token: None, From: []string{"weather"}},
+		}, []string{"destinations[1].host: is the same host and path as destinations[0].host"}},
 		{"one path twice", []Spec{
 			{Host: "a.example", Token: Keep, Paths: []string{"/a", "/b"}, From: []string{"weather", "calendar"}},
 			{Host: "a.example", Token: None, Paths: []string{"/b"}, From: []string{"calendar"}},
