@@ -19,7 +19,9 @@ func (r *reader) checkAssertions(issuers []Issuer) map[string]*assertion.Signer 
 		if !r.written(at) || r.isBroken(at) {
 			continue
 		}
-		checkBounds(r, []bound[time.Duration]{{at + ".lifetime", e.Assertion.Lifetime, 5 * time.Second, 10 * time.Minute}})
+		checkBounds(r, []bound[time.Duration]{
+			{at + ".lifetime", e.Assertion.Lifetime, 5 * time.Second, 10 * time.Minute},
+		})
 		r.checkAssertionIssuer(at+".issuer", e.Assertion.Issuer, issuers)
 		r.checkAssertionAudience(at+".audience", e.Assertion.Audience, issuers)
 		if first, again := audiences[e.Assertion.Audience]; again && e.Assertion.Audience != "" {
