@@ -25,14 +25,14 @@ const (
 	scopeDemanded    feature = "scope demanded"
 	lightweight      feature = "lightweight tokens"
 	clientURL        feature = "CIMD"
-	exchange         feature = "token exchange"
+	tokenExchange    feature = "token exchange"
 	rotation         feature = "key rotation"
 	outage           feature = "outage"
 )
 
 var features = []feature{
 	audResource, clientListed, dedicated, audiencesNoScope, otherRefused, idTokenRefused, opaqueRefused, scopeDemanded, lightweight,
-	clientURL, exchange, rotation, outage,
+	clientURL, tokenExchange, rotation, outage,
 }
 
 // guide is the document with the table.
@@ -95,7 +95,7 @@ func TestFeatureRow(t *testing.T) {
 		{server: "a", feature: outage, wanted: "x", got: "x"},
 		{server: "a", feature: clientURL, wanted: "x", got: "y"},
 		{server: "a", feature: clientURL, wanted: "x", got: "x"},
-		{server: "b", feature: exchange, wanted: "x", got: "x"},
+		{server: "b", feature: tokenExchange, wanted: "x", got: "x"},
 		{server: "c", wanted: "x", got: "x"},
 	}}
 	day := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)

@@ -59,7 +59,7 @@ func keycloakSuite(o options) (*suite, error) {
 	}
 	service.issuer = "http://" + address + "/realms/" + realm
 	k := &keycloak{script: script, address: address, folder: service.folder, service: service}
-	h.service, h.steps = service, k.steps()
+	h.service, h.steps, h.head, h.about = service, k.steps(), upstreamHead, upstreamAbout
 	h.end = func() error {
 		if k.documents != nil {
 			k.documents.Close()

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/doorward/doorward/internal/exchange"
 )
 
 // keycloakStart is long: the first start builds Keycloak itself.
@@ -29,7 +31,8 @@ func (k *keycloak) steps() []step {
 		{feature: otherRefused, name: "token for another audience", wanted: "401 audience_mismatch", do: k.with("other:read")},
 		{feature: otherRefused, name: "token for account alone", wanted: "401 audience_mismatch", do: k.userWithout},
 		{feature: scopeDemanded, name: "token without the scope", wanted: "403 insufficient_scope", do: k.with("mcp:write")},
-		{feature: exchange, name: "token from a token exchange (RFC 8693)", wanted: "200 allowed", do: k.exchanges},
+		{feature: tokenExchange, name: "token from a token exchange (RFC 8693)", wanted: "200 allowed", do: k.exchanges},
+		{name: "a user's token exchanged for an API", wanted: "aud https://api.example.com, act <nil>; another target: invalid_client", do: k.exchangesUpstream},
 		{feature: rotation, name: "rotation under load: a new key joins", wanted: "0 failed; new key 200 allowed", do: k.rotates},
 		{feature: rotation, name: "removal under load: the old key leaves", wanted: "0 failed; old key 401 key_unknown", do: k.removes},
 		{feature: outage, name: "taken down: a key id that nobody knows", wanted: "503 keys_unavailable", do: k.strangerWhileDown},
@@ -116,6 +119,21 @@ func (k *keycloak) exchanges(ctx context.Context) (outcome, error) {
 	o, err := k.service.sendDescribed(ctx, answer.Access)
 	o.note += "; before the exchange " + before.got
 	return o, err
+}
+
+// exchangesUpstream: a token of alice's for the resource becomes one for an API.
+func (k *keycloak) exchangesUpstream(ctx context.Context) (outcome, error) {
+	subject, err := k.login(ctx, "mcp:read via:gateway")
+	if err != nil {
+		return outcome{}, err
+	}
+	entry := exchange.Entry{
+		Issuer: k.service.issuer, Audience: destination, Scope: []string{"api:read"},
+		ClientID: gateway, ClientSecret: []byte(gateway + "-secret"),
+	}
+	other := entry
+	other.Audience = "https://other.example.com"
+	return k.service.exchanged(ctx, upstream{entry: entry, subject: subject.Access, method: "client_secret_basic", refused: other})
 }
 
 // rotates adds a signing key that goes before the old one.

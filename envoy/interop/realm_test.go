@@ -24,6 +24,7 @@ func (k *keycloak) furnish(ctx context.Context) error {
 		// For the exchange: a token may be shown to the gateway, which may ask for one for the resource.
 		clientScope("via:gateway", audience("included.client.audience", gateway)),
 		clientScope("exchanged", audience("included.client.audience", k.service.resource)),
+		clientScope("api:read", audience("included.client.audience", destination)),
 		clientScope(plainScope),
 	} {
 		id, err := k.administer(ctx, http.MethodPost, "/"+realm+"/client-scopes", scope, nil)
@@ -39,6 +40,7 @@ func (k *keycloak) furnish(ctx context.Context) error {
 		confidential("app", object{"directAccessGrantsEnabled": true}),
 		confidential(gateway, object{"attributes": object{"standard.token.exchange.enabled": "true"}}),
 		confidential(k.service.resource, object{}), // the audience of an exchange is a client
+		confidential(destination, object{}),
 	} {
 		if _, err := k.administer(ctx, http.MethodPost, "/"+realm+"/clients", client, nil); err != nil {
 			return err

@@ -2,11 +2,13 @@ package interop
 
 import (
 	"context"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 
+	"github.com/doorward/doorward/internal/exchange"
 	"github.com/doorward/doorward/internal/testenv"
 )
 
@@ -15,7 +17,9 @@ type springServer struct {
 	jar, address string
 	process      *testenv.Process
 	service      *service
-	user         tokens // of a login
+	user         tokens           // of a login
+	keys         *httptest.Server // of the client that exchanges
+	private      []byte           // its key
 }
 
 // springSuite prepares the steps with Spring Authorization Server; nothing runs yet.
@@ -36,8 +40,14 @@ func springSuite(o options) (*suite, error) {
 	}
 	service.issuer = "http://" + address
 	s := &springServer{jar: jar, address: address, service: service}
-	h.service, h.steps = service, s.steps()
-	h.end = func() error { return s.process.Stop() }
+	h.service, h.steps, h.head, h.about = service, s.steps(), upstreamHead, upstreamAbout
+	if s.keys, s.private, err = keyServer(); err != nil {
+		return nil, err
+	}
+	h.end = func() error {
+		s.keys.Close()
+		return s.process.Stop()
+	}
 	return h, nil
 }
 
@@ -55,6 +65,7 @@ func (s *springServer) steps() []step {
 		{name: "starts again, with a customizer that sets aud", wanted: "up", vital: true, do: s.restarts},
 		{feature: audResource, name: "token of a machine: aud is the resource", wanted: "200 allowed", do: s.machine("svc", "mcp:read")},
 		{feature: audResource, name: "token of a user", wanted: "200 allowed", do: s.login},
+		{name: "that user's token exchanged for an API", wanted: "aud https://api.example.com, act map[sub:exchanger]; another target: invalid_target", do: s.exchanges},
 		{feature: idTokenRefused, name: "ID token of that user: aud is the client", wanted: "401 type_not_allowed", do: s.identityToken},
 		{name: "what reached the MCP server", wanted: "0 with a token, 0 without a name", do: s.service.leaks},
 	}
@@ -65,7 +76,7 @@ func (s *springServer) starts(properties ...string) func(context.Context) (outco
 	return func(ctx context.Context) (outcome, error) {
 		_, port, _ := strings.Cut(s.address, ":")
 		args := append([]string{
-			"-Xmx128m", "-Dserver.port=" + port, "-Dspring.security.oauth2.authorizationserver.issuer=" + s.service.issuer,
+			"-Xmx128m", "-Dmcp.keys=" + s.keys.URL, "-Dserver.port=" + port, "-Dspring.security.oauth2.authorizationserver.issuer=" + s.service.issuer,
 		}, properties...)
 		var err error
 		s.process, err = testenv.Start(ctx, testenv.Command{
@@ -115,6 +126,17 @@ func (s *springServer) machine(client, scope string) func(context.Context) (outc
 		}
 		return s.service.sendDescribed(ctx, answer.Access)
 	}
+}
+
+// exchanges the token of the last login. Spring finds the client's key at its jwk-set-uri.
+func (s *springServer) exchanges(ctx context.Context) (outcome, error) {
+	entry := exchange.Entry{
+		Issuer: s.service.issuer, Resource: destination, Scope: []string{"mcp:read"},
+		ClientID: "exchanger", PrivateKey: s.private,
+	}
+	other := entry
+	other.Resource = "https://other.example.com"
+	return s.service.exchanged(ctx, upstream{entry: entry, subject: s.user.Access, method: "private_key_jwt", refused: other})
 }
 
 func (s *springServer) identityToken(ctx context.Context) (outcome, error) {

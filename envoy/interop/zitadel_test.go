@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/doorward/doorward/internal/exchange"
 	"github.com/doorward/doorward/internal/testenv"
 )
 
@@ -39,7 +40,7 @@ func zitadelSuite(o options) (*suite, error) {
 	}
 	service.issuer = "http://" + address
 	z := &zitadelServer{program: program, address: address, service: service}
-	h.service, h.steps = service, z.steps()
+	h.service, h.steps, h.head, h.about = service, z.steps(), upstreamHead, upstreamAbout
 	h.end = func() error { return z.process.Stop() }
 	return h, nil
 }
@@ -52,6 +53,7 @@ func (z *zitadelServer) steps() []step {
 		{feature: audiencesNoScope, name: "token of a machine for the project", wanted: "200 allowed", do: z.machine("svc", projectScope)},
 		{feature: audiencesNoScope, name: "token of a user for the project", wanted: "200 allowed", do: z.login("app", projectScope)},
 		{feature: idTokenRefused, name: "ID token of that user names the project too", wanted: "401 type_not_allowed", do: z.identityToken},
+		{name: "that user's token exchanged for an API", wanted: "aud [https://api.example.com], act map[sub:svc]; another target: invalid_target", do: z.exchanges},
 		{feature: otherRefused, name: "token for another project", wanted: "401 audience_mismatch", do: z.machine("svc", otherScope)},
 		{feature: otherRefused, name: "token for no project: aud is the client", wanted: "401 audience_mismatch", do: z.machine("svc", "openid")},
 		{feature: opaqueRefused, name: "token of a client with opaque tokens", wanted: "401 token_malformed", do: z.login("opaque", projectScope)},
@@ -119,6 +121,14 @@ func (z *zitadelServer) login(client, scope string) func(context.Context) (outco
 		}
 		return z.service.sendDescribed(ctx, z.user.Access)
 	}
+}
+
+// exchanges the token of the last login.
+func (z *zitadelServer) exchanges(ctx context.Context) (outcome, error) {
+	entry := exchange.Entry{Issuer: z.service.issuer, Audience: destination, ClientID: "svc", ClientSecret: []byte("svc-secret")}
+	other := entry
+	other.Audience = "https://other.example.com"
+	return z.service.exchanged(ctx, upstream{entry: entry, subject: z.user.Access, method: "client_secret_basic", refused: other})
 }
 
 func (z *zitadelServer) identityToken(ctx context.Context) (outcome, error) {

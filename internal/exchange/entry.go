@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"reflect"
@@ -16,7 +17,7 @@ const (
 // Entry is one way to a token for a destination: an element of its `exchange`, or
 // its `client_credentials`. Check it with [Entry.Check] or
 // [Entry.CheckClientCredentials]. Do not change it once it is in use: a change is
-// another Entry. It is not printed by package fmt, because it holds secrets.
+// another Entry. Neither package fmt nor JSON shows it, because it holds secrets.
 type Entry struct {
 	// Issuer is the exact iss of the tokens that are exchanged. For client
 	// credentials it is the authorization server.
@@ -61,6 +62,9 @@ func (e Entry) server() string {
 
 // Format hides an entry from package fmt.
 func (e Entry) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "exchange for "+e.Issuer) }
+
+// MarshalJSON hides an entry from JSON, and from logs in JSON.
+func (e Entry) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(e)) }
 
 // Equal reports whether two entries are the same in every field.
 func (e Entry) Equal(other Entry) bool { return e.digest() == other.digest() }

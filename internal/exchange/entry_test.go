@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -47,9 +48,12 @@ func TestEachFieldCounts(t *testing.T) {
 	}
 }
 
-// TestEntryIsNotPrinted by any verb of package fmt.
+// TestEntryIsNotPrinted by any verb of package fmt, nor as JSON.
 func TestEntryIsNotPrinted(t *testing.T) {
 	e := entry()
+	if text, err := json.Marshal(e); err != nil || string(text) != `"exchange for `+serverID+`"` {
+		t.Errorf("JSON: %s, %v", text, err)
+	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		if text := fmt.Sprintf(verb, e) + fmt.Sprintf(verb, &e) + fmt.Sprintf(verb, []Entry{e}); strings.Contains(text, "s3cr3t") ||
 			strings.Contains(text, "115, 51") || strings.Contains(text, fmt.Sprintf("%x", "s3cr3t")) {

@@ -18,6 +18,9 @@ const (
 	maxBody     = 64 << 10
 	// metadataLifetime is how long a token endpoint that was found is used.
 	metadataLifetime = time.Hour
+	// doubtAfter is the age from which a failure of the endpoint has it looked for
+	// again: it may have moved.
+	doubtAfter = time.Minute
 	// failureLifetime is how long a failed discovery answers for the next one, so
 	// that requests which waited for it do not repeat it one after the other.
 	failureLifetime = time.Second
@@ -41,6 +44,7 @@ type finder struct {
 	mu    sync.Mutex
 	found *endpoint // nil before the first success
 	err   error     // of the last discovery
+	at    time.Time // of that
 	until time.Time // found or err is used until then
 }
 
@@ -66,10 +70,11 @@ func (f *finder) find(ctx context.Context) (*endpoint, error) {
 	e, err := f.discover(ctx)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.err, f.until = err, f.now().Add(metadataLifetime)
+	f.err, f.at = err, f.now()
+	f.until = f.at.Add(metadataLifetime)
 	switch {
 	case err != nil:
-		f.until = f.now().Add(failureLifetime)
+		f.until = f.at.Add(failureLifetime)
 	case f.found == nil || *f.found != *e:
 		f.found = e
 	}
@@ -88,11 +93,14 @@ func (f *finder) known() (*endpoint, error) {
 	return f.found, nil
 }
 
-// doubt makes the next request look for the endpoint again: it may have moved.
+// doubt makes the next request look for the endpoint again, if it was found a while
+// ago.
 func (f *finder) doubt() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.until = time.Time{}
+	if again := f.at.Add(doubtAfter); again.Before(f.until) {
+		f.until = again
+	}
 }
 
 func (f *finder) closeIdle() {

@@ -123,6 +123,8 @@ type Token struct {
 // wait; the request to the server goes on for others that wait.
 func (s *Source) Exchange(ctx context.Context, subject Subject) (Token, error) {
 	switch {
+	case subject.Token == "":
+		return Token{}, errNoSubject
 	case subject.Issuer != s.entry.Issuer:
 		return Token{}, s.refuse(CodeIssuer)
 	case !s.entry.mayAct(subject.MayAct):
@@ -172,7 +174,10 @@ func (s *Source) key(grant, resource, token string) key {
 	return key(hash.Sum(nil))
 }
 
-var errLeft = errors.New("no answer came within the time of the call")
+var (
+	errNoSubject = errors.New("there is no token to exchange")
+	errLeft      = errors.New("no answer came within the time of the call")
+)
 
 // get returns the answer that is remembered, or that of the one request which is
 // under way for the key.

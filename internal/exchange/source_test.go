@@ -309,6 +309,16 @@ func TestOtherIssuers(t *testing.T) {
 	w.wantAsked(0)
 }
 
+// TestNoSubject: nothing is asked for without a token.
+func TestNoSubject(t *testing.T) {
+	w := newWorld(t, entry())
+	ann := user("ann")
+	ann.Token = ""
+	token, err := w.exchange(ann)
+	w.wantError("no subject", token, err, "", "no token to exchange")
+	w.wantAsked(0)
+}
+
 // TestMayAct: the claim names us, or nobody else may be asked for a token.
 func TestMayAct(t *testing.T) {
 	type claim = map[string]any

@@ -23,7 +23,10 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-const callback = "http://127.0.0.1:9/callback"
+const (
+	callback = "http://127.0.0.1:9/callback"
+	api      = "https://api.example.com"
+)
 
 func main() {
 	if len(os.Args) != 2 {
@@ -75,6 +78,22 @@ func (m *memory) ClientCredentials(ctx context.Context, id, secret string) (op.C
 
 func (m *memory) ClientCredentialsTokenRequest(_ context.Context, id string, scopes []string) (op.TokenRequest, error) {
 	return &oidc.JWTTokenRequest{Subject: id, Audience: audience(id, scopes), Scopes: scopes}, nil
+}
+
+// ValidateTokenExchangeRequest allows each client to exchange the token of a user for one API, which the example
+// allows administrators alone.
+func (m *memory) ValidateTokenExchangeRequest(_ context.Context, r op.TokenExchangeRequest) error {
+	if !slices.Equal(r.GetAudience(), []string{api}) {
+		return oidc.ErrInvalidTarget()
+	}
+	return nil
+}
+
+// GetPrivateClaimsFromTokenExchangeRequest writes who acts for the user (RFC 8693, section 4.1).
+func (m *memory) GetPrivateClaimsFromTokenExchangeRequest(
+	_ context.Context, r op.TokenExchangeRequest,
+) (map[string]any, error) {
+	return map[string]any{"act": map[string]any{"sub": r.GetClientID()}}, nil
 }
 
 // request is a user's. Both tokens of a login have its audience.

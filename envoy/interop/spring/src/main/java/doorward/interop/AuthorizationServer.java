@@ -1,13 +1,17 @@
 package doorward.interop;
 
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnProperty;
 import org.springframework.context.annotation.Bean;
 import org.springframework.core.env.Environment;
+import org.springframework.security.oauth2.core.OAuth2AuthenticationException;
 import org.springframework.security.oauth2.server.authorization.OAuth2TokenType;
+import org.springframework.security.oauth2.server.authorization.authentication.OAuth2TokenExchangeAuthenticationToken;
 import org.springframework.security.oauth2.server.authorization.token.JwtEncodingContext;
 import org.springframework.security.oauth2.server.authorization.token.OAuth2TokenCustomizer;
 
@@ -27,9 +31,20 @@ public class AuthorizationServer {
     OAuth2TokenCustomizer<JwtEncodingContext> audience(Environment environment) {
         List<String> audience = List.of(environment.getRequiredProperty("mcp.audience"));
         return context -> {
-            if (OAuth2TokenType.ACCESS_TOKEN.equals(context.getTokenType())) {
+            if (context.getAuthorizationGrant() instanceof OAuth2TokenExchangeAuthenticationToken exchange) {
+                exchanged(context, exchange);
+            } else if (OAuth2TokenType.ACCESS_TOKEN.equals(context.getTokenType())) {
                 context.getClaims().audience(audience);
             }
         };
+    }
+
+    /** The aud of an exchanged token is the one API that it may be for, and act is the client (RFC 8693). */
+    private static void exchanged(JwtEncodingContext context, OAuth2TokenExchangeAuthenticationToken exchange) {
+        if (!exchange.getResources().equals(Set.of("https://api.example.com"))) {
+            throw new OAuth2AuthenticationException("invalid_target");
+        }
+        context.getClaims().audience(List.copyOf(exchange.getResources()));
+        context.getClaims().claim("act", Map.of("sub", context.getRegisteredClient().getClientId()));
     }
 }
