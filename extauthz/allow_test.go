@@ -50,7 +50,7 @@ func okHeaders(response *authv3.CheckResponse) map[string]string {
 // TestUpstreamSeesWhoAndNeverTheToken is PT-1, T-7 and T-8: identity headers
 // are ours or gone, credentials are gone, and nothing is both set and removed.
 func TestUpstreamSeesWhoAndNeverTheToken(t *testing.T) {
-	always := []string{"authorization", "dpop"}
+	always := []string{"authorization", "dpop", "x-mcp-auth-handle", "x-mcp-auth-assertion"}
 	tests := []struct {
 		intent  string
 		claims  map[string]any
@@ -88,13 +88,23 @@ func TestUpstreamSeesWhoAndNeverTheToken(t *testing.T) {
 		{
 			"a client forges our names, in every spelling", nil,
 			clientRequest{headers: [][2]string{
-				{"x-mcp-auth-subject", "eve"}, {"X-MCP-Auth-Role", "admin"}, {"x_mcp_auth_subject", "eve"}, {"x-mcp_auth-issuer", "eve"}, {"x-mcp-authx", "fine"},
+				{"x-mcp-auth-subject", "eve"},
+				{"X-MCP-Auth-Role", "admin"},
+				{"x_mcp_auth_subject", "eve"},
+				{"x-mcp_auth-issuer", "eve"},
+				{"x-mcp-authx", "fine"},
+				{"x-mcp-auth-handle", "eve"},
+				{"X-MCP-Auth-Assertion", "eve"},
+				{"x_mcp_auth_handle", "eve"},
+				{"x.mcp.auth.assertion", "eve"},
 			}},
 			map[string]string{
 				"x-mcp-auth-issuer": issuerURL, "x-mcp-auth-subject": "alice",
 				"x-mcp-auth-client": "app", "x-mcp-auth-scope": "mcp:read mcp:write",
 			},
-			append([]string{"x-mcp-auth-role", "x_mcp_auth_subject", "x-mcp_auth-issuer"}, always...), nil,
+			append([]string{
+				"x-mcp-auth-role", "x_mcp_auth_subject", "x-mcp_auth-issuer", "x_mcp_auth_handle", "x.mcp.auth.assertion",
+			}, always...), nil,
 		},
 		{
 			"TK-4: query tokens go by the very spelling seen", nil,

@@ -35,8 +35,11 @@ func (v *verdict) answer(in *request) []byte {
 }
 
 func (v *verdict) allow(m *checkwire.Message, in *request) {
-	set := v.upstreamHeaders()
+	set, removesBaggage := v.setBaggage(v.upstreamHeaders(), in)
 	allow := checkwire.Allow{Set: set, Remove: v.removedHeaders(in, set), Expose: in.corsHeaders()}
+	if removesBaggage {
+		allow.Remove = append(allow.Remove, baggageHeader)
+	}
 	if slices.Contains(v.decision.Strip.Query, checkwire.QueryToken) {
 		allow.Query = in.tokens
 	}

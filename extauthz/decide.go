@@ -24,15 +24,20 @@ func (s *Server) decide(
 		key, cacheable = req.appendOperationKey(key, state.State, known.claims)
 	}
 	if cacheable {
-		if v := known.cachedVerdict(key); v != nil {
+		if v := known.cachedVerdict(key, state.Verifier); v != nil {
 			s.metrics.decisions.hit.Inc()
 			return v
 		}
 	}
 	v := &verdict{resource: res, issuer: known.claims.IssuerID, claims: known.claims, binding: binding}
 	v.policyHeaders, v.withSubject = evaluator.HeaderNames(), state.MetadataSubject
+	v.usesBaggage = state.HandleBaggage
 	v.boundBy, v.prevents = state.boundBy(res, known.claims)
-	if !s.evaluate(ctx, state, req, v) || !cacheable {
+	decided := s.evaluate(ctx, state, req, v)
+	if v.reason == reason.Allowed && state.issuesAny {
+		s.issue(state, req, v, known)
+	}
+	if !decided || !cacheable || v.reason == reason.Internal {
 		return v
 	}
 	v.counters = s.metrics.countersFor(v, &req.operation)
@@ -56,7 +61,7 @@ func (s *Server) decideAnonymous(ctx context.Context, state *numberedState, req 
 		return refusal
 	}
 	req.steps.enter(stepDecide)
-	v := &verdict{resource: res, policyHeaders: evaluator.HeaderNames()}
+	v := &verdict{resource: res, policyHeaders: evaluator.HeaderNames(), usesBaggage: state.HandleBaggage}
 	s.evaluate(ctx, state, req, v)
 	if v.reason == reason.AllowedAnonymous {
 		return v

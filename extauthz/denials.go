@@ -64,6 +64,19 @@ func (j *denialLog) panicked(fault any) {
 	}
 }
 
+// tooLarge logs an allow without the handle that its server needs for an exchange.
+func (j *denialLog) tooLarge(req *request, v *verdict) {
+	if !j.allow("handle_too_large") {
+		return
+	}
+	const advice = "have the authorization server issue smaller tokens, or raise egress.handle.max_bytes"
+	j.log.LogAttrs(context.Background(), slog.LevelWarn,
+		"the server gets no handle: it would be longer than max_bytes",
+		slog.String("resource", v.name()), slog.String("request_id", req.id), slog.String("issuer", v.issuer),
+		slog.String("client_id", truncate(redact.ID(v.claims.Client))), slog.Int("token_bytes", v.claims.Size),
+		slog.String("advice", advice))
+}
+
 // allow takes one line from the quota of kind. The first line starts a timer that
 // resets the quota after a second and logs how many lines were dropped.
 func (j *denialLog) allow(kind string) bool {

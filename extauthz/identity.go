@@ -19,10 +19,14 @@ const (
 	clientHeader   = identityPrefix + "client"
 	scopeHeader    = identityPrefix + "scope"
 	expiresHeader  = identityPrefix + "expires" // of resources that ask for it
+
+	handleHeader    = identityPrefix + "handle"
+	assertionHeader = identityPrefix + "assertion"
 )
 
-func identityHeaders() []string {
-	return []string{issuerHeader, subjectHeader, clientHeader, scopeHeader}
+// ownHeaders are removed from each allowed request that does not set them.
+func ownHeaders() []string {
+	return []string{issuerHeader, subjectHeader, clientHeader, scopeHeader, handleHeader, assertionHeader}
 }
 
 // upstreamHeaders are the headers an allowed request carries on: the identity in
@@ -46,6 +50,10 @@ func (v *verdict) upstreamHeaders() [][2]string {
 		if v.resource.ExpiresHeader {
 			put(expiresHeader, strconv.FormatInt(v.claims.Expiry.Unix(), 10))
 		}
+		put(assertionHeader, v.issued.assertion)
+		if !v.usesBaggage {
+			put(handleHeader, v.issued.handle)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(v.decision.Headers)) {
 		put(name, v.decision.Headers[name])
@@ -62,7 +70,7 @@ func (v *verdict) removedHeaders(in *request, set [][2]string) []string {
 		return slices.ContainsFunc(set, func(header [2]string) bool { return header[0] == name })
 	}
 	var removed []string
-	for _, name := range slices.Concat(v.decision.Strip.Headers, identityHeaders(), v.policyHeaders) {
+	for _, name := range slices.Concat(v.decision.Strip.Headers, ownHeaders(), v.policyHeaders) {
 		if !isSet(name) && !slices.Contains(removed, name) {
 			removed = append(removed, name)
 		}

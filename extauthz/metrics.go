@@ -22,6 +22,7 @@ type metrics struct {
 	operations   *prometheus.CounterVec
 	rules        ruleLabels
 	queryRemoved *prometheus.CounterVec
+	handles      handleResults
 	tokens       tokenRequests
 	decisions    decisionRequests
 	factory      promauto.Factory
@@ -35,7 +36,11 @@ type counters struct {
 	rules    []prometheus.Counter
 
 	operations prometheus.Counter // nil where no operation was read
+	handles    prometheus.Counter // nil where no handle was wanted
 }
+
+// handleResults counts allows that were to have a handle.
+type handleResults struct{ set, tooLarge prometheus.Counter }
 
 // tokenRequests counts how tokens were verified.
 type tokenRequests struct{ hit, miss, negativeHit prometheus.Counter }
@@ -57,6 +62,7 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 	}, []string{"result"})
 	return &metrics{
 		factory: factory,
+		handles: newHandleResults(factory),
 		decisions: decisionRequests{
 			hit: decisions.WithLabelValues("hit"), miss: decisions.WithLabelValues("miss"),
 			uncacheable: decisions.WithLabelValues("uncacheable"),
@@ -104,6 +110,14 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 	}
 }
 
+func newHandleResults(factory promauto.Factory) handleResults {
+	handles := factory.NewCounterVec(prometheus.CounterOpts{
+		Name: "doorward_handles_total",
+		Help: "Allowed requests that were to have a handle: set, or too_large where it would be longer than max_bytes.",
+	}, []string{"result"})
+	return handleResults{set: handles.WithLabelValues("set"), tooLarge: handles.WithLabelValues("too_large")}
+}
+
 // registerCache exports the size and the evictions of the token cache.
 func (m *metrics) registerCache(a *tokenCache) {
 	label := prometheus.Labels{"cache": "token"}
@@ -145,6 +159,12 @@ func (m *metrics) countersFor(v *verdict, o *operation) *counters {
 	}
 	if o.isRead {
 		c.operations = m.operations.WithLabelValues(resource, o.Source.String(), o.faultLabel())
+	}
+	switch {
+	case v.issued.tooLarge:
+		c.handles = m.handles.tooLarge
+	case v.issued.handle != "":
+		c.handles = m.handles.set
 	}
 	return c
 }
@@ -203,6 +223,9 @@ func (m *metrics) observe(v *verdict, in *request, took time.Duration) {
 	at.duration.Observe(took.Seconds())
 	if at.operations != nil {
 		at.operations.Inc()
+	}
+	if at.handles != nil {
+		at.handles.Inc()
 	}
 	for _, rule := range at.rules {
 		rule.Inc()

@@ -40,6 +40,7 @@ type request struct {
 
 	trustsClientAddress bool // x-envoy-external-address names the client
 
+	compact     string            // the token, once it is looked at; "" before
 	tokenDigest [sha256.Size]byte // of the token, once it is looked at; zero before
 
 	until time.Time // when the answer must be there

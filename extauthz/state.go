@@ -64,6 +64,7 @@ type numberedState struct {
 	*State
 	number          uint64
 	readsOperations bool // for some resource
+	issuesAny       bool // for some resource
 }
 
 // Swap activates state for every Check that starts from now on. A state that
@@ -81,7 +82,9 @@ func (s *Server) Swap(state *State) error {
 		own.CheckTimeout = DefaultCheckTimeout
 	}
 	s.tokenCache.tokens.SetMaximum(uint64(own.TokenCache)) //nolint:gosec // validated: not negative
-	s.state.Store(&numberedState{State: &own, number: states.Add(1), readsOperations: own.readsOperations()})
+	s.state.Store(&numberedState{
+		State: &own, number: states.Add(1), readsOperations: own.readsOperations(), issuesAny: own.issues(),
+	})
 	return nil
 }
 

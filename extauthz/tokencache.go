@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -26,7 +27,11 @@ type tokenCache struct {
 type cachedToken struct {
 	claims  *token.Claims
 	others  int                           // how many verdicts are kept beside the last
+	room    int                           // bytes more that a verdict may take for what it issues
 	verdict atomic.Pointer[cachedVerdict] // the last verdicts over it, the newest first; nil before the first
+
+	issuing sync.Mutex // guards issued, so that each is made once
+	issued  issued     // the last
 }
 
 func newTokenCache() *tokenCache {
@@ -47,7 +52,9 @@ const otherVerdicts = 3
 
 // weight estimates the size of an entry, in bytes.
 func (k *cachedToken) weight() uint32 {
-	return weight(k.claims) + uint32(k.others*maxVerdictEntry) //nolint:gosec // a few
+	const last, own = 1, 1 // the last verdict, and issued itself
+	more := k.others*maxVerdictEntry + (k.others+last+own)*k.room
+	return weight(k.claims) + uint32(more) //nolint:gosec // a few, of bounded size
 }
 
 // weight estimates the size of an entry with one verdict, in bytes. The decoded size of a claim
@@ -89,11 +96,14 @@ func (s *Server) verify(
 ) (*cachedToken, *token.Refusal) {
 	//nolint:gosec // read alone: a copy would cost as much as the digest
 	digest := sha256.Sum256(unsafe.Slice(unsafe.StringData(compact), len(compact)))
-	req.tokenDigest = digest
+	req.tokenDigest, req.compact = digest, compact
 	if before, hit := s.tokenCache.tokens.GetIfPresent(digest); hit {
 		issuer, audienceOptional := state.issuerOf(req.target, before.claims)
 		if still, refusal := state.Verifier.Revalidate(before.claims, issuer, audienceOptional); still {
 			s.metrics.tokens.hit.Inc()
+			if state.issuesAny && before.room < state.room(before.claims) { // cached before a reload
+				before = s.remember(state, digest, before.claims)
+			}
 			return before, refusal
 		}
 	}
@@ -115,7 +125,7 @@ func (s *Server) verify(
 // remember checks the maximum itself: the cache evicts asynchronously, so that
 // with a maximum of 0 an entry would still be found for a moment.
 func (s *Server) remember(state *numberedState, digest [sha256.Size]byte, claims *token.Claims) *cachedToken {
-	verified := &cachedToken{claims: claims}
+	verified := &cachedToken{claims: claims, room: state.room(claims)}
 	if state.readsOperations {
 		verified.others = otherVerdicts
 	}

@@ -25,6 +25,9 @@ type verdict struct {
 	decision policy.Decision     // zero before a policy was asked
 	stepUp   *resource.Operation // whose acr_values and max_age are not met; nil otherwise
 
+	issued      issued // with reason Allowed, what the server gets in the place of the token
+	usesBaggage bool   // a handle is carried in baggage, and the client's own is removed from it
+
 	policyHeaders []string // every header the team's rules may set; shared
 	cause         string   // for the log alone; holds nothing of the token
 	withSubject   bool     // the subject goes into dynamic metadata

@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/checkwire"
 	"github.com/doorward/doorward/internal/folding"
 	"github.com/doorward/doorward/internal/policy"
@@ -18,10 +20,12 @@ import (
 type cachedVerdict struct {
 	key     string
 	verdict *verdict       // with its encoded answer; shared, so never changed
+	until   time.Time      // of what it issued; zero where it issued nothing
 	before  *cachedVerdict // another one that is kept, older; nil: none
 }
 
-// The limits of a cached verdict, in bytes; a larger answer is encoded each time.
+// The limits of a cached verdict, in bytes, without the room for what is issued; a
+// larger answer is encoded each time.
 const (
 	maxVerdictEntry = 2 << 10
 	maxVerdictBytes = maxVerdictEntry - 512 // key, answer and decision
@@ -35,7 +39,7 @@ const (
 func (r *request) verdictKey(
 	key []byte, state *numberedState, binding string, evaluator *policy.Evaluator,
 ) ([]byte, bool) {
-	if len(r.tokens) > 0 || r.hasForgedHeader(evaluator.HeaderNames()) {
+	if len(r.tokens) > 0 || r.hasForgedHeader(evaluator.HeaderNames()) || state.readsBaggage(r) {
 		return nil, false
 	}
 	key = binary.BigEndian.AppendUint64(key, state.number)
@@ -44,6 +48,16 @@ func (r *request) verdictKey(
 	}
 	key, ok := evaluator.AppendRequestKey(key, r)
 	return key, ok && len(key) <= maxVerdictBytes
+}
+
+// readsBaggage reports whether an allow depends on the baggage of this request, or holds
+// a handle in it.
+func (state *numberedState) readsBaggage(r *request) bool {
+	if !state.HandleBaggage {
+		return false
+	}
+	_, present, _ := r.headers.Only(baggageHeader)
+	return present || state.sealer(r.target.Name) != nil
 }
 
 // hasForgedHeader reports a header whose name a server may take for an identity
@@ -68,12 +82,17 @@ func isReservedName(name string, policyHeaders []string) bool {
 
 func isAlphanumeric(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }
 
-// cachedVerdict returns the verdict that is cached under key, or nil.
-func (k *cachedToken) cachedVerdict(key []byte) *verdict {
+// cachedVerdict returns the verdict that is cached under key, or nil. The clock is read
+// for one that issued something.
+func (k *cachedToken) cachedVerdict(key []byte, clock *token.Verifier) *verdict {
 	for one := k.verdict.Load(); one != nil; one = one.before {
-		if one.key == string(key) {
-			return one.verdict
+		if one.key != string(key) {
+			continue
 		}
+		if !one.until.IsZero() && !clock.Now().Before(one.until) {
+			return nil
+		}
+		return one.verdict
 	}
 	return nil
 }
@@ -81,14 +100,14 @@ func (k *cachedToken) cachedVerdict(key []byte) *verdict {
 // cacheVerdict caches v, with its encoded answer, under key, in the place of the oldest
 // one.
 func (k *cachedToken) cacheVerdict(key []byte, v *verdict) {
-	if len(v.encoded)+len(key)+v.decision.Size() > maxVerdictBytes {
+	if len(v.encoded)+len(key)+v.decision.Size() > maxVerdictBytes+k.room {
 		return
 	}
-	newest := &cachedVerdict{key: string(key), verdict: v}
+	newest := &cachedVerdict{key: string(key), verdict: v, until: v.issued.until}
 	last, others := newest, 0
 	for one := k.verdict.Load(); one != nil && others < k.others; one = one.before {
 		if one.key != newest.key {
-			last.before = &cachedVerdict{key: one.key, verdict: one.verdict}
+			last.before = &cachedVerdict{key: one.key, verdict: one.verdict, until: one.until}
 			last = last.before
 			others++
 		}

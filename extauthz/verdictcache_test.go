@@ -77,7 +77,7 @@ func aRequest(change func(*request)) *request {
 
 func keyOf(t *testing.T, evaluator *policy.Evaluator, change func(*request)) string {
 	t.Helper()
-	key, ok := aRequest(change).verdictKey(nil, &numberedState{number: 1}, "none", evaluator)
+	key, ok := aRequest(change).verdictKey(nil, &numberedState{State: &State{}, number: 1}, "none", evaluator)
 	if !ok {
 		t.Fatal("no verdict is cached")
 	}
@@ -100,7 +100,7 @@ func TestVerdictKeyIsOfOneStateResourceAndBinding(t *testing.T) {
 		"with the border moved2": {1, "weathe", "rnone"},
 	} {
 		req := aRequest(func(r *request) { r.target = &resource.Resource{Asked: of.name} })
-		key, ok := req.verdictKey(nil, &numberedState{number: of.number}, of.binding, evaluator)
+		key, ok := req.verdictKey(nil, &numberedState{State: &State{}, number: of.number}, of.binding, evaluator)
 		if before, taken := seen[string(key)]; taken || !ok {
 			t.Errorf("%s has the key of %s", intent, before)
 		}
@@ -128,7 +128,7 @@ func TestWhatIsNotCached(t *testing.T) {
 		{"what is read is long", `require.a if input.request.path`, func(r *request) { r.path = "/" + string(make([]byte, maxVerdictBytes)) }},
 	} {
 		t.Run(row.intent, func(t *testing.T) {
-			if _, ok := aRequest(row.change).verdictKey(nil, &numberedState{number: 1}, "none", evaluatorOf(t, row.rule)); ok {
+			if _, ok := aRequest(row.change).verdictKey(nil, &numberedState{State: &State{}, number: 1}, "none", evaluatorOf(t, row.rule)); ok {
 				t.Error("the verdict is cached")
 			}
 		})
@@ -155,7 +155,7 @@ func TestLargeAnswersAreNotPinned(t *testing.T) {
 	for size, want := range map[int]bool{maxVerdictBytes - 3 - empty: true, maxVerdictBytes - 2 - empty: false} {
 		k := new(cachedToken)
 		k.cacheVerdict([]byte("key"), &verdict{encoded: make([]byte, size)})
-		if got := k.cachedVerdict([]byte("key")) != nil; got != want {
+		if got := k.cachedVerdict([]byte("key"), nil) != nil; got != want {
 			t.Errorf("%d bytes: pinned is %v", size, got)
 		}
 	}
@@ -181,7 +181,7 @@ func TestAFewVerdictsAreKept(t *testing.T) {
 			k.cacheVerdict([]byte(key), last[key])
 		}
 		for key, want := range last {
-			if got := k.cachedVerdict([]byte(key)); (got == want) != strings.Contains(row.kept, key) || got != nil && got != want {
+			if got := k.cachedVerdict([]byte(key), nil); (got == want) != strings.Contains(row.kept, key) || got != nil && got != want {
 				t.Errorf("%d others, %s: under %s there is %v", row.others, row.cached, key, got)
 			}
 		}
