@@ -211,7 +211,7 @@ var descriptions = map[string]string{ //nolint:gosec // descriptions of files wi
 	"egress.destinations.exchange.actor_token_file":     "a file with a token of who acts for the user",
 	"egress.destinations.exchange.actor_token_type":     "the type of that token",
 	"egress.destinations.exchange.token_endpoint":       "without it, it is discovered",
-	"egress.destinations.exchange.resource":             "the URI of the destination that is asked for (RFC 8707)",
+	"egress.destinations.exchange.resource":             "the URI of the destination (RFC 8707)",
 	"egress.destinations.exchange.audience":             "the same by a name",
 	"egress.destinations.exchange.scope":                "the scopes that are asked for",
 	"egress.destinations.exchange.client_id":            "who doorward is there; one of the next three proves it",
@@ -231,7 +231,7 @@ var descriptions = map[string]string{ //nolint:gosec // descriptions of files wi
 
 	"egress.destinations.client_credentials.issuer":             "the issuer identifier of the authorization server",
 	"egress.destinations.client_credentials.token_endpoint":     "without it, it is discovered",
-	"egress.destinations.client_credentials.resource":           "the URI of the destination that is asked for (RFC 8707)",
+	"egress.destinations.client_credentials.resource":           "the URI of the destination (RFC 8707)",
 	"egress.destinations.client_credentials.audience":           "the same by a name",
 	"egress.destinations.client_credentials.scope":              "the scopes that are asked for",
 	"egress.destinations.client_credentials.client_id":          "who doorward is there; one of the next three proves it",
