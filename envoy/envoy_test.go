@@ -267,7 +267,7 @@ func TestCommentedExamples(t *testing.T) {
 	if got := b.Host.GetRoutes()[2].GetRoute().GetHostRewriteLiteral(); got == "" {
 		t.Error("the example of another host does nothing")
 	}
-	if !tls(b.Listener) {
+	if !hasTLS(b.Listener) {
 		t.Error("the example of TLS does nothing")
 	}
 	if err := b.Whole.ValidateAll(); err != nil {
@@ -275,7 +275,7 @@ func TestCommentedExamples(t *testing.T) {
 	}
 }
 
-func tls(listener *listenerv3.Listener) bool {
+func hasTLS(listener *listenerv3.Listener) bool {
 	socket := listener.GetFilterChains()[0].GetTransportSocket()
 	return strings.HasSuffix(socket.GetTypedConfig().GetTypeUrl(), ".DownstreamTlsContext")
 }

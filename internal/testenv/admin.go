@@ -42,6 +42,7 @@ func (e *Envoy) listenerAddress(ctx context.Context) (string, error) {
 	}
 	var answer struct {
 		Statuses []struct {
+			Name  string `json:"name"`
 			Local struct {
 				Socket struct {
 					Address string `json:"address"`
@@ -53,11 +54,12 @@ func (e *Envoy) listenerAddress(ctx context.Context) (string, error) {
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return "", fmt.Errorf("envoy's listeners: %w", err)
 	}
-	if len(answer.Statuses) == 0 || answer.Statuses[0].Local.Socket.Port == 0 {
-		return "", fmt.Errorf("envoy has no listener yet")
+	for _, status := range answer.Statuses {
+		if socket := status.Local.Socket; status.Name != egressListener && socket.Port != 0 {
+			return net.JoinHostPort(socket.Address, strconv.Itoa(socket.Port)), nil
+		}
 	}
-	socket := answer.Statuses[0].Local.Socket
-	return net.JoinHostPort(socket.Address, strconv.Itoa(socket.Port)), nil
+	return "", fmt.Errorf("envoy has no listener yet")
 }
 
 // fetch is a GET whose answer must be 200.

@@ -28,6 +28,9 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
+// egressListener is the name of the listener for what leaves the MCP server.
+const egressListener = "egress"
+
 const (
 	managerFilter = "envoy.filters.network.http_connection_manager"
 	authzFilter   = "envoy.filters.http.ext_authz"
@@ -39,7 +42,7 @@ const (
 // from. Manager and Authz are copies until [Bootstrap.JSON] puts them back.
 type Bootstrap struct {
 	Whole    *bootstrapv3.Bootstrap
-	Listener *listenerv3.Listener             // the only one, inside Whole
+	Listener *listenerv3.Listener             // the one for clients, inside Whole
 	Manager  *managerv3.HttpConnectionManager // the listener's
 	Host     *routev3.VirtualHost             // the first one, inside Manager
 	Authz    *authzv3.ExtAuthz                // the manager's
@@ -68,11 +71,18 @@ func ParseBootstrap(text []byte) (*Bootstrap, error) {
 }
 
 func (b *Bootstrap) takeApart() error {
-	listeners := b.Whole.GetStaticResources().GetListeners()
-	if len(listeners) != 1 {
-		return fmt.Errorf("%d listeners instead of one", len(listeners))
+	for _, listener := range b.Whole.GetStaticResources().GetListeners() {
+		switch {
+		case listener.GetName() == egressListener:
+		case b.Listener != nil:
+			return fmt.Errorf("a second listener for clients")
+		default:
+			b.Listener = listener
+		}
 	}
-	b.Listener = listeners[0]
+	if b.Listener == nil {
+		return fmt.Errorf("no listener for clients")
+	}
 	packed, err := b.managerConfig()
 	if err != nil {
 		return err
