@@ -44,8 +44,10 @@ func (searcher) Check(_ context.Context, request *authv3.CheckRequest) (*authv3.
 func whyRefused(http *authv3.AttributeContext_HttpRequest) string {
 	path, query, _ := strings.Cut(http.GetPath(), "?")
 	parts := []tokensearch.Part{
-		{Kind: tokensearch.Authority, Value: http.GetHost()}, {Kind: tokensearch.Path, Value: path},
-		{Kind: tokensearch.Query, Value: query}, {Kind: tokensearch.Body, Value: string(http.GetRawBody())},
+		{Kind: tokensearch.Authority, Value: http.GetHost()},
+		{Kind: tokensearch.Path, Value: path},
+		{Kind: tokensearch.Query, Value: query},
+		{Kind: tokensearch.Body, Value: string(http.GetRawBody())},
 	}
 	headers := map[string][]string{}
 	for _, header := range http.GetHeaderMap().GetHeaders() {

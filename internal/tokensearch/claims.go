@@ -78,7 +78,7 @@ func hasLetters(text []byte, word string) bool {
 		return false
 	}
 	for i := range len(word) {
-		if text[i]|0x20 != word[i] && text[i] < utf8.RuneSelf {
+		if text[i]|0x20 != word[i] {
 			return false
 		}
 	}

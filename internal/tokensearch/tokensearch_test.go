@@ -3,7 +3,10 @@ package tokensearch
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,10 +96,14 @@ func TestFindPlace(t *testing.T) {
 		{Part{Kind: Body, Value: strings.ReplaceAll(sample, ".", `\u002e`)}, "body (with escapes)"},
 		{Part{Kind: Body, Value: strings.ReplaceAll(sample, ".", `\u00252e`)}, "body (with escapes, percent-encoded)"},
 		{Part{Kind: Query, Value: encode(" " + sample)}, "query (base64)"},
+		{Part{Kind: Body, Value: strings.ReplaceAll(sample, ".", `\x2E`)}, "body (with escapes)"},
 		{Part{Kind: Path, Value: `"payload":"` + member}, "path"},
+		{Part{Kind: Path, Value: `{"PAYLOAD" : '` + member}, "path"},
+		{Part{Kind: Path, Value: encode(` {"payLOAD":"` + member)}, "path (base64)"},
 		{Part{Kind: Authority, Value: sample}, "authority"},
 		{Part{Kind: HeaderName, Value: sample}, "name of a header"},
 		{Part{Kind: HeaderValue, Name: "x-foo", Value: sample}, "header x-foo"},
+		{Part{Kind: HeaderValue, Name: strings.Repeat("Zm9vYmFyMTIz", 3), Value: sample}, "header [redacted]"},
 		{Part{Kind: HeaderValue, Name: "x-" + sample, Value: sample}, "header [redacted]"},
 		{Part{Kind: HeaderValue, Name: "x-" + strings.Repeat("a-", 40), Value: sample}, "header [redacted]"},
 	}
@@ -176,6 +183,7 @@ func TestFindReadings(t *testing.T) {
 		{`{"ISS":"a","iss":"b","Iss":"c"}`, []claims{
 			{"ISS": "a", "iss": "b", "Iss": "c"}, {"iss": "c"}, {"iss": "a"},
 		}},
+		{`{"AUD":"a"}`, []claims{{"AUD": "a"}, {"aud": "a"}}},
 		{`{"iſs":"a"}`, []claims{{"iſs": "a"}, {"iss": "a"}}},
 		{`{"is\u0073":"a"}`, []claims{{"iss": "a"}}},
 		{`{"iss":"a","x":{"y":1,"y":2}}`, []claims{{"iss": "a", "x": claims{"y": number("2")}}}},
@@ -205,9 +213,15 @@ func TestFindReadings(t *testing.T) {
 func TestFindDepth(t *testing.T) {
 	for _, depth := range []int{maxDepth - 1, maxDepth + 1, 5000} {
 		number := 0
-		for _, err := range Find(in("a." + encode(`{"x":`+strings.Repeat("[", depth)+strings.Repeat("]", depth)+`,"iss":"a"}`) + ".b")) {
-			if number++; err != nil {
-				t.Error(err)
+		payload := `{"x":` + strings.Repeat("[", depth) + strings.Repeat("]", depth) + `,"iss":"a"}`
+		for candidate, err := range Find(in("a." + encode(payload) + ".b")) {
+			number++
+			levels := 0
+			for list, is := candidate.Claims["x"].([]any); is && len(list) > 0; list, is = list[0].([]any) {
+				levels++
+			}
+			if err != nil || levels > maxDepth {
+				t.Errorf("%d levels are read, %v", levels, err)
 			}
 		}
 		if number != 1 {
@@ -240,6 +254,39 @@ func TestFindCost(t *testing.T) {
 		}
 	}); got > 4 && !raced {
 		t.Errorf("%v allocations", got)
+	}
+}
+
+// TestFindMemory: a flood of tokens, and of what looks like one, costs no more memory
+// than some multiple of its length.
+func TestFindMemory(t *testing.T) {
+	distinct := func(payload string) func(int) string {
+		return func(size int) string {
+			var b strings.Builder
+			for i := 0; b.Len() < size; i++ {
+				b.WriteString("a." + encode(fmt.Sprintf(payload, i)) + ".b ")
+			}
+			return b.String()[:size]
+		}
+	}
+	floods := maps.Clone(shapes)
+	floods["tokens"] = distinct(`{"iss":"%d"}`)
+	floods["tokens of several readings"] = distinct(`{"iss":"%d","ISS":1,"aud":2,"AUD":3}`)
+	floods["tokens of many members"] = distinct(`{"iss":"%d"` + strings.Repeat(`,"a":[{}]`, 5000) + `}`)
+	floods["tokens of members that differ in case"] = distinct(`{"iss":"%d"` + strings.Repeat(`,"AUD":0`, 5000) + `}`)
+	const size, most = 1 << 20, 100
+	for name, shape := range floods {
+		text := shape(size)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range Find(in(text)) {
+		}
+		runtime.ReadMemStats(&after)
+		if times := (after.TotalAlloc - before.TotalAlloc) / size; times > most && !raced {
+			t.Errorf("%s: %d times its length", name, times)
+		} else {
+			t.Logf("%s: %d times its length", name, times)
+		}
 	}
 }
 
