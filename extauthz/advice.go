@@ -8,6 +8,7 @@ import (
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/denials"
 	"github.com/doorward/doorward/internal/redact"
 )
 
@@ -70,7 +71,7 @@ func newDenialAdvice(state *numberedState, req *request, v *verdict) *denialAdvi
 // addFact adds a fact whose value is redacted already.
 func (a *denialAdvice) addFact(name, value string) {
 	if value != "" {
-		a.facts = append(a.facts, Fact{name, truncate(value)})
+		a.facts = append(a.facts, Fact{name, denials.Truncate(value)})
 	}
 }
 
@@ -83,7 +84,7 @@ func (a *denialAdvice) addFactList(name string, values []string) {
 func (a *denialAdvice) advise(format string, args ...any) { a.advice = fmt.Sprintf(format, args...) }
 
 func (a *denialAdvice) noResource() {
-	named := truncate(redact.Text(a.req.resource))
+	named := denials.Truncate(redact.Text(a.req.resource))
 	fault := resource.PathFault(a.req.path)
 	if a.req.hasResource {
 		a.addFact("named", named)

@@ -1,7 +1,6 @@
 package extauthz
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -70,22 +69,14 @@ func (v *verdict) denialBody(in *request) []byte {
 	if v.isJSONRPC() {
 		return v.jsonRPCError(in)
 	}
-	body := struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-		Code        string `json:"code,omitempty"`
-	}{v.reason.OAuthError(), v.reason.Description(), ""}
-	if body.Error == "" {
-		body.Error = v.reason.String()
+	name, code := v.reason.OAuthError(), ""
+	if name == "" {
+		name = v.reason.String()
 	}
 	if v.reason == reason.PolicyDenied {
-		body.Code = v.decision.Code
+		code = v.decision.Code
 	}
-	encoded, err := json.Marshal(body)
-	if err != nil {
-		return nil // three strings cannot fail; an empty body is still a refusal
-	}
-	return encoded
+	return checkwire.ErrorBody(name, v.reason.Description(), code)
 }
 
 // metadata is what Envoy's access log can show of a Check, its dynamic metadata.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/extauthz/resource"
+	"github.com/doorward/doorward/internal/denials"
 )
 
 // TestALineThatIsNotWrittenIsNotComposed: beyond the lines of a second, a denial
@@ -19,7 +20,7 @@ func TestALineThatIsNotWrittenIsNotComposed(t *testing.T) {
 		state := &numberedState{State: &State{Resources: new(resource.Table)}}
 		req := &request{authority: "nowhere.example.com", path: "/x", method: "GET"}
 		v := refuse(reason.NoResource, "")
-		for range linesPerSecond {
+		for range denials.LinesPerSecond {
 			j.write(state, req, v)
 		}
 		if n := testing.AllocsPerRun(100, func() { j.write(state, req, v) }); n != 0 {

@@ -42,7 +42,7 @@ func (h *headerList) sees(req *request, v *verdict) bool {
 
 // warnOfHeaderList logs what to change in the mesh.
 func (j *denialLog) warnOfHeaderList(v *verdict) {
-	if j.allow("header_list") {
+	if j.Allow("header_list") {
 		j.log.LogAttrs(context.Background(), slog.LevelWarn, "the mesh sends no Authorization header",
 			slog.String("resource", v.name()), slog.String("advice", "none of the last requests had "+
 				"Authorization or x-request-id, which Envoy writes on each: the mesh sends the headers of a list "+

@@ -10,6 +10,7 @@ import (
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/checkwire"
+	"github.com/doorward/doorward/internal/denials"
 	"github.com/doorward/doorward/internal/folding"
 	"github.com/doorward/doorward/internal/mcp"
 	"github.com/doorward/doorward/internal/policy"
@@ -163,8 +164,8 @@ func (o *operation) metadata(m *checkwire.Message) {
 	}
 	methods, names := o.names()
 	m.Struct("mcp", func() {
-		m.Member("method", truncateTo(longestName, redact.Text(methods)))
-		m.Member("name", truncateTo(longestName, redact.Text(names)))
+		m.Member("method", denials.TruncateTo(longestName, redact.Text(methods)))
+		m.Member("name", denials.TruncateTo(longestName, redact.Text(names)))
 		m.Member("protocol_version", redact.Text(o.ProtocolVersion))
 		m.Member("source", o.Source.String())
 		m.Flag("trusted", o.Trusted)

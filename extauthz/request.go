@@ -69,7 +69,7 @@ func read(a *checkwire.Attributes) (*request, bool) {
 	if !a.HasHTTP {
 		return nil, false
 	}
-	path, rawQuery, _ := strings.Cut(readPath(a), "?")
+	path, rawQuery, _ := strings.Cut(a.FullPath(), "?")
 	in := &request{
 		attributes:  a,
 		id:          a.JoinKey(),
@@ -99,13 +99,4 @@ func (r *request) open() {
 	if r.rawQuery != "" {
 		r.tokens, r.hidesTokens = checkwire.QueryTokens(r.rawQuery), checkwire.HidesToken(r.rawQuery)
 	}
-}
-
-// readPath prefers the raw bytes: where Envoy does not normalise, the other
-// form shows a byte that is no UTF-8 as '!', which is a path of its own.
-func readPath(a *checkwire.Attributes) string {
-	if a.RawPath != "" {
-		return a.RawPath
-	}
-	return a.Path
 }

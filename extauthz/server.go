@@ -96,7 +96,7 @@ func (s *Server) answerTo(ctx context.Context, in incoming) (answer []byte) {
 	state := s.state.Load()
 	defer func() {
 		if fault := recover(); fault != nil {
-			s.log.panicked(fault)
+			s.log.Panicked(fault)
 			s.metrics.countersFor(&verdict{}, &operation{}).checks.Inc()
 			answer = bareRefusal()
 			state.logPanic(start)

@@ -15,6 +15,7 @@ import (
 	"github.com/doorward/doorward/extauthz/revocation"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/assertion"
+	"github.com/doorward/doorward/internal/checkgrpc"
 	"github.com/doorward/doorward/internal/decisionlog"
 	"github.com/doorward/doorward/internal/handle"
 	"github.com/doorward/doorward/internal/policy"
@@ -148,17 +149,10 @@ func (state *State) validate() error {
 	return errors.Join(faults...)
 }
 
-// deadline returns when a Check must be answered. It is before the caller's own
-// deadline: Envoy takes a later answer for an error of the call, and under
-// failure_mode_allow for an allow. Only a step that may wait makes a context of
-// it, because a timer costs more than most Checks.
+// deadline returns when a Check must be answered. Only a step that may wait makes a
+// context of it, because a timer costs more than most Checks.
 func (state *State) deadline(ctx context.Context, start time.Time) time.Time {
-	left := state.CheckTimeout
-	if deadline, has := ctx.Deadline(); has {
-		callers := deadline.Sub(start)
-		left = min(callers-callers/10, left)
-	}
-	return start.Add(left)
+	return checkgrpc.Deadline(ctx, start, state.CheckTimeout)
 }
 
 // find returns the resource of a request, or the refusal where there is no

@@ -63,6 +63,9 @@ func (e *PublishError) Error() string { return e.Err.Error() }
 // Unwrap returns the fault without its place.
 func (e *PublishError) Unwrap() error { return e.Err }
 
+// Issuer is the iss of assertions.
+func (s *Signer) Issuer() string { return s.issuer }
+
 // Lifetime is the longest time for which an assertion is valid.
 func (s *Signer) Lifetime() time.Duration { return s.lifetime }
 

@@ -90,3 +90,14 @@ func (answer Answer) handler(
 	}
 	return encodedResponse(answer(ctx, *in)), nil
 }
+
+// Deadline returns when a Check that began at start must be answered, within timeout. It
+// is before the caller's own deadline: Envoy takes a later answer for an error of the
+// call, and under failure_mode_allow for an allow.
+func Deadline(ctx context.Context, start time.Time, timeout time.Duration) time.Time {
+	if deadline, has := ctx.Deadline(); has {
+		callers := deadline.Sub(start)
+		timeout = min(callers-callers/10, timeout)
+	}
+	return start.Add(timeout)
+}

@@ -1,6 +1,8 @@
 package checkwire
 
 import (
+	"encoding/json"
+
 	codepb "google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -104,6 +106,20 @@ func Code(httpStatus int) codepb.Code {
 	default:
 		return codepb.Code_UNAVAILABLE
 	}
+}
+
+// ErrorBody is the body of a denial, for a person or a program that has lost the headers.
+func ErrorBody(name, description, code string) []byte {
+	body := struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+		Code        string `json:"code,omitempty"`
+	}{name, description, code}
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		return nil // three strings cannot fail; an empty body is still a refusal
+	}
+	return encoded
 }
 
 // header writes a HeaderValueOption as the field with this number. An action of

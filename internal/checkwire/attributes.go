@@ -104,3 +104,12 @@ func describePeer(address *corev3.Address) Peer {
 	socket := address.GetSocketAddress()
 	return Peer{Socket: socket != nil, Address: socket.GetAddress(), Port: socket.GetPortValue()}
 }
+
+// FullPath is the path with the query. It prefers the raw bytes: where Envoy does not
+// normalise, the other form shows a byte that is no UTF-8 as '!', which is a path of its own.
+func (a *Attributes) FullPath() string {
+	if a.RawPath != "" {
+		return a.RawPath
+	}
+	return a.Path
+}

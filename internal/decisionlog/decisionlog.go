@@ -57,7 +57,7 @@ type Options struct {
 	// always are.
 	SampleAllows float64
 	// Buffer bounds what the events that wait may take, in bytes. An event is
-	// at least 640 bytes, so that this bounds their number, too.
+	// at least 704 bytes, so that this bounds their number, too.
 	Buffer int
 	// Labels are in every event: OPA has the "id" and the "version" of the
 	// process that decides.

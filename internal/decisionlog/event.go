@@ -34,6 +34,11 @@ type Event struct {
 
 	Resource string // its name
 
+	// Of a request that a server makes: "egress", where it goes by the configuration, and
+	// whether it passed though Reason refuses it. Empty for a request that comes in.
+	Direction, Destination string
+	Observed               bool
+
 	// The operation of MCP that the request asks for. OperationSource is "" where it was
 	// not read: then the event has nothing of it.
 	OperationMethod, OperationName, OperationVersion string
@@ -68,7 +73,7 @@ type claim struct {
 }
 
 const (
-	entryBytes = 640 // at least what an entry takes, without the bytes of its strings
+	entryBytes = 704 // at least what an entry takes, without the bytes of its strings
 	longest    = 512 // bytes of one string that are kept; a request may send 60 KiB in its path
 	more       = "..."
 )
@@ -128,7 +133,7 @@ func (e *entry) own() int {
 	}
 	single := [...]*string{
 		&e.Reason, &e.Rule, &e.Code, &e.RequestID, &e.Method, &e.Host, &e.Path, &e.SourceAddress,
-		&e.Resource, &e.Issuer, &e.Client, &e.BoundBy, &e.KeyID,
+		&e.Resource, &e.Direction, &e.Destination, &e.Issuer, &e.Client, &e.BoundBy, &e.KeyID,
 		&e.OperationMethod, &e.OperationName, &e.OperationVersion, &e.OperationSource,
 	}
 	total := 0

@@ -58,6 +58,11 @@ func appendInput(b []byte, e *entry) []byte {
 		b = append(appendName(b, "resource"), '{')
 		b = append(appendText(b, "name", e.Resource), '}')
 	}
+	b = appendText(b, "direction", e.Direction)
+	if e.Destination != "" {
+		b = append(appendName(b, "destination"), '{')
+		b = append(appendText(b, "host", e.Destination), '}')
+	}
 	if e.OperationSource != "" {
 		b = append(appendName(b, "mcp"), '{')
 		b = appendText(b, "method", e.OperationMethod)
@@ -89,6 +94,9 @@ func appendResult(b []byte, e *entry) []byte {
 	b = strconv.AppendBool(appendName(append(b, '{'), "allow"), e.Allowed)
 	b = appendText(b, "reason", e.Reason)
 	b = strconv.AppendInt(appendName(b, "status"), int64(e.Status), 10)
+	if e.Observed {
+		b = strconv.AppendBool(appendName(b, "observed"), true)
+	}
 	b = appendText(b, "rule", e.Rule)
 	b = appendText(b, "code", e.Code)
 	b = appendTexts(b, "rules", e.Rules)
