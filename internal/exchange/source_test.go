@@ -119,6 +119,13 @@ func TestTheNextCallerOfAnAbandonedRequest(t *testing.T) {
 		if _, err := w.Exchange(within(t, time.Second), ann); !errors.Is(err, errLeft) {
 			t.Error(err)
 		}
+		synctest.Wait()
+		if w.queue.waiting.Load() != 0 || len(w.flights) != 0 {
+			t.Error("the request still waits for a slot")
+		}
+		if w.enters(&flight{}) {
+			t.Error("a request that no caller waits for gets a slot")
+		}
 		go func() { <-w.queue.slots }()
 		w.mustExchange(ann)
 		w.wantAsked(2)
@@ -248,7 +255,9 @@ func TestStoreIsBounded(t *testing.T) {
 func TestOursIsJudgedAtEachUse(t *testing.T) {
 	isOurs := false
 	w := newWorld(t, entry())
-	w.Source = NewSource(entry(), Environment{IsOurs: func(string) bool { return isOurs }, Transport: w.server})
+	environment := w.environment
+	environment.IsOurs = func(string) bool { return isOurs }
+	w.Source = NewSource(entry(), environment)
 	ann := user("ann")
 	w.mustExchange(ann)
 	isOurs = true
@@ -257,6 +266,9 @@ func TestOursIsJudgedAtEachUse(t *testing.T) {
 		w.wantError("ours", token, err, "", "one of our resources")
 	}
 	w.wantAsked(2)
+	if diff := cmp.Diff(map[Result]int{ResultOK: 1, ResultRemembered: 1, ResultUnavailable: 1}, w.results); diff != "" {
+		t.Error(diff)
+	}
 	isOurs = false
 	w.mustExchange(ann)
 	w.wantAsked(3)
@@ -295,6 +307,18 @@ func TestAssertions(t *testing.T) {
 		w.wantError(intent, token, err, "", "no assertion could be signed")
 		w.wantAsked(0)
 	}
+}
+
+// TestTheAssertionIsNoAnswer: what was sent does not come back as a token.
+func TestTheAssertionIsNoAnswer(t *testing.T) {
+	e := entry()
+	e.Subject, e.AuthorizationServer = SubjectAssertion, serverID
+	w := newWorld(t, e)
+	ann := user("ann")
+	ann.Assertion = func(string) (string, error) { return "an-assertion", nil }
+	w.server.answer(200, answerWith(map[string]any{"access_token": "an-assertion"}))
+	token, err := w.exchange(ann)
+	w.wantError("the assertion", token, err, "", "a token that it was sent")
 }
 
 // TestOtherIssuers: a token goes to its own issuer and no other.
@@ -345,6 +369,7 @@ func TestMayAct(t *testing.T) {
 		{"the actor", claim{"sub": "the-actor", "iss": "https://actors.example"}, actor, true},
 		{"the actor and the client", claim{"sub": "the-actor", "client_id": "door ward"}, actor, true},
 		{"the actor of another issuer", claim{"sub": "the-actor", "iss": serverID}, actor, false},
+		{"nobody, where the actor token names no actor", claim{"sub": ""}, []byte(serverKey.Sign(claim{})), false},
 		{"the client, where an actor acts", claim{"sub": "door ward"}, actor, false},
 	} {
 		e := entry()
