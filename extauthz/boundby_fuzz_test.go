@@ -29,6 +29,7 @@ const (
 	ours   = "https://a.example.com/mcp"
 	theirs = "https://b.example.com/mcp"
 	app    = "app"
+	byUs   = "https://i.example.com" // the issuer
 )
 
 // wayOf is the issue's text: by which way a token without a permission is for the
@@ -177,7 +178,7 @@ func boundCase(t *testing.T, flags uint16, auds, clients []byte) (
 	if on(7) {
 		w.generic = []string{"account"}
 	}
-	claims = &token.Claims{IssuerID: "i", Issuer: "i", Marked: w.marked, Subject: "alice", All: map[string]any{}}
+	claims = &token.Claims{IssuerID: byUs, Issuer: byUs, Marked: w.marked, Subject: "alice", All: map[string]any{}}
 	aud = pick(words[1:], auds)
 	switch {
 	case len(aud) == 1 && on(8):
@@ -195,13 +196,13 @@ func boundCase(t *testing.T, flags uint16, auds, clients []byte) (
 			claimed = append(claimed, client)
 		}
 	}
-	issuer := &token.Issuer{ID: "i", GenericAudiences: w.generic, Dedicated: w.dedicated, SelfAssertedAudience: w.asserted}
+	issuer := &token.Issuer{ID: byUs, GenericAudiences: w.generic, Dedicated: w.dedicated, SelfAssertedAudience: w.asserted}
 	if w.pattern {
 		issuer.ClientIDPattern = `c\d`
 	}
 	specs := []resource.Spec{
-		{URI: ours, Name: "a", Issuers: []string{"https://i.example.com"}, Audiences: []string{app}, Clients: w.clients, Subjects: []string{"bob"}},
-		{URI: theirs, Name: "b", Issuers: []string{"https://i.example.com"}},
+		{URI: ours, Name: "a", Issuers: []string{byUs}, Audiences: []string{app}, Clients: w.clients, Subjects: []string{"bob"}},
+		{URI: theirs, Name: "b", Issuers: []string{byUs}},
 	}
 	if w.subject {
 		specs[0].Subjects = []string{"alice"}
@@ -210,7 +211,7 @@ func boundCase(t *testing.T, flags uint16, auds, clients []byte) (
 	if table == nil {
 		t.Fatal(problems)
 	}
-	state = &State{Resources: table, Issuers: map[string]*token.Issuer{"i": issuer}}
+	state = &State{Resources: table, Issuers: map[string]*token.Issuer{byUs: issuer}}
 	return state, claims, w, aud, claimed
 }
 

@@ -280,7 +280,7 @@ func TestEachWayIsHeld(t *testing.T) {
 	}
 	for _, group := range allBounds() {
 		for name, cache := range caches {
-			d := startService(t, group.change, cache)
+			d := startService(t, group.change, cache, leaving)
 			asked := make([]clientRequest, len(group.asked))
 			for i, row := range group.asked {
 				asked[i] = d.presents(row)
@@ -298,6 +298,9 @@ func TestEachWayIsHeld(t *testing.T) {
 			}
 			for i, row := range group.asked {
 				explained := d.server.Explain(t.Context(), asked[i].apart(), time.Now)
+				if explained.Reason.String() == "allowed" {
+					mayNotLeave(t, d.server, explained.Resource, explained.Claims.All, group.intent+", "+row.intent)
+				}
 				if allowed := row.reason() == "allowed"; allowed && explained.BoundBy != row.want ||
 					!allowed && explained.Reason.String() == mismatch && explained.BoundBy != "" {
 					t.Errorf("%s, %s, %s: explained as bound by %q", group.intent, name, row.intent, explained.BoundBy)

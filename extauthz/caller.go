@@ -2,11 +2,12 @@ package extauthz
 
 import (
 	"context"
-	"errors"
+	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/mcp"
 	"github.com/doorward/doorward/internal/policy"
 )
 
@@ -38,30 +39,65 @@ func (s *Server) Caller(name string) *Caller {
 
 // Verify verifies a token that was issued for the caller's resource, as a Check does
 // for a request to url, with one exception: it asks for no proof of possession. The
-// refusal is nil where the token is valid now.
+// refusal is nil where the token is valid now. Whether it is for the resource is for
+// Decide.
 func (c *Caller) Verify(ctx context.Context, url, compact string) (*token.Claims, *token.Refusal) {
-	return nil, &token.Refusal{Reason: reason.Internal}
+	res := c.state.Resources.Named(url, "")
+	if res == nil || res.Name != c.Resource.Name {
+		return nil, &token.Refusal{Reason: reason.NoResource, Detail: "the caller's resource has no such URL"}
+	}
+	req := &request{target: res, until: c.state.deadline(ctx, time.Now())}
+	known, refusal := c.server.verify(ctx, c.state, req, compact)
+	if refusal != nil {
+		return nil, refusal
+	}
+	if revoked(c.state.Revocations, known.claims) {
+		return nil, &token.Refusal{Reason: reason.TokenRevoked, Issuer: known.claims.IssuerID}
+	}
+	c.Resource, c.claims = res, known.claims
+	return known.claims, nil
 }
 
 // Decide returns the decision of the policy on a request to a destination, and its
 // reason: Allowed, AudienceMismatch, Passthrough, PolicyDenied, InsufficientScope,
-// InsufficientUserAuthentication, or PolicyError with the error.
+// InsufficientUserAuthentication, or PolicyError with the error. The decision sets no
+// headers: those of the rules are for the server.
 func (c *Caller) Decide(
 	ctx context.Context, request policy.Request, to policy.Destination,
 ) (policy.Decision, reason.Reason, error) {
-	_ = c.claims
-	return policy.Decision{}, reason.PolicyError, errors.New("extauthz: not decided")
+	ctx, cancel := context.WithDeadline(ctx, c.state.deadline(ctx, time.Now()))
+	defer cancel()
+	start := time.Now()
+	decision, found, err := c.state.Policy.For(c.Resource.Name).DecideEgress(ctx, c.input(request, to))
+	c.server.metrics.countDecision(c.Resource.Name, found, time.Since(start))
+	if err != nil {
+		return policy.Decision{}, reason.PolicyError, err
+	}
+	decision.Headers = nil
+	withToken := c.claims != nil
+	switch {
+	case decision.Outcome == policy.Allowed && withToken, decision.Outcome == policy.AllowedAnonymous && !withToken:
+		return decision, reason.Allowed, nil
+	case decision.Outcome == policy.Allowed, decision.Outcome == policy.AllowedAnonymous:
+		return policy.Decision{}, reason.PolicyError, nil
+	}
+	return decision, outcomeReason(decision.Outcome), nil
 }
 
-// Bound is what a token is for.
-type Bound struct {
-	Resources []*resource.Resource // of the configuration, perhaps not all; empty: a foreign token
-	Only      bool                 // it is for Resources[0] and names nothing else
-}
+// noRequest is where a request that goes out has no value of its own.
+var noRequest = &request{}
 
-// BoundTo returns the resources that a token with these unverified claims is for.
-// Signature and dates do not count, so that no token of a resource is missed. With an
-// error it is not known: the token must be treated as one of a resource.
-func (s *Server) BoundTo(ctx context.Context, compact string, claims map[string]any) (Bound, error) {
-	return Bound{}, errors.New("extauthz: not decided")
+// input is the document that a policy decides on. What an operation needs is no part
+// of it: the request is none of the operations of the resource.
+func (c *Caller) input(request policy.Request, to policy.Destination) policy.Input {
+	v := &verdict{resource: c.Resource, claims: c.claims}
+	if c.claims != nil {
+		v.boundBy, _ = c.state.boundBy(c.Resource, c.claims)
+	}
+	in := c.state.policyInput(noRequest, v, mcp.Operation{Response: true})
+	in.Request, in.Destination = request, &to
+	if c.Resource.Asked != "" { // a pattern without values has no URL to be known by
+		in.Fixed = c.state.fixed(v)
+	}
+	return in
 }

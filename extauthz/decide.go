@@ -201,6 +201,7 @@ func (state *State) policyToken(v *verdict) policy.Token {
 		Tenant:  v.claims.Tenant,
 		BoundBy: v.boundBy,
 		Marked:  v.claims.Marked,
+		Trusted: true,
 	}
 	if issuer := state.Issuers[v.claims.IssuerID]; issuer != nil {
 		t.NoScopes, t.Dedicated, t.SelfAsserted = issuer.NoScopes, issuer.Dedicated, issuer.SelfAssertedAudience

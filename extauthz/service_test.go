@@ -46,6 +46,7 @@ type plan struct {
 	library   fs.FS
 	policy    []string
 	packages  map[string]string
+	egress    bool // the policy decides on what leaves too
 	memory    *policy.DecisionCache
 	keys      []byte
 	verifier  token.Options
@@ -168,7 +169,7 @@ func (p *plan) state(t testing.TB) *extauthz.State {
 	if table == nil {
 		t.Fatal(problems)
 	}
-	engine, faults := policy.Compile(context.Background(), policy.Sources{Library: p.library, Paths: p.policy, Packages: p.packages, Cache: p.memory})
+	engine, faults := policy.Compile(context.Background(), policy.Sources{Library: p.library, Paths: p.policy, Packages: p.packages, Cache: p.memory, Egress: p.egress})
 	if engine == nil {
 		t.Fatal(faults)
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -66,6 +67,7 @@ type numberedState struct {
 	number          uint64
 	readsOperations bool // for some resource
 	issuesAny       bool // for some resource
+	binds           func() bindings
 }
 
 // Swap activates state for every Check that starts from now on. A state that
@@ -85,6 +87,7 @@ func (s *Server) Swap(state *State) error {
 	s.tokenCache.tokens.SetMaximum(uint64(own.TokenCache)) //nolint:gosec // validated: not negative
 	s.state.Store(&numberedState{
 		State: &own, number: states.Add(1), readsOperations: own.readsOperations(), issuesAny: own.issues(),
+		binds: sync.OnceValue(own.bindings),
 	})
 	return nil
 }

@@ -247,6 +247,45 @@ func TestOwns(t *testing.T) {
 	}
 }
 
+// TestOwners: by which of its values a resource is found, and for which URL of a pattern.
+func TestOwners(t *testing.T) {
+	s, pattern := spec("https://mcp.example.com/mcp"), hosts()
+	s.Aliases, s.Audiences = []string{"https://mcp.internal.example"}, []string{"api://a"}
+	pattern.Audiences = []string{"api://{tenant}/x"}
+	tb := patterns(t, s, pattern)
+	for audience, want := range map[string]string{
+		"https://mcp.example.com/mcp":          "named https://mcp.example.com/mcp",
+		"HTTPS://MCP.example.com:443/mcp":      "named https://mcp.example.com/mcp",
+		"https://mcp.internal.example/":        "named https://mcp.example.com/mcp",
+		"api://a":                              "further https://mcp.example.com/mcp",
+		"https://acme.mcp.example.com/mcp":     "named https://acme.mcp.example.com/mcp",
+		"https://ACME.mcp.example.com:443/mcp": "named https://acme.mcp.example.com/mcp",
+		"https://acme.mcp.example.com/MCP/":    "named " + pattern.URI,
+		"https://a.b.mcp.example.com/mcp":      "named " + pattern.URI,
+		"api://any/x":                          "further " + pattern.URI,
+		"https://mcp.example.com":              "",
+		"https://mcp.example.com/mcp?a":        "",
+		"api://b":                              "",
+		"https://a.b.mcp.example.com/mcp/more": "",
+		"":                                     "",
+	} {
+		var found []string
+		named, further := tb.Owners(audience)
+		for _, r := range named {
+			found = append(found, "named "+r.URI)
+		}
+		for _, r := range further {
+			found = append(found, "further "+r.URI)
+		}
+		if got := strings.Join(found, ", "); got != want || got == "" && tb.Owns(audience) {
+			t.Errorf("%q: %s, want %s", audience, got, want)
+		}
+	}
+	if named, further := new(Table).Owners("a"); len(named)+len(further) > 0 {
+		t.Error("of no resources")
+	}
+}
+
 // TestPatternProblems: what cannot mean one thing is refused.
 func TestPatternProblems(t *testing.T) {
 	with := func(s Spec, change func(*Spec)) Spec {

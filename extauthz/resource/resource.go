@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/doorward/doorward/extauthz/finding"
@@ -92,6 +93,9 @@ type Table struct {
 	patterns  []pattern
 	audiences map[string]bool  // URIs, aliases and audiences of literal resources, by audienceKey
 	asPattern []*regexp.Regexp // the same of patterns
+
+	indexing sync.Once // of owners
+	owners   owners
 }
 
 // site has the resources of one authority.

@@ -125,7 +125,8 @@ func (l *dependency) term(in *Input) (*ast.Term, error) {
 		tokenTrusted, resourceAnonymous, mcpTrusted:
 		return ast.InternedTerm(in.flag(l.part)), nil
 	case requestID, requestSourceAddress, requestSourcePrincipal, requestClientAddress,
-		tokenClient, tokenTenant, tokenBoundBy, tokenClientIDPattern, mcpMethod, mcpName, mcpProtocolVersion, destinationPath:
+		tokenClient, tokenTenant, tokenBoundBy, tokenClientIDPattern, mcpMethod, mcpName, mcpProtocolVersion,
+		destinationPath:
 		if in.text(l.part) == "" { // not known, and so left out
 			return nil, nil
 		}
