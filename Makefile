@@ -6,7 +6,9 @@ LINT     := $(TOOLS)/bin/golangci-lint-2.15.0
 FUZZTIME ?= 10s
 BENCHCOUNT ?= 6
 
-.PHONY: help demo test interop bench compare load stats lint release build fuzz clean docs api mutate fairness scale deploy-test manifests
+EGCTL    := v1.9.1
+
+.PHONY: help demo test interop bench compare load stats lint release build fuzz clean docs api mutate fairness scale deploy-test manifests golden
 
 help: ## this list
 	@echo "A newcomer needs make demo and make test. All targets:"
@@ -51,6 +53,10 @@ load: ## twenty minutes: what a Check costs, beside other services, through Envo
 docs: ## writes the pages of docs/ that are generated from the code, and the configuration's part of the chart's schema
 	@go run ./internal/dev/docs
 	@go test -count 1 -run TestTheSchemaKnowsTheConfiguration ./deploy/helm -update
+
+golden: ## quarter of an hour: what Istio and Envoy Gateway make of envoy/istio and envoy/gateway, for the tests
+	@GOBIN=$(TOOLS)/bin go install github.com/envoyproxy/gateway/cmd/egctl@$(EGCTL)
+	@cd envoy/generate && PILOT_ENABLE_AMBIENT=true go run -trimpath . -egctl $(TOOLS)/bin/egctl
 
 api: ## writes the lists of exported declarations in internal/dev/api/testdata
 	@go run ./internal/dev/api

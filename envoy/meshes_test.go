@@ -43,6 +43,14 @@ const (
 func meshes() []mesh {
 	return []mesh{
 		{name: "envoy.yaml", doorward: gatewayConfig, down: 503},
+		{name: "Istio gateway", golden: "istio/golden/gateway.yaml", doorward: istioConfig, down: 503},
+		{
+			name: "Istio gateway, filters.yaml", golden: "istio/golden/gateway-filters.yaml", doorward: istioConfig, down: 503, removes: true,
+			more: operations + "  mcp: {filter_metadata: trusted}\n",
+		},
+		{name: "Istio sidecar", golden: "istio/golden/sidecar.yaml", doorward: istioConfig, down: 503},
+		{name: "Istio waypoint", golden: "istio/golden/waypoint.yaml", doorward: istioConfig, down: 503},
+		{name: "Envoy Gateway", golden: "gateway/golden/gateway.yaml", doorward: gatewayConfig, down: 503, removes: true},
 		{name: "Contour", edits: []edit{contour}, doorward: gatewayConfig, down: 403},
 		{name: "Gateway API ExternalAuth", edits: []edit{externalAuth, withoutCORS}, doorward: istioConfig, down: 403, more: operations},
 		{name: "kgateway", edits: []edit{kgateway, withoutCORS}, doorward: istioConfig, down: 403, more: operations},
