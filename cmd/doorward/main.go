@@ -88,7 +88,7 @@ func rootCommand() *cobra.Command {
 	root.SetVersionTemplate(thisBuild().String()) // for --version; see also versionCommand
 	root.SetFlagErrorFunc(guessFlag)
 	root.AddCommand(serveCommand(), checkCommand(), explainCommand(time.Now), testCommand(), libraryCommand(),
-		schemaCommand(), versionCommand())
+		schemaCommand(), jwksCommand(), versionCommand())
 	return root
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/extauthz/finding"
+	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/internal/destination"
 	"github.com/doorward/doorward/internal/handle"
 )
@@ -236,4 +237,21 @@ func (r *reader) reportEgress(p finding.Finding, issuers []string) {
 		defer func() { r.broken[p.Path] = true }()
 	}
 	r.report(p.Path, p)
+}
+
+// Exchanging returns the names of the resources whose servers may call a destination for
+// which their token is exchanged. The nil Egress has none.
+func (e *Egress) Exchanging(resources []*resource.Resource) map[string]bool {
+	if e == nil {
+		return nil
+	}
+	names := map[string]bool{}
+	for _, d := range e.Destinations.All() {
+		for _, r := range resources {
+			if d.Token == destination.Exchange && (len(d.From) == 0 || slices.Contains(d.From, r.Name)) {
+				names[r.Name] = true
+			}
+		}
+	}
+	return names
 }

@@ -14,6 +14,10 @@ func (s *Service) activate(ctx context.Context, next *Revision) error {
 	if err := fitToKeepKeys(cfg.JWKSCacheDir); err != nil {
 		return err
 	}
+	sealer, err := next.sealer()
+	if err != nil {
+		return err
+	}
 	decisions, err := s.decisions.prepare(ctx,
 		logOptions{cfg.DecisionLog, cfg.InsecureHTTPHosts, next.fromFiles.decisionLogCA})
 	if err != nil {
@@ -45,6 +49,11 @@ func (s *Service) activate(ctx context.Context, next *Revision) error {
 		MetadataSubject: cfg.MetadataSubject,
 
 		TrustClientAddress: cfg.TrustClientAddress,
+
+		Assertions:      cfg.Assertions,
+		Handles:         sealer,
+		HandleResources: cfg.Egress.Exchanging(cfg.Resources.All()),
+		HandleBaggage:   sealer != nil && cfg.Egress.Handle.Baggage,
 	})
 	if err != nil { // a configuration without problems has no such State
 		return err

@@ -17,6 +17,7 @@ func (s *Service) httpHandler() http.Handler {
 		writeJSON(w, http.StatusOK, map[string]bool{"live": true})
 	})
 	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("GET "+jwksPath, s.assertionKeys)
 	mux.Handle("GET /metrics", newPage(promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{DisableCompression: true})))
 	// The mux would redirect a path that it finds unclean; a metadata path is read
 	// as it was sent.
