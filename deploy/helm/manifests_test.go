@@ -251,6 +251,7 @@ func TestOnlyAChangeThatNeedsAStartReplacesPods(t *testing.T) {
 		"policy: {authz.rego: \"package authz\"}":                               false,
 		"config: {limits: {receive_bytes: 1MiB}}":                               true,
 		"config: {log: {format: json}}":                                         true,
+		"config: {egress: {listeners: [{listen: 'unix:///tmp/egress.sock'}]}}":  true,
 		"tls: {enabled: true}":                                                  true,
 	} {
 		if after := deployment(more); (after != before) != replaced {

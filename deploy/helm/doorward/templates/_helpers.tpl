@@ -62,5 +62,9 @@ labels:
 {{- define "doorward.restart" -}}
 {{- $limits := default dict .Values.config.limits -}}
 {{- $log := default dict .Values.config.log -}}
-{{- list .Values.tls.enabled $limits.receive_bytes $limits.signatures_in_flight $limits.signatures_waiting $log.format | toJson | sha256sum | trunc 16 -}}
+{{- $egress := list -}}
+{{- range (default dict .Values.config.egress).listeners -}}{{/* config.egress.listeners */}}
+{{- $egress = append $egress (list .listen (hasKey . "tls")) -}}
+{{- end -}}
+{{- list .Values.tls.enabled $limits.receive_bytes $limits.signatures_in_flight $limits.signatures_waiting $log.format $egress | toJson | sha256sum | trunc 16 -}}
 {{- end -}}
