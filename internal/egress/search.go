@@ -18,7 +18,7 @@ func (c *check) examine(ctx context.Context, candidate tokensearch.Candidate, er
 	if c.state.isAssertion(candidate) {
 		return c.found(candidate, "it is an assertion, which is for its server alone")
 	}
-	bound, err := c.inbound.BoundTo(ctx, candidate.Compact, candidate.Claims)
+	bound, err := c.inbound.BoundTo(ctx, candidate.Claims)
 	switch {
 	case err != nil:
 		v := c.refuse(reason.PolicyError, "it is not known for which resource a token is: "+err.Error())
