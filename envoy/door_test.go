@@ -203,7 +203,11 @@ func (r reply) String() string { return fmt.Sprintf("%d %v %.200q", r.status, r.
 
 // exchange sends a request on a connection of its own.
 func (h *environment) exchange(ctx context.Context, a clientRequest) (reply, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", h.envoy.Address())
+	return a.exchange(ctx, h.envoy.Address())
+}
+
+func (a clientRequest) exchange(ctx context.Context, address string) (reply, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return reply{}, err
 	}

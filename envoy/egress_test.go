@@ -119,8 +119,17 @@ type wayOut struct {
 // is behind api.example.com.
 func startWayOut(t *testing.T, certified string) *wayOut {
 	t.Helper()
-	testenv.RequireEnvoy(t)
 	w := &wayOut{checks: &checks{}}
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(4 << 20))
+	authv3.RegisterAuthorizationServer(server, w.checks)
+	w.start(t, certified, server)
+	return w
+}
+
+// start is startWayOut with another service in the place of checks.
+func (w *wayOut) start(t *testing.T, certified string, server *grpc.Server) {
+	t.Helper()
+	testenv.RequireEnvoy(t)
 	destination := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.mu.Lock()
@@ -137,8 +146,6 @@ func startWayOut(t *testing.T, certified string) *wayOut {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(grpc.MaxRecvMsgSize(4 << 20))
-	authv3.RegisterAuthorizationServer(server, w.checks)
 	go func() { _ = server.Serve(listener) }()
 	w.stop = server.Stop
 	t.Cleanup(server.Stop)
@@ -176,7 +183,6 @@ func startWayOut(t *testing.T, certified string) *wayOut {
 			t.Error(err)
 		}
 	})
-	return w
 }
 
 // certificate makes one that is its own authority, which it writes to a file.

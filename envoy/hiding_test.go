@@ -4,91 +4,109 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
-	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	authzv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
-	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
-	"google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/doorward/doorward/extauthz"
+	"github.com/doorward/doorward/internal/checkgrpc"
+	"github.com/doorward/doorward/internal/destination"
+	"github.com/doorward/doorward/internal/egress"
 	"github.com/doorward/doorward/internal/testenv"
 	"github.com/doorward/doorward/internal/testenv/hiding"
 	"github.com/doorward/doorward/internal/testenv/jwttest"
-	"github.com/doorward/doorward/internal/tokensearch"
 )
 
-// searcher is an ext_authz service that refuses what the search finds, and says where.
-type searcher struct {
-	authv3.UnimplementedAuthorizationServer
+// leaving is what answers at an egress listener of doorward, for the server of weather.
+type leaving struct {
+	inbound      *extauthz.Server
+	destinations *destination.Table
+
+	current atomic.Pointer[egress.Listener]
+	log     *testenv.LogBuffer
 }
 
-func (searcher) Check(_ context.Context, request *authv3.CheckRequest) (*authv3.CheckResponse, error) {
-	why := whyRefused(request.GetAttributes().GetRequest().GetHttp())
-	if why == "" {
-		return &authv3.CheckResponse{Status: &status.Status{}}, nil
+func newLeaving(t *testing.T, key *jwttest.Key) *leaving {
+	t.Helper()
+	inbound, err := extauthz.New(extauthz.Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return &authv3.CheckResponse{
-		Status: &status.Status{Code: int32(codes.PermissionDenied)},
-		HttpResponse: &authv3.CheckResponse_DeniedResponse{DeniedResponse: &authv3.DeniedHttpResponse{
-			Status: &typev3.HttpStatus{Code: typev3.StatusCode_Forbidden}, Body: why,
-		}},
-	}, nil
+	p := standard(key)
+	p.egress = true
+	if err := inbound.Swap(p.state(t)); err != nil {
+		t.Fatal(err)
+	}
+	destinations, problems := destination.NewTable([]destination.Spec{
+		{Host: "api.example.com", Token: destination.Keep}, {Host: "mcp.example.com", Token: destination.Keep},
+	}, destination.Known{Resources: []string{"weather"}, Issuers: []string{issuerURL}})
+	if destinations == nil {
+		t.Fatal(problems)
+	}
+	l := &leaving{inbound: inbound, destinations: destinations}
+	l.begin(t)
+	return l
 }
 
-func whyRefused(http *authv3.AttributeContext_HttpRequest) string {
-	path, query, _ := strings.Cut(http.GetPath(), "?")
-	parts := []tokensearch.Part{
-		{Kind: tokensearch.Authority, Value: http.GetHost()},
-		{Kind: tokensearch.Path, Value: path},
-		{Kind: tokensearch.Query, Value: query},
-		{Kind: tokensearch.Body, Value: string(http.GetRawBody())},
+// begin empties the log, and its quota of lines in a second.
+func (l *leaving) begin(t *testing.T) {
+	t.Helper()
+	l.log = &testenv.LogBuffer{}
+	checks, err := egress.New(egress.Options{Inbound: l.inbound, Log: slog.New(slog.NewJSONHandler(l.log, nil))})
+	if err != nil {
+		t.Fatal(err)
 	}
-	headers := map[string][]string{}
-	for _, header := range http.GetHeaderMap().GetHeaders() {
-		headers[header.GetKey()] = append(headers[header.GetKey()], string(header.GetRawValue()))
-	}
-	for name, value := range http.GetHeaders() {
-		headers[name] = append(headers[name], value)
-	}
-	for name, values := range headers {
-		if strings.HasPrefix(name, ":") {
-			continue
-		}
-		parts = append(parts, tokensearch.Part{Kind: tokensearch.HeaderName, Value: name})
-		for _, value := range values {
-			parts = append(parts, tokensearch.Part{Kind: tokensearch.HeaderValue, Name: name, Value: value})
-		}
-	}
-	for candidate, err := range tokensearch.Find(slices.Values(parts)) {
-		if err != nil {
-			return err.Error()
-		}
-		if candidate.Claims["iss"] == issuerURL && candidate.Claims["aud"] == weatherURI {
-			return candidate.Place
-		}
-	}
-	return tokensearch.Unread(tokensearch.Message{
-		Method: http.GetMethod(), Body: string(http.GetRawBody()), Headers: func(name string) []string { return headers[name] },
+	const address = "the way out"
+	checks.Swap(&egress.State{
+		Listeners: map[string]egress.Callers{address: {Resource: "weather"}}, Destinations: l.destinations,
+		CheckTimeout: patience,
 	})
+	l.current.Store(checks.At(address))
 }
 
-// startSearcher runs the shipped envoy.yaml as the way out of a server, with bodies of
+func (l *leaving) server() *grpc.Server {
+	return checkgrpc.NewServer(func(ctx context.Context, in checkgrpc.Incoming) []byte {
+		return l.current.Load().Answer(ctx, in.Wire)
+	}, 4<<20)
+}
+
+// why is the place and the cause of the refusal in the log; "" without one.
+func (l *leaving) why(t *testing.T) string {
+	t.Helper()
+	line := strings.TrimSpace(l.log.String())
+	if line == "" {
+		return ""
+	}
+	all := decodeLine(t, line)
+	if all["reason"] != "passthrough" {
+		t.Errorf("the reason is %v: %s", all["reason"], line)
+	}
+	place, cause := all["place"], all["cause"]
+	switch {
+	case cause == nil:
+		return fmt.Sprint(place)
+	case place == nil:
+		return fmt.Sprint(cause)
+	}
+	return fmt.Sprint(place, ": ", cause)
+}
+
+// startLeaving runs the shipped envoy.yaml as the way out of a server, with bodies of
 // 1 MiB, unless an edit takes them away.
-func startSearcher(t *testing.T, behind *upstream, edits ...edit) *environment {
+func startLeaving(t *testing.T, l *leaving, behind *upstream, edits ...edit) *environment {
 	t.Helper()
 	testenv.RequireEnvoy(t)
 	listener, err := testenv.Listen("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(grpc.MaxRecvMsgSize(4 << 20))
-	authv3.RegisterAuthorizationServer(server, searcher{})
+	server := l.server()
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
 	envoy, err := testenv.StartEnvoy(t.Context(), testenv.EnvoyOptions{
@@ -130,21 +148,26 @@ var record = flag.Bool("record", false, "write the table of docs/hiding-places.m
 
 const hidingPlaces = "../docs/hiding-places.md"
 
-// TestHidingPlaces sends each row of the table through Envoy, and compares what becomes
+// TestHidingPlaces sends each row of the table through the shipped sidecar, and compares what becomes
 // of it with the page; with -record it writes the page.
 func TestHidingPlaces(t *testing.T) {
 	testenv.RequireEnvoy(t)
-	behind := startUpstream(t)
-	h := startSearcher(t, behind)
+	key := jwttest.NewKey("ES256", "key-1")
+	l, w := newLeaving(t, key), &wayOut{}
+	w.start(t, "api.example.com", l.server())
 	table := "| Where | What is sent | What becomes of it |\n|---|---|---|\n"
 	group := ""
-	for _, row := range hiding.Rows(jwttest.NewKey("ES256", "key-1").Sign(claims())) {
-		got := h.send(t, outgoing(&row))
-		arrived := len(behind.take())
+	for _, row := range hiding.Rows(key.Sign(claims())) {
+		l.begin(t)
+		got, err := outgoing(&row).exchange(withPatience(t), w.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		arrived := len(w.reached())
 		if passes := got.status == 200; passes != (row.Outcome == hiding.Missed) || passes != (arrived == 1) {
 			t.Errorf("%s: %s: %v, and %d requests arrive", row.Group, row.Intent, got, arrived)
 		}
-		where, outcome := "", "refused: "+got.body
+		where, outcome := "", "refused: "+l.why(t)
 		if row.Group != group {
 			where, group = row.Group, row.Group
 		}
@@ -175,16 +198,17 @@ func TestUnreadBodies(t *testing.T) {
 	behind := startUpstream(t)
 	joined := func(b *testenv.Bootstrap) { b.Authz.EncodeRawHeaders = false }
 	cutOff := func(b *testenv.Bootstrap) { b.Authz.GetWithRequestBody().AllowPartialMessage = false }
+	l := newLeaving(t, jwttest.NewKey("ES256", "key-1"))
 	environments := map[string]*environment{
-		"bodies":          startSearcher(t, behind),
-		"bodies, joined":  startSearcher(t, behind, joined),
-		"whole bodies":    startSearcher(t, behind, cutOff),
-		"without":         startSearcher(t, behind, withoutBodies),
-		"without, joined": startSearcher(t, behind, withoutBodies, joined),
+		"bodies":          startLeaving(t, l, behind),
+		"bodies, joined":  startLeaving(t, l, behind, joined),
+		"whole bodies":    startLeaving(t, l, behind, cutOff),
+		"without":         startLeaving(t, l, behind, withoutBodies),
+		"without, joined": startLeaving(t, l, behind, withoutBodies, joined),
 	}
 	const (
-		longer = "403 the body is longer than what Envoy sends"
-		none   = "403 Envoy sends no body of this request: set with_request_body"
+		longer = "403 body: the body is longer than what Envoy sends"
+		none   = "403 body: Envoy sends no body of this request: set with_request_body"
 		passes = "200 ok\n"
 	)
 	get := clientRequest{path: "/"}
@@ -225,9 +249,14 @@ func TestUnreadBodies(t *testing.T) {
 		if row.http2 {
 			send = environments[row.environment].sendHTTP2
 		}
+		l.begin(t)
 		got := send(t, row.request)
 		behind.take()
-		if text := fmt.Sprint(got.status, " ", got.body); text != row.want {
+		text := fmt.Sprint(got.status, " ", l.why(t))
+		if got.status != 403 {
+			text = fmt.Sprint(got.status, " ", got.body)
+		}
+		if text != row.want {
 			t.Errorf("%s: %q, want %q", row.intent, text, row.want)
 		}
 	}

@@ -28,6 +28,7 @@ type plan struct {
 	revoked   string // a revocation list
 	verifier  token.Options
 	timeout   time.Duration
+	egress    bool // the policy decides on what leaves, too
 }
 
 // standard protects three resources of one host with the keys of one issuer.
@@ -64,7 +65,7 @@ func (p plan) state(t *testing.T) *extauthz.State {
 	if table == nil {
 		t.Fatal(problems)
 	}
-	sources := policy.Sources{Library: p.library}
+	sources := policy.Sources{Library: p.library, Egress: p.egress}
 	if p.team != "" {
 		folder := t.TempDir()
 		module := "package authz\n\n" + p.team + "\n"
