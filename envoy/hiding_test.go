@@ -21,6 +21,7 @@ import (
 	"github.com/doorward/doorward/internal/testenv"
 	"github.com/doorward/doorward/internal/testenv/hiding"
 	"github.com/doorward/doorward/internal/testenv/jwttest"
+	"github.com/doorward/doorward/internal/tokensearch"
 )
 
 // leaving is what answers at an egress listener of doorward, for the server of weather.
@@ -207,15 +208,24 @@ func TestUnreadBodies(t *testing.T) {
 		"without, joined": startLeaving(t, l, behind, withoutBodies, joined),
 	}
 	const (
-		longer = "403 body: the body is longer than what Envoy sends"
-		none   = "403 body: Envoy sends no body of this request: set with_request_body"
-		passes = "200 ok\n"
+		longer  = "403 body: the body is longer than what Envoy sends"
+		none    = "403 body: Envoy sends no body of this request: set with_request_body"
+		passes  = "200 ok\n"
+		tooMany = "403 the request was not searched to its end: more text that looks like tokens than one request may have"
 	)
 	get := clientRequest{path: "/"}
 	post := clientRequest{path: "/", method: "POST", body: "a body"}
 	long := clientRequest{path: "/", method: "POST", body: strings.Repeat("a ", 600_000)}
 	pieces, empty := post, get.by("POST").with("Content-Length", "0")
 	pieces.chunked = true
+	other := jwttest.NewKey("ES256", "key-2")
+	foreign := func(number int) clientRequest {
+		many := post
+		for i := range number {
+			many.body += " " + other.Sign(claims(map[string]any{"iss": "https://other.example", "aud": fmt.Sprint("https://api.example/", i)}))
+		}
+		return many
+	}
 	forged := func(a clientRequest) clientRequest { return a.with("X-Envoy-Auth-Partial-Body", "false") }
 	rows := []struct {
 		intent, environment string
@@ -242,6 +252,8 @@ func TestUnreadBodies(t *testing.T) {
 		{"over HTTP/2, not sent", "without", forged(post), true, none},
 		{"of a GET, not sent", "without", forged(post.by("GET")), false, none},
 		{"no body where none are sent", "without", forged(get), false, passes},
+		{"many tokens of others", "bodies", foreign(tokensearch.MaxCandidates), false, passes},
+		{"more tokens of others than are looked at", "bodies", foreign(tokensearch.MaxCandidates + 1), false, tooMany},
 		{"two lengths", "bodies", post.with("Content-Length", "6"), false, "400 Bad Request"},
 	}
 	for _, row := range rows {
