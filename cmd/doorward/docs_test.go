@@ -27,6 +27,30 @@ func TestWhatTheDocumentsShowWorks(t *testing.T) {
 	}
 }
 
+// TestTheUpstreamPageWorks: each of its configurations, below that of the README.
+func TestTheUpstreamPageWorks(t *testing.T) {
+	page := readFile(t, filepath.Join("..", "..", "docs", "upstream.md"))
+	readme := block(t, readFile(t, filepath.Join("..", "..", "README.md")), "yaml")
+	blocks := regexp.MustCompile("(?s)\n```yaml\n(.*?)```").FindAllStringSubmatch(page, -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d configurations", len(blocks))
+	}
+	for _, found := range blocks {
+		f := newFolder(t)
+		f.write(t, "handle.key", strings.Repeat("k", 32))
+		f.write(t, "client.secret", "secret")
+		text := readme + "\n" + found[1]
+		if !strings.Contains(text, "listeners:") {
+			text += "  listeners: [{listen: unix:///run/doorward/weather.sock, resource: weather}]\n"
+		}
+		f.write(t, "doorward.yaml", text)
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), []string{"check", "--config", f.path("doorward.yaml")}, &stdout, &stderr); code != 0 {
+			t.Errorf("exit %d, %s%s of\n%s", code, &stdout, &stderr, text)
+		}
+	}
+}
+
 // TestTheReadmeNamesEveryReason as its table of verdicts promises.
 func TestTheReadmeNamesEveryReason(t *testing.T) {
 	readme := readFile(t, filepath.Join("..", "..", "README.md"))

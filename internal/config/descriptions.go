@@ -216,7 +216,7 @@ var descriptions = map[string]string{ //nolint:gosec // descriptions of files wi
 	"egress.destinations.exchange.scope":                "the scopes that are asked for",
 	"egress.destinations.exchange.client_id":            "who doorward is there; one of the next three proves it",
 	"egress.destinations.exchange.client_secret_file":   "a file with its secret",
-	"egress.destinations.exchange.private_key_file":     "PEM file with its key (private_key_jwt)",
+	"egress.destinations.exchange.private_key_file":     "PEM file with its key",
 	"egress.destinations.exchange.private_key_id":       "the kid of that key",
 	"egress.destinations.exchange.algorithm":            "the JWS algorithm of that key; without it by the key",
 
@@ -229,14 +229,14 @@ var descriptions = map[string]string{ //nolint:gosec // descriptions of files wi
 
 	"egress.destinations.client_credentials": "the grant for the server's own identity (RFC 6749, section 4.4)",
 
-	"egress.destinations.client_credentials.issuer":             "the issuer identifier of the authorization server",
+	"egress.destinations.client_credentials.issuer":             "its issuer identifier",
 	"egress.destinations.client_credentials.token_endpoint":     "without it, it is discovered",
 	"egress.destinations.client_credentials.resource":           "the URI of the destination (RFC 8707)",
 	"egress.destinations.client_credentials.audience":           "the same by a name",
 	"egress.destinations.client_credentials.scope":              "the scopes that are asked for",
-	"egress.destinations.client_credentials.client_id":          "who doorward is there; one of the next three proves it",
+	"egress.destinations.client_credentials.client_id":          "who doorward is there",
 	"egress.destinations.client_credentials.client_secret_file": "a file with its secret",
-	"egress.destinations.client_credentials.private_key_file":   "PEM file with its key (private_key_jwt)",
+	"egress.destinations.client_credentials.private_key_file":   "PEM file with its key",
 	"egress.destinations.client_credentials.private_key_id":     "the kid of that key",
 	"egress.destinations.client_credentials.algorithm":          "the JWS algorithm of that key; without it by the key",
 
