@@ -21,6 +21,8 @@ func forgeries() [][2]string {
 		{"x-mcp-auth-scope", "forged"},
 		{"x-mcp-auth-role", "forged"},
 		{"x-mcp-auth-", "forged"},
+		{"x-mcp-auth-handle", "forged"},
+		{"X-MCP-Auth-Assertion", "forged"},
 		{"x-team", "forged"},
 	}
 	// CGI reads each of these bytes, all that a name may hold, as it reads '-'.
@@ -39,6 +41,8 @@ func underscored() [][2]string {
 		{"x_mcp_auth_subject", "forged"},
 		{"X-Mcp_Auth-Scope", "forged"},
 		{"x_mcp_auth_role", "forged"},
+		{"x_mcp_auth_handle", "forged"},
+		{"X-Mcp_Auth-Assertion", "forged"},
 		{"x_team", "forged"},
 		{"x_admin", "forged"},
 	}
