@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/doorward/doorward/internal/exchange"
@@ -72,11 +73,20 @@ func (s *service) exchanged(ctx context.Context, u upstream) (outcome, error) {
 	if answer["sub"] != claims["sub"] {
 		return outcome{}, fmt.Errorf("sub is %v, and was %v", answer["sub"], claims["sub"])
 	}
-	about := fmt.Sprintf("aud %v, act %v", answer["aud"], answer["act"])
+	about := aboutUpstream(answer)
 	return outcome{
 		got:   about + "; another target: " + refused.Code,
 		cells: []string{u.method, about, "`" + refused.Code + "`"},
 	}, nil
+}
+
+// aboutUpstream is what the API sees of a token: for whom it is, and who acts.
+func aboutUpstream(claims map[string]any) string {
+	audience := strings.Trim(fmt.Sprint(claims["aud"]), "[]")
+	if actor, isObject := claims["act"].(map[string]any); isObject {
+		return fmt.Sprintf("aud %s, act %v", audience, actor["sub"])
+	}
+	return "aud " + audience + ", no act"
 }
 
 func exchangeOnce(

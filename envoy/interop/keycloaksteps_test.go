@@ -32,7 +32,7 @@ func (k *keycloak) steps() []step {
 		{feature: otherRefused, name: "token for account alone", wanted: "401 audience_mismatch", do: k.userWithout},
 		{feature: scopeDemanded, name: "token without the scope", wanted: "403 insufficient_scope", do: k.with("mcp:write")},
 		{feature: tokenExchange, name: "token from a token exchange (RFC 8693)", wanted: "200 allowed", do: k.exchanges},
-		{name: "a user's token exchanged for an API", wanted: "aud https://api.example.com, act <nil>; another target: invalid_client", do: k.exchangesUpstream},
+		{name: "a user's token exchanged for an API", wanted: "aud https://api.example.com, no act; another target: invalid_client", do: k.exchangesUpstream},
 		{feature: rotation, name: "rotation under load: a new key joins", wanted: "0 failed; new key 200 allowed", do: k.rotates},
 		{feature: rotation, name: "removal under load: the old key leaves", wanted: "0 failed; old key 401 key_unknown", do: k.removes},
 		{feature: outage, name: "taken down: a key id that nobody knows", wanted: "503 keys_unavailable", do: k.strangerWhileDown},

@@ -65,7 +65,7 @@ func (s *springServer) steps() []step {
 		{name: "starts again, with a customizer that sets aud", wanted: "up", vital: true, do: s.restarts},
 		{feature: audResource, name: "token of a machine: aud is the resource", wanted: "200 allowed", do: s.machine("svc", "mcp:read")},
 		{feature: audResource, name: "token of a user", wanted: "200 allowed", do: s.login},
-		{name: "that user's token exchanged for an API", wanted: "aud https://api.example.com, act map[sub:exchanger]; another target: invalid_target", do: s.exchanges},
+		{name: "that user's token exchanged for an API", wanted: "aud https://api.example.com, act exchanger; another target: invalid_target", do: s.exchanges},
 		{feature: idTokenRefused, name: "ID token of that user: aud is the client", wanted: "401 type_not_allowed", do: s.identityToken},
 		{name: "what reached the MCP server", wanted: "0 with a token, 0 without a name", do: s.service.leaks},
 	}

@@ -53,7 +53,7 @@ func (z *zitadelServer) steps() []step {
 		{feature: audiencesNoScope, name: "token of a machine for the project", wanted: "200 allowed", do: z.machine("svc", projectScope)},
 		{feature: audiencesNoScope, name: "token of a user for the project", wanted: "200 allowed", do: z.login("app", projectScope)},
 		{feature: idTokenRefused, name: "ID token of that user names the project too", wanted: "401 type_not_allowed", do: z.identityToken},
-		{name: "that user's token exchanged for an API", wanted: "aud [https://api.example.com], act map[sub:svc]; another target: invalid_target", do: z.exchanges},
+		{name: "that user's token exchanged for an API", wanted: "aud https://api.example.com, act svc; another target: invalid_target", do: z.exchanges},
 		{feature: otherRefused, name: "token for another project", wanted: "401 audience_mismatch", do: z.machine("svc", otherScope)},
 		{feature: otherRefused, name: "token for no project: aud is the client", wanted: "401 audience_mismatch", do: z.machine("svc", "openid")},
 		{feature: opaqueRefused, name: "token of a client with opaque tokens", wanted: "401 token_malformed", do: z.login("opaque", projectScope)},
