@@ -55,7 +55,7 @@ func recipes(t testing.TB) []recipe {
 // allow something and refuse something, and evaluate every line.
 func TestRecipes(t *testing.T) {
 	all := recipes(t)
-	if len(all) != 7 {
+	if len(all) != 8 {
 		t.Fatalf("%d recipes", len(all))
 	}
 	for _, r := range all {
