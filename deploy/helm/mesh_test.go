@@ -7,14 +7,19 @@ import (
 	"testing"
 )
 
-// TestMeshManifestsConform: the resources of envoy/ that users of a mesh apply are what its
-// CRDs accept, and each is refused with a field that its kind does not have.
+// TestMeshManifestsConform: the resources of envoy/ that users of a mesh apply, and those that
+// doorward check --routes prints, are what its CRDs accept, and each is refused with a field that its kind does not have.
 func TestMeshManifestsConform(t *testing.T) {
 	tool(t, "kubeconform")
 	files, err := filepath.Glob(filepath.Join(root, "envoy", "*", "*.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	printed, err := filepath.Glob(filepath.Join(root, "internal", "routes", "testdata", "*.yaml"))
+	if err != nil || len(printed) < 4 {
+		t.Fatal(err, printed)
+	}
+	files = append(files, printed...)
 	kinds := map[string]bool{}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
