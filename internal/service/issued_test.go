@@ -128,7 +128,7 @@ func TestWithoutAssertionsThereAreNoKeys(t *testing.T) {
 
 func readText(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(name) //nolint:gosec // a file of the test
+	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
