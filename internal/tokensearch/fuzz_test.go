@@ -56,7 +56,10 @@ func FuzzFind(f *testing.F) {
 		`{"payload":"` + strings.Split(sample, ".")[1] + `","signatures":[]}`, encode(` {"payload":"` + strings.Split(sample, ".")[1] + `"}`),
 		"a" + encode(`{"payload" : "`+strings.Split(sample, ".")[1]+`"}`), "payload:payload:e", ".e.e.e.", "." + encode(` {"aud":1}`) + ".",
 		"." + encode("\ufeff{\"aud\":1}") + ".", "." + encode(`{"aud":"\ud800"}`) + ".", strings.Join(strings.Split(sample, ""), "\x00"),
-		"." + encode(`{"aud":1,"AUD":2,"iss":{"aud":[1e999]}}`) + ".", `.eyJ\u0068dWQiOjF9.`, "%2e" + encode(`{"aud":1}`) + "%2E",
+		"." + encode(`{"aud":1,"AUD":2,"iss":{"aud":[1e999]}}`) + ".", `.eyJ\u0068dWQiOjF9.`, "uZXlKcGMxTWlPaUx0Y010YXB0X000ZDBpZlYu",
+		"a." + encode(`{"aud":1}`), "a." + encode(`{"aud":1}`) + " b", `"payload" "` + encode(`{"aud":1}`) + `"`,
+		encode("a." + encode(`{"aud":1}`))[1:], encode("." + encode(`{"aud":1}`) + ".")[1:],
+		encode("a." + encode(`{"aud":1}`) + ".")[1:], encode("ab." + encode(`{"aud":1}`) + ".")[2:], "%2e" + encode(`{"aud":1}`) + "%2E",
 	} {
 		f.Add(seed)
 	}

@@ -75,7 +75,19 @@ func referenceBase64(text string) []byte {
 // could begin.
 func decodings(text string) (all []string) {
 	for _, run := range base64Run.FindAllString(text, -1) {
-		for _, before := range []string{"", "A", "AA", "AAA"} {
+		clean := plain(run)
+		for begin := range min(4, len(clean)) {
+			all = append(all, string(referenceBase64(clean[begin:])))
+		}
+	}
+	return all
+}
+
+// partialDecodings are what a run is if a group began before it: its first bytes are of
+// no reader, and those behind them may be found.
+func partialDecodings(text string) (all []string) {
+	for _, run := range base64Run.FindAllString(text, -1) {
+		for _, before := range []string{"A", "AA", "AAA"} {
 			all = append(all, string(referenceBase64(before+run)))
 		}
 	}
@@ -127,6 +139,9 @@ func reference(value string) (must, may map[string]bool) {
 		referenceText(text, looseName, may)
 		for _, decoded := range decodings(text) {
 			referenceText(decoded, regexp.MustCompile(`payload`), must)
+			referenceText(decoded, looseName, may)
+		}
+		for _, decoded := range partialDecodings(text) {
 			referenceText(decoded, looseName, may)
 		}
 	}
