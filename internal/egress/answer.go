@@ -13,8 +13,8 @@ import (
 
 // ownHeaders are the headers that an inbound allow can set. They never leave a server.
 var ownHeaders = []string{
-	checkwire.Reserved + "issuer", checkwire.Reserved + "subject", checkwire.Reserved + "client", checkwire.Reserved + "scope",
-	checkwire.Reserved + "expires", handleHeader, checkwire.Reserved + "assertion",
+	checkwire.Reserved + "issuer", checkwire.Reserved + "subject", checkwire.Reserved + "client",
+	checkwire.Reserved + "scope", checkwire.Reserved + "expires", handleHeader, checkwire.Reserved + "assertion",
 }
 
 // credentialHeaders are those in which a request can hold a credential for its

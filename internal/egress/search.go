@@ -71,3 +71,23 @@ func (c *check) unread() *verdict {
 
 // values are the members of a set of names as one text.
 func values(names []string) string { return strings.Join(names, " ") }
+
+// IsOurs reports whether a text is a token of a resource, or may be one. It is the IsOurs of
+// an [exchange.Environment].
+func (s *Server) IsOurs(compact string) bool {
+	state := s.state.Load()
+	if state == nil {
+		return true
+	}
+	part := func(yield func(tokensearch.Part) bool) { yield(tokensearch.Part{Value: compact}) }
+	for candidate, err := range tokensearch.Find(part) {
+		if err != nil || state.isAssertion(candidate) {
+			return true
+		}
+		bound, err := s.inbound.BoundTo(context.Background(), candidate.Claims)
+		if err != nil || len(bound.Resources) > 0 {
+			return true
+		}
+	}
+	return false
+}

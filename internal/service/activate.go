@@ -58,7 +58,8 @@ func (s *Service) activate(ctx context.Context, next *Revision) error {
 	if err != nil { // a configuration without problems has no such State
 		return err
 	}
-	s.decisions.use(decisions, cfg.Limits.CheckTimeout)
+	s.activateEgress(ctx, next, s.checks.State())
+	s.decisions.use(decisions, longestCheck(cfg))
 	s.revocations.activate(revocations)
 	before := s.current.Swap(next)
 	s.metrics.policyLoaded.Set(seconds(time.Now()))

@@ -43,7 +43,7 @@ func listen(ctx context.Context, where config.Listen) (*listeners, error) {
 
 func listenGRPC(ctx context.Context, addr string, mode fs.FileMode) (net.Listener, error) {
 	if path, isUnix := strings.CutPrefix(addr, "unix://"); isUnix {
-		return listenUnix(ctx, path, mode)
+		return listenUnix(ctx, "listen.grpc", path, mode)
 	}
 	return listenTCP(ctx, "listen.grpc", addr)
 }
@@ -65,25 +65,25 @@ func listenTCP(ctx context.Context, key, addr string) (net.Listener, error) {
 // listenUnix takes the place of a socket that a process left behind, never of
 // one that answers, nor of another kind of file. The socket is closed to
 // everyone until it has its mode.
-func listenUnix(ctx context.Context, path string, mode fs.FileMode) (net.Listener, error) {
+func listenUnix(ctx context.Context, key, path string, mode fs.FileMode) (net.Listener, error) {
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode().Type() != fs.ModeSocket {
-			return nil, fmt.Errorf("listen.grpc: %s is no socket: choose another path", path)
+			return nil, fmt.Errorf("%s: %s is no socket: choose another path", key, path)
 		}
 		if conn, err := new(net.Dialer).DialContext(ctx, "unix", path); err == nil {
 			_ = conn.Close()
-			return nil, fmt.Errorf("listen.grpc: %s is in use by another process: stop it or choose another path", path)
+			return nil, fmt.Errorf("%s: %s is in use by another process: stop it or choose another path", key, path)
 		}
 		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("listen.grpc: a socket left behind: %w", err)
+			return nil, fmt.Errorf("%s: a socket left behind: %w", key, err)
 		}
 	}
 	listener, err := (&net.ListenConfig{Control: closedToAll}).Listen(ctx, "unix", path)
 	if err != nil {
-		return nil, fmt.Errorf("listen.grpc: %w", err)
+		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	if err := os.Chmod(path, mode); err != nil {
-		return nil, errors.Join(fmt.Errorf("listen.grpc: socket_mode: %w", err), listener.Close())
+		return nil, errors.Join(fmt.Errorf("%s: the mode of the socket: %w", key, err), listener.Close())
 	}
 	return listener, nil
 }

@@ -51,10 +51,14 @@ type Parts struct {
 type fromFiles struct {
 	tls           *tls.Config // nil without a certificate
 	decisionLogCA string
+	egressTLS     map[string]*tls.Config // by address
 }
 
 func readFiles(cfg *config.Config, files *snapshot.Snapshot) (f fromFiles, err error) {
-	if f.tls, err = readTLS(cfg.Listen.TLS, files); err != nil {
+	if f.tls, err = readTLS("listen.tls", cfg.Listen.TLS, files); err != nil {
+		return f, err
+	}
+	if f.egressTLS, err = readEgressTLS(cfg, files); err != nil {
 		return f, err
 	}
 	if cfg.DecisionLog.CAFile != "" {
@@ -159,7 +163,7 @@ func PolicySources(cfg *config.Config, paths []string, packages config.Packages)
 	if cfg == nil {
 		return src
 	}
-	src.Scopes = []string{}
+	src.Scopes, src.Egress = []string{}, cfg.Egress != nil
 	for _, r := range cfg.Resources.All() {
 		src.Resources = append(src.Resources, policyResource(r))
 		src.Scopes = append(src.Scopes, r.LearntScopes()...)

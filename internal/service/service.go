@@ -24,6 +24,7 @@ import (
 	"github.com/doorward/doorward/extauthz/jwks"
 	"github.com/doorward/doorward/extauthz/token"
 	"github.com/doorward/doorward/internal/config"
+	"github.com/doorward/doorward/internal/egress"
 	"github.com/doorward/doorward/internal/policy"
 )
 
@@ -61,6 +62,9 @@ type Service struct {
 	bundles     *bundleSources
 	revocations *revocations
 	decisions   *decisions
+	egress      *egress.Server
+	exchanges   *exchanges
+	egressTLS   map[string]*tlsConfig // of the egress listeners over TCP, by address
 	tls         tlsConfig
 	current     atomic.Pointer[Revision]    // in force
 	reloaded    atomic.Pointer[reloadState] // of the last reload
@@ -77,6 +81,10 @@ func New(o Options, first *Revision) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	leaving, err := egress.New(egress.Options{Inbound: checks, Log: o.Log, Registry: registry})
+	if err != nil {
+		return nil, err
+	}
 	s := &Service{
 		settled: true, log: o.Log, options: o, source: o.Source, first: first, cache: first.parts.Cache,
 		registry: registry,
@@ -87,6 +95,9 @@ func New(o Options, first *Revision) (*Service, error) {
 		bundles:     newBundleSources(o.Log),
 		revocations: newRevocations(o.Log, registry),
 		decisions:   newDecisions(o, registry),
+		egress:      leaving,
+		exchanges:   newExchanges(leaving),
+		egressTLS:   map[string]*tlsConfig{},
 	}
 	s.readiness = newReadiness(s.health)
 	s.issuers = newIssuers(o.Log, s.metrics, s.readiness)
@@ -118,10 +129,21 @@ func (s *Service) Run(ctx context.Context, hangup <-chan os.Signal) error {
 		return err
 	}
 	defer listeners.close()
+	leaving, err := s.listenEgress(ctx, first.Config)
+	if err != nil {
+		return err
+	}
+	defer closeEgress(leaving)
 	grpcServer := s.grpcServer(first.Config)
-	failed := make(chan error, 3)
+	failed := make(chan error, 3+len(leaving))
 	s.serveHTTP(listeners, failed)
 	go func() { failed <- grpcServer.Serve(listeners.grpc) }()
+	servers := []*grpc.Server{grpcServer}
+	for _, l := range leaving {
+		servers = append(servers, l.server)
+		go func() { failed <- l.server.Serve(l) }()
+		s.log.Info("checking what leaves", slog.String("listen", address(l)))
+	}
 	watching.Go(func() { s.watch(background, hangup) })
 	s.readiness.start()
 	s.announce(first, listeners)
@@ -134,7 +156,7 @@ func (s *Service) Run(ctx context.Context, hangup <-chan os.Signal) error {
 		return fmt.Errorf("a listener failed: %w", err)
 	case <-ctx.Done():
 	}
-	s.drain(grpcServer)
+	s.drain(servers)
 	return nil
 }
 
@@ -145,7 +167,10 @@ func (s *Service) begin(ctx context.Context) error {
 		InFlight: cfg.Limits.SignaturesInFlight,
 		Waiting:  cfg.Limits.SignaturesWaiting,
 	})
-	s.started = &config.Config{Listen: cfg.Listen, Log: cfg.Log, Limits: cfg.Limits}
+	s.started = &config.Config{Listen: cfg.Listen, Log: cfg.Log, Limits: cfg.Limits, Egress: cfg.Egress}
+	for address := range s.first.fromFiles.egressTLS {
+		s.egressTLS[address] = &tlsConfig{}
+	}
 	if err := s.activate(ctx, s.first); err != nil {
 		return err
 	}
@@ -185,15 +210,19 @@ func (s *Service) serveHTTP(listeners *listeners, failed chan<- error) {
 // drain reports this replica as not ready, waits until its clients can have seen
 // that, and finishes what is in flight. A Check cannot last longer than its timeout; what
 // is still open after it is a health Watch, which ends with its client.
-func (s *Service) drain(server *grpc.Server) {
+func (s *Service) drain(servers []*grpc.Server) {
 	cfg := s.current.Load().Config
 	s.readiness.drain()
 	s.log.Info("draining: not ready from now on", slog.String("drain", cfg.Drain.String()))
 	<-time.After(cfg.Drain)
-	patience := min(cfg.Limits.CheckTimeout+time.Second, exitWithin-cfg.Drain-flushWithin)
-	end := time.AfterFunc(patience, server.Stop)
-	defer end.Stop()
-	server.GracefulStop()
+	patience := min(longestCheck(cfg)+time.Second, exitWithin-cfg.Drain-flushWithin)
+	var stopping sync.WaitGroup
+	for _, server := range servers {
+		end := time.AfterFunc(patience, server.Stop)
+		defer end.Stop()
+		stopping.Go(server.GracefulStop)
+	}
+	stopping.Wait()
 	s.log.Info("stopped")
 }
 

@@ -14,22 +14,22 @@ import (
 // connections that come after.
 type tlsConfig struct{ current atomic.Pointer[tls.Config] }
 
-// readTLS reads the files of where; nil without a certificate.
-func readTLS(where config.TLS, files *snapshot.Snapshot) (*tls.Config, error) {
+// readTLS reads the files of where, which is at a key; nil without a certificate.
+func readTLS(key string, where config.TLS, files *snapshot.Snapshot) (*tls.Config, error) {
 	if where.CertFile == "" {
 		return nil, nil
 	}
 	cert, err := files.ReadFile(where.CertFile)
 	if err != nil {
-		return nil, fmt.Errorf("listen.tls: %w", err)
+		return nil, fmt.Errorf("%s: %w", key, err)
 	}
-	key, err := files.ReadFile(where.KeyFile)
+	private, err := files.ReadFile(where.KeyFile)
 	if err != nil {
-		return nil, fmt.Errorf("listen.tls: %w", err)
+		return nil, fmt.Errorf("%s: %w", key, err)
 	}
-	certificate, err := tls.X509KeyPair(cert, key)
+	certificate, err := tls.X509KeyPair(cert, private)
 	if err != nil {
-		return nil, fmt.Errorf("listen.tls: %w", err)
+		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	next := &tls.Config{
 		Certificates: []tls.Certificate{certificate},
@@ -39,11 +39,11 @@ func readTLS(where config.TLS, files *snapshot.Snapshot) (*tls.Config, error) {
 	if where.ClientCAFile != "" {
 		pem, err := files.ReadFile(where.ClientCAFile)
 		if err != nil {
-			return nil, fmt.Errorf("listen.tls: %w", err)
+			return nil, fmt.Errorf("%s: %w", key, err)
 		}
 		next.ClientCAs = x509.NewCertPool()
 		if !next.ClientCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("listen.tls: %s holds no certificate", where.ClientCAFile)
+			return nil, fmt.Errorf("%s: %s holds no certificate", key, where.ClientCAFile)
 		}
 		next.ClientAuth = tls.RequireAndVerifyClientCert
 	}
