@@ -58,6 +58,10 @@ func keycloakSuite(o options) (*suite, error) {
 		return nil, err
 	}
 	service.issuer = "http://" + address + "/realms/" + realm
+	entry := fmt.Sprintf("audience: %q, scope: [api:read], client_id: %s, client_secret_file: client.secret", destination, gateway)
+	if err := service.leaves(entry, []byte(gateway+"-secret")); err != nil {
+		return nil, err
+	}
 	k := &keycloak{script: script, address: address, folder: service.folder, service: service}
 	h.service, h.steps, h.head, h.about = service, k.steps(), upstreamHead, upstreamAbout
 	h.end = func() error {

@@ -33,6 +33,7 @@ func (k *keycloak) steps() []step {
 		{feature: scopeDemanded, name: "token without the scope", wanted: "403 insufficient_scope", do: k.with("mcp:write")},
 		{feature: tokenExchange, name: "token from a token exchange (RFC 8693)", wanted: "200 allowed", do: k.exchanges},
 		{name: "a user's token exchanged for an API", wanted: "aud https://api.example.com, no act; another target: invalid_client", do: k.exchangesUpstream},
+		{name: "the API, through Envoy on both sides", wanted: fmt.Sprintf(bothSides, "no act"), do: k.goesOut},
 		{feature: rotation, name: "rotation under load: a new key joins", wanted: "0 failed; new key 200 allowed", do: k.rotates},
 		{feature: rotation, name: "removal under load: the old key leaves", wanted: "0 failed; old key 401 key_unknown", do: k.removes},
 		{feature: outage, name: "taken down: a key id that nobody knows", wanted: "503 keys_unavailable", do: k.strangerWhileDown},
@@ -134,6 +135,14 @@ func (k *keycloak) exchangesUpstream(ctx context.Context) (outcome, error) {
 	other := entry
 	other.Audience = "https://other.example.com"
 	return k.service.exchanged(ctx, upstream{entry: entry, subject: subject.Access, method: "client_secret_basic", refused: other})
+}
+
+func (k *keycloak) goesOut(ctx context.Context) (outcome, error) {
+	subject, err := k.login(ctx, "mcp:read via:gateway")
+	if err != nil {
+		return outcome{}, err
+	}
+	return k.service.goesOut(ctx, subject.Access)
 }
 
 // rotates adds a signing key that goes before the old one.

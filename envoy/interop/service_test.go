@@ -30,6 +30,7 @@ type service struct {
 	issuerLines     string // of doorward.yaml: further keys of the issuer, each line with its indent
 	resource        string // its canonical URI
 	resourceLines   string // of doorward.yaml: further keys of the resource
+	egress          string // of doorward.yaml: what leaves the MCP server; "" is nothing
 	listen          string // host:port of Envoy
 	grpc, http      string // host:port of doorward
 	client          *http.Client
@@ -72,6 +73,7 @@ func (s *service) yaml(keepKeys bool) string {
 clock_skew: 1s
 drain: 0s
 `, s.issuer, refreshEvery, refreshEvery, s.issuerLines, s.resource, s.resourceLines)
+	text += s.egress
 	if keepKeys {
 		text += fmt.Sprintf("jwks_cache_dir: %q\n", s.keyFolder())
 	}

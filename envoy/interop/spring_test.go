@@ -2,6 +2,7 @@ package interop
 
 import (
 	"context"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -44,6 +45,10 @@ func springSuite(o options) (*suite, error) {
 	if s.keys, s.private, err = keyServer(); err != nil {
 		return nil, err
 	}
+	entry := fmt.Sprintf("resource: %q, scope: [\"mcp:read\"], client_id: exchanger, private_key_file: client.secret", destination)
+	if err := service.leaves(entry, s.private); err != nil {
+		return nil, err
+	}
 	h.end = func() error {
 		s.keys.Close()
 		return s.process.Stop()
@@ -66,6 +71,7 @@ func (s *springServer) steps() []step {
 		{feature: audResource, name: "token of a machine: aud is the resource", wanted: "200 allowed", do: s.machine("svc", "mcp:read")},
 		{feature: audResource, name: "token of a user", wanted: "200 allowed", do: s.login},
 		{name: "that user's token exchanged for an API", wanted: "aud https://api.example.com, act exchanger; another target: invalid_target", do: s.exchanges},
+		{name: "the API, through Envoy on both sides", wanted: fmt.Sprintf(bothSides, "act exchanger"), do: s.goesOut},
 		{feature: idTokenRefused, name: "ID token of that user: aud is the client", wanted: "401 type_not_allowed", do: s.identityToken},
 		{name: "what reached the MCP server", wanted: "0 with a token, 0 without a name", do: s.service.leaks},
 	}
@@ -137,6 +143,10 @@ func (s *springServer) exchanges(ctx context.Context) (outcome, error) {
 	other := entry
 	other.Resource = "https://other.example.com"
 	return s.service.exchanged(ctx, upstream{entry: entry, subject: s.user.Access, method: "private_key_jwt", refused: other})
+}
+
+func (s *springServer) goesOut(ctx context.Context) (outcome, error) {
+	return s.service.goesOut(ctx, s.user.Access)
 }
 
 func (s *springServer) identityToken(ctx context.Context) (outcome, error) {

@@ -2,6 +2,7 @@ package interop
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -39,6 +40,10 @@ func zitadelSuite(o options) (*suite, error) {
 		return nil, err
 	}
 	service.issuer = "http://" + address
+	secret := fmt.Sprintf("audience: %q, client_id: svc, client_secret_file: client.secret", destination)
+	if err := service.leaves(secret, []byte("svc-secret")); err != nil {
+		return nil, err
+	}
 	z := &zitadelServer{program: program, address: address, service: service}
 	h.service, h.steps, h.head, h.about = service, z.steps(), upstreamHead, upstreamAbout
 	h.end = func() error { return z.process.Stop() }
@@ -54,6 +59,7 @@ func (z *zitadelServer) steps() []step {
 		{feature: audiencesNoScope, name: "token of a user for the project", wanted: "200 allowed", do: z.login("app", projectScope)},
 		{feature: idTokenRefused, name: "ID token of that user names the project too", wanted: "401 type_not_allowed", do: z.identityToken},
 		{name: "that user's token exchanged for an API", wanted: "aud https://api.example.com, act svc; another target: invalid_target", do: z.exchanges},
+		{name: "the API, through Envoy on both sides", wanted: fmt.Sprintf(bothSides, "act svc"), do: z.goesOut},
 		{feature: otherRefused, name: "token for another project", wanted: "401 audience_mismatch", do: z.machine("svc", otherScope)},
 		{feature: otherRefused, name: "token for no project: aud is the client", wanted: "401 audience_mismatch", do: z.machine("svc", "openid")},
 		{feature: opaqueRefused, name: "token of a client with opaque tokens", wanted: "401 token_malformed", do: z.login("opaque", projectScope)},
@@ -129,6 +135,10 @@ func (z *zitadelServer) exchanges(ctx context.Context) (outcome, error) {
 	other := entry
 	other.Audience = "https://other.example.com"
 	return z.service.exchanged(ctx, upstream{entry: entry, subject: z.user.Access, method: "client_secret_basic", refused: other})
+}
+
+func (z *zitadelServer) goesOut(ctx context.Context) (outcome, error) {
+	return z.service.goesOut(ctx, z.user.Access)
 }
 
 func (z *zitadelServer) identityToken(ctx context.Context) (outcome, error) {
