@@ -25,6 +25,8 @@ func (p *parts) describe(page *page) {
 		{"", filepath.Join(p.folder, testenv.ConfigFile) + " (a change takes effect within 5 s)"},
 		{"", filepath.Join(p.folder, logFile)},
 		{"MCP server", "http://" + p.mcp.Address() + ", inside this process: it trusts every client"},
+		{"", "its own requests go to http://" + p.egress + ", at Envoy"},
+		{"API", "https://" + p.api.Address() + ", inside this process: it accepts its own tokens"},
 		{"authorization server", p.auth.Issuer() + ", inside this process: every client gets a token"},
 	} {
 		page.printf("%s%-22s %s\n", indent, line[0], line[1])
@@ -37,7 +39,7 @@ func (p *parts) describe(page *page) {
 // commands can be pasted into a shell as they are.
 func (p *parts) commands() string {
 	return strings.NewReplacer("RESOURCE", p.resource, "ISSUER", p.auth.Issuer(), "METADATA", p.metadataURL(),
-		"CLIENT", curlClient+":"+curlSecret, "WHOAMI", whoami).Replace(
+		"CLIENT", curlClient+":"+curlSecret, "WHOAMI", whoami, "FORWARD", forward).Replace(
 		`# No token: a challenge
 curl -i -X POST RESOURCE; echo
 
@@ -52,8 +54,17 @@ TOKEN=$(curl -s -u CLIENT ISSUER/token \
 # With it, a tool call
 curl -i RESOURCE -H "Authorization: Bearer $TOKEN" \
   -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \
-  -d 'WHOAMI'`)
+  -d 'WHOAMI'
+
+# The server passes the token on: refused at its way out
+curl -i RESOURCE -H "Authorization: Bearer $TOKEN" \
+  -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \
+  -d 'FORWARD'`)
 }
+
+// forward is a call of forward_token; the shell puts the token in.
+const forward = `{"jsonrpc":"2.0","id":1,"method":"tools/call",
+      "params":{"name":"forward_token","arguments":{"token":"'"$TOKEN"'"}}}`
 
 // watch prints a line for each further request, until ctx ends or doorward
 // does.
@@ -92,5 +103,9 @@ func (p *page) arrival(line string) {
 	if why == "" {
 		why = l.Details
 	}
-	p.printf("%s %s %d %-22s %s %s %s\n", indent, mark, l.Status, why, l.Method, l.Path, l.Client)
+	from := l.Client
+	if l.Direction == egress {
+		from = "from the MCP server"
+	}
+	p.printf("%s %s %d %-22s %s %s %s\n", indent, mark, l.Status, why, l.Method, l.Path, from)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,18 +36,33 @@ func TestTheDemo(t *testing.T) {
 		{"every step goes as it should", goesWell},
 		{"a step that differs is red, and exit 1", differs},
 		{"a login that fails is red, and the rest goes on", failsToLogIn},
+		{"a token that leaves is red", leaves},
+		{"an exchange that is not made is red", exchangesNothing},
 		{"it ends with commands that work", waits},
 		{"doorward that dies later is told", diesLater},
 		{"Ctrl-C at the start stops all", interrupted},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			t.Setenv("TMPDIR", t.TempDir())
+			t.Setenv("TMPDIR", shortTempDir(t))
 			row.test(t, program)
 			if left, err := os.ReadDir(os.Getenv("TMPDIR")); err != nil || len(left) > 0 {
 				t.Errorf("left behind: %v, %v", left, err)
 			}
 		})
 	}
+}
+
+// shortTempDir: the path of a Unix socket has about a hundred bytes.
+func shortTempDir(t *testing.T) string {
+	t.Helper()
+	t.TempDir() // makes the folder of the test where it usually is, before TMPDIR changes
+	//nolint:usetesting // the names of the subtests are too long for it
+	dir, err := os.MkdirTemp("", "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // once runs with -once.
@@ -91,15 +107,21 @@ func goesWell(t *testing.T, program string) {
 		{"Token in the query beside the header", "200 allowed"},
 		{"Two credentials", "400 invalid_request"},
 		{"Page of a strange origin", "403 origin_not_allowed"},
-		{"No token reached the MCP server", ""},
+		{"The server passes the client's token on", "403 passthrough"},
+		{"The server copies one header, and the API gets a token of its own", "200 allowed"},
+		{"The MCP server saw no token but that argument, and the API only its own", ""},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("steps (-want +got):\n%s\n%s", diff, transcript)
 	}
-	if !strings.Contains(transcript, "\n✓ All 17 steps went as they should (") || strings.Contains(transcript, "\x1b") {
+	if !strings.Contains(transcript, "\n✓ All 19 steps went as they should (") || strings.Contains(transcript, "\x1b") {
 		t.Errorf("no summary, or colour where there is no terminal:\n%s", transcript)
 	}
 	checkReadable(t, transcript)
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if count := fmt.Sprintf(": %d steps\n", len(want)); err != nil || !strings.Contains(string(readme), count) {
+		t.Errorf("README.md does not have %q: %v", count, err)
+	}
 }
 
 // checkReadable: nothing too wide, and no signature on the page.
@@ -146,7 +168,7 @@ func differs(t *testing.T, program string) {
 		"\x1b[31mDIFFERS   \x1b[0m\x1b[31mstatus: 403 Forbidden; wanted: 200 OK\x1b[0m",
 		"\x1b[31mDIFFERS   \x1b[0m\x1b[31mthe reason in Envoy's access log: insufficient_scope; wanted: allowed\x1b[0m",
 		"\x1b[31mDIFFERS   \x1b[0m\x1b[31mrequests that reached the MCP server: 0; wanted: 1\x1b[0m",
-		"\x1b[31m✗ 2 of 17 steps differed from what was wanted (",
+		"\x1b[31m✗ 2 of 19 steps differed from what was wanted (",
 		"\x1b[31m11  Missing scope, by a rule of the team's own\x1b[0m\n",
 	} {
 		if !strings.Contains(transcript, want) {
@@ -163,7 +185,35 @@ func failsToLogIn(t *testing.T, program string) {
 	if code != exitFailure {
 		t.Errorf("exit %d", code)
 	}
-	for _, want := range []string{"✗  1  ", "✓  2  ", "✓  3  ", "✗  4  ", "✗  5  ", "the client never got this far", "invalid_scope", "✓ 16  "} {
+	for _, want := range []string{"✗  1  ", "✓  2  ", "✓  3  ", "✗  4  ", "✗  5  ", "the client never got this far", "invalid_scope", "✓ 16  ", "✗ 17  ", "✗ 18  "} {
+		if !strings.Contains(transcript, want) {
+			t.Errorf("no %q in:\n%s", want, transcript)
+		}
+	}
+}
+
+// leaves: with mode observe the token reaches the API.
+func leaves(t *testing.T, program string) {
+	code, transcript, _ := once(t, otherwise(t, program, testenv.ConfigFile, "/^egress:/a\\\n  mode: observe\n"), false)
+	if code != exitFailure {
+		t.Errorf("exit %d", code)
+	}
+	for _, want := range []string{
+		"✗ 17  ", "status at the MCP server: 401 Unauthorized; wanted: 403 Forbidden", "requests that reached the API: 1; wanted: 0",
+		"✓ 18  ", "✗ 19  ", "requests at the API with a token that a client sent: 1; wanted: 0",
+	} {
+		if !strings.Contains(transcript, want) {
+			t.Errorf("no %q in:\n%s", want, transcript)
+		}
+	}
+}
+
+func exchangesNothing(t *testing.T, program string) {
+	code, transcript, _ := once(t, otherwise(t, program, testenv.ConfigFile, "s/scope: .api:read./scope: [mcp:write]/"), false)
+	if code != exitFailure {
+		t.Errorf("exit %d", code)
+	}
+	for _, want := range []string{"✓ 17  ", "✗ 18  ", "scope: mcp:write; wanted: api:read", "✓ 19  "} {
 		if !strings.Contains(transcript, want) {
 			t.Errorf("no %q in:\n%s", want, transcript)
 		}
@@ -221,7 +271,7 @@ func waits(t *testing.T, program string) {
 		if err != nil {
 			t.Errorf("the commands: %v", err)
 		}
-		for _, want := range []string{"401 Unauthorized", `"authorization_servers":[`, "200 OK", `"subject":"curl"`} {
+		for _, want := range []string{"401 Unauthorized", `"authorization_servers":[`, "200 OK", `"subject":"curl"`, `"status":403`} {
 			if !strings.Contains(string(out), want) {
 				t.Errorf("the commands did not say %q:\n%s", want, out)
 			}
@@ -229,6 +279,7 @@ func waits(t *testing.T, program string) {
 		d.wait(t, "✗ 401 no_credentials", "POST /mcp")
 		d.wait(t, "✓ 200 metadata", "GET /.well-known/oauth-protected-resource/mcp")
 		d.wait(t, "✓ 200 allowed", "POST /mcp curl")
+		d.wait(t, "✗ 403 passthrough", "GET /v1/alerts from the MCP server")
 	}
 	d.cancel()
 	if code := <-d.code; code != 0 || d.stderr.Len() > 0 {

@@ -1,7 +1,8 @@
 // Command demo shows doorward at work on one machine: it starts a real Envoy
-// with the shipped envoy.yaml, doorward, an authorization server and an MCP
-// server, logs the official MCP client in, sends requests that
-// must be refused, and prints each step: what was sent, what came back, why.
+// with the shipped sidecar.yaml, doorward, an authorization server, an MCP
+// server and an API, logs the official MCP client in, sends requests that
+// must be refused, has the MCP server call the API in the wrong way and in the
+// right one, and prints each step: what was sent, what came back, why.
 //
 // Each step knows what must come of it; one that differs is shown in red and
 // makes the exit code 1. Nothing here is part of the production binary.
@@ -45,7 +46,7 @@ func run(ctx context.Context, args []string, page *page, stderr io.Writer) int {
 	case err != nil:
 		return exitUsage // stderr knows why
 	}
-	page.println("doorward: which requests may reach an MCP server")
+	page.println("doorward: which requests may reach an MCP server, and which may leave it")
 	page.text(picture)
 	parts, err := start(ctx, options, page)
 	if err == nil {
@@ -69,10 +70,14 @@ func run(ctx context.Context, args []string, page *page, stderr io.Writer) int {
 
 const picture = `
    MCP client ── request + token ──► Envoy ── request + who it is, no token ──► MCP server
-                                     │   ▲
-                   may this come in? │   │ yes, or the refusal to send back
-                                     ▼   │
-                                   doorward ── keys, in the background ──► authorization server
+                                     │   ▲                                          │
+                   may this come in? │   │ yes, or the refusal to send back         │ its requests
+                                     ▼   │                                          ▼
+                                   doorward ◄──────── may this leave? ──────────► Envoy
+                                       │                                            │
+            keys, in the background;   │                                            │ with a token
+            a token in exchange        ▼                                            ▼ for the API
+                               authorization server                                API
 
 All of it runs on this machine alone; every request is a real one.`
 
@@ -85,6 +90,7 @@ func show(ctx context.Context, o options, p *parts, page *page) error {
 	walk := &walk{parts: p, page: page, recorder: newRecorder()}
 	walk.login(ctx)
 	walk.refusals(ctx)
+	walk.wayOut(ctx)
 	if err := ctx.Err(); err != nil {
 		return err
 	}

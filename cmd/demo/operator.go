@@ -19,6 +19,7 @@ type accessLine struct {
 	Details   string `json:"details"`
 	Reason    string `json:"reason"` // doorward's, from the dynamic metadata of its answer
 	Client    string `json:"client_id"`
+	Direction string `json:"direction"` // [egress] for what leaves the MCP server
 }
 
 // denialLine is what the demo reads of a line of doorward's own log.
@@ -27,13 +28,29 @@ type denialLine struct {
 	Status    int    `json:"status"`
 	RequestID string `json:"request_id"`
 	Advice    string `json:"advice"`
+
+	// Of what leaves the MCP server alone.
+	Direction   string `json:"direction"`
+	Destination string `json:"destination"`
+	Place       string `json:"place"` // where the token was
+	TokenFor    string `json:"token_for"`
 }
 
 // accessed finds the request of a client address in Envoy's access log.
-func (p *parts) accessed(ctx context.Context, client string) (line accessLine, err error) {
+func (p *parts) accessed(ctx context.Context, client string) (accessLine, error) {
+	return p.accessLine(ctx, fmt.Sprintf(`"client":%q`, client))
+}
+
+// left finds a request of the MCP server in Envoy's access log.
+func (p *parts) left(ctx context.Context, path string) (accessLine, error) {
+	return p.accessLine(ctx, fmt.Sprintf(`"direction":%q`, egress), fmt.Sprintf(`"path":%q`, path))
+}
+
+// accessLine finds the first line that has all of these.
+func (p *parts) accessLine(ctx context.Context, members ...string) (line accessLine, err error) {
 	ctx, cancel := context.WithTimeout(ctx, logged)
 	defer cancel()
-	text, err := p.envoy.AccessLog.Wait(ctx, fmt.Sprintf(`"client":%q`, client))
+	text, err := p.envoy.AccessLog.Wait(ctx, members...)
 	if err != nil {
 		return line, fmt.Errorf("envoy's access log: %w", err)
 	}
@@ -48,7 +65,8 @@ func (p *parts) accessed(ctx context.Context, client string) (line accessLine, e
 func (p *parts) denied(ctx context.Context, requestID string) (line denialLine, err error) {
 	ctx, cancel := context.WithTimeout(ctx, logged)
 	defer cancel()
-	text, err := p.doorward.Log.Wait(ctx, `"msg":"denied"`, fmt.Sprintf(`"request_id":%q`, requestID))
+	// Also "would be denied", of what is observed.
+	text, err := p.doorward.Log.Wait(ctx, `denied",`, fmt.Sprintf(`"request_id":%q`, requestID))
 	if err != nil {
 		return line, fmt.Errorf("doorward's log: %w", err)
 	}

@@ -35,18 +35,22 @@ const (
 	mcpPort
 	authPort
 	adminPort
+	egressPort
+	apiPort
 	portCount
 )
 
 // parseOptions reads the flags. The error has been written to stderr.
 func parseOptions(args []string, stderr io.Writer) (options, error) {
 	o := options{ports: [portCount]port{
-		envoyPort: {flag: "envoy-port", use: "where clients come in, at Envoy"},
-		grpcPort:  {flag: "doorward-port", use: "where Envoy asks doorward"},
-		httpPort:  {flag: "http-port", use: "doorward's health, metrics and metadata documents"},
-		mcpPort:   {flag: "mcp-port", use: "the MCP server"},
-		authPort:  {flag: "as-port", use: "the authorization server"},
-		adminPort: {flag: "admin-port", use: "Envoy's admin interface"},
+		envoyPort:  {flag: "envoy-port", use: "where clients come in, at Envoy"},
+		grpcPort:   {flag: "doorward-port", use: "where Envoy asks doorward"},
+		httpPort:   {flag: "http-port", use: "doorward's health, metrics and metadata documents"},
+		mcpPort:    {flag: "mcp-port", use: "the MCP server"},
+		authPort:   {flag: "as-port", use: "the authorization server"},
+		adminPort:  {flag: "admin-port", use: "Envoy's admin interface"},
+		egressPort: {flag: "egress-port", use: "where requests of the MCP server go out, at Envoy"},
+		apiPort:    {flag: "api-port", use: "the API that the MCP server calls"},
 	}}
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)

@@ -23,7 +23,9 @@ func TestABusyPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"-envoy-port", "-doorward-port", "-http-port", "-mcp-port", "-as-port", "-admin-port"} {
+	for _, name := range []string{
+		"-envoy-port", "-doorward-port", "-http-port", "-mcp-port", "-as-port", "-admin-port", "-egress-port", "-api-port",
+	} {
 		var out, stderr bytes.Buffer
 		code := run(t.Context(), []string{"-once", "-doorward", program, name, busy}, &page{out: &out}, &stderr)
 		want := "demo: port " + busy + " is busy: another process listens there. Stop it, or choose another port with " + name + " (0 is any free one)\n"

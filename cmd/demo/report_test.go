@@ -121,25 +121,33 @@ func TestTheLastStepSearchesTheLogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	response.Body.Close()
+	api, err := testenv.StartAPI(testenv.APIOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.Close()
 	for want, leak := range map[string]func(*parts) *testenv.LogBuffer{
 		"All well":                         func(*parts) *testenv.LogBuffer { return &testenv.LogBuffer{} },
 		"Envoy's access log holds a token": func(p *parts) *testenv.LogBuffer { return &p.envoy.AccessLog },
 		"Envoy's log holds a token":        func(p *parts) *testenv.LogBuffer { return &p.envoy.Log },
 		"doorward's log holds a token":     func(p *parts) *testenv.LogBuffer { return &p.doorward.Log },
 	} {
-		var out bytes.Buffer
-		w := &walk{
-			parts:    &parts{mcp: server, envoy: &testenv.Envoy{}, doorward: &testenv.Doorward{}},
-			page:     &page{out: &out},
-			recorder: &recorder{tokens: []string{"head.claims.signature"}},
-		}
-		_, _ = fmt.Fprintln(leak(w.parts), "claims.signature")
-		w.nothingLeaked()
-		if len(w.differed) == 0 {
-			_, _ = fmt.Fprint(&out, "All well")
-		}
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in:\n%s", want, &out)
+		for _, text := range []string{"claims.signature", "a handle"} {
+			var out bytes.Buffer
+			w := &walk{
+				parts:    &parts{mcp: server, api: api, envoy: &testenv.Envoy{}, doorward: &testenv.Doorward{}},
+				page:     &page{out: &out},
+				recorder: &recorder{tokens: []string{"head.claims.signature"}},
+				secrets:  []string{"handle"},
+			}
+			_, _ = fmt.Fprintln(leak(w.parts), text)
+			w.nothingLeaked()
+			if len(w.differed) == 0 {
+				_, _ = fmt.Fprint(&out, "All well")
+			}
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("no %q in:\n%s", want, &out)
+			}
 		}
 	}
 }

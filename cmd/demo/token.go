@@ -37,6 +37,10 @@ func (d decoded) claim(name string) string {
 	if !found {
 		return ""
 	}
+	if object, isObject := value.(map[string]any); isObject {
+		text, _ := json.Marshal(object) // it came as JSON
+		return string(text)
+	}
 	return fmt.Sprint(value)
 }
 

@@ -9,16 +9,20 @@ import (
 	"slices"
 )
 
-// Grant types (RFC 6749, sections 4.1.3 and 4.4.2) and ways in which a client
+// Grant types (RFC 6749, sections 4.1.3 and 4.4.2; RFC 8693, section 2.1) and ways in which a client
 // proves itself (RFC 7591, section 2).
 const (
-	grantCode   = "authorization_code"
-	grantClient = "client_credentials"
+	grantCode     = "authorization_code"
+	grantClient   = "client_credentials"
+	grantExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 	authNone  = "none"
 	authBasic = "client_secret_basic"
 	authPost  = "client_secret_post"
 )
+
+// grants are the grant types of the server.
+var grants = []string{grantCode, grantClient, grantExchange}
 
 // client is one registered client. A public one has no secret.
 type client struct {
@@ -43,12 +47,18 @@ func badRequest(code, description string) oauthError {
 
 func (e oauthError) present() bool { return e.Code != "" }
 
-// AddClient registers a confidential client that may use any grant, as an
-// administrator would.
-func (s *AuthServer) AddClient(id, secret string) {
+// AddClient registers a confidential client that may log users in and use client
+// credentials, as an administrator would.
+func (s *AuthServer) AddClient(id, secret string) { s.add(id, secret, grantCode, grantClient) }
+
+// AddExchanger registers a confidential client that may exchange tokens (RFC 8693), and
+// nothing else. No client becomes one by registering itself.
+func (s *AuthServer) AddExchanger(id, secret string) { s.add(id, secret, grantExchange) }
+
+func (s *AuthServer) add(id, secret string, grants ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.clients[id] = client{ID: id, Secret: secret, GrantTypes: []string{grantCode, grantClient}, AuthMethod: authBasic}
+	s.clients[id] = client{ID: id, Secret: secret, GrantTypes: grants, AuthMethod: authBasic}
 }
 
 // register is dynamic client registration (RFC 7591, section 3). Who asks for
@@ -61,6 +71,10 @@ func (s *AuthServer) register(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(asked.GrantTypes) == 0 {
 		asked.GrantTypes = []string{grantCode}
+	}
+	if slices.Contains(asked.GrantTypes, grantExchange) {
+		fail(w, badRequest("invalid_client_metadata", "no client can register itself for this grant"))
+		return
 	}
 	if asked.AuthMethod == "" {
 		asked.AuthMethod = authBasic

@@ -20,9 +20,9 @@ type AuthServerOptions struct {
 
 // AuthServer is a small OAuth 2.1 authorization server: metadata (RFC 8414),
 // dynamic registration (RFC 7591), the code flow with PKCE (RFC 7636) and
-// consent without a page, client credentials, resource indicators
-// (RFC 8707), issuer identification (RFC 9207) and JWT access tokens (RFC
-// 9068). It keeps everything in memory, logs nothing, and is for loopback only:
+// consent without a page, client credentials, token exchange (RFC 8693), resource
+// indicators (RFC 8707), issuer identification (RFC 9207) and JWT access tokens
+// (RFC 9068). It keeps everything in memory, logs nothing, and is for loopback only:
 // every client gets a token.
 type AuthServer struct {
 	options AuthServerOptions
@@ -111,7 +111,7 @@ func (s *AuthServer) metadata(w http.ResponseWriter, _ *http.Request) {
 		"jwks_uri":                                       s.JWKSURI(),
 		"scopes_supported":                               s.options.Scopes,
 		"response_types_supported":                       []string{"code"},
-		"grant_types_supported":                          []string{grantCode, grantClient},
+		"grant_types_supported":                          grants,
 		"token_endpoint_auth_methods_supported":          []string{authNone, authBasic, authPost},
 		"code_challenge_methods_supported":               []string{"S256"},
 		"authorization_response_iss_parameter_supported": true,

@@ -20,12 +20,17 @@ func (s *AuthServer) token(w http.ResponseWriter, r *http.Request) {
 		fail(w, problem)
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{
+	body := map[string]any{
 		"access_token": s.Issue(claims),
 		"token_type":   "Bearer",
 		"expires_in":   int(s.options.Life.Seconds()),
 		"scope":        strings.Join(scopes, " "),
-	})
+	}
+	if r.PostForm.Get("grant_type") == grantExchange {
+		body["issued_token_type"] = typeAccessToken
+		delete(body, "expires_in") // the token may end earlier, with the subject's
+	}
+	answer(w, http.StatusOK, body)
 }
 
 // decide decides on a token request and returns what the token will hold.
@@ -36,15 +41,18 @@ func (s *AuthServer) decide(r *http.Request) (claims map[string]any, scopes []st
 		return nil, nil, problem
 	}
 	kind := form.Get("grant_type")
-	if !slices.Contains([]string{grantCode, grantClient}, kind) {
-		return nil, nil, badRequest("unsupported_grant_type", "grant_type must be "+grantCode+" or "+grantClient)
+	if !slices.Contains(grants, kind) {
+		return nil, nil, badRequest("unsupported_grant_type", "grant_type must be one of "+strings.Join(grants, ", "))
 	}
-	if !slices.Contains(known.GrantTypes, kind) || kind == grantClient && known.Secret == "" {
+	if !slices.Contains(known.GrantTypes, kind) || kind != grantCode && known.Secret == "" {
 		return nil, nil, badRequest("unauthorized_client", "the client is not registered for this grant")
 	}
 	resource, problem := target(form["resource"])
 	if problem.present() {
 		return nil, nil, problem
+	}
+	if kind == grantExchange {
+		return s.exchange(form, known.ID, resource)
 	}
 	subject := known.ID // RFC 9068, section 2.2: the client itself, without a resource owner
 	if kind == grantCode {

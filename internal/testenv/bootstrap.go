@@ -179,9 +179,13 @@ func (b *Bootstrap) ServerCluster() string {
 // Endpoint is where a cluster of one endpoint leads, inside Whole; nil if
 // there is no such cluster.
 func (b *Bootstrap) Endpoint(cluster string) *corev3.SocketAddress {
+	return b.address(cluster).GetSocketAddress()
+}
+
+func (b *Bootstrap) address(cluster string) *corev3.Address {
 	for _, locality := range b.Cluster(cluster).GetLoadAssignment().GetEndpoints() {
 		for _, endpoint := range locality.GetLbEndpoints() {
-			return endpoint.GetEndpoint().GetAddress().GetSocketAddress()
+			return endpoint.GetEndpoint().GetAddress()
 		}
 	}
 	return nil

@@ -27,6 +27,9 @@ type EnvoyOptions struct {
 	// Replicas are further doorwards, host:port each, beside the first.
 	Replicas []string
 
+	// Egress makes the shipped sidecar.yaml the configuration, with these addresses.
+	Egress *EgressOptions
+
 	// Config is a configuration of the shape of the shipped one, as a mesh makes
 	// it; nil is the shipped one.
 	Config []byte
@@ -80,7 +83,10 @@ func StartEnvoy(ctx context.Context, o EnvoyOptions) (*Envoy, error) {
 // config is the configuration with the addresses of this run.
 func (o EnvoyOptions) config() ([]byte, error) {
 	text := o.Config
-	if text == nil {
+	switch {
+	case text == nil && o.Egress != nil:
+		text = envoy.Sidecar()
+	case text == nil:
 		text = envoy.Bootstrap()
 	}
 	b, err := ParseBootstrap(text)
@@ -107,6 +113,11 @@ func (o EnvoyOptions) config() ([]byte, error) {
 	}
 	if err := b.addReplicas(o.Replicas); err != nil {
 		return nil, err
+	}
+	if o.Egress != nil {
+		if err := o.Egress.point(b); err != nil {
+			return nil, err
+		}
 	}
 	for _, address := range []string{o.Listen, o.Admin} {
 		if err := mustBeFree(address); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"sync"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -13,29 +12,29 @@ import (
 type MCPServerOptions struct {
 	Listen   string // host:port; "" is a free port on 127.0.0.1
 	Sessions bool   // the wire before 2026-07-28: sessions, and GET opens an event stream
+
+	// API is the origin of an API that two more tools call: forward_token, as no server
+	// may, and forward_handle. Egress is the host:port of the proxy for their requests.
+	// "" leaves these tools out.
+	API, Egress string
 }
 
 // MCPServer is an MCP server (Streamable HTTP, at every path) that trusts
 // every client, as servers behind doorward do. It keeps each request, so that a
-// test can see what arrived. Its tools: whoami, echo, forecast.
+// test can see what arrived. Its tools: whoami, echo, forecast, and with an API
+// forward_token and forward_handle.
 type MCPServer struct {
+	seenRequests
+
 	server *httpServer
-
-	mu   sync.Mutex
-	seen []ReceivedRequest
-}
-
-// ReceivedRequest is one request as it arrived at the MCP server.
-type ReceivedRequest struct {
-	Method string
-	Host   string
-	URL    string      // path and query, byte for byte
-	Header http.Header // a copy; without Host, which Go keeps apart
 }
 
 // StartMCPServer serves on loopback until Close.
 func StartMCPServer(o MCPServerOptions) (*MCPServer, error) {
 	tools := newTools()
+	if o.API != "" {
+		addAPITools(tools, o)
+	}
 	handler := mcp.NewStreamableHTTPHandler(
 		func(*http.Request) *mcp.Server { return tools },
 		&mcp.StreamableHTTPOptions{
@@ -58,29 +57,6 @@ func (s *MCPServer) Address() string { return s.server.address }
 
 // Close ends the server and its connections.
 func (s *MCPServer) Close() error { return s.server.close() }
-
-// Requests are those that arrived since the start, or since the last Forget.
-func (s *MCPServer) Requests() []ReceivedRequest {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]ReceivedRequest(nil), s.seen...)
-}
-
-// Forget empties the list of requests.
-func (s *MCPServer) Forget() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.seen = nil
-}
-
-func (s *MCPServer) remember(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		s.seen = append(s.seen, ReceivedRequest{r.Method, r.Host, r.RequestURI, r.Header.Clone()})
-		s.mu.Unlock()
-		next.ServeHTTP(w, r)
-	})
-}
 
 // Identity is the answer of the tool whoami: the caller, as the headers from
 // doorward name it.

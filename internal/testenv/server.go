@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"time"
 )
@@ -22,6 +23,10 @@ func serve(address string, handler http.Handler) (*httpServer, error) {
 	if err != nil {
 		return nil, err
 	}
+	return serveOn(listener, handler), nil
+}
+
+func serveOn(listener net.Listener, handler http.Handler) *httpServer {
 	s := &httpServer{
 		address: listener.Addr().String(),
 		server: &http.Server{
@@ -35,7 +40,7 @@ func serve(address string, handler http.Handler) (*httpServer, error) {
 		s.failure = s.server.Serve(listener)
 		close(s.ended)
 	}()
-	return s, nil
+	return s
 }
 
 func (s *httpServer) url() string { return "http://" + s.address }
