@@ -162,7 +162,7 @@ func TestTheNamesHaveTheVersions(t *testing.T) {
 
 // TestTheClientsHaveTheVersions that are installed.
 func TestTheClientsHaveTheVersions(t *testing.T) {
-	names := []string{nameInspector, nameConformance, nameEverything}
+	names := []string{nameInspector, nameConformance, nameEverything, nameFastMCP, nameGoSDK}
 	for _, c := range clients {
 		names = append(names, c.name)
 	}
@@ -170,6 +170,9 @@ func TestTheClientsHaveTheVersions(t *testing.T) {
 		"sdks/package.json":     `"@modelcontextprotocol/[a-z-]+": "(\S+)"`,
 		"sdks/requirements.txt": `(?m)^mcp==(\S+)`,
 		"../../go.mod":          `modelcontextprotocol/go-sdk v(\S+)`,
+
+		"upstream/go.mod":           `modelcontextprotocol/go-sdk v(\S+)`,
+		"upstream/requirements.txt": `(?m)^fastmcp==(\S+)`,
 	} {
 		text, err := os.ReadFile(file)
 		if err != nil {

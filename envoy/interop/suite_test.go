@@ -105,6 +105,7 @@ const (
 	suiteReaders  = "readers"
 	suiteMessages = "messages"
 	suiteSDKs     = "sdks"
+	suiteUpstream = "upstream"
 
 	suiteConformance = "conformance"
 	suiteBrowser     = "browser"
@@ -116,6 +117,9 @@ const (
 	nameKeycloak = "Keycloak 26.7.3"
 	nameZitadel  = "zitadel/oidc 3.51.17"
 	nameSpring   = "Spring Authorization Server, Boot 4.1.0"
+
+	nameFastMCP = "FastMCP 4.1.6"
+	nameGoSDK   = "go-sdk 1.8.0"
 
 	nameInspector   = "Inspector 2.12.0"
 	nameConformance = "Conformance suite 0.2.0-alpha.12"
@@ -146,6 +150,7 @@ func (o options) suites() ([]*suite, error) {
 		{suiteKeycloak, keycloakSuite},
 		{suiteZitadel, zitadelSuite},
 		{suiteSpring, springSuite},
+		{suiteUpstream, upstreamSuite},
 		{suiteSDKs, sdksSuite},
 		{suiteConformance, conformanceSuite},
 		{suiteBrowser, browserSuite},

@@ -26,6 +26,7 @@ import (
 const (
 	callback = "http://127.0.0.1:9/callback"
 	api      = "https://api.example.com"
+	server   = "295000000000000009" // the project of another MCP server
 )
 
 func main() {
@@ -80,10 +81,10 @@ func (m *memory) ClientCredentialsTokenRequest(_ context.Context, id string, sco
 	return &oidc.JWTTokenRequest{Subject: id, Audience: audience(id, scopes), Scopes: scopes}, nil
 }
 
-// ValidateTokenExchangeRequest allows each client to exchange the token of a user for one API, which the example
-// allows administrators alone.
+// ValidateTokenExchangeRequest allows each client to exchange the token of a user for one API or one MCP server, which
+// the example allows administrators alone.
 func (m *memory) ValidateTokenExchangeRequest(_ context.Context, r op.TokenExchangeRequest) error {
-	if !slices.Equal(r.GetAudience(), []string{api}) {
+	if audience := r.GetAudience(); len(audience) != 1 || audience[0] != api && audience[0] != server {
 		return oidc.ErrInvalidTarget()
 	}
 	return nil
