@@ -29,6 +29,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/doorward/doorward/internal/testenv"
+	"github.com/doorward/doorward/internal/testenv/jwttest"
 )
 
 const sidecarFile = "sidecar.yaml"
@@ -334,6 +335,46 @@ func TestBodiesOnTheWayOut(t *testing.T) {
 		}
 		if got := check.GetContextExtensions()["destination"]; got != "api.example.com" {
 			t.Errorf("%s: the Check names %q", row.intent, got)
+		}
+	}
+}
+
+// A body in pieces is sent to doorward for every method with which it would not notice
+// that one is missing.
+func TestBodiesInPiecesAreNotHidden(t *testing.T) {
+	w := startWayOut(t, "api.example.com")
+	for _, method := range []string{"GET", "DELETE", "OPTIONS", "POST", "PUT", "PATCH"} {
+		streams := method[0] == 'P'
+		got := w.send(t, method+" /v1/uploads HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n"+
+			"Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n")
+		if reached := w.reached(); got != 200 || len(reached) != 1 || len(reached[0].TransferEncoding) != 1 {
+			t.Errorf("%s: status %d", method, got)
+		}
+		check, _ := w.checks.last()
+		if body := string(check.GetRequest().GetHttp().GetRawBody()); (body == "") != streams || !streams && body != "body" {
+			t.Errorf("%s: doorward gets %q", method, body)
+		}
+	}
+}
+
+// What Envoy itself would write into x-envoy-auth-partial-body is not shown to doorward
+// where a server writes it, and does not leave.
+func TestTheHeaderThatNoCheckHasDoesNotLeave(t *testing.T) {
+	testenv.RequireEnvoy(t)
+	key := jwttest.NewKey("ES256", "key-1")
+	l, w := newLeaving(t, key), &wayOut{}
+	w.start(t, "api.example.com", l.server())
+	for _, name := range []string{"X-Envoy-Auth-Partial-Body", "x-mcp-auth-", "X_mcp_auth_"} {
+		got := w.send(t, fetching("/v1", "Host: api.example.com", name+": Bearer t"))
+		for _, r := range w.reached() {
+			for left := range r.Header {
+				if strings.EqualFold(left, name) {
+					t.Errorf("%s left", name)
+				}
+			}
+		}
+		if got != 200 {
+			t.Errorf("%s: status %d", name, got)
 		}
 	}
 }

@@ -116,6 +116,7 @@ func startLeaving(t *testing.T, l *leaving, behind *upstream, edits ...edit) *en
 			b.Authz.WithRequestBody = &authzv3.BufferSettings{MaxRequestBytes: 1 << 20, PackAsBytes: true, AllowPartialMessage: true}
 			b.Listener.PerConnectionBufferLimitBytes = wrapperspb.UInt32(2 << 20)
 			b.Cluster("doorward").HealthChecks = nil
+			b.Authz.DecoderHeaderMutationRules.DisallowExpression = nil // as the listener egress has none
 			for _, change := range edits {
 				change(b)
 			}

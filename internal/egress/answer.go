@@ -11,10 +11,12 @@ import (
 	"github.com/doorward/doorward/internal/redact"
 )
 
-// ownHeaders are the headers that an inbound allow can set. They never leave a server.
+// ownHeaders never leave a server: the headers that an inbound allow can set, and the one of
+// the server that Envoy shows to no Check.
 var ownHeaders = []string{
 	checkwire.Reserved + "issuer", checkwire.Reserved + "subject", checkwire.Reserved + "client",
 	checkwire.Reserved + "scope", checkwire.Reserved + "expires", handleHeader, checkwire.Reserved + "assertion",
+	"x-envoy-auth-partial-body",
 }
 
 // credentialHeaders are those in which a request can hold a credential for its
