@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -92,6 +91,12 @@ func (m *middle) byBaggage(c caller) []step {
 				user: machine, tool: "traced", baggage: m.forged("team=red", "%78-MCP-auth_handle=a,x-mcp-auth-handle = "),
 			}),
 		},
+		{
+			name: "a token too long for a handle, and that of alice", wanted: refusedExchange,
+			do: m.calls(c, "a call with a token too long for a handle, and the handle of alice in its own baggage", attempt{
+				user: wordy, tool: "traced", baggage: m.forged("team=red," + handleName + "="),
+			}),
+		},
 		m.fills(c, c.members-1, 1, c.filled),
 		m.fills(c, c.members, 1, refusedExchange),
 		m.fills(c, 1, 4100, c.long),
@@ -116,24 +121,6 @@ func (m *middle) fills(c caller, members, size int, wanted string) step {
 		name: fmt.Sprintf("baggage of %d bytes, members: %d", len(line), members), wanted: wanted,
 		do: m.calls(c, intent, attempt{user: alice, tool: "traced", baggage: own(line)}),
 	}
-}
-
-// user gets a token for the MCP server.
-type user func(context.Context, *middle) (string, error)
-
-func alice(ctx context.Context, m *middle) (string, error) {
-	got, err := login{
-		authorize: m.service.issuer + "/auth", token: m.service.issuer + "/oauth/token", client: "app",
-		scope: "openid " + projectScope, resource: m.service.resource,
-	}.run(ctx)
-	return got.Access, err
-}
-
-func machine(ctx context.Context, m *middle) (string, error) { return m.machine(ctx, projectScope) }
-
-func (m *middle) machine(ctx context.Context, scope string) (string, error) {
-	got, err := ask(ctx, m.service.issuer+"/oauth/token", "svc", "grant_type", "client_credentials", "scope", scope)
-	return got.Access, err
 }
 
 // attempt is a call of a tool.
@@ -261,86 +248,6 @@ func (m *middle) forwards(c caller, intent string, send headers) func(context.Co
 		}
 		return outcome{got: text, words: []string{c.name, intent, text}}, nil
 	}
-}
-
-// callTool calls a tool of the MCP server through Envoy, and returns its text.
-func (m *middle) callTool(
-	ctx context.Context, at, token string, header http.Header, tool string, arguments map[string]any,
-) (string, error) {
-	answer, _, err := m.post(ctx, at, token, header, map[string]any{
-		"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": map[string]any{"name": tool, "arguments": arguments},
-	})
-	if err != nil {
-		return "", err
-	}
-	var result struct {
-		Result struct {
-			Content []struct {
-				Text string `json:"text"`
-			} `json:"content"`
-			IsError bool `json:"isError"`
-		} `json:"result"`
-	}
-	if err := json.Unmarshal(answer, &result); err != nil {
-		return "", fmt.Errorf("%s: %w", answer, err)
-	}
-	if len(result.Result.Content) == 0 || result.Result.IsError {
-		return "", fmt.Errorf("the tool %s: %s", tool, answer)
-	}
-	return result.Result.Content[0].Text, nil
-}
-
-// session opens one, as a user.
-func (m *middle) session(ctx context.Context, opens user) (string, error) {
-	token, err := opens(ctx, m)
-	if err != nil {
-		return "", err
-	}
-	_, session, err := m.post(ctx, m.service.resource, token, nil, map[string]any{
-		"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": map[string]any{
-			"protocolVersion": "2025-11-25", "capabilities": map[string]any{},
-			"clientInfo": map[string]any{"name": "interop", "version": "1"},
-		},
-	})
-	if err == nil && session == "" {
-		err = errors.New("the server opened no session")
-	}
-	if err != nil {
-		return "", err
-	}
-	_, _, err = m.post(ctx, m.service.resource, token, http.Header{"Mcp-Session-Id": {session}}, map[string]any{
-		"jsonrpc": "2.0", "method": "notifications/initialized",
-	})
-	return session, err
-}
-
-func (m *middle) post(
-	ctx context.Context, at, token string, header http.Header, message map[string]any,
-) (answer []byte, session string, err error) {
-	text, err := json.Marshal(message)
-	if err != nil {
-		return nil, "", err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, at, strings.NewReader(string(text)))
-	if err != nil {
-		return nil, "", err
-	}
-	for name, values := range header {
-		request.Header[name] = values
-	}
-	request.Header.Set("Authorization", "Bearer "+token)
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Accept", "application/json, text/event-stream")
-	response, err := m.service.client.Do(request)
-	if err != nil {
-		return nil, "", err
-	}
-	defer func() { _ = response.Body.Close() }()
-	answer, err = io.ReadAll(response.Body)
-	if err == nil && response.StatusCode >= 300 {
-		err = fmt.Errorf("%s: %.300s", response.Status, answer)
-	}
-	return answer, response.Header.Get("Mcp-Session-Id"), err
 }
 
 // handle is one of alice's, as it arrives at the MCP server.
