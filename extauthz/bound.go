@@ -24,17 +24,22 @@ const (
 	maxAudience = 256 // values of aud that a policy is asked about
 )
 
-// bindings are the resources by what binds a token to them beside aud.
+// bindings are the resources by what binds a token to them beside aud, and by name.
 type bindings struct {
 	clients   map[string][]*resource.Resource // by client
 	dedicated map[string][]*resource.Resource // by a dedicated issuer's ID
 	templates []*resource.Resource            // with a dedicated issuer that is a template or has a trust domain
+	names     map[string]*resource.Resource   // by name, patterns too
 }
 
 // bindings makes the index of a State.
 func (state *State) bindings() bindings {
-	all := bindings{clients: map[string][]*resource.Resource{}, dedicated: map[string][]*resource.Resource{}}
+	all := bindings{
+		clients: map[string][]*resource.Resource{}, dedicated: map[string][]*resource.Resource{},
+		names: map[string]*resource.Resource{},
+	}
 	for _, res := range state.Resources.All() {
+		all.names[res.Name] = res
 		for _, client := range res.Clients {
 			all.clients[client] = append(all.clients[client], res)
 		}

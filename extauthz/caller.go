@@ -29,12 +29,11 @@ func (s *Server) Caller(name string) *Caller {
 	if state == nil {
 		return nil
 	}
-	for _, res := range state.Resources.All() {
-		if res.Name == name {
-			return &Caller{Resource: res, server: s, state: state}
-		}
+	res := state.binds().names[name]
+	if res == nil {
+		return nil
 	}
-	return nil
+	return &Caller{Resource: res, server: s, state: state}
 }
 
 // Verify verifies a token that was issued for the caller's resource, as a Check does

@@ -103,6 +103,9 @@ func (v *verdict) denialBody() []byte {
 	switch v.reason {
 	case reason.Passthrough:
 		description = "A token that was issued for an MCP server does not leave it"
+		if v.isUnread {
+			description = "A request that cannot be searched for tokens does not leave an MCP server"
+		}
 	case reason.PolicyDenied:
 		code = v.decision.Code
 	default: // the description is for both directions

@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"context"
 	"strings"
 
 	"github.com/doorward/doorward/extauthz/reason"
@@ -8,7 +9,7 @@ import (
 )
 
 // findCaller finds whose server calls, by the listener and by the certificate of the peer.
-func (c *check) findCaller(address string) *verdict {
+func (c *check) findCaller(ctx context.Context, address string) *verdict {
 	callers, isOpen := c.state.Listeners[address]
 	name, known := callers.Resource, callers.Resource != ""
 	if !known {
@@ -17,6 +18,8 @@ func (c *check) findCaller(address string) *verdict {
 	switch {
 	case !isOpen:
 		return refuse(reason.Misconfigured, "the listener is no longer configured")
+	case !callers.accepts(ctx):
+		return refuse(reason.Misconfigured, "the Envoy that asks is no longer one of peers")
 	case !known && c.req.principal == "":
 		return refuse(reason.Misconfigured, "Envoy names no source.principal: the caller is not known")
 	case !known:

@@ -82,11 +82,14 @@ func (v *verdict) advice() string {
 			return "the server passes on the token that it received, or another one of a resource: have it send " +
 				"the header x-mcp-auth-handle of the request that it works for instead, and configure token: " +
 				"exchange for this destination"
-		case v.place == "body":
+		case v.isUnread && v.place == "body":
 			return "the body cannot be searched: have Envoy send it with with_request_body, or write unread_body: " +
 				"allow for this destination if it streams, and know that a token in the body then leaves"
 		}
 		return "the server sends what may leave it under no destination: see cause and place"
+	case reason.InsufficientScope:
+		return "the token in the handle lacks a scope that is needed now: compare the scopes of the resource, and " +
+			"what rules need, with those in force when the token came in"
 	case reason.ExchangeRefused:
 		if v.claims == nil {
 			return "the server has to send the header x-mcp-auth-handle of the request that it works for, once and " +

@@ -57,7 +57,7 @@ func (r *request) parts(body string) iter.Seq[tokensearch.Part] {
 			}
 		}
 		for _, header := range r.headers {
-			if header.Name == handleHeader || strings.HasPrefix(header.Name, ":") {
+			if header.Name == handleHeader || r.isPart(header) {
 				continue
 			}
 			if !yield(tokensearch.Part{Kind: tokensearch.HeaderName, Value: header.Name}) ||
@@ -66,6 +66,20 @@ func (r *request) parts(body string) iter.Seq[tokensearch.Part] {
 			}
 		}
 	}
+}
+
+// isPart reports a pseudo-header whose value is a part of its own.
+func (r *request) isPart(header checkwire.Header) bool {
+	switch header.Name {
+	case ":authority":
+		return header.Value == r.authority
+	case ":method":
+		return header.Value == r.method
+	case ":path":
+		path, rawQuery, _ := strings.Cut(header.Value, "?")
+		return path == r.path && rawQuery == r.rawQuery
+	}
+	return false
 }
 
 // Attribute implements [policy.Request].

@@ -13,7 +13,9 @@ import (
 // resource that it is for.
 func (c *check) examine(ctx context.Context, candidate tokensearch.Candidate, err error) *verdict {
 	if err != nil {
-		return c.refuse(reason.Passthrough, "the request was not searched to its end: "+err.Error())
+		v := c.refuse(reason.Passthrough, "the request was not searched to its end: "+err.Error())
+		v.isUnread = true
+		return v
 	}
 	if c.state.isAssertion(candidate) {
 		return c.found(candidate, "it is an assertion, which is for its server alone")
@@ -58,7 +60,7 @@ func (c *check) unread() *verdict {
 	message := tokensearch.Message{Method: c.req.method, Headers: c.req.headers.Values, Body: c.req.body}
 	if why := tokensearch.Unread(message); why != "" && !allowed {
 		v := c.refuse(reason.Passthrough, why)
-		v.place = "body"
+		v.place, v.isUnread = "body", true
 		return v
 	}
 	if c.removesCredentials() && c.req.hidesToken() {

@@ -155,7 +155,7 @@ type check struct {
 
 // run takes the steps of a Check. The first reason that applies is the answer.
 func (c *check) run(ctx context.Context, address string) *verdict {
-	if refusal := c.findCaller(address); refusal != nil {
+	if refusal := c.findCaller(ctx, address); refusal != nil {
 		return refusal
 	}
 	if refusal := c.findDestination(); refusal != nil {

@@ -1,8 +1,15 @@
 package egress
 
 import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"slices"
 	"strings"
 	"time"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
 
 	"github.com/doorward/doorward/internal/assertion"
 	"github.com/doorward/doorward/internal/decisionlog"
@@ -40,6 +47,35 @@ type State struct {
 type Callers struct {
 	Resource   string
 	Principals map[string]string
+	Peers      []string // URIs of certificates with which an Envoy may ask; nil: any Envoy, as on a Unix socket
+}
+
+var errPeer = errors.New("the certificate of the client has no URI that is one of peers")
+
+// CheckPeer accepts a connection whose client has a certificate, which is verified, with
+// one of the URIs of Peers and no other (SPIFFE X509-SVID, section 2).
+func (all Callers) CheckPeer(connection tls.ConnectionState) error {
+	if len(connection.PeerCertificates) == 0 {
+		return errPeer
+	}
+	uris := connection.PeerCertificates[0].URIs
+	if len(uris) != 1 || !slices.Contains(all.Peers, uris[0].String()) {
+		return errPeer
+	}
+	return nil
+}
+
+// accepts reports whether the Envoy that asks may ask now: a connection outlives a reload.
+func (all Callers) accepts(ctx context.Context) bool {
+	if len(all.Peers) == 0 {
+		return true
+	}
+	asking, hasPeer := peer.FromContext(ctx)
+	if !hasPeer {
+		return false
+	}
+	info, isTLS := asking.AuthInfo.(credentials.TLSInfo)
+	return isTLS && all.CheckPeer(info.State) == nil
 }
 
 func (state *State) now() time.Time {

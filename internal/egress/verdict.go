@@ -21,6 +21,7 @@ type verdict struct {
 	access   string                   // the token for the destination, where one was obtained
 
 	place    string            // where a token is in the request
+	isUnread bool              // a part of the request could not be searched
 	tokenFor []string          // names of the resources that it is for
 	cause    string            // for the log alone; holds nothing of a token
 	issuer   string            // of the configuration, of the handle's token

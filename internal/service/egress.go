@@ -3,10 +3,8 @@ package service
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strings"
 	"time"
 
@@ -82,7 +80,7 @@ func (s *Service) activateEgress(ctx context.Context, next *Revision, inbound *e
 		state.Destinations, state.CheckTimeout = e.Destinations, e.CheckTimeout
 		state.Observe, state.AllowUnknown, state.AllowUnreadBody = e.Observe, e.AllowUnknown, e.AllowUnreadBody
 		for _, l := range e.Listeners {
-			state.Listeners[l.Listen] = egress.Callers{Resource: l.Resource, Principals: l.Callers}
+			state.Listeners[l.Listen] = callersAt(l)
 		}
 	}
 	for address, offered := range next.fromFiles.egressTLS { // a start alone decides which ports there are
@@ -107,7 +105,7 @@ func readEgressTLS(cfg *config.Config, files *snapshot.Snapshot) (map[string]*tl
 			return nil, err
 		}
 		if offered != nil {
-			offered.VerifyConnection = isPeer(l.Peers)
+			offered.VerifyConnection = callersAt(l).CheckPeer
 			offered.SessionTicketsDisabled = true // each connection shows its certificate
 			all[l.Listen] = offered
 		}
@@ -115,21 +113,9 @@ func readEgressTLS(cfg *config.Config, files *snapshot.Snapshot) (map[string]*tl
 	return all, nil
 }
 
-var errPeer = errors.New("the certificate of the client has no URI that is one of peers")
-
-// isPeer accepts a client whose certificate, which is verified, has one of these URIs and no
-// other (SPIFFE X509-SVID, section 2).
-func isPeer(peers []string) func(tls.ConnectionState) error {
-	return func(state tls.ConnectionState) error {
-		if len(state.PeerCertificates) == 0 {
-			return errPeer
-		}
-		uris := state.PeerCertificates[0].URIs
-		if len(uris) != 1 || !slices.Contains(peers, uris[0].String()) {
-			return errPeer
-		}
-		return nil
-	}
+// callersAt is who may ask at a listener, and whose server then calls.
+func callersAt(l config.EgressListener) egress.Callers {
+	return egress.Callers{Resource: l.Resource, Principals: l.Callers, Peers: l.Peers}
 }
 
 // egressListener is an open port and what serves it.

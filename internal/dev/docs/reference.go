@@ -183,8 +183,8 @@ func writeHeaders(page *bytes.Buffer) {
 	page.WriteString(quoted(`## Headers and metadata
 
 Set on an allowed request, each where the token has the claim, percent-encoded outside of visible ASCII:
-'x-mcp-auth-issuer', 'x-mcp-auth-subject', 'x-mcp-auth-client', 'x-mcp-auth-scope'; also the headers of the policy. Where
-configured, 'x-mcp-auth-assertion', and 'x-mcp-auth-handle' or a member of 'baggage' with this name.
+'x-mcp-auth-issuer', 'x-mcp-auth-subject', 'x-mcp-auth-client', 'x-mcp-auth-scope'; also the headers of the policy.
+Where configured, 'x-mcp-auth-assertion', and 'x-mcp-auth-handle' or a member of 'baggage' with this name.
 
 Removed from it: 'authorization', 'dpop', 'access_token' and 'access-token' in the query, and every other header that a
 server could take for one of those that are set.
