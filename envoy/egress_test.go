@@ -382,7 +382,7 @@ func TestTheHeaderThatNoCheckHasDoesNotLeave(t *testing.T) {
 // The answer may remove and set credentials, and nothing that selects a route.
 func TestMutationsOnTheWayOut(t *testing.T) {
 	w := startWayOut(t, "api.example.com")
-	ours := []string{"authorization", "proxy-authorization", "dpop", "cookie", "baggage", "x-mcp-auth-handle", "x_mcp_auth_subject", "x.mcp.auth.assertion"}
+	ours := []string{"authorization", "proxy-authorization", "proxy_authorization", "dpop", "cookie", "baggage", "x-mcp-auth-handle", "x_mcp_auth_subject", "x.mcp.auth.assertion"}
 	answer := func(remove []string, set ...string) *authv3.CheckResponse {
 		ok := &authv3.OkHttpResponse{HeadersToRemove: remove, QueryParametersToRemove: []string{"access_token"}}
 		for _, name := range set {

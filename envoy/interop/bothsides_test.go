@@ -59,7 +59,7 @@ func (s *service) goesOut(ctx context.Context, token string) (outcome, error) {
 			}
 			// As the listener egress of the shipped file has it.
 			rules := b.Authz.GetDecoderHeaderMutationRules()
-			rules.GetAllowExpression().Regex = "^(authorization|proxy-authorization|dpop|cookie|baggage|x[^a-z0-9]mcp[^a-z0-9]auth[^a-z0-9].*|x-envoy-auth-partial-body)$"
+			rules.GetAllowExpression().Regex = "^(authorization|proxy[^a-z0-9]authorization|dpop|cookie|baggage|x[^a-z0-9]mcp[^a-z0-9]auth[^a-z0-9].*|x-envoy-auth-partial-body)$"
 			rules.DisallowExpression = nil
 			return testenv.WithLongTimeouts(b)
 		},

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -53,9 +52,9 @@ func entriesOf(cfg *config.Config) []entryOptions {
 	}
 	var all []entryOptions
 	for _, d := range cfg.Egress.Destinations.All() {
-		at := strings.Join([]string{d.Host, strings.Join(d.Paths, " "), strings.Join(d.From, " ")}, "\n")
+		at := fmt.Sprintf("%q %q %q", d.Host, d.Paths, d.From) // a name can have spaces
 		for i := range d.Exchange {
-			all = append(all, entryOptions{at + "\n" + d.Exchange[i].Issuer, &d.Exchange[i]})
+			all = append(all, entryOptions{at + d.Exchange[i].Issuer, &d.Exchange[i]})
 		}
 		if d.Token == destination.ClientCredentials {
 			all = append(all, entryOptions{at, &d.ClientCredentials})

@@ -1,12 +1,15 @@
 package service
 
 import (
+	"crypto/rand"
 	"os"
 	"strings"
 	"testing"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/doorward/doorward/internal/handle"
 )
 
 // sent is the answer to a request that the server sends to a host.
@@ -76,4 +79,28 @@ func TestEgress(t *testing.T) {
 	f.configure(t, strings.Replace(rules, "egress:\n", "egress:\n  mode: observe\n", 1))
 	r.again(t)
 	look("observed", socket, "api.example.com", ours, "passthrough", 0)
+}
+
+// TestEachEntryHasItsOwnSource, also where the names of two resources read as a list.
+func TestEachEntryHasItsOwnSource(t *testing.T) {
+	f := newFolder(t)
+	key := make([]byte, handle.KeyBytes)
+	_, _ = rand.Read(key)
+	f.write(t, "handle.key", string(key))
+	f.write(t, "secret", "a secret of a client")
+	destination := func(from, scope string) string {
+		return "  - host: api.example.com\n    from: [" + from + "]\n    token: exchange\n    exchange:\n    - {issuer: \"https://as.example.com\", " +
+			"resource: \"https://api.example.com\", scope: [" + scope + "], client_id: doorward, client_secret_file: secret}\n"
+	}
+	f.configure(t, "- {resource: \"https://mcp.example.com/a\", name: a}\n- {resource: \"https://mcp.example.com/b\", name: b}\n"+
+		"- {resource: \"https://mcp.example.com/both\", name: \"a b\"}\n"+
+		"egress:\n  listeners: [{listen: \"unix://"+f.path("egress.sock")+"\", resource: example}]\n  handle: {key_files: [handle.key]}\n"+
+		"  destinations:\n"+destination("a, b", "read")+destination("\"a b\"", "write"))
+	r := begin(t, f.path("doorward.yaml"))
+	running := r.exchanges.inForce()
+	for _, o := range entriesOf(r.current.Load().Config) {
+		if !running[o.place].value.Entry().Equal(*o.entry) {
+			t.Errorf("the entry with scope %s has the source of another one", o.entry.Scope)
+		}
+	}
 }
