@@ -16,11 +16,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/doorward/doorward/extauthz"
 	"github.com/doorward/doorward/internal/testenv"
+	"github.com/doorward/doorward/internal/tracing"
 )
 
 const (
@@ -54,6 +56,7 @@ func claims(changes ...map[string]any) map[string]any {
 type environment struct {
 	envoy    *testenv.Envoy
 	doorward *extauthz.Server
+	tracer   *tracing.Tracer    // of doorward; nil where the environment names no collector
 	address  string             // of doorward
 	log      *testenv.LogBuffer // doorward's own
 	leave    func()             // stops doorward, as a crash would
@@ -92,7 +95,8 @@ func startDoorward(t *testing.T) *environment {
 	h := &environment{log: &testenv.LogBuffer{}}
 	log := slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
-	if h.doorward, err = extauthz.New(extauthz.Options{Log: log}); err != nil {
+	h.tracer = tracing.New(tracing.Options{Log: log, Registry: prometheus.NewRegistry()})
+	if h.doorward, err = extauthz.New(extauthz.Options{Log: log, Tracer: h.tracer}); err != nil {
 		t.Fatal(err)
 	}
 	listener, err := testenv.Listen("")

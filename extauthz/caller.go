@@ -68,7 +68,7 @@ func (c *Caller) Decide(
 	defer cancel()
 	start := time.Now()
 	decision, found, err := c.state.Policy.For(c.Resource.Name).DecideEgress(ctx, c.input(request, to))
-	c.server.metrics.countDecision(c.Resource.Name, found, time.Since(start))
+	c.server.countDecision(ctx, c.Resource.Name, found, start, err)
 	if err != nil {
 		return policy.Decision{}, reason.PolicyError, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/internal/mcp"
 	"github.com/doorward/doorward/internal/policy"
+	"github.com/doorward/doorward/internal/tracing"
 )
 
 // decide returns the verdict of the policy, which may be cached.
@@ -26,6 +27,7 @@ func (s *Server) decide(
 	if cacheable {
 		if v := known.cachedVerdict(key, state.Verifier); v != nil {
 			s.metrics.decisions.hit.Inc()
+			req.remembered = tracing.RememberedAnswer
 			return v
 		}
 	}
@@ -114,7 +116,7 @@ func (s *Server) decideMembers(
 		in.Fixed = state.fixed(v)
 		start := time.Now()
 		decision, found, err := evaluator.Decide(ctx, in)
-		s.metrics.countDecision(v.resource.Name, found, time.Since(start))
+		s.countDecision(ctx, v.resource.Name, found, start, err)
 		if err != nil {
 			return policy.Decision{}, err
 		}
@@ -128,6 +130,17 @@ func (s *Server) decideMembers(
 		}
 	}
 	return all, nil
+}
+
+// countDecision counts a decision that was asked for at start, and makes a span of the
+// evaluation where there was one.
+func (s *Server) countDecision(
+	ctx context.Context, resource string, found policy.CacheResult, start time.Time, err error,
+) {
+	s.metrics.countDecision(resource, found, time.Since(start))
+	if found != policy.Remembered {
+		tracing.Record(ctx, tracing.Evaluation, start, err != nil)
+	}
 }
 
 func outcomeReason(outcome policy.Outcome) reason.Reason {

@@ -42,6 +42,7 @@ type request struct {
 
 	compact     string            // the token, once it is looked at; "" before
 	tokenDigest [sha256.Size]byte // of the token, once it is looked at; zero before
+	remembered  string            // one of tracing.Remembered; "" before the token is looked at
 
 	until time.Time // when the answer must be there
 	steps *steps    // nil: the steps are not recorded

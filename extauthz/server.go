@@ -22,6 +22,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,7 @@ import (
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/internal/checkgrpc"
 	"github.com/doorward/doorward/internal/checkwire"
+	"github.com/doorward/doorward/internal/tracing"
 )
 
 // Options are what a [Server] writes to. The zero Options are valid.
@@ -41,6 +43,8 @@ type Options struct {
 	Log *slog.Logger
 	// Registry exports the metrics of the Server. Nil: they are counted and not exported.
 	Registry prometheus.Registerer
+	// Tracer makes a span of each Check that is sampled. Nil: there are no spans.
+	Tracer *tracing.Tracer
 }
 
 // Server answers Checks. Make it with [New] and activate a [State] with
@@ -52,6 +56,7 @@ type Server struct {
 	metrics    *metrics
 	log        *denialLog
 	headerList headerList
+	tracer     *tracing.Tracer
 }
 
 // New makes a Server. It fails where options.Registry refuses the metrics, as
@@ -62,7 +67,7 @@ func New(options Options) (*Server, error) {
 	}
 	cache := newTokenCache()
 	own := prometheus.NewRegistry()
-	s := &Server{tokenCache: cache, metrics: newMetrics(own), log: newDenialLog(options.Log)}
+	s := &Server{tokenCache: cache, metrics: newMetrics(own), log: newDenialLog(options.Log), tracer: options.Tracer}
 	s.metrics.registerCache(cache)
 	if options.Registry != nil {
 		if err := options.Registry.Register(own); err != nil {
@@ -94,14 +99,17 @@ func (s *Server) answerTo(ctx context.Context, in incoming) (answer []byte) {
 	}
 	start := time.Now()
 	state := s.state.Load()
+	var span *tracing.Span
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.log.Panicked(fault)
 			s.metrics.countersFor(&verdict{}, &operation{}).checks.Inc()
 			answer = bareRefusal()
 			state.logPanic(start)
+			endSpan(span, &request{}, &verdict{})
 		}
 	}()
+	ctx, span = s.tracer.Begin(ctx, start)
 	req, v := s.decodeAndCheck(ctx, state, in, start)
 	answer = v.encoded
 	if answer == nil {
@@ -113,7 +121,17 @@ func (s *Server) answerTo(ctx context.Context, in incoming) (answer []byte) {
 		s.log.warnOfHeaderList(v)
 	}
 	state.logDecision(req, v, start)
+	if span != nil {
+		endSpan(span, req, v)
+	}
 	return answer
+}
+
+func endSpan(span *tracing.Span, req *request, v *verdict) {
+	span.End(tracing.Outcome{
+		Reason: v.reason.String(), Failed: v.status() == http.StatusServiceUnavailable,
+		Direction: "inbound", Resource: v.name(), Issuer: v.issuer, Remembered: req.remembered,
+	})
 }
 
 // decodeAndCheck decodes a Check and returns its request and verdict, neither of

@@ -12,6 +12,7 @@ import (
 	"github.com/maypok86/otter/v2/stats"
 
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/tracing"
 )
 
 // tokenCache keeps verified tokens, so that a signature is verified once and not
@@ -96,11 +97,12 @@ func (s *Server) verify(
 ) (*cachedToken, *token.Refusal) {
 	//nolint:gosec // read alone: a copy would cost as much as the digest
 	digest := sha256.Sum256(unsafe.Slice(unsafe.StringData(compact), len(compact)))
-	req.tokenDigest, req.compact = digest, compact
+	req.tokenDigest, req.compact, req.remembered = digest, compact, tracing.RememberedNone
 	if before, hit := s.tokenCache.tokens.GetIfPresent(digest); hit {
 		issuer, audienceOptional := state.issuerOf(req.target, before.claims)
 		if still, refusal := state.Verifier.Revalidate(before.claims, issuer, audienceOptional); still {
 			s.metrics.tokens.hit.Inc()
+			req.remembered = tracing.RememberedToken
 			if state.issuesAny && before.room < state.room(before.claims) { // cached before a reload
 				before = s.remember(state, digest, before.claims)
 			}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
+	"github.com/doorward/doorward/internal/tracing"
 )
 
 const (
@@ -33,9 +34,9 @@ const (
 //   - [reason.KeysUnavailable]: it is unknown whether there is such a key: the
 //     fetch failed, was refused by the rate limit or came too late, or too many
 //     callers wait already.
-func (s *Source) Find(ctx context.Context, kid *string, alg string) ([]*Key, reason.Reason) {
+func (s *Source) Find(ctx context.Context, kid *string, alg string) (keys []*Key, why reason.Reason) {
 	arrived := time.Now()
-	keys, why := s.lookup(arrived, kid, alg)
+	keys, why = s.lookup(arrived, kid, alg)
 	if why != reason.KeysUnavailable || s.static {
 		return keys, why
 	}
@@ -44,6 +45,7 @@ func (s *Source) Find(ctx context.Context, kid *string, alg string) ([]*Key, rea
 		return s.lookup(arrived, kid, alg) // a fetch may have ended since the first lookup
 	}
 	defer s.leave()
+	defer func() { tracing.Record(ctx, tracing.Keys, arrived, why == reason.KeysUnavailable) }()
 	for {
 		select {
 		case <-attempt:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/extauthz/token"
@@ -11,6 +12,7 @@ import (
 	"github.com/doorward/doorward/internal/checkwire"
 	"github.com/doorward/doorward/internal/destination"
 	"github.com/doorward/doorward/internal/exchange"
+	"github.com/doorward/doorward/internal/tracing"
 )
 
 // The header, and the member of baggage, that holds a handle.
@@ -122,7 +124,9 @@ func (c *check) obtain(ctx context.Context, who *user, v *verdict) *verdict {
 		if source := c.state.Sources[&c.to.ClientCredentials]; source == nil {
 			err = errNoSource
 		} else {
+			start := time.Now()
 			obtained, err = source.ClientCredentials(ctx, c.caller.Resource.Name)
+			tracing.Record(ctx, tracing.Exchange, start, err != nil)
 		}
 	default:
 		return v.refused(reason.Internal, "the destination has an unknown kind of token")
@@ -150,11 +154,14 @@ func (c *check) exchange(ctx context.Context, entry *exchange.Entry, who *user) 
 	if source == nil {
 		return exchange.Token{}, errNoSource
 	}
-	return source.Exchange(ctx, exchange.Subject{
+	start := time.Now()
+	obtained, err := source.Exchange(ctx, exchange.Subject{
 		Token: who.compact, Resource: c.caller.Resource.Name, Issuer: who.claims.Issuer,
 		Expiry: who.claims.Expiry, MayAct: who.claims.All["may_act"],
 		Assertion: func(audience string) (string, error) { return c.sign(who.claims, audience) },
 	})
+	tracing.Record(ctx, tracing.Exchange, start, err != nil)
+	return obtained, err
 }
 
 // sign makes the assertion about a user for another authorization server.

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,7 @@ import (
 	"github.com/doorward/doorward/internal/denials"
 	"github.com/doorward/doorward/internal/destination"
 	"github.com/doorward/doorward/internal/tokensearch"
+	"github.com/doorward/doorward/internal/tracing"
 )
 
 // Options are what a [Server] uses.
@@ -45,6 +47,8 @@ type Options struct {
 	Log *slog.Logger
 	// Registry exports the metrics. Nil: they are counted and not exported.
 	Registry prometheus.Registerer
+	// Tracer makes a span of each Check that is sampled. Nil: there are no spans.
+	Tracer *tracing.Tracer
 }
 
 // Server answers Checks of requests that leave. Make it with [New] and activate a
@@ -56,6 +60,7 @@ type Server struct {
 	log       *denials.Log
 	metrics   *metrics
 	endpoints endpoints
+	tracer    *tracing.Tracer
 }
 
 // New makes a Server. It fails where the registry refuses the metrics.
@@ -66,7 +71,7 @@ func New(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{inbound: o.Inbound, log: denials.New(o.Log), metrics: newMetrics()}
+	s := &Server{inbound: o.Inbound, log: denials.New(o.Log), metrics: newMetrics(), tracer: o.Tracer}
 	if o.Registry != nil {
 		if err := o.Registry.Register(s.metrics.registry); err != nil {
 			return nil, fmt.Errorf("egress: registering metrics: %w", err)
@@ -103,20 +108,31 @@ func (l *Listener) Answer(ctx context.Context, wire []byte) []byte {
 func (l *Listener) answer(ctx context.Context, in checkgrpc.Incoming) (answer []byte) {
 	s, start := l.server, time.Now()
 	state := s.state.Load()
+	var span *tracing.Span
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.log.Panicked(fault)
 			s.metrics.observe(&verdict{}, time.Since(start))
 			answer = (&verdict{}).answer(&request{})
 			state.logPanic(start)
+			endSpan(span, &verdict{})
 		}
 	}()
+	ctx, span = s.tracer.Begin(ctx, start)
 	req, v := l.decodeAndCheck(ctx, state, in, start)
 	answer = v.answer(req)
 	s.metrics.observe(v, time.Since(start))
 	s.write(req, v)
 	state.logDecision(req, v, start)
+	endSpan(span, v)
 	return answer
+}
+
+func endSpan(span *tracing.Span, v *verdict) {
+	span.End(tracing.Outcome{
+		Reason: v.reason.String(), Failed: v.status() == http.StatusServiceUnavailable, Observed: v.observed,
+		Direction: direction, Resource: v.resource, Issuer: v.issuer, Destination: v.destination(),
+	})
 }
 
 func (l *Listener) decodeAndCheck(

@@ -26,6 +26,7 @@ import (
 	"github.com/doorward/doorward/internal/config"
 	"github.com/doorward/doorward/internal/egress"
 	"github.com/doorward/doorward/internal/policy"
+	"github.com/doorward/doorward/internal/tracing"
 )
 
 // exitWithin is how long a stop may take from the signal on.
@@ -52,6 +53,7 @@ type Service struct {
 	registry  *prometheus.Registry
 	metrics   *metrics
 	checks    *extauthz.Server
+	tracer    *tracing.Tracer // nil: no traces are exported
 	health    *health.Server
 	readiness *readiness
 	issuers   *issuers
@@ -77,11 +79,12 @@ type Service struct {
 // [Service.Run].
 func New(o Options, first *Revision) (*Service, error) {
 	registry := newRegistry()
-	checks, err := extauthz.New(extauthz.Options{Log: o.Log, Registry: registry})
+	tracer := tracing.New(tracing.Options{Log: o.Log, Registry: registry, Version: o.Version})
+	checks, err := extauthz.New(extauthz.Options{Log: o.Log, Registry: registry, Tracer: tracer})
 	if err != nil {
 		return nil, err
 	}
-	leaving, err := egress.New(egress.Options{Inbound: checks, Log: o.Log, Registry: registry})
+	leaving, err := egress.New(egress.Options{Inbound: checks, Log: o.Log, Registry: registry, Tracer: tracer})
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +93,7 @@ func New(o Options, first *Revision) (*Service, error) {
 		registry: registry,
 		metrics:  newMetrics(o, registry),
 		checks:   checks,
+		tracer:   tracer,
 		health:   health.NewServer(),
 
 		bundles:     newBundleSources(o.Log),
@@ -117,7 +121,7 @@ func (s *Service) Run(ctx context.Context, hangup <-chan os.Signal) error {
 	first := s.first
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer s.bundles.ended.Wait() // what they keep on disk goes with them
-	defer s.decisions.close()
+	defer s.flush()
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	defer stop()
@@ -224,6 +228,18 @@ func (s *Service) drain(servers []*grpc.Server) {
 	}
 	stopping.Wait()
 	s.log.Info("stopped")
+}
+
+// flush delivers the decisions and spans that wait, both within flushWithin.
+func (s *Service) flush() {
+	var spans sync.WaitGroup
+	spans.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), flushWithin)
+		defer cancel()
+		s.tracer.Close(ctx)
+	})
+	s.decisions.close()
+	spans.Wait()
 }
 
 // describe logs what is protected and what is trusted, one line each.
