@@ -110,7 +110,8 @@ func (c *checks) last() (*authv3.AttributeContext, int) {
 type wayOut struct {
 	address string
 	checks  *checks
-	stop    func() // stops doorward
+	stop    func()             // stops doorward
+	logged  *testenv.LogBuffer // Envoy's access log
 
 	mu      sync.Mutex
 	arrived []*http.Request
@@ -179,6 +180,7 @@ func (w *wayOut) start(t *testing.T, certified string, server *grpc.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.logged = &envoy.AccessLog
 	t.Cleanup(func() {
 		if err := envoy.Stop(); err != nil {
 			t.Error(err)
@@ -376,6 +378,30 @@ func TestTheHeaderThatNoCheckHasDoesNotLeave(t *testing.T) {
 		if got != 200 {
 			t.Errorf("%s: status %d", name, got)
 		}
+	}
+}
+
+// Envoy's access log has no whole token of a request that doorward refused.
+func TestTheAccessLogOfTheWayOutHasNoToken(t *testing.T) {
+	testenv.RequireEnvoy(t)
+	key := jwttest.NewKey("ES256", "key-1")
+	l, w := newLeaving(t, key), &wayOut{}
+	w.start(t, "api.example.com", l.server())
+	compact := key.Sign(claims())
+	const last = "/the-last-request"
+	for _, request := range []string{
+		fetching("/v1/"+compact+"/x", "Host: api.example.com"), fetching("/", "Host: "+compact),
+		fetching("/", "Host: api.example.com", "X-Request-Id: "+compact), fetching("/?t="+compact, "Host: api.example.com"),
+		fetching(last, "Host: api.example.com"),
+	} {
+		w.send(t, request)
+	}
+	if _, err := w.logged.Wait(withPatience(t), last); err != nil {
+		t.Fatal(err)
+	}
+	signature := compact[strings.LastIndexByte(compact, '.')+1:]
+	if strings.Contains(w.logged.String(), signature) {
+		t.Errorf("the log: %s", w.logged.String())
 	}
 }
 
