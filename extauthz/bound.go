@@ -18,9 +18,9 @@ type Bound struct {
 }
 
 // The most that is looked at for one token. No token that comes in is for so many
-// resources, and none that is foreign names so many clients of ours.
+// resources.
 const (
-	maxBound    = 8   // resources
+	maxBound    = 8   // resources, also of those that a policy is asked about
 	maxAudience = 256 // values of aud that a policy is asked about
 )
 
@@ -124,8 +124,8 @@ func (c *candidate) claims() map[string]any {
 // A token is for a resource whose URI or alias is in aud, of any issuer. By another
 // entry of audiences, by its client or by a dedicated issuer it is so only where its
 // issuer is one that the resource trusts: anyone may use the same text for another
-// purpose. Go finds the few resources that this can concern. A token is foreign where
-// Go and the policy (egress.rego) agree that it is.
+// purpose. Go finds the resources that this can concern. A token is foreign where Go and
+// the policy (egress.rego), which is asked about the first of them, agree that it is.
 func (s *Server) BoundTo(ctx context.Context, claims map[string]any) (Bound, error) {
 	state := s.state.Load()
 	if state == nil {
@@ -145,7 +145,7 @@ type boundSearch struct {
 	state     *numberedState
 	candidate candidate
 	bound     Bound
-	asked     []*resource.Resource // those that were considered for another way than aud
+	asked     []*resource.Resource // the first that were considered for another way than aud
 }
 
 func (s *boundSearch) isFull() bool { return len(s.bound.Resources) >= maxBound }
@@ -211,16 +211,23 @@ func (s *boundSearch) considerAll(ctx context.Context, all []*resource.Resource)
 		if is {
 			s.add(res)
 		}
-		s.asked = append(s.asked, res)
+		if len(s.asked) < maxBound {
+			s.asked = append(s.asked, res)
+		}
 	}
 	return nil
 }
 
-// isBound reports whether the token is for a resource that trusts its issuer. It is so
-// too where there is more to ask than is ever asked for a token that comes in.
+// isBound reports whether the token is for a resource that trusts its issuer. The policy is
+// asked about the first resources alone, and Go decides about more: many servers of one
+// authorization server are no reason to take its tokens for others for ours. It is so too
+// where aud has more values than that of any token that comes in.
 func (s *boundSearch) isBound(ctx context.Context, res *resource.Resource, issuer *token.Issuer) (bool, error) {
-	if s.isByOther(res, issuer) || len(s.asked) >= maxBound || len(s.candidate.audience) > maxAudience {
+	switch {
+	case s.isByOther(res, issuer) || len(s.candidate.audience) > maxAudience:
 		return true, nil
+	case len(s.asked) >= maxBound:
+		return false, nil
 	}
 	return s.state.Policy.Ours(ctx, policy.Input{
 		Resource: policy.Resource{

@@ -62,6 +62,30 @@ func dedicated(p *plan) {
 	p.issuer = func(i *tokens.Issuer) { i.Dedicated, i.ClientIDPattern = true, "c-[0-9]+" }
 }
 
+// TestForeignAtManyResources: what is foreign at one resource is so at any number of them.
+func TestForeignAtManyResources(t *testing.T) {
+	for _, dedicated := range []bool{false, true} {
+		d := startService(t, leaving, func(p *plan) {
+			p.issuer = func(i *tokens.Issuer) { i.Dedicated = dedicated }
+			p.resources = nil
+			for i := range 20 {
+				uri := fmt.Sprintf("https://mcp.example.com/%d/mcp", i)
+				p.resources = append(p.resources, resource.Spec{URI: uri, Issuers: []string{issuerURL}, Clients: []string{"abc"}})
+			}
+		})
+		for client, ours := range map[string]bool{"api-client": false, "abc": false, "": true} {
+			claims := map[string]any{"iss": issuerURL, "aud": "https://api.example.net", "client_id": client}
+			if ours {
+				claims = map[string]any{"iss": issuerURL, "client_id": "abc"}
+			}
+			bound, err := d.server.BoundTo(t.Context(), claims)
+			if err != nil || len(bound.Resources) > 0 != ours {
+				t.Errorf("dedicated %v, %v: %d resources, %v", dedicated, claims, len(bound.Resources), err)
+			}
+		}
+	}
+}
+
 func TestBoundTo(t *testing.T) {
 	foreign := "https://api.example.net"
 	for _, group := range []struct {
@@ -189,10 +213,10 @@ func TestBoundToIsBounded(t *testing.T) {
 	for i := range 50 {
 		clients, urls = append(clients, fmt.Sprintf("c%d", i)), append(urls, fmt.Sprintf("https://%d.mcp.example.com", i))
 	}
-	for _, audience := range [][]any{clients, urls} {
+	for want, audience := range map[int][]any{0: clients, 8: urls} { // a token of several clients is of none
 		bound, err := d.server.BoundTo(t.Context(), map[string]any{"iss": issuerURL, "aud": audience})
-		if err != nil || len(bound.Resources) == 0 || len(bound.Resources) > 8 || bound.Only {
-			t.Errorf("%d resources, %v", len(bound.Resources), err)
+		if err != nil || len(bound.Resources) != want || bound.Only {
+			t.Errorf("%d resources, want %d, %v", len(bound.Resources), want, err)
 		}
 	}
 }
