@@ -107,7 +107,7 @@ func (v *verdict) denialBody() []byte {
 			description = "A request that cannot be searched for tokens does not leave an MCP server"
 		}
 	case reason.PolicyDenied:
-		code = v.decision.Code
+		code = redact.Text(v.decision.Code)
 	default: // the description is for both directions
 	}
 	return checkwire.ErrorBody(v.reason.String(), description, code)
