@@ -3,6 +3,8 @@ package interop
 import (
 	"context"
 	"crypto/rand"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,14 +14,14 @@ import (
 	"strings"
 	"sync"
 
-	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-
 	"github.com/doorward/doorward/internal/testenv"
 )
 
 // bothSides is what a request to an API through an Envoy on each side of the MCP server comes to.
 const bothSides = "aud https://api.example.com, %s; without the handle 403; with the token itself 403"
+
+// wayOut heads the table of what leaves the MCP server.
+var wayOut = []string{"What leaves the MCP server, through Envoy on both sides", "What the API gets"}
 
 // leaves configures the way out of the MCP server: to one API, with a token by an entry of exchange, in YAML.
 func (s *service) leaves(entry string, secret []byte) error {
@@ -45,51 +47,68 @@ func (s *service) socket() string { return filepath.Join(s.folder, "egress.sock"
 
 // goesOut calls the MCP server with a token, as a client, and then the API with the handle that arrived there.
 func (s *service) goesOut(ctx context.Context, token string) (outcome, error) {
-	api := &recorder{}
-	server := httptest.NewServer(api)
-	defer server.Close()
-	out, err := testenv.StartEnvoy(ctx, testenv.EnvoyOptions{
-		Doorward: server.Listener.Addr().String(), Upstream: server.Listener.Addr().String(),
-		Edit: func(b *testenv.Bootstrap) error {
-			cluster := b.Cluster(b.DoorwardCluster())
-			cluster.HealthChecks = nil
-			cluster.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC} // as a pipe needs
-			cluster.GetLoadAssignment().GetEndpoints()[0].GetLbEndpoints()[0].GetEndpoint().Address = &corev3.Address{
-				Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{Path: s.socket()}},
-			}
-			// As the listener egress of the shipped file has it.
-			rules := b.Authz.GetDecoderHeaderMutationRules()
-			rules.GetAllowExpression().Regex = "^(authorization|proxy[^a-z0-9]authorization|dpop|cookie|baggage|x[^a-z0-9]mcp[^a-z0-9]auth[^a-z0-9].*|x-envoy-auth-partial-body)$"
-			rules.DisallowExpression = nil
-			return testenv.WithLongTimeouts(b)
-		},
-	})
+	handle, err := s.handle(ctx, token)
 	if err != nil {
 		return outcome{}, err
 	}
-	defer func() { _ = out.Stop() }() // what it did is known by then
+	statuses, api, err := s.callsOut(ctx, "/v1/things",
+		http.Header{"X-Mcp-Auth-Handle": {handle}, "Authorization": {"Bearer what-the-server-wrote"}},
+		http.Header{},
+		http.Header{"X-Mcp-Auth-Handle": {handle}, "X-Forwarded-Access-Token": {token}},
+	)
+	if err != nil {
+		return outcome{}, err
+	}
+	claims, _, err := api.token(statuses)
+	if err != nil {
+		return outcome{}, err
+	}
+	got := fmt.Sprintf("%s; without the handle %d; with the token itself %d", aboutUpstream(claims), statuses[1], statuses[2])
+	return outcome{got: got, words: []string{"the user's token, exchanged at its issuer", got}}, nil
+}
+
+// handle is what arrives at the MCP server with a token.
+func (s *service) handle(ctx context.Context, token string) (string, error) {
 	if in, err := s.send(ctx, token); err != nil || in.got != "200 allowed" {
-		return outcome{}, fmt.Errorf("the way in: %s, %w", in.got, err)
+		return "", fmt.Errorf("the way in: %s, %w", in.got, err)
 	}
 	requests := s.mcp.Requests()
-	handle := requests[len(requests)-1].Header.Get("X-Mcp-Auth-Handle")
-	var statuses []int
-	for _, header := range []http.Header{
-		{"X-Mcp-Auth-Handle": {handle}, "Authorization": {"Bearer what-the-server-wrote"}},
-		{},
-		{"X-Mcp-Auth-Handle": {handle}, "X-Forwarded-Access-Token": {token}},
-	} {
-		status, err := s.callAPI(ctx, out.URL(), header)
+	return requests[len(requests)-1].Header.Get("X-Mcp-Auth-Handle"), nil
+}
+
+// callsOut calls the API as the MCP server, once with each of these headers, through the shipped sidecar.yaml.
+func (s *service) callsOut(ctx context.Context, path string, headers ...http.Header) (statuses []int, api *recorder, err error) {
+	api = &recorder{}
+	server := httptest.NewTLSServer(api)
+	defer server.Close()
+	authority := filepath.Join(s.folder, "api.pem")
+	encoded := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	free, err := testenv.FreeAddresses(1)
+	if err := errors.Join(err, os.WriteFile(authority, encoded, 0o600)); err != nil {
+		return nil, nil, err
+	}
+	out, err := testenv.StartEnvoy(ctx, testenv.EnvoyOptions{
+		Doorward: s.grpc, Upstream: s.mcp.Address(), Edit: testenv.WithLongTimeouts,
+		Egress: &testenv.EgressOptions{
+			Listen: free[0], Socket: s.socket(), API: server.Listener.Addr().String(), AuthorityIn: authority,
+		},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = out.Stop() }() // what it did is known by then
+	for _, header := range headers {
+		status, err := s.callAPI(ctx, "http://"+free[0]+path, header)
 		if err != nil {
-			return outcome{}, err
+			return nil, nil, err
 		}
 		statuses = append(statuses, status)
 	}
-	return api.outcome(statuses)
+	return statuses, api, nil
 }
 
-func (s *service) callAPI(ctx context.Context, envoy string, header http.Header) (int, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, envoy+"/v1/things", nil)
+func (s *service) callAPI(ctx context.Context, url string, header http.Header) (int, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -115,23 +134,22 @@ func (r *recorder) ServeHTTP(_ http.ResponseWriter, request *http.Request) {
 	r.seen = append(r.seen, request.Header.Clone())
 }
 
-// outcome is of the one request that arrived, which has a token of its own and nothing of doorward.
-func (r *recorder) outcome(statuses []int) (outcome, error) {
+// token is that of the one request that arrived, the first one, which has nothing of doorward.
+func (r *recorder) token(statuses []int) (claims map[string]any, compact string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.seen) != 1 || statuses[0] != http.StatusOK {
-		return outcome{}, fmt.Errorf("%d requests reached the API; the statuses are %v", len(r.seen), statuses)
+		return nil, "", fmt.Errorf("%d requests reached the API; the statuses are %v", len(r.seen), statuses)
 	}
 	for name := range r.seen[0] {
 		if strings.HasPrefix(name, "X-Mcp-Auth-") {
-			return outcome{}, fmt.Errorf("%s reached the API", name)
+			return nil, "", fmt.Errorf("%s reached the API", name)
 		}
 	}
-	token, isBearer := strings.CutPrefix(r.seen[0].Get("Authorization"), "Bearer ")
-	claims, err := part(token, 1)
+	compact, isBearer := strings.CutPrefix(r.seen[0].Get("Authorization"), "Bearer ")
+	claims, err = part(compact, 1)
 	if err != nil || !isBearer {
-		return outcome{}, fmt.Errorf("what reached the API is no token: %w", err)
+		return nil, "", fmt.Errorf("what reached the API is no token: %w", err)
 	}
-	return outcome{got: fmt.Sprintf("%s; without the handle %d; with the token itself %d",
-		aboutUpstream(claims), statuses[1], statuses[2])}, nil
+	return claims, compact, nil
 }

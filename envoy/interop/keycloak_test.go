@@ -63,7 +63,7 @@ func keycloakSuite(o options) (*suite, error) {
 		return nil, err
 	}
 	k := &keycloak{script: script, address: address, folder: service.folder, service: service}
-	h.service, h.steps, h.head, h.about = service, k.steps(), upstreamHead, upstreamAbout
+	h.service, h.steps, h.head, h.words, h.about = service, k.steps(), upstreamHead, wayOut, upstreamAbout
 	h.end = func() error {
 		if k.documents != nil {
 			k.documents.Close()

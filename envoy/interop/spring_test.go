@@ -41,7 +41,7 @@ func springSuite(o options) (*suite, error) {
 	}
 	service.issuer = "http://" + address
 	s := &springServer{jar: jar, address: address, service: service}
-	h.service, h.steps, h.head, h.about = service, s.steps(), upstreamHead, upstreamAbout
+	h.service, h.steps, h.head, h.words, h.about = service, s.steps(), upstreamHead, wayOut, upstreamAbout
 	if s.keys, s.private, err = keyServer(); err != nil {
 		return nil, err
 	}

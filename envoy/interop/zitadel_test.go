@@ -2,6 +2,7 @@ package interop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,6 +17,9 @@ type zitadelServer struct {
 	process          *testenv.Process
 	service          *service
 	user             tokens // of the last login
+	second           *testenv.Process
+	secondIssuer     string // of a server that trusts assertions of doorward
+	assertion        string // of doorward.yaml: a key of the resource
 }
 
 // A project of ZITADEL, the scope that asks for it as audience, and those of another one.
@@ -45,8 +49,11 @@ func zitadelSuite(o options) (*suite, error) {
 		return nil, err
 	}
 	z := &zitadelServer{program: program, address: address, service: service}
-	h.service, h.steps, h.head, h.about = service, z.steps(), upstreamHead, upstreamAbout
-	h.end = func() error { return z.process.Stop() }
+	if err := z.leaves(); err != nil {
+		return nil, err
+	}
+	h.service, h.steps, h.head, h.words, h.about = service, z.steps(), upstreamHead, wayOut, upstreamAbout
+	h.end = func() error { return errors.Join(z.second.Stop(), z.process.Stop()) }
 	return h, nil
 }
 
@@ -54,12 +61,18 @@ func zitadelSuite(o options) (*suite, error) {
 func (z *zitadelServer) steps() []step {
 	return []step{
 		{name: "starts", wanted: "up", vital: true, do: z.starts},
+		{name: "a second one, which trusts assertions of doorward", wanted: "up", vital: true, do: z.startsSecond},
+		{name: "the token of who acts", wanted: "typ JWT, alg RS256, aud [\"other\"]", vital: true, do: z.actor},
 		{name: "doorward, with the project in audiences, discovers it", wanted: "1 key, 0 skipped", vital: true, do: z.audiences},
 		{feature: audiencesNoScope, name: "token of a machine for the project", wanted: "200 allowed", do: z.machine("svc", projectScope)},
 		{feature: audiencesNoScope, name: "token of a user for the project", wanted: "200 allowed", do: z.login("app", projectScope)},
 		{feature: idTokenRefused, name: "ID token of that user names the project too", wanted: "401 type_not_allowed", do: z.identityToken},
 		{name: "that user's token exchanged for an API", wanted: "aud https://api.example.com, act svc; another target: invalid_target", do: z.exchanges},
 		{name: "the API, through Envoy on both sides", wanted: fmt.Sprintf(bothSides, "act svc"), do: z.goesOut},
+		{name: "that, with an actor token", wanted: "aud https://api.example.com, act other, sub alice", do: z.out("the user's token, with an actor token", "/acted")},
+		{name: "an assertion, exchanged at the second server", wanted: "aud https://api.example.com, act svc, sub alice, of the second server", do: z.out("an assertion, exchanged at another authorization server", "/asserted")},
+		{name: "client credentials", wanted: "aud svc 295000000000000003, no act, sub svc; the user's token 403", do: z.machineOut},
+		{name: "a token of the server's own for an API, kept", wanted: "the same token; the user's token 403", do: z.keeps},
 		{feature: otherRefused, name: "token for another project", wanted: "401 audience_mismatch", do: z.machine("svc", otherScope)},
 		{feature: otherRefused, name: "token for no project: aud is the client", wanted: "401 audience_mismatch", do: z.machine("svc", "openid")},
 		{feature: opaqueRefused, name: "token of a client with opaque tokens", wanted: "401 token_malformed", do: z.login("opaque", projectScope)},
@@ -89,16 +102,16 @@ func (z *zitadelServer) starts(ctx context.Context) (o outcome, err error) {
 }
 
 func (z *zitadelServer) audiences(ctx context.Context) (outcome, error) {
-	z.service.resourceLines = `  audiences: ["` + project + "\"]\n"
+	z.service.resourceLines = `  audiences: ["` + project + "\"]\n" + z.assertion
 	return z.service.discovers(ctx)
 }
 
 func (z *zitadelServer) clients(ctx context.Context) (outcome, error) {
-	return outcome{got: "ready"}, z.service.reconfigured(ctx, "  clients: [app, svc]\n")
+	return outcome{got: "ready"}, z.service.reconfigured(ctx, "  clients: [app, svc]\n"+z.assertion)
 }
 
 func (z *zitadelServer) dedicates(ctx context.Context) (outcome, error) {
-	return z.service.isDedicated(ctx, "")
+	return z.service.isDedicated(ctx, z.assertion)
 }
 
 // machine sends the token of a client's own.

@@ -1,7 +1,8 @@
 // The program zitadel is an authorization server for the interop tests, of the example server of zitadel/oidc:
 //
-//	zitadel 127.0.0.1:9700
+//	zitadel 127.0.0.1:9700 [ISSUER KEYS]
 //
+// With the two further arguments it exchanges assertions of doorward: JWTs of this issuer, with its keys at a URL.
 // Like ZITADEL it writes no scope into tokens and does not read resource (RFC 8707). The aud of a token is its client;
 // the scope urn:zitadel:iam:org:project:id:ID:aud adds a project, to ID tokens too. It is a module of its own, so that
 // doorward requires none of this.
@@ -9,6 +10,8 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"log"
 	"log/slog"
@@ -19,6 +22,7 @@ import (
 
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
+	"github.com/zitadel/oidc/v3/pkg/client/rp"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
@@ -30,20 +34,63 @@ const (
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		log.Fatal("usage: zitadel HOST:PORT")
+	if len(os.Args) != 2 && len(os.Args) != 4 {
+		log.Fatal("usage: zitadel HOST:PORT [ISSUER KEYS]")
 	}
 	address := os.Args[1]
 	for _, id := range []string{"app", "opaque", "svc", "other"} {
 		storage.RegisterClients(storage.WebClient(id, id+"-secret", callback))
 	}
-	store := &memory{storage.NewStorage(users{})}
-	server := exampleop.SetupServer("http://"+address, store, slog.New(slog.DiscardHandler), false)
+	store := &memory{Storage: storage.NewStorage(users{}), own: "http://" + address}
+	if len(os.Args) == 4 {
+		store.trusted, store.keys = os.Args[2], rp.NewRemoteKeySet(http.DefaultClient, os.Args[3])
+	}
+	server := exampleop.SetupServer(store.own, store, slog.New(slog.DiscardHandler), false)
 	log.Fatal(http.ListenAndServe(address, server)) //nolint:gosec // a server on loopback that lives for minutes
 }
 
 // memory is the example's storage with JWTs as access tokens, machines, and projects.
-type memory struct{ *storage.Storage }
+type memory struct {
+	*storage.Storage
+	own     string // issuer
+	trusted string // iss of assertions
+	keys    oidc.KeySet
+}
+
+// VerifyExchangeSubjectToken verifies an assertion, with which package op leaves all to the storage.
+func (m *memory) VerifyExchangeSubjectToken(
+	ctx context.Context, token string, kind oidc.TokenType,
+) (id, subject string, all map[string]any, err error) {
+	if m.keys == nil || kind != oidc.JWTTokenType || !hasType(token, "mcp-auth+jwt") {
+		return "", "", nil, errors.New("no assertion")
+	}
+	claims := &oidc.TokenClaims{}
+	payload, err := oidc.ParseToken(token, claims)
+	if err != nil {
+		return "", "", nil, err
+	}
+	err = errors.Join(
+		oidc.CheckIssuer(claims, m.trusted), oidc.CheckAudience(claims, m.own), oidc.CheckExpiration(claims, 0),
+		oidc.CheckSignature(ctx, token, payload, claims, []string{"ES256"}, m.keys),
+	)
+	return token, claims.Subject, nil, err
+}
+
+// VerifyExchangeActorToken knows no actors but those with access tokens, which package op verifies.
+func (m *memory) VerifyExchangeActorToken(
+	context.Context, string, oidc.TokenType,
+) (id, actor string, claims map[string]any, err error) {
+	return "", "", nil, errors.New("no actor")
+}
+
+func hasType(token, want string) bool {
+	header, _, _ := strings.Cut(token, ".")
+	text, err := base64.RawURLEncoding.DecodeString(header)
+	var members struct {
+		Type string `json:"typ"`
+	}
+	return err == nil && json.Unmarshal(text, &members) == nil && members.Type == want
+}
 
 // client is a registered client. Its access tokens are JWTs, except those of the client opaque.
 type client struct{ op.Client }
@@ -94,7 +141,11 @@ func (m *memory) ValidateTokenExchangeRequest(_ context.Context, r op.TokenExcha
 func (m *memory) GetPrivateClaimsFromTokenExchangeRequest(
 	_ context.Context, r op.TokenExchangeRequest,
 ) (map[string]any, error) {
-	return map[string]any{"act": map[string]any{"sub": r.GetClientID()}}, nil
+	actor := r.GetExchangeActor()
+	if actor == "" {
+		actor = r.GetClientID()
+	}
+	return map[string]any{"act": map[string]any{"sub": actor}}, nil
 }
 
 // request is a user's. Both tokens of a login have its audience.
