@@ -18,7 +18,7 @@ import (
 )
 
 // bothSides is what a request to an API through an Envoy on each side of the MCP server comes to.
-const bothSides = "aud https://api.example.com, %s; without the handle 403; with the token itself 403"
+const bothSides = "aud https://api.example.com, %s; without the handle 403 exchange_refused; with the token itself 403 passthrough"
 
 // wayOut heads the table of what leaves the MCP server.
 var wayOut = []string{"What leaves the MCP server, through Envoy on both sides", "What the API gets"}
@@ -63,7 +63,7 @@ func (s *service) goesOut(ctx context.Context, token string) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	got := fmt.Sprintf("%s; without the handle %d; with the token itself %d", aboutUpstream(claims), statuses[1], statuses[2])
+	got := fmt.Sprintf("%s; without the handle %s; with the token itself %s", aboutUpstream(claims), statuses[1], statuses[2])
 	return outcome{got: got, words: []string{"the user's token, exchanged at its issuer", got}}, nil
 }
 
@@ -77,7 +77,7 @@ func (s *service) handle(ctx context.Context, token string) (string, error) {
 }
 
 // callsOut calls the API as the MCP server, once with each of these headers, through the shipped sidecar.yaml.
-func (s *service) callsOut(ctx context.Context, path string, headers ...http.Header) (statuses []int, api *recorder, err error) {
+func (s *service) callsOut(ctx context.Context, path string, headers ...http.Header) (statuses []string, api *recorder, err error) {
 	api = &recorder{}
 	server := httptest.NewTLSServer(api)
 	defer server.Close()
@@ -107,19 +107,26 @@ func (s *service) callsOut(ctx context.Context, path string, headers ...http.Hea
 	return statuses, api, nil
 }
 
-func (s *service) callAPI(ctx context.Context, url string, header http.Header) (int, error) {
+// callAPI returns the status, and the reason of a refusal.
+func (s *service) callAPI(ctx context.Context, url string, header http.Header) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	request.Host, request.Header, request.Close = "api.example.com", header, true
 	response, err := s.client.Do(request)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	defer func() { _ = response.Body.Close() }()
-	_, err = io.Copy(io.Discard, response.Body)
-	return response.StatusCode, err
+	if response.StatusCode == http.StatusOK {
+		return "200", nil
+	}
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return "", err
+	}
+	return refusal(fmt.Sprintf("%d %s", response.StatusCode, body), 0)
 }
 
 // recorder is an API that keeps the headers of its requests.
@@ -135,11 +142,11 @@ func (r *recorder) ServeHTTP(_ http.ResponseWriter, request *http.Request) {
 }
 
 // token is that of the one request that arrived, the first one, which has nothing of doorward.
-func (r *recorder) token(statuses []int) (claims map[string]any, compact string, err error) {
+func (r *recorder) token(statuses []string) (claims map[string]any, compact string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.seen) != 1 || statuses[0] != http.StatusOK {
-		return nil, "", fmt.Errorf("%d requests reached the API; the statuses are %v", len(r.seen), statuses)
+	if len(r.seen) != 1 || statuses[0] != "200" {
+		return nil, "", fmt.Errorf("%d requests reached the API; the answers are %q", len(r.seen), statuses)
 	}
 	for name := range r.seen[0] {
 		if strings.HasPrefix(name, "X-Mcp-Auth-") {

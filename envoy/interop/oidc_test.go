@@ -24,7 +24,9 @@ type oidcServer struct {
 	removed string     // a token signed by the first key, good until that is removed
 	current string     // a good token
 	user    tokens     // of a login
-	service *service
+
+	byCertificate string // host:port of an oidc-provider whose client has a certificate
+	service       *service
 }
 
 // oidcSuite prepares the steps with oidc-provider; nothing runs yet.
@@ -48,7 +50,11 @@ func oidcSuite(o options) (*suite, error) {
 	if err := s.prepare(modules); err != nil {
 		return nil, err
 	}
+	if err := s.leaves(); err != nil {
+		return nil, err
+	}
 	h.service, h.steps = service, s.steps()
+	h.about, h.head = certificateAbout, []string{"Client authentication", "What the API gets", "With another certificate"}
 	h.end = func() error { return s.process.Stop() }
 	return h, nil
 }

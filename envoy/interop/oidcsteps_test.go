@@ -17,6 +17,7 @@ func (s *oidcServer) steps() []step {
 		{feature: otherRefused, name: "token for another resource", wanted: "401 audience_mismatch", do: s.with("svc", "http://127.0.0.1:9/mcp", "mcp:read")},
 		{feature: opaqueRefused, name: "no resource asked for: an opaque token", wanted: "401 token_malformed", do: s.with("svc", "", "")},
 		{feature: scopeDemanded, name: "token without the scope", wanted: "403 insufficient_scope", do: s.wrongScope},
+		{name: "client credentials with a certificate (RFC 8705)", wanted: "aud https://api.example.com, no act, sub cert; with another certificate 403 exchange_refused", do: s.machineOut},
 		{name: "token of two seconds, before and after", wanted: "200 allowed, then 401 token_expired", do: s.expires},
 		{feature: rotation, name: "rotation under load: a new key joins", wanted: "0 failed; new key 200 allowed", do: s.rotates},
 		{feature: rotation, name: "removal under load: the old key leaves", wanted: "0 failed; old key 401 key_unknown", do: s.removes},

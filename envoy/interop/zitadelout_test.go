@@ -119,7 +119,7 @@ func (z *zitadelServer) machineOut(ctx context.Context) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	got := fmt.Sprintf("%s, sub %v; the user's token %d", aboutUpstream(claims), claims["sub"], statuses[1])
+	got := fmt.Sprintf("%s, sub %v; the user's token %s", aboutUpstream(claims), claims["sub"], statuses[1])
 	return outcome{got: got, words: []string{"nothing; doorward gets a token by client credentials", got}}, nil
 }
 
@@ -142,7 +142,7 @@ func (z *zitadelServer) keeps(ctx context.Context) (outcome, error) {
 	if arrived == own.Access {
 		got = "the same token"
 	}
-	got += fmt.Sprintf("; the user's token %d", statuses[1])
+	got += fmt.Sprintf("; the user's token %s", statuses[1])
 	return outcome{got: got, words: []string{"a token that the server exchanged itself for an API, `token: keep`", got}}, nil
 }
 
