@@ -60,7 +60,8 @@ func (r *reader) warnOfEgress() {
 	if e.Handle.Carry == carryBaggage {
 		r.warn("egress.handle.carry",
 			"is baggage, which libraries send to every peer and trace backend, the handle in it; in a server with "+
-				"sessions it may be that of the request which opened the session, so that a call is made for another user",
+				"sessions it may be that of the request which opened the session, so that a call is made for "+
+				"another user",
 			"write header, and copy x-mcp-auth-handle in the server, or let the server have no sessions")
 	}
 }
