@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,11 +57,11 @@ func TestAServerVerifiesItsAssertion(t *testing.T) {
 		state := standard(key).state(t)
 		sealer, signer := issue(t, state, baggage)
 		behind := startUpstream(t)
-		h := startEnvironment(t, behind.address, func(b *testenv.Bootstrap) {
-			if baggage { // what docs/assertion.md changes in envoy.yaml
-				b.Authz.DecoderHeaderMutationRules.AllowExpression.Regex = "^(authorization|dpop|baggage|x[^a-z0-9].+)$"
-			}
-		})
+		var configuration []byte
+		if baggage {
+			configuration = allowBaggage(t)
+		}
+		h := startEnvironmentOf(t, configuration, behind.address)
 		h.activate(t, state)
 		secret := key.Sign(claims())
 		ask := bearer(secret)
@@ -116,5 +117,70 @@ func verifyAsServer(t *testing.T, seen arrived, signer *assertion.Signer) {
 		jwt.WithClock(jwt.ClockFunc(func() time.Time { return testTime })))
 	if err != nil || verified.Subject() != "alice" {
 		t.Errorf("%v: %v", verified, err)
+	}
+}
+
+// allowBaggage is the shipped file with its comment about baggage in the place of the
+// line above it.
+func allowBaggage(t *testing.T) []byte {
+	t.Helper()
+	const start = "allow_expression: "
+	lines := strings.Split(string(uncomment(t, "# "+start)), "\n")
+	shipped := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(strings.TrimSpace(line), start) })
+	without := slices.Delete(lines, shipped, shipped+1)
+	return []byte(strings.Join(without, "\n"))
+}
+
+// TestBaggageThroughEnvoy as envoy.yaml has it, and with its comment about carry: baggage.
+func TestBaggageThroughEnvoy(t *testing.T) {
+	testenv.RequireEnvoy(t)
+	key := jwttest.NewKey("ES256", "key-1")
+	const sent = "a=1;p=q, x-mcp-auth-handle=forged,b=%20"
+	for _, c := range []struct {
+		name            string
+		carries, allows bool
+		status          int
+		want            string // what the server gets; of a handle, its name alone
+	}{
+		{"carry: header", false, false, 200, sent},
+		{"carry: header, and the comment", false, true, 200, sent},
+		{"carry: baggage", true, true, 200, "a=1;p=q,b=%20,x-mcp-auth-handle="},
+		{"carry: baggage without the comment", true, false, 500, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			state := standard(key).state(t)
+			sealer, _ := issue(t, state, c.carries)
+			var configuration []byte
+			if c.allows {
+				configuration = allowBaggage(t)
+			}
+			behind := startUpstream(t)
+			h := startEnvironmentOf(t, configuration, behind.address)
+			h.activate(t, state)
+			secret := key.Sign(claims())
+			for range 2 { // the second answer is one to a known token
+				got, seen := h.send(t, bearer(secret).with("baggage", sent)), behind.take()
+				if got.status != c.status || len(seen) > 1 {
+					t.Fatalf("%d, and %d requests arrived", got.status, len(seen))
+				}
+				if c.status != 200 {
+					continue
+				}
+				members, text := strings.Join(seen[0].values("baggage"), ","), ""
+				if c.carries {
+					if at := strings.LastIndexByte(members, '=') + 1; at > 0 {
+						members, text = members[:at], members[at:]
+					}
+				} else {
+					text = strings.Join(seen[0].values("x-mcp-auth-handle"), ",")
+				}
+				if members != c.want {
+					t.Errorf("baggage %q, want %q", members, c.want)
+				}
+				if content, err := sealer.Open(text, "weather", testTime); err != nil || content.Token != secret {
+					t.Errorf("handle %q: %v", text, err)
+				}
+			}
+		})
 	}
 }
