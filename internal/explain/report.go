@@ -235,7 +235,8 @@ func answer(response *authv3.CheckResponse) answerReport {
 	if ok := response.GetOkResponse(); ok != nil {
 		a.Status = 200
 		for _, option := range ok.GetHeaders() {
-			a.Set = append(a.Set, headerReport{option.GetHeader().GetKey(), redact.ID(option.GetHeader().GetValue())})
+			key := option.GetHeader().GetKey()
+			a.Set = append(a.Set, headerReport{key, withoutCredentials(key, option.GetHeader().GetValue())})
 		}
 		for _, name := range ok.GetHeadersToRemove() {
 			a.Remove = append(a.Remove, redact.Text(name))
@@ -249,4 +250,17 @@ func answer(response *authv3.CheckResponse) answerReport {
 		a.Headers = append(a.Headers, headerReport{option.GetHeader().GetKey(), option.GetHeader().GetValue()})
 	}
 	return a
+}
+
+// withoutCredentials is the value of a header that a server gets, without what it could
+// use: an assertion is a token in compact serialisation, but a handle is random text,
+// alone or as a member of baggage.
+func withoutCredentials(name, value string) string {
+	switch name {
+	case "x-mcp-auth-handle", "x-mcp-auth-assertion":
+		return redact.Mark
+	case "baggage":
+		return redact.Text(value)
+	}
+	return redact.ID(value)
 }
