@@ -336,6 +336,48 @@ func TestWithoutRandomness(t *testing.T) {
 	}
 }
 
+// TestEachAssertionHasAnIDOfItsOwn with the randomness of the system, which is the usual one.
+func TestEachAssertionHasAnIDOfItsOwn(t *testing.T) {
+	o := options(privatePEM(t, edKey(t)))
+	o.Random = nil
+	signer, ids := newSigner(t, o), map[any]bool{}
+	for range 10 {
+		compact, _, err := signer.Sign(claims(), "", now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, payload := verify(t, compact, assertion.KeySet(signer), "EdDSA")
+		ids[payload["jti"]] = true
+	}
+	if len(ids) != 10 {
+		t.Errorf("10 assertions have the ids %v", ids)
+	}
+}
+
+// TestASubjectWithoutIssuerHasNoPair, and what cannot be written is not signed.
+func TestASubjectWithoutIssuerHasNoPair(t *testing.T) {
+	signer := newSigner(t, options(privatePEM(t, edKey(t))))
+	for _, change := range []func(*assertion.Claims){
+		func(c *assertion.Claims) { c.Issuer = "" },
+		func(c *assertion.Claims) { c.Subject = "" },
+	} {
+		c := claims()
+		change(&c)
+		compact, _, err := signer.Sign(c, "", now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, payload := verify(t, compact, assertion.KeySet(signer), "EdDSA"); payload["sub_id"] != nil {
+			t.Errorf("%+v: %v", c, payload)
+		}
+	}
+	c := claims()
+	c.Actor = map[string]any{"sub": func() {}}
+	if compact, expires, err := signer.Sign(c, "", now); err == nil || compact != "" || !expires.IsZero() {
+		t.Errorf("%q, %v, %v", compact, expires, err)
+	}
+}
+
 // TestSignerKeepsNoClaims of another token: signers are shared.
 func TestSignerKeepsNoClaims(t *testing.T) {
 	signer := newSigner(t, options(privatePEM(t, edKey(t))))

@@ -202,6 +202,26 @@ func TestLengthsInFront(t *testing.T) {
 	}
 }
 
+// TestASecretThatIsNoContent was sealed by another program with our key.
+func TestASecretThatIsNoContent(t *testing.T) {
+	id := sha256.Sum256([]byte("doorward handle key id\x00" + string(key(1))))
+	head := append([]byte{1}, id[:8]...)
+	head = binary.BigEndian.AppendUint64(head, uint64(now.Add(time.Minute).Unix()))
+	head = append(append(head, make([]byte, sha256.Size)...), 0) // an issuer of no length
+	aead, err := chacha20poly1305.NewX(key(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nonce := make([]byte, chacha20poly1305.NonceSizeX)
+	for secret, want := range map[string]error{"": handle.ErrMalformed, "\x09url": handle.ErrMalformed, "\x03urltoken": nil} {
+		sealed := aead.Seal(nil, nonce, []byte(secret), append([]byte("doorward handle\x00\x07weather"), head...))
+		text := base64.RawURLEncoding.EncodeToString(bytes.Join([][]byte{head, nonce, sealed}, nil))
+		if c, err := newSealer(t, key(1)).Open(text, "weather", now); !errors.Is(err, want) {
+			t.Errorf("%q: %v, %v", secret, c, err)
+		}
+	}
+}
+
 // TestTheSizeIsBounded exactly by MaxBytes of the options.
 func TestTheSizeIsBounded(t *testing.T) {
 	const most = 2000
@@ -209,10 +229,17 @@ func TestTheSizeIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, issuer := range []string{"https://as.example.com", strings.Repeat("i", 200)} { // its length has one byte, or two
+		isBounded(t, s, issuer, most)
+	}
+}
+
+func isBounded(t *testing.T, s *handle.Sealer, issuer string, most int) {
+	t.Helper()
 	longest, refused := 0, 0
 	for length := range 3000 {
 		c := content()
-		c.Token = strings.Repeat("t", length)
+		c.Issuer, c.Token = issuer, strings.Repeat("t", length)
 		text, err := s.Seal(c, now)
 		switch {
 		case errors.Is(err, handle.ErrTooLarge) && text == "":
@@ -246,8 +273,11 @@ func TestOptionsThatAreRefused(t *testing.T) {
 	} {
 		o := good
 		change(&o)
-		if s, err := handle.New(o); err == nil || s != nil {
+		s, err := handle.New(o)
+		if err == nil || s != nil {
 			t.Errorf("%s: %v", name, err)
+		} else if strings.Contains(err.Error(), "chacha") {
+			t.Errorf("%s: the error is not for an operator: %v", name, err)
 		}
 	}
 }

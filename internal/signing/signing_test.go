@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"strings"
@@ -86,6 +87,24 @@ func TestPublicKey(t *testing.T) {
 	}
 	if key, err := ReadPrivate(text, ""); err == nil || !strings.Contains(err.Error(), "is public") {
 		t.Errorf("%+v, %v", key, err)
+	}
+}
+
+// TestTheHeaderHasWhatIsGiven, and what cannot be written is not signed.
+func TestTheHeaderHasWhatIsGiven(t *testing.T) {
+	key := must(Read(private(ec(elliptic.P256()))))
+	for want, given := range map[string][2]string{
+		`{"alg":"ES256"}`:                       {"", ""},
+		`{"alg":"ES256","kid":"k"}`:             {"", "k"},
+		`{"alg":"ES256","kid":"k","typ":"JWT"}`: {"JWT", "k"},
+	} {
+		header, _, _ := strings.Cut(must(key.Sign(given[0], given[1], map[string]string{})), ".")
+		if got := string(must(base64.RawURLEncoding.DecodeString(header))); got != want {
+			t.Errorf("%q: %s", given, got)
+		}
+	}
+	if signed, err := key.Sign("", "", func() {}); err == nil || signed != "" {
+		t.Errorf("%q, %v", signed, err)
 	}
 }
 
