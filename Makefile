@@ -29,9 +29,9 @@ test: ## every test: unit, Rego, fuzz seeds, real Envoy, race detector on
 	cd deploy/release && go test .
 	@$(MAKE) --no-print-directory release DRY=1
 
-interop: ## minutes: oidc-provider (Node), Keycloak and Spring (Java 17, Maven), zitadel/oidc, lighttpd and PHP, the MCP SDKs' readers (Node, Python), MCP servers that call an API (Python), MCP clients and the conformance suite through Envoy (Node, Python), Chromium, each skipped where missing; ONLY=oidc|keycloak|zitadel|spring|upstream|readers|messages|sdks|conformance|browser, KEEP=1, RECORD=1
+interop: ## minutes: oidc-provider (Node), Keycloak and Spring (Java 17, Maven), zitadel/oidc, lighttpd and PHP, the MCP SDKs' readers (Node, Python), MCP servers that call an API (Python) or verify an assertion (Python, Java 17, Maven), MCP clients and the conformance suite through Envoy (Node, Python), Chromium, each skipped where missing; ONLY=oidc|keycloak|zitadel|spring|upstream|assertion|readers|messages|sdks|conformance|browser, KEEP=1, RECORD=1
 	@./envoy/install
-	@./envoy/interop/install $(or $(ONLY),oidc keycloak zitadel spring upstream messages sdks)
+	@./envoy/interop/install $(or $(ONLY),oidc keycloak zitadel spring upstream assertion messages sdks)
 	@echo "Building doorward and its environment (the first time takes a minute or two) ..."
 	@go test -tags interop -run '^TestInterop$$' -count 1 -v -timeout $(if $(KEEP),0,30m) ./envoy/interop \
 		-args $(if $(ONLY),-only $(ONLY)) $(if $(KEEP),-keep) $(if $(RECORD),-record) $(INTEROP_FLAGS)

@@ -114,17 +114,21 @@ func (s *service) isOurs(compact string) bool {
 	return slices.Contains(all, any(s.resource))
 }
 
-// keyServer publishes the key of a client that authenticates by private_key_jwt.
-func keyServer() (server *httptest.Server, private []byte, err error) {
+// privateKey is a new one in PEM.
+func privateKey() ([]byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
+}
+
+// keyServer publishes the key of a client that authenticates by private_key_jwt.
+func keyServer() (server *httptest.Server, private []byte, err error) {
+	if private, err = privateKey(); err != nil {
 		return nil, nil, err
 	}
-	private = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	own, err := signing.Read(private)
 	if err != nil {
 		return nil, nil, err

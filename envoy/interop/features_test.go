@@ -162,7 +162,7 @@ func TestTheNamesHaveTheVersions(t *testing.T) {
 
 // TestTheClientsHaveTheVersions that are installed.
 func TestTheClientsHaveTheVersions(t *testing.T) {
-	names := []string{nameInspector, nameConformance, nameEverything, nameFastMCP, nameGoSDK}
+	names := []string{nameInspector, nameConformance, nameEverything, nameFastMCP, nameGoSDK, nameSpringResource}
 	for _, c := range clients {
 		names = append(names, c.name)
 	}
@@ -172,6 +172,8 @@ func TestTheClientsHaveTheVersions(t *testing.T) {
 		"../../go.mod":          `modelcontextprotocol/go-sdk v(\S+)`,
 
 		"upstream/go.mod":           `modelcontextprotocol/go-sdk v(\S+)`,
+		"assertion/go.mod":          `modelcontextprotocol/go-sdk v(\S+)`,
+		"assertion/pom.xml":         `(?s)<artifactId>spring-boot-starter-parent</artifactId>\s*<version>(\S+?)<`,
 		"upstream/requirements.txt": `(?m)^fastmcp==(\S+)`,
 	} {
 		text, err := os.ReadFile(file)

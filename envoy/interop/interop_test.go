@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	only     = flag.String("only", "", "run one `suite` alone: oidc, keycloak, zitadel, spring, upstream, readers, messages, sdks, conformance or browser")
+	only     = flag.String("only", "", "run one `suite` alone: oidc, keycloak, zitadel, spring, upstream, assertion, readers, messages, sdks, conformance or browser")
 	keep     = flag.Bool("keep", false, "leave everything running until Ctrl-C")
 	require  = flag.Bool("require", false, "fail where a suite cannot run")
 	write    = flag.Bool("record", false, "write the lines of the servers into the table of docs/providers.md, the readings of the SDKs, and the picture of the page")

@@ -170,8 +170,8 @@ func TestOptions(t *testing.T) {
 		only, problem string
 		want          []string
 	}{
-		{"dex", "-only dex: write one of readers, messages, oidc, keycloak, zitadel, spring, upstream, sdks, conformance, browser", nil},
-		{"", "", []string{suiteReaders, suiteMessages, suiteOIDC, suiteKeycloak, suiteZitadel, suiteSpring, suiteUpstream, suiteSDKs, suiteConformance, suiteBrowser}},
+		{"dex", "-only dex: write one of readers, messages, oidc, keycloak, zitadel, spring, upstream, assertion, sdks, conformance, browser", nil},
+		{"", "", []string{suiteReaders, suiteMessages, suiteOIDC, suiteKeycloak, suiteZitadel, suiteSpring, suiteUpstream, suiteAssertion, suiteSDKs, suiteConformance, suiteBrowser}},
 		{suiteKeycloak, "", []string{suiteKeycloak}},
 	} {
 		suites, err := options{only: test.only, tools: empty, folder: empty}.suites()

@@ -107,6 +107,8 @@ const (
 	suiteSDKs     = "sdks"
 	suiteUpstream = "upstream"
 
+	suiteAssertion = "assertion"
+
 	suiteConformance = "conformance"
 	suiteBrowser     = "browser"
 )
@@ -120,6 +122,8 @@ const (
 
 	nameFastMCP = "FastMCP 4.1.6"
 	nameGoSDK   = "go-sdk 1.8.0"
+
+	nameSpringResource = "Spring Boot 4.1.0"
 
 	nameInspector   = "Inspector 2.12.0"
 	nameConformance = "Conformance suite 0.2.0-alpha.12"
@@ -151,6 +155,7 @@ func (o options) suites() ([]*suite, error) {
 		{suiteZitadel, zitadelSuite},
 		{suiteSpring, springSuite},
 		{suiteUpstream, upstreamSuite},
+		{suiteAssertion, assertionSuite},
 		{suiteSDKs, sdksSuite},
 		{suiteConformance, conformanceSuite},
 		{suiteBrowser, browserSuite},
