@@ -18,7 +18,7 @@ func (c *check) findCaller(ctx context.Context, address string) *verdict {
 	switch {
 	case !isOpen:
 		return refuse(reason.Misconfigured, "the listener is no longer configured")
-	case !callers.accepts(ctx):
+	case c.steps == nil && !callers.accepts(ctx):
 		return refuse(reason.Misconfigured, "the Envoy that asks is no longer one of peers")
 	case !known && c.req.principal == "":
 		return refuse(reason.Misconfigured, "Envoy names no source.principal: the caller is not known")

@@ -87,6 +87,10 @@ func (v *verdict) advice() string {
 				"allow for this destination if it streams, and know that a token in the body then leaves"
 		}
 		return "the server sends what may leave it under no destination: see cause and place"
+	case reason.PolicyDenied:
+		return "a rule of the team's policy denied a request that leaves: see rule, and the code and message of a deny. " +
+			"Rules decide on both directions; where this one was written for requests that arrive, add to it " +
+			"input.direction == \"inbound\""
 	case reason.InsufficientScope:
 		return "the token in the handle lacks a scope that is needed now: compare the scopes of the resource, and " +
 			"what rules need, with those in force when the token came in"

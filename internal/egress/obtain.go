@@ -121,13 +121,7 @@ func (c *check) obtain(ctx context.Context, who *user, v *verdict) *verdict {
 		}
 		obtained, err = c.exchange(ctx, entry, who)
 	case destination.ClientCredentials:
-		if source := c.state.Sources[&c.to.ClientCredentials]; source == nil {
-			err = errNoSource
-		} else {
-			start := time.Now()
-			obtained, err = source.ClientCredentials(ctx, c.caller.Resource.Name)
-			tracing.Record(ctx, tracing.Exchange, start, err != nil)
-		}
+		obtained, err = c.clientCredentials(ctx, &c.to.ClientCredentials)
 	default:
 		return v.refused(reason.Internal, "the destination has an unknown kind of token")
 	}
@@ -149,7 +143,24 @@ var (
 	errNoSigner = errors.New("the resource has no assertion")
 )
 
+func (c *check) clientCredentials(ctx context.Context, entry *exchange.Entry) (exchange.Token, error) {
+	if c.steps != nil {
+		return c.steps.wouldAsk(entry), nil
+	}
+	source := c.state.Sources[entry]
+	if source == nil {
+		return exchange.Token{}, errNoSource
+	}
+	start := time.Now()
+	obtained, err := source.ClientCredentials(ctx, c.caller.Resource.Name)
+	tracing.Record(ctx, tracing.Exchange, start, err != nil)
+	return obtained, err
+}
+
 func (c *check) exchange(ctx context.Context, entry *exchange.Entry, who *user) (exchange.Token, error) {
+	if c.steps != nil {
+		return c.steps.wouldAsk(entry), nil
+	}
 	source := c.state.Sources[entry]
 	if source == nil {
 		return exchange.Token{}, errNoSource

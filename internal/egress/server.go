@@ -145,6 +145,13 @@ func (l *Listener) decodeAndCheck(
 	if !ok {
 		return &request{}, refuse(reason.Internal, "the bytes are no CheckRequest")
 	}
+	return l.check(ctx, state, attributes, start, nil)
+}
+
+// check checks a request. taken is nil for one that is not explained.
+func (l *Listener) check(
+	ctx context.Context, state *State, attributes *checkwire.Attributes, start time.Time, taken *steps,
+) (*request, *verdict) {
 	req, ok := read(attributes)
 	if !ok {
 		return &request{}, refuse(reason.Internal, "the Check holds no HTTP request")
@@ -154,7 +161,7 @@ func (l *Listener) decodeAndCheck(
 	}
 	ctx, cancel := context.WithDeadline(ctx, checkgrpc.Deadline(ctx, start, state.CheckTimeout))
 	defer cancel()
-	c := &check{Server: l.server, state: state, req: req}
+	c := &check{Server: l.server, state: state, req: req, steps: taken}
 	return req, c.run(ctx, l.address)
 }
 
@@ -163,6 +170,7 @@ type check struct {
 	*Server
 	state *State
 	req   *request
+	steps *steps // nil: they are not recorded
 
 	caller *extauthz.Caller         // whose server calls
 	to     *destination.Destination // nil: none is configured
@@ -171,12 +179,15 @@ type check struct {
 
 // run takes the steps of a Check. The first reason that applies is the answer.
 func (c *check) run(ctx context.Context, address string) *verdict {
+	c.steps.enter(StepCaller)
 	if refusal := c.findCaller(ctx, address); refusal != nil {
 		return refusal
 	}
+	c.steps.enter(StepDestination)
 	if refusal := c.findDestination(); refusal != nil {
 		return refusal
 	}
+	c.steps.enter(StepSearch)
 	if refusal := c.search(ctx); refusal != nil {
 		return c.observed(refusal)
 	}
@@ -186,14 +197,20 @@ func (c *check) run(ctx context.Context, address string) *verdict {
 		}
 		return c.pass()
 	}
+	if c.to.Token == destination.Exchange {
+		c.steps.enter(StepHandle)
+	}
 	user, refusal := c.openHandle(ctx) // nil where the destination takes none
+	c.steps.enter(StepDecide)
 	decided := c.decide(ctx, user)
 	if decided.reason != reason.Allowed {
 		return c.observed(decided)
 	}
 	if refusal != nil {
+		c.steps.endIn(StepHandle)
 		return refusal
 	}
+	c.steps.enter(StepObtain)
 	return c.obtain(ctx, user, decided)
 }
 
