@@ -88,8 +88,8 @@ func (v *verdict) advice() string {
 		}
 		return "the server sends what may leave it under no destination: see cause and place"
 	case reason.PolicyDenied:
-		return "a rule of the team's policy denied a request that leaves: see rule, and the code and message of a deny. " +
-			"Rules decide on both directions; where this one was written for requests that arrive, add to it " +
+		return "a rule of the team's policy denied a request that leaves: see rule, and the code and message of a " +
+			"deny. Rules decide on both directions; where this one was written for requests that arrive, add to it " +
 			"input.direction == \"inbound\""
 	case reason.InsufficientScope:
 		return "the token in the handle lacks a scope that is needed now: compare the scopes of the resource, and " +
