@@ -7,6 +7,7 @@ import (
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/extauthz/token"
+	"github.com/doorward/doorward/internal/checkgrpc"
 	"github.com/doorward/doorward/internal/mcp"
 	"github.com/doorward/doorward/internal/policy"
 )
@@ -64,9 +65,9 @@ func (c *Caller) Verify(ctx context.Context, url, compact string) (*token.Claims
 func (c *Caller) Decide(
 	ctx context.Context, request policy.Request, to policy.Destination,
 ) (policy.Decision, reason.Reason, error) {
-	ctx, cancel := context.WithDeadline(ctx, c.state.deadline(ctx, time.Now()))
-	defer cancel()
 	start := time.Now()
+	ctx, cancel := checkgrpc.WithDeadline(ctx, c.state.deadline(ctx, start))
+	defer cancel()
 	decision, found, err := c.state.Policy.For(c.Resource.Name).DecideEgress(ctx, c.input(request, to))
 	c.server.countDecision(ctx, c.Resource.Name, found, start, err)
 	if err != nil {

@@ -42,45 +42,50 @@ func (v *verdict) answer(req *request) []byte {
 // allow is what Envoy changes in a request that passes. Envoy sets before it removes: no
 // name is in both lists.
 func (v *verdict) allow(req *request) *checkwire.Allow {
-	allow := &checkwire.Allow{Remove: slices.Clone(ownHeaders)}
-	remove := func(name string) {
-		if !slices.Contains(allow.Remove, name) {
-			allow.Remove = append(allow.Remove, name)
-		}
-	}
 	replaces := v.access != ""
-	if v.reason == reason.Allowed && v.to != nil && v.to.Token != destination.Keep {
+	strips := v.reason == reason.Allowed && v.to != nil && v.to.Token != destination.Keep
+	allow := &checkwire.Allow{Remove: make([]string, 0, len(ownHeaders)+len(credentialHeaders)+1)}
+	allow.Remove = append(allow.Remove, ownHeaders...)
+	if strips {
 		for _, name := range credentialHeaders {
 			if name != "authorization" || !replaces {
-				remove(name)
-			}
-		}
-		for i := range req.headers {
-			name := req.headers[i].Name
-			if slices.Contains(credentialHeaders, folding.Header(name)) && (name != "authorization" || !replaces) {
-				remove(name)
+				allow.Remove = append(allow.Remove, name)
 			}
 		}
 		allow.Query = checkwire.QueryTokens(req.rawQuery)
-	}
-	for i := range req.headers {
-		if name := req.headers[i].Name; isOwn(name) {
-			remove(name)
-		}
 	}
 	if replaces {
 		allow.Set = append(allow.Set, [2]string{"authorization", "Bearer " + v.access})
 	}
 	if members, isOurs := checkwire.Baggage(req.headers.Values(baggageHeader)); isOurs && len(members) == 0 {
-		remove(baggageHeader)
+		allow.Remove = append(allow.Remove, baggageHeader)
 	} else if isOurs {
 		allow.Set = append(allow.Set, [2]string{baggageHeader, strings.Join(members, ",")})
 	}
+	allow.Remove = appendSpelled(allow.Remove, req.headers, strips)
 	return allow
 }
 
-// isOwn reports a header that a server could read as one that an inbound allow sets.
-func isOwn(name string) bool { return strings.HasPrefix(folding.Header(name), checkwire.Reserved) }
+// appendSpelled appends the names of a request that a server could read as one that an
+// inbound allow sets or, where strips is set, as one of a credential; those that are in all
+// already, and authorization itself, which may be set, are left out.
+func appendSpelled(all []string, headers checkwire.Headers, strips bool) []string {
+	named := slices.Clip(all)
+	var spelled []string
+	for i := range headers {
+		name := headers[i].Name
+		if strings.HasPrefix(name, ":") || name == "authorization" {
+			continue
+		}
+		folded := folding.Header(name)
+		isRemoved := strings.HasPrefix(folded, checkwire.Reserved) || strips && slices.Contains(credentialHeaders, folded)
+		if isRemoved && !slices.Contains(named, name) {
+			spelled = append(spelled, name)
+		}
+	}
+	slices.Sort(spelled) // once each: a server may write very many
+	return append(all, slices.Compact(spelled)...)
+}
 
 // removesCredentials reports a destination that gets no credential of the server's.
 func (c *check) removesCredentials() bool { return c.to != nil && c.to.Token != destination.Keep }

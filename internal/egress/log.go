@@ -16,16 +16,18 @@ const direction = "egress"
 
 // write logs a Check: a refusal always, within the quota of its reason.
 func (s *Server) write(req *request, v *verdict) {
+	attributes := func() []slog.Attr { return v.attributes(req) }
 	level, text := slog.LevelInfo, "denied"
 	switch {
-	case v.reason == reason.Allowed:
-		level, text = slog.LevelDebug, "answered"
+	case v.reason == reason.Allowed: // no quota, and hence no kind
+		s.log.Write(slog.LevelDebug, "", "answered", attributes)
+		return
 	case v.observed:
 		level, text = slog.LevelWarn, "would be denied"
 	case v.status() == 503:
 		level = slog.LevelError
 	}
-	s.log.Write(level, direction+" "+v.reason.String(), text, func() []slog.Attr { return v.attributes(req) })
+	s.log.Write(level, direction+" "+v.reason.String(), text, attributes)
 }
 
 func (v *verdict) attributes(req *request) []slog.Attr {

@@ -2,6 +2,7 @@ package egress
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ const (
 // user is whose token the handle of a request holds, verified now.
 type user struct {
 	compact string
+	digest  [sha256.Size]byte // of it
 	claims  *token.Claims
 }
 
@@ -59,7 +61,7 @@ func (c *check) openHandle(ctx context.Context) (*user, *verdict) {
 		v.issuer = refused.Issuer
 		return nil, v
 	}
-	return &user{content.Token, claims}, nil
+	return &user{content.Token, content.Digest, claims}, nil
 }
 
 // handles are those of the request.
@@ -87,7 +89,7 @@ func (c *check) decide(ctx context.Context, who *user) *verdict {
 	v := c.refuse(why, "")
 	v.decision = decision
 	if who != nil {
-		v.user(who.claims, who.compact)
+		v.user(who)
 	}
 	switch {
 	case err != nil:

@@ -26,7 +26,10 @@ func (c *check) examine(ctx context.Context, candidate tokensearch.Candidate, er
 		v := c.refuse(reason.PolicyError, "it is not known for which resource a token is: "+err.Error())
 		v.place = candidate.Place
 		return v
-	case len(bound.Resources) == 0 || c.isItsOwnResource(bound):
+	case len(bound.Resources) == 0:
+		c.remember(c.state, candidate)
+		return nil
+	case c.isItsOwnResource(bound):
 		return nil
 	}
 	v := c.found(candidate, "")
@@ -82,7 +85,7 @@ func (s *Server) IsOurs(compact string) bool {
 		return true
 	}
 	part := func(yield func(tokensearch.Part) bool) { yield(tokensearch.Part{Value: compact}) }
-	for candidate, err := range tokensearch.Find(part) {
+	for candidate, err := range tokensearch.FindOthers(part, s.foreignIn(state)) {
 		if err != nil || state.isAssertion(candidate) {
 			return true
 		}
@@ -90,6 +93,7 @@ func (s *Server) IsOurs(compact string) bool {
 		if err != nil || len(bound.Resources) > 0 {
 			return true
 		}
+		s.remember(state, candidate)
 	}
 	return false
 }

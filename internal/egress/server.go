@@ -57,6 +57,7 @@ type Options struct {
 type Server struct {
 	inbound   *extauthz.Server
 	state     atomic.Pointer[State]
+	foreign   atomic.Pointer[foreign]
 	log       *denials.Log
 	metrics   *metrics
 	endpoints endpoints
@@ -81,8 +82,11 @@ func New(o Options) (*Server, error) {
 }
 
 // Swap activates a state for each Check that starts from now on. A Check finishes with the
-// state that it began with.
-func (s *Server) Swap(state *State) { s.state.Store(state) }
+// state that it began with. The State of the inbound Server has to be in force before.
+func (s *Server) Swap(state *State) {
+	s.foreign.Store(newForeign(state, s.inbound.State()))
+	s.state.Store(state)
+}
 
 // Listener answers the Checks that arrive at one address.
 type Listener struct {
@@ -159,7 +163,7 @@ func (l *Listener) check(
 	if state == nil {
 		return req, refuse(reason.Internal, "no configuration is in force yet")
 	}
-	ctx, cancel := context.WithDeadline(ctx, checkgrpc.Deadline(ctx, start, state.CheckTimeout))
+	ctx, cancel := checkgrpc.WithDeadline(ctx, checkgrpc.Deadline(ctx, start, state.CheckTimeout))
 	defer cancel()
 	c := &check{Server: l.server, state: state, req: req, steps: taken}
 	return req, c.run(ctx, l.address)
@@ -229,12 +233,16 @@ func (c *check) observed(v *verdict) *verdict {
 // search refuses a request that holds a token of a resource.
 func (c *check) search(ctx context.Context) *verdict {
 	issuer, exempt, body := c.exemption()
-	for candidate, err := range tokensearch.Find(c.req.parts(body)) {
+	isForeign := c.foreignIn(c.state)
+	for candidate, err := range tokensearch.FindOthers(c.req.parts(body), isForeign) {
 		if refusal := c.examine(ctx, candidate, err); refusal != nil {
 			return refusal
 		}
 	}
-	for candidate, err := range tokensearch.Find(exempt) {
+	if exempt == nil {
+		return c.unread()
+	}
+	for candidate, err := range tokensearch.FindOthers(exempt, isForeign) {
 		if err == nil && candidate.Claims["iss"] == issuer && !c.state.isAssertion(candidate) {
 			continue
 		}

@@ -19,12 +19,11 @@ const grantJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer" //nolint:go
 // exemption returns the parts of a request to a token endpoint in which tokens of its issuer
 // may be, and the body without them. Of any other request the body is whole.
 func (c *check) exemption() (issuer string, exempt iter.Seq[tokensearch.Part], body string) {
-	nothing := func(func(tokensearch.Part) bool) {}
 	if c.to == nil || c.req.method != "POST" || c.req.rawQuery != "" || c.req.body == "" || !c.req.isForm() {
-		return "", nothing, c.req.body
+		return "", nil, c.req.body
 	}
 	if issuer = c.endpointIssuer(); issuer == "" {
-		return "", nothing, c.req.body
+		return "", nil, c.req.body
 	}
 	values, rest := exemptFields(c.req.body)
 	return issuer, func(yield func(tokensearch.Part) bool) {

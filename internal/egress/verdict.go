@@ -46,8 +46,8 @@ func (v *verdict) refused(why reason.Reason, cause string) *verdict {
 }
 
 // user notes the token in the handle.
-func (v *verdict) user(claims *token.Claims, compact string) {
-	v.claims, v.issuer, v.digest = claims, claims.IssuerID, sha256.Sum256([]byte(compact))
+func (v *verdict) user(who *user) {
+	v.claims, v.issuer, v.digest = who.claims, who.claims.IssuerID, who.digest
 }
 
 // destination is the name of the destination, "" for none.

@@ -17,7 +17,7 @@ import (
 )
 
 // digest is of a whole token.
-type digest [sha256.Size]byte
+type digest = [sha256.Size]byte
 
 // found yields the readings of the payload in the buffer, if it is one, and has not
 // been found before.
@@ -25,26 +25,39 @@ func (s *search) found(header, signature string, isEncoded bool) {
 	s.token = append(append(s.token[:0], header...), '.')
 	s.token = append(base64.RawURLEncoding.AppendEncode(s.token, s.payload), '.')
 	s.token = append(s.token, signature...)
-	key := digest(sha256.Sum256(s.token))
+	key := sha256.Sum256(s.token)
 	if _, isKnown := s.seen[key]; isKnown {
 		return
 	}
-	members, err := s.readObject(s.payload)
-	switch {
-	case errors.Is(err, ErrTooLong):
-		s.end(err)
-		return
-	case err != nil || !names(members, "iss") && !names(members, "aud"):
-		return
-	case len(s.seen) == MaxCandidates:
+	isForeign := s.isForeign != nil && s.isForeign(key)
+	var members []member
+	if !isForeign {
+		var err error
+		members, err = s.readObject(s.payload)
+		switch {
+		case errors.Is(err, ErrTooLong):
+			s.end(err)
+			return
+		case err != nil || !names(members, "iss") && !names(members, "aud"):
+			return
+		}
+	}
+	if len(s.seen) == MaxCandidates {
 		s.end(ErrTooMany)
 		return
-	case s.seen == nil:
-		s.seen = map[digest]struct{}{}
 	}
 	s.seen[key] = struct{}{}
-	candidate := Candidate{Compact: string(s.token), Place: s.place(isEncoded), Header: s.readHeader(header)}
-	for _, claims := range readings(members) {
+	if !isForeign {
+		s.yieldReadings(header, key, members, isEncoded)
+	}
+}
+
+func (s *search) yieldReadings(header string, key digest, members []member, isEncoded bool) {
+	all := readings(members)
+	candidate := Candidate{
+		Compact: string(s.token), Digest: key, Place: s.place(isEncoded), Header: s.readHeader(header), Readings: len(all),
+	}
+	for _, claims := range all {
 		candidate.Claims = claims
 		if !s.yield(candidate, nil) {
 			s.ended = true

@@ -140,6 +140,7 @@ func (s *search) object(r *reader, stop *stops) (stopped, isObject bool) {
 		b := byte(pending >> bits) //nolint:gosec // the upper bits were read before
 		if begun < len(objectBegin) && !isBlank(b) {
 			if b != objectBegin[begun] {
+				s.payload = out
 				return false, false
 			}
 			begun++

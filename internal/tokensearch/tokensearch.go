@@ -14,6 +14,7 @@ package tokensearch
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"iter"
 	"strings"
@@ -69,6 +70,7 @@ type Candidate struct {
 	// canonical spelling is itself. Use it for digests alone. A part that was not found
 	// is empty.
 	Compact string
+	Digest  [sha256.Size]byte // of Compact: header and claims follow from it
 
 	// Place is where the token was, for a log: it has no byte of the token.
 	Place string
@@ -77,18 +79,24 @@ type Candidate struct {
 	// what you search for.
 	Header map[string]any
 	Claims map[string]any // numbers are json.Number
+
+	Readings int // how many candidates the token is
 }
 
 // Find yields the candidates of a request, each token once. It yields an error once and
 // last, where something was not looked at.
-func Find(parts iter.Seq[Part]) iter.Seq2[Candidate, error] {
+func Find(parts iter.Seq[Part]) iter.Seq2[Candidate, error] { return FindOthers(parts, nil) }
+
+// FindOthers is [Find] without the tokens whose digest isForeign is true for. They are not
+// read, and count for the bounds as others do. isForeign may be nil.
+func FindOthers(parts iter.Seq[Part], isForeign func(digest [sha256.Size]byte) bool) iter.Seq2[Candidate, error] {
 	return func(yield func(Candidate, error) bool) {
 		s, isSearch := searches.Get().(*search)
 		if !isSearch {
-			s = new(search)
+			s = &search{seen: map[digest]struct{}{}}
 		}
 		defer s.release()
-		s.yield = yield
+		s.yield, s.isForeign = yield, isForeign
 		for part := range parts {
 			if s.part(&part); s.ended {
 				return
@@ -102,9 +110,10 @@ var searches sync.Pool
 
 // search is one call of Find. Its buffers hold what was decoded last.
 type search struct {
-	yield func(Candidate, error) bool
-	ended bool
-	seen  map[digest]struct{}
+	yield     func(Candidate, error) bool
+	isForeign func(digest) bool // nil: no token is known
+	ended     bool
+	seen      map[digest]struct{}
 
 	kind    Kind
 	name    string // of the header
@@ -126,7 +135,8 @@ type buffers struct {
 const keptBuffer = 4 << 20
 
 func (s *search) release() {
-	s.yield, s.seen, s.name, s.text, s.ended = nil, nil, "", "", false
+	s.yield, s.isForeign, s.name, s.text, s.ended = nil, nil, "", "", false
+	clear(s.seen)
 	s.input = *bytes.NewBuffer(nil)
 	s.json.Reset(&s.input)
 	if cap(s.unescaped)+cap(s.decoded) <= keptBuffer {

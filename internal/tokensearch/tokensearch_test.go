@@ -1,6 +1,8 @@
 package tokensearch
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -302,6 +304,49 @@ func TestFindIsLinear(t *testing.T) {
 		}
 		if took := time.Since(begin); took > 5*time.Second {
 			t.Errorf("%s takes %v", name, took)
+		}
+	}
+}
+
+// TestFindOthers: a token that is known to be foreign is not yielded, and counts as one.
+func TestFindOthers(t *testing.T) {
+	var known [][sha256.Size]byte
+	text := func(n int) string {
+		return "a." + base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"iss":"%d","aud":"a"}`, n)) + ".b"
+	}
+	for candidate, err := range Find(in(text(1))) {
+		if err != nil || candidate.Readings != 1 || candidate.Digest != sha256.Sum256([]byte(candidate.Compact)) {
+			t.Fatalf("%+v, %v", candidate, err)
+		}
+		known = append(known, candidate.Digest)
+	}
+	isForeign := func(digest [sha256.Size]byte) bool { return slices.Contains(known, digest) }
+	var found []any
+	for candidate, err := range FindOthers(in(text(1)+" "+text(2)+" "+text(1)), isForeign) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, candidate.Claims["iss"])
+	}
+	if len(known) != 1 || !slices.Equal(found, []any{"2"}) {
+		t.Errorf("known: %x, found: %v", known, found)
+	}
+	for many, want := range map[int]error{MaxCandidates: nil, MaxCandidates + 1: ErrTooMany} {
+		var all strings.Builder
+		for n := range many {
+			all.WriteString(text(n) + " ")
+		}
+		var last error
+		for _, err := range FindOthers(in(all.String()), func([sha256.Size]byte) bool { return true }) {
+			last = err
+		}
+		if !errors.Is(last, want) {
+			t.Errorf("%d foreign tokens: %v, want %v", many, last, want)
+		}
+	}
+	for candidate := range Find(in("a." + base64.RawURLEncoding.EncodeToString([]byte(`{"aud":"a","aud":"b"}`)) + ".b")) {
+		if candidate.Readings < 2 {
+			t.Errorf("%d readings of a token with two audiences", candidate.Readings)
 		}
 	}
 }
