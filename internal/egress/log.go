@@ -8,6 +8,7 @@ import (
 	"github.com/doorward/doorward/extauthz/reason"
 	"github.com/doorward/doorward/internal/decisionlog"
 	"github.com/doorward/doorward/internal/denials"
+	"github.com/doorward/doorward/internal/destination"
 	"github.com/doorward/doorward/internal/redact"
 )
 
@@ -76,10 +77,17 @@ func (v *verdict) attributes(req *request) []slog.Attr {
 func (v *verdict) advice() string {
 	switch v.reason {
 	case reason.Misconfigured:
-		return "egress.listeners says whose server calls by resource or by callers, and a route may name a host of " +
-			"egress.destinations: compare them with the Envoy that asks here"
+		if v.resource != "" {
+			return "context_extensions of the route in Envoy names named_destination: write a host of " +
+				"egress.destinations there, letter for letter, or add the destination"
+		}
+		return "egress.listeners says whose server calls, by resource or by callers: compare it with the Envoy that " +
+			"asks here, and with principal"
 	case reason.Passthrough:
 		switch {
+		case len(v.tokenFor) > 0 && v.to != nil && v.to.Token == destination.Exchange:
+			return "the server passes on the token that it received, or another one of a resource: have it send " +
+				"the header x-mcp-auth-handle of the request that it works for instead"
 		case len(v.tokenFor) > 0:
 			return "the server passes on the token that it received, or another one of a resource: have it send " +
 				"the header x-mcp-auth-handle of the request that it works for instead, and configure token: " +
@@ -101,6 +109,8 @@ func (v *verdict) advice() string {
 			return "the server has to send the header x-mcp-auth-handle of the request that it works for, once and " +
 				"within egress.handle.lifetime: see cause"
 		}
+		return "the handle is good, and no token came of it: see cause. Where the authorization server refused, compare " +
+			"client_id, its secret or key, resource, audience and scope of exchange with what it lets this client ask for"
 	default: // below
 	}
 	return v.reason.Advice()
