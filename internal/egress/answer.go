@@ -78,7 +78,8 @@ func appendSpelled(all []string, headers checkwire.Headers, strips bool) []strin
 			continue
 		}
 		folded := folding.Header(name)
-		isRemoved := strings.HasPrefix(folded, checkwire.Reserved) || strips && slices.Contains(credentialHeaders, folded)
+		isRemoved := strings.HasPrefix(folded, checkwire.Reserved) ||
+			strips && slices.Contains(credentialHeaders, folded)
 		if isRemoved && !slices.Contains(named, name) {
 			spelled = append(spelled, name)
 		}

@@ -20,7 +20,7 @@ func (s *Server) write(req *request, v *verdict) {
 	attributes := func() []slog.Attr { return v.attributes(req) }
 	level, text := slog.LevelInfo, "denied"
 	switch {
-	case v.reason == reason.Allowed: // no quota, and hence no kind
+	case v.reason == reason.Allowed: // without a quota, which a kind is for
 		s.log.Write(slog.LevelDebug, "", "answered", attributes)
 		return
 	case v.observed:
@@ -106,11 +106,12 @@ func (v *verdict) advice() string {
 			"what rules need, with those in force when the token came in"
 	case reason.ExchangeRefused:
 		if v.claims == nil {
-			return "the server has to send the header x-mcp-auth-handle of the request that it works for, once and " +
-				"within egress.handle.lifetime: see cause"
+			return "the server has to send the header x-mcp-auth-handle of the request that it works for, once " +
+				"and within egress.handle.lifetime: see cause"
 		}
-		return "the handle is good, and no token came of it: see cause. Where the authorization server refused, compare " +
-			"client_id, its secret or key, resource, audience and scope of exchange with what it lets this client ask for"
+		return "the handle is good, and no token came of it: see cause. Where the authorization server refused, " +
+			"compare client_id, its secret or key, resource, audience and scope of exchange with what it lets " +
+			"this client ask for"
 	default: // below
 	}
 	return v.reason.Advice()

@@ -37,7 +37,8 @@ warn contains {"code": input.request.path, "message": input.request.host}`
 					s := ask(secret)
 					for _, asked := range []sent{
 						s, s.with(handleName, handles), s.with("baggage", handleName+"="+handles), s.with("x-said", secret),
-						s.with("x-request-id", ours).named(host), s.named(secret), {at: shared, authority: host, path: "/", principal: secret},
+						s.with("x-request-id", ours).named(host), s.named(secret),
+						{at: shared, authority: host, path: "/", principal: secret},
 					} {
 						body := w.ask(t, asked).body + w.metadataOf(t, asked)
 						w.wantNone(t, where+" to "+host, body, secret, compact, handles, ours, w.endpoint.access, clientProof)

@@ -55,7 +55,8 @@ func (s *search) found(header, signature string, isEncoded bool) {
 func (s *search) yieldReadings(header string, key digest, members []member, isEncoded bool) {
 	all := readings(members)
 	candidate := Candidate{
-		Compact: string(s.token), Digest: key, Place: s.place(isEncoded), Header: s.readHeader(header), Readings: len(all),
+		Compact: string(s.token), Digest: key, Place: s.place(isEncoded),
+		Header: s.readHeader(header), Readings: len(all),
 	}
 	for _, claims := range all {
 		candidate.Claims = claims
