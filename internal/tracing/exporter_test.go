@@ -182,7 +182,7 @@ func TestTheEnvironment(t *testing.T) {
 	for _, row := range []struct {
 		variables map[string]string
 		on        bool
-		variable  string // that the log names
+		variable  string // that the log names, or what else it has
 	}{
 		{nil, false, ""},
 		{map[string]string{samplerVariable: "always_on"}, false, ""},
@@ -200,7 +200,7 @@ func TestTheEnvironment(t *testing.T) {
 		{map[string]string{endpointVariable: "ftp://secret-value"}, false, endpointVariable},
 		{map[string]string{endpointVariable: at, samplerVariable: "secret-value"}, false, samplerVariable},
 		{map[string]string{endpointVariable: at, samplerVariable: "traceidratio", samplerArgument: "secret-value"}, false, samplerVariable},
-		{map[string]string{endpointVariable: at, "OTEL_EXPORTER_OTLP_HEADERS": "secret-value"}, true, ""},
+		{map[string]string{endpointVariable: at, "OTEL_EXPORTER_OTLP_HEADERS": "secret-value"}, true, "a variable of OpenTelemetry cannot be read"},
 		{map[string]string{endpointVariable: at, "OTEL_EXPORTER_OTLP_TIMEOUT": "secret-value"}, true, ""},
 		{map[string]string{endpointVariable: at, "OTEL_EXPORTER_OTLP_CERTIFICATE": "/secret-value"}, true, ""},
 		{map[string]string{endpointVariable: at, queueVariable: "secret-value", "OTEL_BSP_SCHEDULE_DELAY": "secret-value"}, true, ""},
