@@ -68,7 +68,8 @@ func newEgressWorld(t testing.TB) *egressWorld {
 	}
 	known := destination.Known{Resources: []string{"benchmark"}, Issuers: []string{issuerURL}}
 	table, problems := destination.NewTable([]destination.Spec{
-		{Host: keepHost, Token: destination.Keep}, {Host: noneHost, Token: destination.None},
+		{Host: keepHost, Token: destination.Keep},
+		{Host: noneHost, Token: destination.None},
 		{Host: exchangeHost, Token: destination.Exchange, Exchange: []exchange.Entry{{
 			Issuer: issuerURL, TokenEndpoint: issuerURL + "/token", Resource: "https://" + exchangeHost,
 			ClientID: "doorward", ClientSecret: []byte("secret"),
