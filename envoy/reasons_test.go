@@ -212,7 +212,7 @@ func TestEveryReasonThroughEnvoy(t *testing.T) {
 			states[r.intent] = changed.state(t)
 		}
 	}
-	// See TestEgress.
+	// See internal/egress:TestEveryReason.
 	asked[reason.NoDestination], asked[reason.ExchangeRefused], asked[reason.ExchangeUnavailable] = true, true, true
 	asked[reason.Preflight] = true // see TestCORSThroughEnvoy: the sample's own filter comes first
 	for _, why := range reason.All() {
