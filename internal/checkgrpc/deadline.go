@@ -3,6 +3,7 @@ package checkgrpc
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,10 +23,14 @@ type deadline struct {
 	once   sync.Once
 	made   context.Context
 	cancel context.CancelFunc // nil: no step looked at it
+	isMade atomic.Bool
 }
 
 func (c *deadline) context() context.Context {
-	c.once.Do(func() { c.made, c.cancel = context.WithDeadline(c.parent, c.until) })
+	c.once.Do(func() {
+		c.made, c.cancel = context.WithDeadline(c.parent, c.until)
+		c.isMade.Store(true)
+	})
 	return c.made
 }
 
@@ -57,6 +62,12 @@ func (c *deadline) Done() <-chan struct{} { return c.context().Done() }
 // Err implements [context.Context].
 func (c *deadline) Err() error { return c.context().Err() }
 
-// Value implements [context.Context]. Package context finds the one that was made with it,
-// so that contexts below need no goroutine.
-func (c *deadline) Value(key any) any { return c.context().Value(key) }
+// Value implements [context.Context]. A value makes no timer: each span asks for one. Package
+// context, which asks for Done before, finds the context that was made, so that contexts below
+// need no goroutine.
+func (c *deadline) Value(key any) any {
+	if c.isMade.Load() {
+		return c.made.Value(key)
+	}
+	return c.parent.Value(key)
+}
