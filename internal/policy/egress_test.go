@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -92,7 +93,18 @@ func TestDecideEgressByPackageAndDirection(t *testing.T) {
 // Without Sources.Egress, and while a bundle is missing, every token is ours and nothing
 // is allowed to leave.
 func TestEgressFailsClosed(t *testing.T) {
+	withoutEgress := fstest.MapFS{}
+	for _, name := range []string{
+		"anonymous.rego", "audience.rego", "authentication.rego", "decision.rego", "passthrough.rego", "scope.rego", "team.rego",
+	} {
+		text, err := rego.Files.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		withoutEgress[name] = &fstest.MapFile{Data: text}
+	}
 	for intent, src := range map[string]Sources{
+		"no egress.rego":   {Library: withoutEgress, Egress: true},
 		"not compiled":     {Library: rego.Files},
 		"a missing bundle": {Library: rego.Files, Egress: true, Missing: []string{"a"}},
 	} {

@@ -16,7 +16,7 @@ import (
 func TestUnknownPaths(t *testing.T) {
 	tests := []struct{ intent, rule, want string }{
 		{"a name misspelt", `require.a if input.request.methd == "GET"`, "a.rego:3:14: input.request.methd is never there: input.request has client_address, headers, host, id, method, path, query, scheme, source_address, source_principal"},
-		{"at the top", `require.a if input.user == "a"`, "a.rego:3:14: input.user is never there: input has claims, mcp, request, resource, token, version"},
+		{"at the top", `require.a if input.user == "a"`, "a.rego:3:14: input.user is never there: input has claims, destination, direction, mcp, request, resource, token, version"},
 		{"below a variable", "require.a if {\n\tr := input.resource\n\tr.label.team == \"a\"\n}", "a.rego:5:2: r.label is never there: r has acr_values, aliases, anonymous, audiences, clients, labels, max_age, name, operation_scopes, parameters, scopes, scopes_any, uri"},
 		{"in a head", `headers["x-a"] := input.resource.id`, "a.rego:3:19: input.resource.id is never there: input.resource has acr_values, aliases, anonymous, audiences, clients, labels, max_age, name, operation_scopes, parameters, scopes, scopes_any, uri"},
 		{"below a string", `require.a if input.request.host.name == "a"`, "a.rego:3:14: input.request.host is a string and has no members: compare it as it is"},

@@ -194,11 +194,13 @@ func TestUnknownIsAbsent(t *testing.T) {
 			"aliases": []any{}, "clients": []any{}, "parameters": map[string]any{}, "scopes_any": []any{},
 			"operation_scopes": []any{}, "acr_values": []any{}, "anonymous": false,
 		},
-		"mcp":    map[string]any{"source": "none", "trusted": false},
-		"claims": map[string]any{},
+		"mcp":       map[string]any{"source": "none", "trusted": false},
+		"direction": "inbound",
+		"claims":    map[string]any{},
 		"token": map[string]any{
 			"issuer": "", "scopes": []any{}, "profile": "", "binding": "none", "marked": false, "subject_accepted": false,
 			"no_scopes": false, "dedicated": false, "self_asserted": false, "recent": false, "generic_audiences": []any{},
+			"trusted": false,
 		},
 	})
 	if v.Compare(want) != 0 {

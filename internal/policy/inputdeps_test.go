@@ -69,7 +69,7 @@ func TestFootprint(t *testing.T) {
 		{"all of the operation", `require.a if input.mcp[_] == "a"`, []string{"mcp.method", "mcp.name", "mcp.protocol_version", "mcp.source", "mcp.trusted"}},
 		{"how old it may be", `require.a if input.resource.max_age < 60`, []string{"resource.max_age"}},
 		{"the version", `require.a if input.version == 1`, []string{"version"}},
-		{"all of the token", `require.a if count(input.token) == 4`, []string{"token.binding", "token.client", "token.issuer", "token.tenant"}},
+		{"all of the token", `require.a if count(input.token) == 4`, []string{"token.binding", "token.client", "token.issuer", "token.tenant", "token.trusted"}},
 		{"all of the resource", `require.a if input.resource[_] == "a"`, []string{"resource.labels", "resource.max_age", "resource.name", "resource.parameters"}},
 		{"all of the request", `require.a if input.request[_] == "a"`, []string{
 			"request.headers", "request.host", "request.id", "request.method", "request.path", "request.query", "request.scheme",

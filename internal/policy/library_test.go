@@ -195,11 +195,15 @@ func TestWholeLibrary(t *testing.T) {
 	}
 }
 
-// Without any one of its files the door is shut for everybody.
+// Without any one of its files each request is refused. egress.rego alone has no part in what
+// arrives: TestEgressFailsClosed.
 func TestDeletedFileShutsTheDoor(t *testing.T) {
 	requests := refusals()
 	requests["good"] = request()
 	for file := range sources(t) {
+		if file == "egress.rego" {
+			continue
+		}
 		library := sources(t)
 		delete(library, file)
 		for name, outcome := range outcomeOf(t, library, requests) {

@@ -76,6 +76,7 @@ func TestACollectorThatHangs(t *testing.T) {
 			t.Errorf("%v are lost", lost)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if lost := count(t, o, "lost"); lost != checks || !strings.Contains(log.String(), "traces are lost") {
 			t.Errorf("%v are lost after the export: %s", lost, log)
 		}
