@@ -8,6 +8,7 @@ import (
 
 	"github.com/doorward/doorward/extauthz/resource"
 	"github.com/doorward/doorward/internal/checkwire"
+	"github.com/doorward/doorward/internal/tracing"
 )
 
 // request is the HTTP request that a Check is about. After read and open, no code
@@ -23,11 +24,14 @@ type request struct {
 
 	// Set by open: most requests of a flood are for no resource.
 	headers     checkwire.Headers
-	tokens      []string // the spellings of access_token in the query
-	hidesTokens bool     // behind a ';' of the query
+	tokens      []string           // the spellings of access_token in the query
+	hidesTokens bool               // behind a ';' of the query
+	remembered  tracing.Remembered // zero before the token is looked at
 
-	resource    string // context_extensions["resource"], where the mesh sets it
-	hasResource bool
+	trustsClientAddress bool // x-envoy-external-address names the client
+
+	hasResource bool // the mesh set context_extensions["resource"]
+	resource    string
 
 	target     *resource.Resource // what the request is for; nil until it is found
 	operation  operation          // what it asks for, where that is read
@@ -38,11 +42,8 @@ type request struct {
 	sourceCertificate string // its certificate, URL-encoded PEM, where Envoy sends it
 	attempt           attempt
 
-	trustsClientAddress bool // x-envoy-external-address names the client
-
 	compact     string            // the token, once it is looked at; "" before
 	tokenDigest [sha256.Size]byte // of the token, once it is looked at; zero before
-	remembered  string            // one of tracing.Remembered; "" before the token is looked at
 
 	until time.Time // when the answer must be there
 	steps *steps    // nil: the steps are not recorded

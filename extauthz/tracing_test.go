@@ -81,7 +81,7 @@ func TestNothingSecretIsInASpan(t *testing.T) {
 		"doorward.direction":  {"inbound"},
 		"doorward.resource":   {"weather"},
 		"doorward.issuer":     {issuerURL},
-		"doorward.remembered": {tracing.RememberedAnswer, tracing.RememberedToken, tracing.RememberedNone},
+		"doorward.remembered": {"answer", "token", "none"},
 		"doorward.reason":     reasonNames(),
 	}
 	names := []string{tracing.CheckName, tracing.Evaluation, tracing.Keys}

@@ -74,16 +74,33 @@ type Outcome struct {
 	Resource    string // as metrics have it
 	Issuer      string // as configured
 	Destination string // as configured
-	Remembered  string // what was known before the Check
-	Observed    bool   // egress: the request passes, although it was to be refused
+	Remembered  Remembered
+	Observed    bool // egress: the request passes, although it was to be refused
 }
 
-// The values of Outcome.Remembered.
+// Remembered is what was known before the Check. The zero value is for a Check without a
+// token.
+type Remembered uint8
+
+// The values of Remembered.
 const (
-	RememberedAnswer = "answer" // the answer
-	RememberedToken  = "token"  // that the token is verified
-	RememberedNone   = "none"   // neither
+	RememberedNone   Remembered = iota + 1 // neither
+	RememberedToken                        // that the token is verified
+	RememberedAnswer                       // the answer
 )
+
+// String is the value of the attribute, "" for the zero value.
+func (r Remembered) String() string {
+	switch r {
+	case RememberedNone:
+		return "none"
+	case RememberedToken:
+		return "token"
+	case RememberedAnswer:
+		return "answer"
+	}
+	return ""
+}
 
 // End ends the span.
 func (s *Span) End(o Outcome) {
@@ -102,7 +119,7 @@ func (s *Span) End(o Outcome) {
 	put("resource", o.Resource)
 	put("issuer", o.Issuer)
 	put("destination", o.Destination)
-	put("remembered", o.Remembered)
+	put("remembered", o.Remembered.String())
 	if o.Observed {
 		attributes = append(attributes, attribute.Bool("doorward.observed", true))
 	}
